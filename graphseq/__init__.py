@@ -1,0 +1,106 @@
+"""Graph learning for sequential recommendation on PyTorch Geometric.
+
+From a log of (user, item, time) to graphs, trained models and honest rankings. The
+names below are imported when they are first used, so that ``import graphseq`` is free.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from graphseq import threads
+
+if TYPE_CHECKING:
+    from graphseq import models, nn, objectives
+    from graphseq.data import (
+        Interactions,
+        by_time,
+        by_user,
+        k_core,
+        leave_one_out,
+        read_log,
+    )
+    from graphseq.evaluation import compare, evaluate
+    from graphseq.graphs import (
+        CoOccurrence,
+        Transitions,
+        build_graph,
+        load_graph,
+        save_graph,
+        summary,
+    )
+    from graphseq.recommend import Recommender
+    from graphseq.training import fit
+
+    __version__: str
+
+__all__ = [
+    "CoOccurrence",
+    "Interactions",
+    "Recommender",
+    "Transitions",
+    "build_graph",
+    "by_time",
+    "by_user",
+    "compare",
+    "evaluate",
+    "fit",
+    "k_core",
+    "leave_one_out",
+    "load_graph",
+    "models",
+    "nn",
+    "objectives",
+    "read_log",
+    "save_graph",
+    "summary",
+]
+
+_HOMES = {
+    "data": (
+        "Interactions",
+        "by_time",
+        "by_user",
+        "k_core",
+        "leave_one_out",
+        "read_log",
+    ),
+    "evaluation": ("compare", "evaluate"),
+    "graphs": (
+        "CoOccurrence",
+        "Transitions",
+        "build_graph",
+        "load_graph",
+        "save_graph",
+        "summary",
+    ),
+    "recommend": ("Recommender",),
+    "training": ("fit",),
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
+
+threads.prepare()  # before anything imports torch
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return _version()
+    if name not in __all__:
+        raise AttributeError(f"module 'graphseq' has no attribute {name!r}")
+    if name not in _HOME:
+        return import_module(f"graphseq.{name}")
+    found = getattr(import_module(f"graphseq.{_HOME[name]}"), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("graphseq")
+    except PackageNotFoundError:  # a source tree that is not installed
+        return "0+unknown"

@@ -1,0 +1,36 @@
+"""The command line: ``graphseq build | show | train | evaluate | …``."""
+
+import sys
+from collections.abc import Sequence
+
+from graphseq.errors import GraphSeqError
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    What the user can mend is told on standard error, without a traceback. Any other
+    exception is a fault of graphseq and keeps its traceback.
+
+    Args:
+        arguments: What stands after ``graphseq``; ``None`` takes it from the process.
+
+    Returns:
+        The exit code: 0, or 2 for an error that the user can mend.
+    """
+    from graphseq.cli.parser import make_parser
+    from graphseq.cli.runs import compare, evaluate, train
+    from graphseq.cli.structure import build, show
+    from graphseq.cli.use import demo, recommend
+
+    commands = (build, show, train, evaluate, compare, recommend, demo)
+    parsed = make_parser(commands).parse_args(arguments)
+    command = next(c for c in commands if c.__name__ == parsed.command)
+    try:
+        command(**vars(parsed[parsed.command]))
+    except GraphSeqError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0

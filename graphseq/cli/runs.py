@@ -1,0 +1,174 @@
+"""``graphseq train``, ``evaluate`` and ``compare``: runs and their figures."""
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from graphseq.errors import RunError
+
+if TYPE_CHECKING:
+    from torch_geometric.data import HeteroData
+
+    from graphseq.config import Experiment
+    from graphseq.evaluation import Report
+
+EXPERIMENT = "experiment.yaml"
+
+
+def train(
+    experiment: str,
+    *,
+    data: str | None = None,
+    folder: str | None = None,
+    set: list[str] = [],  # noqa: B006
+    seed: int | None = None,
+    resume: bool = False,
+    record: str | None = None,
+) -> None:
+    """Train a model as an experiment file says, and measure it on the test part.
+
+    The file is checked whole before anything runs. The run folder then holds all that
+    the run was: the resolved experiment, weights, history, versions, and the report.
+    The test part is ranked once, at the very end.
+
+    Examples:
+      graphseq train experiments/sasrec-beauty.yaml --data ../data
+      graphseq train experiments/sasrec-beauty.yaml --set model.SASRec.dim=32 --seed 1
+      graphseq train experiments/sasrec-beauty.yaml --folder runs/first --resume
+
+    Args:
+        experiment: YAML file that says data, split, graphs, model, training.
+        data: Folder in which the data sets lie.
+        folder: Run folder; runs/NAME-SEED if not given.
+        set: Options to override, such as train.max_epochs=5 graph[0].CoOccurrence.top_k=20.
+        seed: Of the weights and the batches; the same as --set train.seed=N.
+        resume: Go on with the run in the folder, if it was interrupted.
+        record: CSV file to append a row of the result to.
+    """
+    from graphseq.config import load
+
+    settings = [*set, *([] if seed is None else [f"train.seed={seed}"])]
+    checked = load(experiment, settings)
+    place = folder or f"runs/{_name(experiment)}-{checked.seed}"
+    graph = checked.graph(data)
+    model = checked.model(graph)
+    run = checked.fit(model, graph, folder=place, resume=resume)
+    report = checked.evaluate(model, graph, part="test", folder=place)
+    _print({type(model).__name__: report})
+    print(
+        f"{run!r}\nnext: graphseq recommend {shlex.quote(place)} --history ITEM ITEM …"
+    )
+    if record is not None:
+        from graphseq.report import append, row
+
+        name = checked.data_name
+        words = " ".join(settings)
+        append(
+            record, row(run, report, data=name, experiment=experiment, settings=words)
+        )
+        print(f"one row added to {record}")
+
+
+def evaluate(
+    run: str,
+    *,
+    graph: str | None = None,
+    data: str | None = None,
+    part: Literal["validation", "test"] = "test",
+    ks: list[int] | None = None,
+    history: Literal["both", "kept", "excluded"] | None = None,
+) -> None:
+    """Rank the whole catalogue for the held-out users of a run.
+
+    Both history protocols come out of one pass: items that a user already has may be
+    recommended again (kept), or not (excluded). The report is kept in the run folder.
+
+    Examples:
+      graphseq evaluate runs/sasrec-beauty-0
+      graphseq evaluate runs/sasrec-beauty-0 --part validation --ks 1 10 100
+
+    Args:
+        run: Folder of the run.
+        graph: Folder of the graph; if not given, it is built again as the run says.
+        data: Folder in which the data sets lie.
+        part: Held-out users to measure on.
+        ks: Lengths of the lists; as the experiment says if not given.
+        history: Which protocols; as the experiment says if not given.
+    """
+    from graphseq.training import load_run
+
+    loaded = load_run(run)
+    built, experiment = graph_of(run, graph, data)
+    options = {"ks": tuple(ks) if ks else None, "history": history}
+    given = {name: value for name, value in options.items() if value is not None}
+    model = loaded.model(built)
+    found = experiment.evaluate(model, built, part=part, folder=run, **given)
+    _print({type(model).__name__: found})
+
+
+def compare(
+    run: str,
+    other: str,
+    *,
+    metric: str = "NDCG@10",
+    history: Literal["excluded", "kept"] = "excluded",
+) -> None:
+    """Ask whether one run is better than another, or only luckier.
+
+    A paired bootstrap over the users that both were measured on: the difference of
+    their means, its 95 % interval, and how probable so large a difference is by chance.
+    Both runs must have been evaluated on the same graph and held-out users.
+
+    Examples:
+      graphseq compare runs/sasrec-beauty-0 runs/mclsr-beauty-0
+      graphseq compare runs/a runs/b --metric HR@20 --history kept
+
+    Args:
+        run: Folder of a run.
+        other: Folder of another.
+        metric: What to compare them by.
+        history: Whether items of the history could be recommended.
+    """
+    from graphseq.evaluation import compare as paired
+
+    print(paired(run, other, metric, history=history))
+
+
+def graph_of(
+    run: str, graph: str | None, data: str | None
+) -> tuple["HeteroData", "Experiment"]:
+    """The graph of a run, loaded or built again, and its experiment.
+
+    Raises:
+        RunError: Neither is possible.
+    """
+    from graphseq.config import Experiment, load, read_yaml
+    from graphseq.graphs import load_graph
+
+    path = Path(run) / EXPERIMENT
+    options = read_yaml(path)
+    if graph is not None:
+        return load_graph(graph), Experiment(options, str(path))
+    if "data" not in options:
+        raise RunError(
+            f"{path} does not say where the log is, so its graph cannot be built again. "
+            "Pass the folder of the graph: --graph FOLDER"
+        )
+    experiment = load(path)
+    return experiment.graph(data), experiment
+
+
+def _name(experiment: str) -> str:
+    """What a run is called after: its file, or for a run's own file, the run."""
+    path = Path(experiment)
+    return path.parent.name if path.name == EXPERIMENT else path.stem
+
+
+def _print(reports: dict[str, "Report"]) -> None:
+    from rich.console import Console
+
+    from graphseq.report import table
+
+    console = Console(soft_wrap=True)
+    console.print(table(reports))
+    console.print(next(iter(reports.values())).card(), highlight=False, style="dim")

@@ -1,0 +1,81 @@
+"""Options that have been checked become objects, and are written out in full."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin
+from types import UnionType
+
+from graphseq.config.checks import LISTS, MAPPINGS, Schema, parameters
+
+
+def build(
+    schema: Schema,
+    target: Callable[..., Any],
+    options: Mapping[str, Any] | None,
+    **supplied: Any,
+) -> Any:
+    """Call ``target`` with options that ``schema.check`` found nothing wrong with.
+
+    Args:
+        schema: What the options were checked with.
+        target: A class or a function.
+        options: Its options as read from a file: lists for tuples, ``{Name: options}``
+            for objects.
+        supplied: What the data supply; each target takes those of them that it names.
+    """
+    known = parameters(target)
+    given = {
+        name: _convert(schema, value, known[name].annotation, supplied)
+        for name, value in (options or {}).items()
+    }
+    given |= {name: value for name, value in supplied.items() if name in known}
+    return target(**given)
+
+
+def _convert(schema: Schema, value: Any, hint: Any, supplied: dict[str, Any]) -> Any:
+    origin, arguments = get_origin(hint) or hint, get_args(hint)
+    if origin in (Union, UnionType):
+        fitting = (a for a in arguments if not schema.mismatches(value, a, ""))
+        return _convert(schema, value, next(fitting), supplied)
+    if origin in LISTS and origin is not list:
+        return tuple(value)
+    if origin is float:
+        return float(value)
+    if isinstance(origin, type) and origin not in MAPPINGS and origin is not Literal:
+        if issubclass(origin, Path):
+            return Path(value)
+        if choices := schema.choices(origin):
+            name, options, _ = schema.pick(choices, value, "")
+            return build(schema, choices[name], options, **supplied)
+    return value
+
+
+def resolve(
+    schema: Schema, target: Callable[..., Any], options: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """All options of ``target`` as plain data: what is not written is the default."""
+    filled: dict[str, Any] = {}
+    for name, parameter in parameters(target, schema.supplied).items():
+        if name not in (options or {}):
+            filled[name] = _plain(parameter.default)
+            continue
+        value = (options or {})[name]
+        choices = _named(schema, parameter.annotation)
+        if choices and isinstance(value, str | Mapping):
+            part, inner, _ = schema.pick(choices, value, "")
+            value = {part: resolve(schema, choices[part], inner)}
+        filled[name] = value
+    return filled
+
+
+def _named(schema: Schema, hint: Any) -> dict[str, type]:
+    members = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+    found: dict[str, type] = {}
+    for member in members:
+        if isinstance(member, type):
+            found |= schema.choices(member)
+    return found
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value

@@ -1,0 +1,120 @@
+"""An experiment file read and checked whole, before anything runs."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from graphseq.config.checks import Problem, refuse
+from graphseq.config.construct import resolve
+from graphseq.config.experiment import (
+    EVALUATE,
+    FILTER,
+    MODEL,
+    PLAIN,
+    STEP,
+    TRAIN,
+    Experiment,
+)
+from graphseq.config.files import override, read_yaml
+from graphseq.config.tables import DATA, FILTERS, GRAPH, MODELS, SPLITS
+from graphseq.data import catalog, leave_one_out
+from graphseq.data.synthetic import cycle
+from graphseq.errors import ConfigError, GraphSeqError, suggest
+from graphseq.evaluation import evaluate
+from graphseq.graphs import build_graph
+from graphseq.training import fit
+from graphseq.training.checks import check_fits, check_options
+
+SECTIONS = ("data", "filters", "split", "graph", "model", "train", "evaluate")
+NEEDED = ("data", "split", "model")
+
+
+def load(path: str | Path, settings: Sequence[str] = ()) -> Experiment:
+    """Read an experiment file and check it whole.
+
+    Args:
+        path: A YAML file.
+        settings: Overrides, such as ``model.SASRec.dim=32``.
+
+    Raises:
+        ConfigError: The file cannot be read, or all that is wrong with it.
+    """
+    return check(override(read_yaml(path), settings), str(path))
+
+
+def check(options: Any, source: str = "experiment") -> Experiment:
+    """Check the sections of an experiment against the signatures, all at once.
+
+    Raises:
+        ConfigError: All that is wrong with them.
+    """
+    if not isinstance(options, Mapping):
+        need = f"expected the sections {', '.join(NEEDED)}, …; found {options!r}"
+        refuse(source, [Problem("file", need)])
+    problems = []
+    for name in options:
+        if name not in SECTIONS:
+            what = f"no such section; {suggest(name, SECTIONS)}"
+            problems.append(Problem(str(name), what))
+    for name in NEEDED:
+        if not options.get(name):
+            problems.append(Problem(name, "an experiment needs this section"))
+    for name, section in options.items():
+        if name in SECTIONS and section:
+            problems += _check_section(name, section)
+    refuse(source, problems)
+    experiment = Experiment(options, source)
+    _rehearse(experiment)
+    return experiment
+
+
+def _rehearse(experiment: Experiment) -> None:
+    """Find what no signature says: build it all for a log of a few events.
+
+    Raises:
+        ConfigError: Options contradict each other, or the model lacks a graph.
+    """
+    try:
+        graph = build_graph(leave_one_out(cycle(4, 4, 4)), experiment.steps())
+        check_fits(experiment.model(graph), graph, validated=True)
+        check_options(resolve(TRAIN, fit, experiment.options.get("train")))
+    except GraphSeqError as error:
+        raise ConfigError(f"{experiment.source}: {error}") from error
+
+
+def _check_section(name: str, section: Any) -> list[Problem]:
+    if name == "data":
+        return _check_data(section)
+    if name == "train":
+        return TRAIN.check(fit, section, name)
+    if name == "evaluate":
+        return EVALUATE.check(evaluate, section, name)
+    if name == "split":
+        return FILTER.pick(SPLITS, section, name)[2]
+    if name == "model":
+        return MODEL.pick(MODELS, section, name)[2]
+    schema, table = (FILTER, FILTERS) if name == "filters" else (STEP, GRAPH)
+    if not isinstance(section, list):
+        what = f"expected a list of {{Name: {{option: …}}}}, got {section!r}"
+        return [Problem(name, what)]
+    found = (schema.pick(table, e, f"{name}[{i}]")[2] for i, e in enumerate(section))
+    return sum(found, [])
+
+
+def _check_data(section: Any) -> list[Problem]:
+    kinds = [name for name in DATA if isinstance(section, Mapping) and name in section]
+    if len(kinds) != 1:
+        what = f"expected one of {', '.join(DATA)} and its options, got {section!r}"
+        return [Problem("data", what)]
+    [kind], options = kinds, dict(section)
+    if kind not in ("dataset", "path"):
+        return PLAIN.pick({kind: DATA[kind]}, section, "data")[2]
+    if kind == "path":
+        return PLAIN.check(DATA[kind], options, "data")
+    name = options.pop("dataset")
+    problems = PLAIN.check(DATA[kind], {"name": name, **options}, "data")
+    known = catalog(options.get("folder"))
+    if not problems and name not in known:
+        what = f"no data set {name!r}; {suggest(name, known)}"
+        problems.append(Problem("data.dataset", what))
+    return problems

@@ -1,0 +1,17 @@
+"""Names that several layers share: the relations of a graph and the parts of a split."""
+
+from typing import Literal
+
+EdgeType = tuple[str, str, str]
+
+USER = "user"
+ITEM = "item"
+
+INTERACTS: EdgeType = ("user", "interacts", "item")
+USER_CO_OCCURS: EdgeType = ("user", "co_occurs", "user")
+ITEM_CO_OCCURS: EdgeType = ("item", "co_occurs", "item")
+PRECEDES: EdgeType = ("item", "precedes", "item")
+HAS_ATTRIBUTE: EdgeType = ("item", "has", "attribute")
+
+Part = Literal["validation", "test"]
+Protocol = Literal["kept", "excluded"]

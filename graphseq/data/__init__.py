@@ -1,0 +1,32 @@
+"""From the rows of a log to interactions, and from there to a split."""
+
+from graphseq.data import synthetic
+from graphseq.data.catalog import Dataset, catalog, load_dataset
+from graphseq.data.filters import deduplicate, k_core, min_length, time_window
+from graphseq.data.held_out import HeldOut
+from graphseq.data.interactions import Interactions
+from graphseq.data.readers import LAYOUTS, SkippedLines, read_log
+from graphseq.data.split import Split, by_user, leave_one_out
+from graphseq.data.time_split import by_time
+from graphseq.data.vocabulary import Vocabulary
+
+__all__ = [
+    "LAYOUTS",
+    "Dataset",
+    "HeldOut",
+    "Interactions",
+    "SkippedLines",
+    "Split",
+    "Vocabulary",
+    "by_time",
+    "by_user",
+    "catalog",
+    "deduplicate",
+    "k_core",
+    "leave_one_out",
+    "load_dataset",
+    "min_length",
+    "read_log",
+    "synthetic",
+    "time_window",
+]

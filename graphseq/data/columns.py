@@ -1,0 +1,83 @@
+"""Columns of 64-bit integers: their order, their runs, their numbering."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+from graphseq.errors import DataError
+
+Int64s = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+
+
+@runtime_checkable
+class Arrayed(Protocol):
+    """What numpy reads without help: an array, a tensor on the CPU, a series."""
+
+    def __array__(self, dtype: Any = None) -> npt.NDArray[Any]:
+        """The same values as a numpy array."""
+
+
+Integers = Arrayed | Sequence[int]
+
+LARGEST = 2**62  # sort keys stay below, far from the overflow of an int64
+
+
+def canonical_order(user: Int64s, time: Int64s) -> Int64s | None:
+    """The stable order by user, then time; None if the rows stand in it already."""
+    step = np.diff(user)
+    if bool(np.all((step > 0) | ((step == 0) & (time[1:] >= time[:-1])))):
+        return None
+    first, last = int(time.min()), int(time.max())
+    width = last - first + 1
+    if width * (int(user.max()) + 1) < LARGEST:  # one key sorts thrice as fast as two
+        return np.argsort(user * width + (time - first), kind="stable")
+    return np.lexsort((time, user))
+
+
+def positions(user: Int64s) -> Int64s:
+    """Each event's place in its user's run of events, (E,); users stand together."""
+    starts = np.flatnonzero(np.diff(user, prepend=-1))
+    lengths = np.diff(starts, append=len(user))
+    return np.arange(len(user)) - np.repeat(starts, lengths)
+
+
+def integers(name: str, values: Integers) -> Int64s:
+    """A column as int64, (E,).
+
+    Raises:
+        DataError: It holds something else, or has more than one dimension.
+    """
+    array = np.asarray(values)
+    if array.ndim != 1 or (array.dtype.kind not in "iu" and array.size):
+        raise DataError(
+            f"the column {name} holds 64-bit integers, (E,); found {array.dtype} of "
+            f"shape {array.shape}. Cast it first; rows without a value have no place"
+        )
+    return array.astype(np.int64, copy=False)
+
+
+def renumber(dense: Int64s, size: int) -> tuple[Int64s, Int64s]:
+    """Numbers without gaps and the old numbers that are left, both in old order."""
+    present = np.bincount(dense, minlength=size) > 0
+    return (np.cumsum(present) - 1)[dense], np.flatnonzero(present)
+
+
+def number_integers(raw: Int64s) -> tuple[Int64s, Int64s] | None:
+    """Distinct integers by first appearance, and the place of each row's among them.
+
+    None if they are spread too widely for a table of all integers between them.
+    """
+    low, high = int(raw.min(initial=0)), int(raw.max(initial=-1))
+    size = high - low + 1
+    if not len(raw) or size > 4 * len(raw) + 1024:
+        return None
+    shifted = raw - low
+    first = np.full(size, -1, dtype=np.int64)
+    first[shifted[::-1]] = np.arange(len(raw))[::-1]  # the last write is the earliest
+    places = np.sort(first[first >= 0])
+    number = np.empty(size, dtype=np.int64)
+    number[shifted[places]] = np.arange(len(places))
+    return raw[places], number[shifted]

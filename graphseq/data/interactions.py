@@ -1,0 +1,245 @@
+"""The one currency of the data layer: who chose what, and when."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import numpy as np
+import polars as pl
+
+from graphseq.data.columns import (
+    Int64s,
+    Integers,
+    Mask,
+    canonical_order,
+    integers,
+    positions,
+    renumber,
+)
+from graphseq.data.vocabulary import Vocabulary
+from graphseq.errors import DataError
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Interactions:
+    """An immutable table of E events in canonical order: user, time, row of the log.
+
+    A user's events are thus neighbours, oldest first; events of one time keep the
+    order in which the log had them. The arrays are read-only: copy before writing
+    (``torch.tensor(log.user)`` does).
+
+    Make one with :func:`graphseq.data.read_log`, :meth:`from_frame` or
+    :meth:`from_arrays`; the constructor takes what is already in canonical order.
+
+    Args:
+        user: Dense id of the user, (E,).
+        item: Dense id of the item, (E,).
+        time: When, (E,); in the unit of the source, mostly unix seconds.
+        users: Raw ids of the U users, some of whom may have no event.
+        items: Raw ids of the V items, some of which may have no event.
+        has_time: False if the source only told the order: ``time`` is a position.
+        skipped: Lines that reading left out, by reason (``on_error="skip"``).
+
+    Raises:
+        DataError: The columns differ in length, are not in canonical order, or hold
+            an id that the vocabularies do not.
+    """
+
+    user: Int64s
+    item: Int64s
+    time: Int64s
+    users: Vocabulary
+    items: Vocabulary
+    has_time: bool = True
+    skipped: Mapping[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("user", "item", "time"):
+            column = np.ascontiguousarray(getattr(self, name), dtype=np.int64).view()
+            column.flags.writeable = False
+            object.__setattr__(self, name, column)
+        _check(self)
+
+    @classmethod
+    def from_arrays(
+        cls,
+        user: Integers,
+        item: Integers,
+        time: Integers | None = None,
+        *,
+        users: Vocabulary | None = None,
+        items: Vocabulary | None = None,
+    ) -> "Interactions":
+        """Interactions from dense ids in the order of the log.
+
+        Args:
+            user: Dense user ids, (E,).
+            item: Dense item ids, (E,).
+            time: Integers, (E,); ``None`` if only the order is known.
+            users: Raw ids; ``None`` takes 0 … max(user) as raw ids too.
+            items: Raw ids; ``None`` takes 0 … max(item) as raw ids too.
+
+        Raises:
+            DataError: As the constructor.
+        """
+        who, what = integers("user", user), integers("item", item)
+        when = np.arange(len(who)) if time is None else integers("time", time)
+        if not len(who) == len(what) == len(when):
+            raise DataError(
+                f"user, item and time are columns of one table; found {len(who):,}, "
+                f"{len(what):,} and {len(when):,} rows"
+            )
+        order = canonical_order(who, when)
+        if order is not None:
+            who, what, when = who[order], what[order], when[order]
+        if time is None:
+            when = positions(who)
+        return cls(
+            who,
+            what,
+            when,
+            users=_numbered(who) if users is None else users,
+            items=_numbered(what) if items is None else items,
+            has_time=time is not None,
+        )
+
+    @classmethod
+    def from_frame(cls, frame: pl.DataFrame) -> "Interactions":
+        """Interactions from raw ids: columns ``user``, ``item`` and perhaps ``time``.
+
+        Users and items are numbered by first appearance. Without a time column the
+        order of the rows is the order of the events.
+
+        Raises:
+            DataError: A column is missing, or holds nulls or the wrong type.
+        """
+        lacking = [name for name in ("user", "item") if name not in frame.columns]
+        if lacking:
+            raise DataError(
+                f"a frame of interactions has the columns user, item and perhaps time; "
+                f"found {frame.columns}. Rename its columns"
+            )
+        users, user = Vocabulary.number(frame["user"])
+        items, item = Vocabulary.number(frame["item"])
+        time = frame["time"] if "time" in frame.columns else None
+        return cls.from_arrays(user, item, time, users=users, items=items)
+
+    @property
+    def num_users(self) -> int:
+        """U, the users of the vocabulary."""
+        return len(self.users)
+
+    @property
+    def num_items(self) -> int:
+        """V, the items of the vocabulary."""
+        return len(self.items)
+
+    @property
+    def lengths(self) -> Int64s:
+        """Number of events of every user, (U,)."""
+        return np.bincount(self.user, minlength=self.num_users)
+
+    @property
+    def pointers(self) -> Int64s:
+        """Where each user's events start; user u has [p[u], p[u+1]), (U+1,)."""
+        return np.concatenate(([0], np.cumsum(self.lengths)))
+
+    def subset(self, mask: Mask) -> "Interactions":
+        """Some of the events, with the same vocabularies and the same numbering."""
+        return Interactions(
+            self.user[mask],
+            self.item[mask],
+            self.time[mask],
+            self.users,
+            self.items,
+            self.has_time,
+            self.skipped,
+        )
+
+    def select(self, mask: Mask) -> "Interactions":
+        """Some of the events, renumbered: users and items without an event are gone.
+
+        Those that stay keep their order, so numbering stays by first appearance as
+        long as nobody's first event was left out.
+        """
+        user, kept_users = renumber(self.user[mask], self.num_users)
+        item, kept_items = renumber(self.item[mask], self.num_items)
+        return Interactions(
+            user,
+            item,
+            self.time[mask] if self.has_time else positions(user),
+            self.users.take(kept_users),
+            self.items.take(kept_items),
+            self.has_time,
+            self.skipped,
+        )
+
+    def frame(self) -> pl.DataFrame:
+        """The events with their raw ids: columns user, item, time, (E rows)."""
+        return pl.DataFrame(
+            {
+                "user": self.users.ids.gather(self.user),
+                "item": self.items.ids.gather(self.item),
+                "time": self.time,
+            }
+        )
+
+    def __len__(self) -> int:
+        return len(self.user)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Interactions):
+            return NotImplemented
+        columns = ("user", "item", "time")
+        same = (np.array_equal(getattr(self, c), getattr(other, c)) for c in columns)
+        return (
+            self.has_time == other.has_time
+            and all(same)
+            and self.users == other.users
+            and self.items == other.items
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        cells = max(self.num_users * self.num_items, 1)
+        return (
+            f"Interactions({len(self):,} events of {self.num_users:,} users and "
+            f"{self.num_items:,} items; density {len(self) / cells:.2%}, mean length "
+            f"{len(self) / max(self.num_users, 1):.2f}; {_span(self)})"
+        )
+
+
+def _check(log: Interactions) -> None:
+    sizes = {name: len(getattr(log, name)) for name in ("user", "item", "time")}
+    if len(set(sizes.values())) > 1:
+        raise DataError(f"columns of one table are of one length; found {sizes}")
+    for name, count in (("user", log.num_users), ("item", log.num_items)):
+        column = getattr(log, name)
+        if len(column) and not 0 <= column.min() <= column.max() < count:
+            raise DataError(
+                f"{name} ids are 0 … {count - 1}, as the vocabulary has them; found "
+                f"{column.min()} … {column.max()}"
+            )
+    if canonical_order(log.user, log.time) is not None:
+        raise DataError(
+            "the events are not in the order user, time. Use Interactions.from_arrays, "
+            "which sorts"
+        )
+
+
+def _numbered(dense: Int64s) -> Vocabulary:
+    return Vocabulary(pl.int_range(int(dense.max(initial=-1)) + 1, eager=True))
+
+
+def _span(log: Interactions) -> str:
+    if not log.has_time:
+        return "no time, only an order"
+    if not len(log):
+        return "no events"
+    first, last = int(log.time.min()), int(log.time.max())
+    try:
+        dates = [datetime.fromtimestamp(t, UTC).date() for t in (first, last)]
+    except (ValueError, OverflowError, OSError):
+        return f"time {first} … {last}"
+    return f"time {first} … {last} ({dates[0]} … {dates[1]})"

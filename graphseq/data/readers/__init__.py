@@ -1,0 +1,109 @@
+"""Logs in the formats that people download, as interactions."""
+
+import difflib
+from dataclasses import replace
+from pathlib import Path
+
+from graphseq.data.interactions import Interactions
+from graphseq.data.readers.delimited import read_delimited
+from graphseq.data.readers.faults import OnError, SkippedLines, sound_rows
+from graphseq.data.readers.layouts import LAYOUTS, Columns, Layout
+from graphseq.data.readers.parquet import read_parquet
+from graphseq.data.readers.recognise import recognise
+from graphseq.data.readers.records import read_records
+from graphseq.data.readers.roles import check_columns
+from graphseq.data.readers.sequences import read_sequences
+from graphseq.data.readers.source import Source, open_source
+from graphseq.data.readers.table import Table
+from graphseq.errors import DataError
+
+__all__ = ["LAYOUTS", "SkippedLines", "read_log"]
+
+
+def read_log(
+    path: str | Path,
+    *,
+    format: str | None = None,
+    columns: Columns | None = None,
+    separator: str | None = None,
+    on_error: OnError = "raise",
+) -> Interactions:
+    """Read a log of interactions; plain or gzip, whatever its name. It is not changed.
+
+    Users and items are numbered by first appearance in the file; events are sorted
+    by user, then time, and keep the file's order where times tie.
+
+    >>> log = read_log("ratings.csv", columns={"user": "who", "item": "what",
+    ...                                        "time": "when"})  # doctest: +SKIP
+
+    Args:
+        path: The file.
+        format: One of ``LAYOUTS``: sequences, csv, tsv, parquet, jsonl, amazon,
+            amazon-2023, yelp, movielens, movielens-1m, movielens-100k, gowalla,
+            recbole. ``None`` goes by the file's first lines.
+        columns: Column of the user, the item and the time: by name if the first line
+            names them, else by position from 0. Without ``time`` the order of the rows
+            is the order of events. ``None`` takes the format's own, or usual names.
+        separator: Between the columns of a csv that has other than commas.
+        on_error: "skip" leaves faulty lines out, warns once and counts them in
+            ``Interactions.skipped``; "raise" tells up to ten of them.
+
+    Raises:
+        DataError: The file cannot be opened, its format is not recognised, a column
+            is not there, or lines are faulty.
+    """
+    if columns is not None:
+        check_columns(columns)
+    source = open_source(path)
+    layout = _layout(source, format, columns, separator)
+    table = _read(source, layout, columns)
+    sound, skipped = sound_rows(
+        source.name, table.checks, table.lines, on_error, table.unit
+    )
+    frame = table.frame.filter(sound) if skipped else table.frame
+    return replace(Interactions.from_frame(frame), skipped=skipped)
+
+
+def _layout(
+    source: Source, format: str | None, columns: Columns | None, separator: str | None
+) -> Layout:
+    if format is None and separator is None:
+        format = recognise(source) if columns is None else _by_columns(source)
+    name = format or "csv"
+    if name not in LAYOUTS:
+        near = difflib.get_close_matches(name, LAYOUTS, n=1)
+        cure = f" (did you mean {near[0]!r}?)" if near else ""
+        raise DataError(
+            f"there is no format {name!r}{cure}. The formats are {', '.join(LAYOUTS)}"
+        )
+    layout = LAYOUTS[name]
+    if separator is None:
+        return layout
+    if layout.kind != "delimited" or len(separator) != 1:
+        raise DataError(
+            f"separator={separator!r} is one sign between the columns of a csv; found "
+            f"format={name!r}"
+        )
+    return replace(layout, separator=separator)
+
+
+def _by_columns(source: Source) -> str:
+    """The kind of file, where the columns are said already."""
+    if source.is_parquet:
+        return "parquet"
+    first = source.head(1)[0]
+    if first.lstrip().startswith("{"):
+        return "jsonl"
+    return "tsv" if first.count("\t") > first.count(",") else "csv"
+
+
+def _read(source: Source, layout: Layout, columns: Columns | None) -> Table:
+    if layout.kind == "sequences":
+        if columns is not None:
+            raise DataError("format='sequences' has no columns to name: leave columns=")
+        return read_sequences(source)
+    if layout.kind == "delimited":
+        return read_delimited(source, layout, columns)
+    if layout.kind == "records":
+        return read_records(source, layout, columns)
+    return read_parquet(source, columns)

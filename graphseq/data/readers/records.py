@@ -1,0 +1,78 @@
+"""One JSON object a line."""
+
+import ast
+import json
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from graphseq.data.columns import Int64s, Mask
+from graphseq.data.readers.faults import Check
+from graphseq.data.readers.layouts import Columns, Layout
+from graphseq.data.readers.roles import find_roles
+from graphseq.data.readers.source import Source
+from graphseq.data.readers.table import Table, make_table
+from graphseq.errors import DataError
+
+
+def read_records(source: Source, layout: Layout, columns: Columns | None) -> Table:
+    """Read JSON lines; Python literals too, as in the full Amazon files of 2014.
+
+    Raises:
+        DataError: The first record lacks a field that is asked for.
+    """
+    first = parse(source.head(1)[0])
+    if first is None:
+        raise DataError(
+            f"{source.name} does not begin with a JSON object; its first line is "
+            f"{source.head(1)[0]!r:.120}. Name its format="
+        )
+    names = [str(name) for name in first]
+    places = find_roles(source.name, names, columns or layout.columns or None)
+    fields = {role: names[place] for role, place in places.items()}
+    schema = {name: pl.String for name in fields.values()}
+    try:
+        frame = pl.read_ndjson(source.data, schema=schema)
+        numbers = np.arange(1, frame.height + 1)
+        broken = np.zeros(frame.height, dtype=np.bool_)
+        if frame.height != len(source.data.splitlines()):
+            raise pl.exceptions.ComputeError("blank lines shift the numbers")
+    except pl.exceptions.ComputeError:
+        frame, numbers, broken = _one_by_one(source.data, list(schema))
+    check = Check(
+        "not a JSON object",
+        broken,
+        lambda row: f"found {source.line(int(numbers[row]))!r:.60}",
+    )
+    raw = {role: frame[name] for role, name in fields.items()}
+    return make_table(raw, numbers, [check], text_ids=layout.text_ids)
+
+
+def parse(line: str) -> dict[str, Any] | None:
+    """A line as an object, be it JSON or a Python literal; None if it is neither."""
+    try:
+        found = json.loads(line)
+    except ValueError:
+        try:
+            found = ast.literal_eval(line.strip())
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            return None
+    return found if isinstance(found, dict) else None
+
+
+def _one_by_one(data: bytes, names: list[str]) -> tuple[pl.DataFrame, Int64s, Mask]:
+    """For files that polars refuses: slow, but knows every line's number and fault."""
+    kept: dict[str, list[str | None]] = {name: [] for name in names}
+    numbers, broken = [], []
+    for number, line in enumerate(data.split(b"\n"), 1):
+        if not line.strip():
+            continue
+        record = parse(line.decode("utf-8", errors="replace"))
+        numbers.append(number)
+        broken.append(record is None)
+        for name, values in kept.items():
+            value = (record or {}).get(name)
+            values.append(None if value is None else str(value))
+    frame = pl.DataFrame(kept, schema=dict.fromkeys(names, pl.String))
+    return frame, np.array(numbers, dtype=np.int64), np.array(broken, dtype=np.bool_)

@@ -1,0 +1,195 @@
+"""Dense ids 0 … n-1 and the raw ids they stand for."""
+
+import difflib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from graphseq.data.columns import Integers, number_integers
+from graphseq.errors import DataError
+
+RawIds = pl.Series | npt.NDArray[Any] | Sequence[str | int]
+"""Ids as they stand in the source: strings, or integers of up to 64 bits."""
+
+SHOWN = 10  # unknown ids that an error spells out
+SEARCHED = 5_000  # ids among which a close match is looked for
+
+
+class Vocabulary:
+    """A one-to-one map between dense ids and raw ids; it cannot be changed.
+
+    The dense id of a raw id is its place in ``ids``. A log numbers its users and items
+    by first appearance.
+
+    >>> items = Vocabulary(["milk", "bread"])
+    >>> items.encode(["bread", "milk", "bread"])
+    array([1, 0, 1])
+    >>> items.decode([0])
+    ['milk']
+
+    Args:
+        ids: Raw ids, each once: all strings, or all integers.
+
+    Raises:
+        DataError: An id is missing, stands twice, or is neither string nor integer.
+    """
+
+    def __init__(self, ids: RawIds) -> None:
+        series = _typed(ids)
+        if series.null_count():
+            raise DataError(
+                f"a vocabulary has no place for a missing id; found one at row "
+                f"{series.is_null().arg_max()}. Leave these rows out"
+            )
+        if series.n_unique() != len(series):
+            twice = series.filter(series.is_duplicated())[0]
+            raise DataError(
+                f"a vocabulary holds every id once; {twice!r} stands in it "
+                f"{(series == twice).sum()} times. Remove the repeats"
+            )
+        self._ids = series
+        dense = pl.int_range(len(series), dtype=pl.Int64, eager=True)
+        self._table = pl.DataFrame({"id": series, "dense": dense})
+
+    @classmethod
+    def number(cls, raw: pl.Series) -> tuple["Vocabulary", npt.NDArray[np.int64]]:
+        """Number the ids of a column by first appearance: (vocabulary, dense ids)."""
+        series = _typed(raw)
+        if series.dtype == pl.Int64 and not series.null_count():
+            numbered = number_integers(series.to_numpy())
+            if numbered is not None:
+                return cls(numbered[0]), numbered[1]
+        vocabulary = cls(series.unique(maintain_order=True))
+        return vocabulary, vocabulary.encode(series)
+
+    @property
+    def ids(self) -> pl.Series:
+        """The raw ids in dense order."""
+        return self._ids
+
+    def encode(
+        self, raw_ids: RawIds, *, missing: int | None = None
+    ) -> npt.NDArray[np.int64]:
+        """Dense ids of raw ids.
+
+        An integer is also found under its decimal spelling, and the other way round:
+        42 and ``"42"`` are one id (``"042"`` is another).
+
+        Args:
+            raw_ids: Raw ids, in any order, with repeats.
+            missing: What stands for an unknown id; ``None`` refuses unknown ids.
+
+        Raises:
+            DataError: Some ids are unknown; up to ten are listed, with close matches.
+        """
+        asked = self._like(raw_ids)
+        frame = pl.DataFrame({"id": asked})
+        found = frame.join(self._table, on="id", how="left", maintain_order="left")
+        dense = found["dense"]
+        if dense.null_count():
+            if missing is None:
+                self._refuse(raw_ids, dense.is_null())
+            dense = dense.fill_null(missing)
+        return dense.to_numpy().astype(np.int64, copy=False)
+
+    def decode(self, dense: Integers) -> list[Any]:
+        """Raw ids of dense ids, as a list of ``str`` or ``int``.
+
+        Raises:
+            DataError: A dense id is below 0 or not below ``len(self)``.
+        """
+        index = np.asarray(dense, dtype=np.int64).reshape(-1)
+        wrong = (index < 0) | (index >= len(self))
+        if wrong.any():
+            raise DataError(
+                f"this vocabulary holds the dense ids 0 … {len(self) - 1}; asked for "
+                f"{index[wrong][:SHOWN].tolist()}. Padding has no raw id"
+            )
+        return self._ids.gather(index).to_list()
+
+    def take(self, dense: Integers) -> "Vocabulary":
+        """The vocabulary of some of its ids, in the order given."""
+        return Vocabulary(self._ids.gather(np.asarray(dense, dtype=np.int64)))
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def __contains__(self, raw_id: object) -> bool:
+        if not isinstance(raw_id, str | int) or isinstance(raw_id, bool):
+            return False
+        return bool(self.encode([raw_id], missing=-1)[0] >= 0)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Vocabulary):
+            return NotImplemented
+        return self._ids.dtype == other._ids.dtype and self._ids.equals(other._ids)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        shown = [repr(raw) for raw in self._ids.head(3).to_list()]
+        if len(self) > 3:
+            shown.append("…")
+        kind = "strings" if self._ids.dtype == pl.String else "integers"
+        return f"Vocabulary({len(self):,} {kind}: {', '.join(shown)})"
+
+    def _like(self, raw_ids: RawIds) -> pl.Series:
+        """The ids in the type of this vocabulary; null where they cannot be."""
+        series = _typed(raw_ids, mixed=True)
+        if series.dtype == self._ids.dtype:
+            return series
+        if self._ids.dtype == pl.String:
+            return series.cast(pl.String)
+        return to_integers(series)
+
+    def _refuse(self, raw_ids: RawIds, unknown: pl.Series) -> None:
+        wanted = _typed(raw_ids, mixed=True).filter(unknown).unique(maintain_order=True)
+        lines = [f"{raw!r}{self._near(raw)}" for raw in wanted.head(SHOWN).to_list()]
+        more = f" and {len(wanted) - SHOWN:,} more" if len(wanted) > SHOWN else ""
+        raise DataError(
+            f"{len(wanted):,} unknown ids: {', '.join(lines)}{more}; known are "
+            f"{self!r}. Pass missing=-1 to encode() to let them through"
+        )
+
+    def _near(self, raw: str | int | None) -> str:
+        if not isinstance(raw, str) or self._ids.dtype != pl.String or not raw:
+            return ""
+        alike = self._ids.filter(self._ids.str.starts_with(raw[:1]))
+        pool = alike if len(alike) else self._ids
+        near = difflib.get_close_matches(raw, pool.head(SEARCHED).to_list(), n=1)
+        return f" (did you mean {near[0]!r}?)" if near else ""
+
+
+def to_integers(text: pl.Series) -> pl.Series:
+    """Integers spelt in plain decimal; null for all else, such as "007" or "1.0"."""
+    numbers = text.cast(pl.Int64, strict=False)
+    return pl.select(pl.when(numbers.cast(pl.String) == text).then(numbers)).to_series()
+
+
+def _typed(ids: RawIds, mixed: bool = False) -> pl.Series:
+    """The ids as a series of strings or 64-bit integers."""
+    if not isinstance(ids, pl.Series | np.ndarray):
+        ids = list(ids)
+        if mixed and len({type(raw) for raw in ids}) > 1:
+            ids = [str(raw) for raw in ids]
+    try:
+        series = pl.Series("id", ids)
+        if series.dtype.is_integer():
+            return series.cast(pl.Int64)
+    except (TypeError, pl.exceptions.PolarsError) as error:
+        raise DataError(
+            f"ids are all strings or all integers of 64 bits; found {ids!r:.80}. "
+            "Spell them one way"
+        ) from error
+    if series.dtype in (pl.Categorical, pl.Enum):
+        return series.cast(pl.String)
+    if series.dtype == pl.Null and not len(series):
+        return series.cast(pl.String)
+    if series.dtype != pl.String:
+        raise DataError(
+            f"ids are strings or integers; found {series.dtype}. Cast the column first"
+        )
+    return series

@@ -1,0 +1,38 @@
+"""Errors that are the user's to mend: each says what was asked, found, and to be done.
+
+The command line prints them without a traceback and exits with code 2. Any other
+exception is a fault of graphseq and keeps its traceback.
+"""
+
+import difflib
+from collections.abc import Collection
+
+
+class GraphSeqError(Exception):
+    """Base of every error that a user can mend."""
+
+
+class DataError(GraphSeqError):
+    """A log, or what a filter or a split left of it, cannot be used."""
+
+
+class GraphError(GraphSeqError):
+    """A graph lacks a relation, does not fit a model, or a saved one is damaged."""
+
+
+class ConfigError(GraphSeqError):
+    """Options contradict each other, are misspelt, or have the wrong type."""
+
+
+class RunError(GraphSeqError):
+    """A run folder cannot be used: foreign, unfinished, or of another graph."""
+
+
+def suggest(name: str, known: Collection[str]) -> str:
+    """The nearest known name as a question, or else all of them."""
+    ranks = {other.lower(): other for other in known}
+    near = difflib.get_close_matches(str(name).lower(), ranks, n=1)
+    if near:
+        return f"did you mean {ranks[near[0]]!r}?"
+    shown = [*known][:10] + ["…"] * (len(known) > 10)
+    return f"there are {', '.join(shown)}" if known else "there are none"

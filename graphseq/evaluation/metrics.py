@@ -1,0 +1,96 @@
+"""Per-user metrics from the ranks of a user's targets.
+
+Ranks count from 1; a target that cannot be recommended has rank ``inf``. A user's
+targets are a set: T below has no repeats.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from graphseq.evaluation.ragged import Ragged
+
+
+def accuracy(
+    ranks: Float[Tensor, "P"],
+    targets: Ragged,
+    ks: Sequence[int],
+    *,
+    comirec: bool = False,
+) -> dict[str, Float[Tensor, "N"]]:
+    r"""HR, Recall, NDCG and MRR at every k, MRR over the whole ranking, for each user.
+
+    With r the ranks of the targets T of a user:
+
+    .. math::
+        \mathrm{HR@}k &= [\min r \le k] \\
+        \mathrm{Recall@}k &= |\{r \le k\}| \,/\, |T| \\
+        \mathrm{NDCG@}k &= \sum_{r \le k} \frac{1}{\log_2(r + 1)} \Big/
+            \sum_{i \le \min(k, |T|)} \frac{1}{\log_2(i + 1)} \\
+        \mathrm{MRR@}k &= [\min r \le k] \,/\, \min r
+
+    Source:
+        Järvelin and Kekäläinen, 2002 (NDCG with binary gains).
+
+    Departs from the source:
+        ``comirec`` adds ``NDCG-ComiRec@k`` (Cen et al., KDD 2020, its released code),
+        whose divisor counts the targets found instead of those sought: one target
+        found of ten, at rank 1, gives 1. It is never below NDCG@k. Not to be compared
+        with NDCG@k.
+
+    Args:
+        ranks: Rank of each target.
+        targets: The targets of each user, each once; at least one a user.
+        ks: Lengths of the list that a user sees.
+        comirec: Add ``NDCG-ComiRec@k``.
+
+    Returns:
+        For each metric a value for each user, (N,) float64, with the rank of the best
+        target under ``best_rank``.
+    """
+    rows, size = targets.rows, targets.lengths
+    ideal = _gains(torch.arange(1, int(size.max()) + 1 if len(size) else 1)).cumsum(0)
+    nothing = ranks.new_zeros(len(size))
+    best = torch.full_like(nothing, torch.inf)
+    best = best.scatter_reduce(0, rows, ranks, "amin")
+    values = {"best_rank": best, "MRR": 1 / best}
+    for k in ks:
+        hit = (ranks <= k).double()
+        found = nothing.scatter_add(0, rows, hit)
+        gain = nothing.scatter_add(0, rows, hit * _gains(ranks))
+        values[f"HR@{k}"] = (best <= k).double()
+        values[f"Recall@{k}"] = found / size
+        values[f"NDCG@{k}"] = gain / ideal[size.clamp(max=k) - 1]
+        values[f"MRR@{k}"] = (best <= k) / best
+        if comirec:
+            divisor = ideal[found.long().clamp(min=1) - 1]
+            values[f"NDCG-ComiRec@{k}"] = gain / divisor
+    return values
+
+
+def popularity(
+    top: Int[Tensor, "N K"], counts: Int[Tensor, "V"], ks: Sequence[int]
+) -> dict[str, Float[Tensor, "N"]]:
+    """Mean number of training events of the items in each user's first k places."""
+    listed = (top >= 0).double()
+    events = counts[top.clamp(min=0)].double() * listed
+    means = events.cumsum(1) / listed.cumsum(1).clamp(min=1)
+    return {f"popularity@{k}": means[:, min(k, top.shape[1]) - 1] for k in ks}
+
+
+def coverage(
+    top: Int[Tensor, "N K"], num_items: int, ks: Sequence[int]
+) -> dict[str, float]:
+    """Share of the catalogue that stands in the first k places of any user."""
+    shares = {}
+    for k in ks:
+        shown = torch.zeros(num_items + 1, dtype=torch.bool)
+        shown[top[:, :k].flatten()] = True  # -1, no item, marks the extra last place
+        shares[f"coverage@{k}"] = int(shown[:-1].sum()) / num_items
+    return shares
+
+
+def _gains(ranks: Tensor) -> Float[Tensor, "P"]:
+    return 1 / torch.log2(ranks.double() + 1)

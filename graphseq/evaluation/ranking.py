@@ -1,0 +1,149 @@
+"""Where the targets stand among all items, with the history kept and excluded.
+
+One pass over the scores of a block serves both protocols. A target's rank is one plus
+the items that stand above it: those of a strictly greater score, and those of an equal
+score and a smaller id. Excluding the history takes away the history items that stand
+above the target, and they are few; the catalogue is not read again.
+"""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from graphseq.evaluation.ragged import Ragged
+from graphseq.evaluation.topk import NOTHING, decode, keys, top_keys
+
+
+class Ranked(NamedTuple):
+    """What ranking a block of users found.
+
+    Attributes:
+        kept: Rank of each target among all items, from 1, (P,) float64.
+        excluded: The same without the user's history; ``inf`` (a miss) for a target
+            that is itself in the history, (P,) float64.
+        kept_top: The first items, -1 where there are no more, (B, k).
+        excluded_top: The same without the user's history, (B, k).
+    """
+
+    kept: Float[Tensor, "P"]
+    excluded: Float[Tensor, "P"]
+    kept_top: Int[Tensor, "B k"]
+    excluded_top: Int[Tensor, "B k"]
+
+
+def rank_block(
+    scores: Float[Tensor, "B W"],
+    num_items: int,
+    targets: Ragged,
+    history: Ragged,
+    k: int,
+) -> Ranked:
+    """Rank the targets of B users, and list each user's k best items.
+
+    Args:
+        scores: Scores of the items in the first V columns, -inf in the others; W is
+            ``topk.width(V)``. Overwritten: the history becomes -inf.
+        num_items: V.
+        targets: What each user was held out for, each item once.
+        history: What each user is known for, each item once.
+        k: Length of the lists.
+
+    Raises:
+        FloatingPointError: A score is NaN; carries row and column as ``args[1:]``.
+    """
+    seen = history.padded(num_items).to(scores.device)
+    seen_scores = scores.gather(1, seen)
+    if seen_scores.isnan().any():
+        row, place = seen_scores.isnan().nonzero()[0].tolist()
+        raise FloatingPointError("a score is NaN", row, int(seen[row, place]))
+    row, item = targets.rows.to(scores.device), targets.items.to(scores.device)
+    kept = 1 + _above(scores, row, item)
+    excluded = kept - _history_above(scores, row, item, seen, seen_scores)
+    forbidden = (seen[row] == item[:, None]).any(dim=1)
+
+    best = best_unseen(scores, num_items, seen, k)
+    own = keys(seen_scores, seen).masked_fill(seen == num_items, NOTHING)
+    both = torch.cat([best, own], dim=1).topk(best.shape[1]).values
+    return Ranked(
+        kept.double().cpu(),
+        excluded.double().masked_fill(forbidden, torch.inf).cpu(),
+        _items(both).cpu(),
+        _items(best).cpu(),
+    )
+
+
+def best_unseen(
+    scores: Float[Tensor, "B W"], num_items: int, seen: Int[Tensor, "B H"], k: int
+) -> Int[Tensor, "B k"]:
+    """Keys of the k best items that are not in the history, best first.
+
+    Args:
+        scores: As for :func:`rank_block`; the history becomes -inf.
+        num_items: V.
+        seen: What each user is known for, each item once; V where there is none.
+        k: Length of the lists; ``topk.NOTHING`` stands where items run out.
+
+    Raises:
+        FloatingPointError: A score is NaN; carries row and column as ``args[1:]``.
+    """
+    scores.scatter_(1, seen, -torch.inf)
+    best = top_keys(scores, min(k, num_items))
+    candidates = num_items - (seen < num_items).sum(dim=1, keepdim=True)
+    places = torch.arange(best.shape[1], device=scores.device)
+    return best.masked_fill(places >= candidates, NOTHING)
+
+
+def _items(keys: Int[Tensor, "B k"]) -> Int[Tensor, "B k"]:
+    return decode(keys)[0].masked_fill(keys == NOTHING, -1)
+
+
+def _above(
+    scores: Float[Tensor, "B W"], row: Int[Tensor, "P"], item: Int[Tensor, "P"]
+) -> Int[Tensor, "P"]:
+    """Items above each target: greater scores, then smaller ids among the equal."""
+    one_each = len(row) == len(scores) and bool((row.diff() == 1).all())
+    step = len(scores)
+    marks = torch.empty_like(scores)
+    found = [
+        _count_above(
+            scores if one_each else scores.index_select(0, row[i : i + step]),
+            item[i : i + step],
+            marks[: len(row[i : i + step])],
+        )
+        for i in range(0, len(row), step)
+    ]
+    return torch.cat(found) if found else row.new_zeros(0)
+
+
+def _count_above(
+    scores: Float[Tensor, "P W"], item: Int[Tensor, "P"], marks: Float[Tensor, "P W"]
+) -> Int[Tensor, "P"]:
+    """Comparisons are written as floats, which torch sums ten times faster than bool.
+
+    A float32 sum of ones is exact below 2^24 columns; wider blocks add in float64.
+    """
+    exact = torch.float32 if scores.shape[1] < 2**24 else torch.float64
+    own = scores.gather(1, item[:, None])
+    greater = torch.gt(scores, own, out=marks).sum(dim=1, dtype=exact).long()
+    equal = torch.eq(scores, own, out=marks).sum(dim=1, dtype=exact).long()
+    tied = (equal > 1).nonzero().squeeze(1)
+    if len(tied):
+        before = torch.arange(scores.shape[1], device=item.device) < item[tied, None]
+        ties = marks[tied].masked_fill_(~before, 0.0).sum(dim=1, dtype=exact)
+        greater[tied] += ties.long()
+    return greater
+
+
+def _history_above(
+    scores: Float[Tensor, "B W"],
+    row: Int[Tensor, "P"],
+    item: Int[Tensor, "P"],
+    seen: Int[Tensor, "B H"],
+    seen_scores: Float[Tensor, "B H"],
+) -> Int[Tensor, "P"]:
+    """History items above each target, by the same rule."""
+    own, other = scores[row, item][:, None], seen_scores[row]
+    equal = (other == own) & (seen[row] < item[:, None])
+    return ((other > own) | equal).sum(dim=1)

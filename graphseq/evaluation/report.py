@@ -1,0 +1,129 @@
+"""What an evaluation found: means, the value of every user, and how it was measured."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import polars as pl
+
+from graphseq.constants import Part
+from graphseq.errors import RunError
+
+FORMAT = 1
+CARD = """\
+{part} part: {users:,} users, {targets:,} targets; mean over users
+candidates: all {items:,} items (no sampling); padding is not among them
+{protocols}
+ties: of equal scores, the smaller dense item id ranks first
+HR@k: a target among the first k; Recall@k: targets among the first k / all targets
+NDCG@k: gain 1 / log2(rank + 1) over the best possible of min(k, targets); MRR: 1 / rank
+of the best target, over the whole ranking; coverage@k: share of the catalogue that
+stands in any user's first k; popularity@k: mean training events of the items there
+targets never seen in training: {cold_targets:.2%}
+graph {graph_hash:.12}, held-out data {held_out_hash:.12}"""
+PROTOCOLS = {
+    "kept": "history kept: items of the user's history compete and can be recommended",
+    "excluded": "history excluded: items of the user's history cannot be recommended;\n"
+    "  {known_targets:.2%} of the targets stand in their own history and are misses",
+}
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Report:
+    """Metrics by protocol: ``report["excluded"]["NDCG@10"]``.
+
+    Attributes:
+        means: Protocol (``kept``, ``excluded``) to metric to mean over users.
+        per_user: One row a user and protocol: ``user`` (dense id), ``protocol``,
+            ``targets``, ``best_rank`` (of the best target, from 1; null for a miss),
+            and a column for each metric that users have one by one.
+        facts: How it was measured; JSON data.
+    """
+
+    means: dict[str, dict[str, float]]
+    per_user: pl.DataFrame
+    facts: dict[str, Any]
+
+    def __getitem__(self, protocol: str) -> dict[str, float]:
+        if protocol not in self.means:
+            raise KeyError(f"{protocol!r}: this report has {[*self.means]}")
+        return self.means[protocol]
+
+    def __contains__(self, protocol: object) -> bool:
+        return protocol in self.means
+
+    def __repr__(self) -> str:
+        shown = [
+            f"  {protocol:<9}"
+            + "  ".join(f"{name} {value:.4f}" for name, value in _main(values))
+            for protocol, values in self.means.items()
+        ]
+        users, part = self.facts["users"], self.facts["part"]
+        return "\n".join([f"Report({part}, {users:,} users)", *shown])
+
+    def card(self) -> str:
+        """The protocol in words, to stand beside the figures."""
+        words = [PROTOCOLS[name].format(**self.facts) for name in self.means]
+        return CARD.format(protocols="\n".join(words), **self.facts)
+
+    def frame(self) -> pl.DataFrame:
+        """The means as a table: one row a protocol, one column a metric."""
+        return pl.DataFrame(
+            [{"protocol": name, **means} for name, means in self.means.items()]
+        )
+
+    def save(self, folder: str | Path) -> Path:
+        """Write ``report-<part>.json`` and ``per-user-<part>.parquet``.
+
+        Returns:
+            The JSON file; it is written last, so where it stands both are whole.
+        """
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        path, table = _paths(folder, self.facts["part"])
+        beside = table.with_suffix(f".{os.getpid()}.new")
+        self.per_user.write_parquet(beside)
+        os.replace(beside, table)
+        content = {
+            "format": FORMAT,
+            "means": self.means,
+            "facts": self.facts,
+            "card": self.card(),
+        }
+        beside = path.with_suffix(f".{os.getpid()}.new")
+        beside.write_text(json.dumps(content, indent=2, default=str) + "\n", "utf-8")
+        os.replace(beside, path)
+        return path
+
+    @classmethod
+    def load(cls, folder: str | Path, part: Part = "test") -> Self:
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            RunError: The folder holds no such report, or a damaged one.
+        """
+        path, table = _paths(Path(folder), part)
+        if not path.is_file() or not table.is_file():
+            raise RunError(
+                f"{folder} holds no report of the {part} part ({path.name} and "
+                f"{table.name}). Evaluate the run first: graphseq evaluate"
+            )
+        try:
+            content = json.loads(path.read_text("utf-8"))
+            return cls(content["means"], pl.read_parquet(table), content["facts"])
+        except (ValueError, KeyError, TypeError, pl.exceptions.PolarsError) as error:
+            raise RunError(
+                f"the report in {folder} is damaged ({type(error).__name__}: {error}). "
+                "Evaluate the run again"
+            ) from error
+
+
+def _paths(folder: Path, part: str) -> tuple[Path, Path]:
+    return folder / f"report-{part}.json", folder / f"per-user-{part}.parquet"
+
+
+def _main(values: dict[str, float]) -> list[tuple[str, float]]:
+    """HR and NDCG, which a line has room for."""
+    return [(name, mean) for name, mean in values.items() if name[:2] in ("HR", "ND")]

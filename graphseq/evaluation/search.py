@@ -1,0 +1,103 @@
+"""The best items for vectors that represent users: exactly, or through an index."""
+
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from graphseq.evaluation.ragged import Ragged
+from graphseq.evaluation.ranking import best_unseen
+from graphseq.evaluation.scoring import Catalogue
+from graphseq.evaluation.topk import NOTHING, keys
+
+Queries = Float[Tensor, "B D"] | Float[Tensor, "B K D"]
+NEIGHBOURS = 32  # links of a node in the HNSW graph
+BEAM = 128  # nodes that HNSW keeps in view at least
+
+
+class ExactSearch:
+    """Scores every item; equal scores by ascending id.
+
+    Args:
+        vectors: One row an item, (V, D).
+    """
+
+    def __init__(self, vectors: Float[Tensor, "V D"]) -> None:
+        self._catalogue = Catalogue(vectors)
+
+    def search(self, queries: Queries, seen: Ragged, k: int) -> Int[Tensor, "B k"]:
+        """Keys (see :mod:`.topk`) of the k best items outside ``seen``, best first.
+
+        Args:
+            queries: One vector a user, or K of which the best counts.
+            seen: Items that each user is not to get, each once.
+            k: Length of the lists; ``topk.NOTHING`` stands where items run out.
+
+        Raises:
+            FloatingPointError: A score is NaN.
+        """
+        num_items = self._catalogue.num_items
+        found = []
+        for first, scores in self._catalogue.blocks(queries):
+            near = seen.between(first, first + len(scores))
+            excluded = near.padded(num_items).to(scores.device)
+            found.append(best_unseen(scores, num_items, excluded, k).cpu())
+        return torch.cat(found)
+
+
+class FaissSearch:
+    """Asks a faiss index, then scores the candidates that it names.
+
+    Args:
+        vectors: One row an item, (V, D).
+        kind: ``flat`` (inner products with every item: exact) or ``hnsw`` (a graph of
+            near neighbours: approximate, for catalogues of millions).
+    """
+
+    def __init__(
+        self, vectors: Float[Tensor, "V D"], kind: Literal["flat", "hnsw"]
+    ) -> None:
+        import faiss
+
+        self._vectors = vectors.float().cpu().contiguous()
+        self._index: Any
+        if kind == "flat":
+            self._index = faiss.IndexFlatIP(vectors.shape[1])
+        else:
+            self._index = faiss.IndexHNSWFlat(
+                vectors.shape[1], NEIGHBOURS, faiss.METRIC_INNER_PRODUCT
+            )
+        self._kind = kind
+        self._index.add(self._vectors.numpy())
+
+    def search(self, queries: Queries, seen: Ragged, k: int) -> Int[Tensor, "B k"]:
+        """As :meth:`ExactSearch.search`.
+
+        Each of a user's vectors is asked for k items and as many as the user may not
+        get, so that enough are left.
+        """
+        queries = queries.float().cpu()
+        found = self._candidates(queries, seen, k).sort(dim=1).values
+        vectors = self._vectors[found.clamp(min=0)]
+        interests = queries if queries.dim() == 3 else queries[:, None]
+        scores = torch.einsum("bkd,bcd->bkc", interests, vectors).amax(dim=1)
+        if scores.isnan().any():
+            row, column = scores.isnan().nonzero()[0].tolist()
+            raise FloatingPointError("a score is NaN", row, int(found[row, column]))
+        best = keys(scores, found.clamp(min=0)).masked_fill(found < 0, NOTHING)
+        best[:, 1:].masked_fill_(found[:, 1:] == found[:, :-1], NOTHING)
+        excluded = seen.padded(len(self._vectors))
+        barred = (found[:, :, None] == excluded[:, None, :]).any(dim=2)
+        best = best.masked_fill(barred, NOTHING)
+        return best.topk(min(k, best.shape[1])).values
+
+    def _candidates(self, queries: Tensor, seen: Ragged, k: int) -> Int[Tensor, "B C"]:
+        """Items that the index names for any vector of a user; -1 for none."""
+        longest = int(seen.lengths.max()) if len(seen.items) else 0
+        depth = min(k + longest, len(self._vectors))
+        if self._kind == "hnsw":
+            self._index.hnsw.efSearch = max(BEAM, 2 * depth)
+        flat = queries.reshape(-1, queries.shape[-1]).contiguous()
+        _, items = self._index.search(flat.numpy(), depth)
+        return torch.from_numpy(items).view(len(queries), -1)

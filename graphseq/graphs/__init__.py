@@ -1,0 +1,29 @@
+"""From a split to a graph: relations, views, summaries and storage."""
+
+from graphseq.graphs.bipartite import build_graph
+from graphseq.graphs.cooccurrence import CoOccurrence
+from graphseq.graphs.ego import draw, to_networkx
+from graphseq.graphs.hashing import graph_hash, held_out_hash
+from graphseq.graphs.perturb import EdgeDropout, NodeDropout
+from graphseq.graphs.session import SessionGraphs, session_graphs
+from graphseq.graphs.storage import load_graph, save_graph
+from graphseq.graphs.summary import Summary, summary
+from graphseq.graphs.transitions import Transitions
+
+__all__ = [
+    "CoOccurrence",
+    "EdgeDropout",
+    "NodeDropout",
+    "SessionGraphs",
+    "Summary",
+    "Transitions",
+    "build_graph",
+    "draw",
+    "graph_hash",
+    "held_out_hash",
+    "load_graph",
+    "save_graph",
+    "session_graphs",
+    "summary",
+    "to_networkx",
+]

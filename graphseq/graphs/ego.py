@@ -1,0 +1,185 @@
+"""The surroundings of one node, as a networkx graph and as a picture."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+import polars as pl
+from torch_geometric.data import HeteroData
+
+from graphseq.constants import EdgeType
+from graphseq.errors import GraphError
+
+if TYPE_CHECKING:
+    import networkx as nx
+
+    Ego: TypeAlias = nx.MultiDiGraph[tuple[str, int]]
+else:  # networkx is imported by whoever calls
+    Ego = Any
+
+COLOURS = {"user": "#4477aa", "item": "#ee6677"}
+
+
+def to_networkx(
+    graph: HeteroData,
+    node: str | int,
+    *,
+    kind: str = "user",
+    hops: int = 1,
+    relations: list[EdgeType] | None = None,
+    max_nodes: int = 60,
+) -> Ego:
+    """One node and those within some hops of it, with all edges among them.
+
+    Edges are followed in both directions. If there are more nodes than ``max_nodes``,
+    the nearer ones stay, among equally near ones those on the heaviest edges, and then
+    those of smaller kind and id.
+
+    Args:
+        graph: Any graph.
+        node: Raw id of the node in the middle; the dense one if the graph has no
+            vocabulary.
+        kind: Its type.
+        hops: How far to go.
+        relations: Which relations to follow and to show; ``None`` means all.
+        max_nodes: How many nodes to show at most, the one in the middle included.
+
+    Returns:
+        A directed multigraph. Nodes are (kind, dense id), with ``label`` (raw id),
+        ``kind`` and ``distance``; edges have ``relation`` and ``weight`` (for repeated
+        edges their number). ``.graph["centre"]`` is the node in the middle.
+
+    Raises:
+        GraphError: If the graph has no such node type or relation.
+        DataError: If it has no node of that id.
+    """
+    import networkx as nx
+
+    wanted: list[EdgeType] = graph.edge_types if relations is None else relations
+    lacking = [relation for relation in wanted if relation not in graph.edge_types]
+    if kind not in graph.node_types or lacking:
+        raise GraphError(
+            f"asked for the surroundings of {kind} {node!r} along {wanted}; this graph "
+            f"has nodes {graph.node_types} and relations {graph.edge_types}."
+        )
+    centre = (kind, _dense(graph, kind, node))
+    edges = _edges(graph, wanted)
+    distance = {centre: 0}
+    for hop in range(1, hops + 1):
+        for reached in _next(edges, distance, max_nodes - len(distance)):
+            distance[reached] = hop
+    ego: Ego = nx.MultiDiGraph(centre=centre)
+    for (of, number), far in distance.items():
+        label = _label(graph, of, number)
+        ego.add_node((of, number), label=label, kind=of, distance=far)
+    for row in _among(edges, distance).iter_rows(named=True):
+        ego.add_edge(
+            (row["from_kind"], row["from"]),
+            (row["to_kind"], row["to"]),
+            relation=row["relation"],
+            weight=row["weight"],
+        )
+    return ego
+
+
+def draw(ego: Ego, path: str | Path, *, seed: int = 0) -> Path:
+    """Draw a graph of :func:`to_networkx`: users blue, items red, the centre large.
+
+    Args:
+        ego: The graph.
+        path: The picture to write; its ending decides the format.
+        seed: Of the layout.
+
+    Returns:
+        The picture's path.
+    """
+    import networkx as nx
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 7), layout="constrained")
+    axes = figure.add_subplot()
+    axes.set_axis_off()
+    simple: Any = nx.Graph(ego)  # one line for all edges of a pair
+    places = nx.spring_layout(simple, seed=seed, weight=None)
+    centre = ego.graph["centre"]
+    nx.draw_networkx(
+        simple,
+        places,
+        ax=axes,
+        labels=dict(ego.nodes(data="label")),
+        node_color=[COLOURS.get(node[0], "#999999") for node in simple],
+        node_size=[500 if node == centre else 160 for node in simple],
+        edge_color="#bbbbbb",
+        font_size=7,
+    )
+    figure.savefig(path, dpi=150)
+    return Path(path)
+
+
+def _dense(graph: HeteroData, kind: str, node: str | int) -> int:
+    if "vocabulary" in graph[kind]:
+        return int(graph[kind].vocabulary.encode([node])[0])
+    if isinstance(node, int) and 0 <= node < graph[kind].num_nodes:
+        return node
+    raise GraphError(
+        f"{kind}s are numbered 0 … {graph[kind].num_nodes - 1} in this graph, which "
+        f"has no raw ids; got {node!r}."
+    )
+
+
+def _label(graph: HeteroData, kind: str, number: int) -> str:
+    if "vocabulary" in graph[kind]:
+        return str(graph[kind].vocabulary.decode([number])[0])
+    return str(number)
+
+
+def _edges(graph: HeteroData, relations: list[EdgeType]) -> pl.DataFrame:
+    """Distinct edges of some relations, repeats added up."""
+    frames = []
+    for source, name, target in relations:
+        store = graph[source, name, target]
+        row, column = store.edge_index.cpu().numpy()
+        weight: Any = np.ones(len(row))
+        if "edge_weight" in store:
+            weight = store.edge_weight.cpu().numpy().astype(np.float64)
+        frame = pl.DataFrame({"from": row, "to": column, "weight": weight})
+        frame = frame.group_by("from", "to").agg(pl.col("weight").sum())
+        kinds = {"from_kind": source, "to_kind": target, "relation": name}
+        frames.append(frame.with_columns(**{k: pl.lit(v) for k, v in kinds.items()}))
+    return pl.concat(frames)
+
+
+def _next(
+    edges: pl.DataFrame, known: dict[tuple[str, int], int], room: int
+) -> list[tuple[str, int]]:
+    """New neighbours of the known nodes, the most heavily linked first."""
+    inside = _nodes(known)
+    ends = []
+    for here, there in (("from", "to"), ("to", "from")):
+        renamed = edges.select(
+            kind=f"{here}_kind",
+            id=here,
+            new_kind=f"{there}_kind",
+            new=there,
+            w="weight",
+        )
+        ends.append(renamed.join(inside, on=["kind", "id"], how="semi"))
+    found = pl.concat(ends).group_by("new_kind", "new").agg(pl.col("w").max())
+    found = found.join(
+        inside, left_on=["new_kind", "new"], right_on=["kind", "id"], how="anti"
+    )
+    found = found.sort("w", "new_kind", "new", descending=[True, False, False])
+    return [*found.head(max(0, room)).select("new_kind", "new").iter_rows()]
+
+
+def _among(edges: pl.DataFrame, known: dict[tuple[str, int], int]) -> pl.DataFrame:
+    """The edges between known nodes, in a fixed order."""
+    for end in ("from", "to"):
+        inside = _nodes(known).rename({"kind": f"{end}_kind", "id": end})
+        edges = edges.join(inside, on=[f"{end}_kind", end], how="semi")
+    return edges.sort("relation", "from_kind", "to_kind", "from", "to")
+
+
+def _nodes(known: dict[tuple[str, int], int]) -> pl.DataFrame:
+    schema = {"kind": pl.String, "id": pl.Int64}
+    return pl.DataFrame(list(known), schema=schema, orient="row")

@@ -1,0 +1,175 @@
+"""What a graph looks like, in a table and in a picture."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from scipy.sparse import coo_matrix, csr_matrix
+from scipy.sparse.csgraph import connected_components
+from torch_geometric.data import HeteroData
+
+from graphseq.constants import EdgeType
+
+if TYPE_CHECKING:
+    from rich.table import Table
+else:  # rich is imported by whoever prints
+    Table = Any
+
+QUANTILES = {"min": 0.0, "25 %": 0.25, "median": 0.5, "75 %": 0.75, "99 %": 0.99}
+
+
+class Summary:
+    """Figures of every relation of a graph; one row for each side of a relation.
+
+    A relation between two kinds of nodes has a side for each. One between nodes of one
+    kind has a single row where every edge has its reverse, else one for the edges out
+    of a node and one for those into it.
+
+    Printing it shows a table; so does rich.
+    """
+
+    def __init__(
+        self, rows: list[dict[str, Any]], degrees: dict[str, NDArray[np.int64]]
+    ) -> None:
+        self._rows = rows
+        self._degrees = degrees
+
+    def frame(self) -> pl.DataFrame:
+        """All figures, one row for each side of a relation.
+
+        Columns: relation, side, nodes, edges (distinct pairs), repeats (further edges
+        of a pair), density (edges over the pairs there could be, a node with itself
+        left out), mean, min, 25 %, median, 75 %, 99 %, max (of the degree), isolated
+        (nodes without an edge), components (connected parts of two nodes or more),
+        largest (nodes of the largest), reciprocity (share of the edges whose reverse is
+        an edge too; null between two kinds of nodes).
+        """
+        return pl.DataFrame(self._rows, infer_schema_length=None)
+
+    def plot(self, path: str | Path) -> Path:
+        """Draw how many nodes have how many neighbours, on two logarithmic axes.
+
+        Returns:
+            The picture's path; its ending decides the format.
+        """
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(6.4, 4.4), layout="constrained")
+        axes = figure.add_subplot(
+            xscale="log", yscale="log", xlabel="degree", ylabel="nodes"
+        )
+        for name, degrees in self._degrees.items():
+            degree, nodes = np.unique(degrees[degrees > 0], return_counts=True)
+            axes.plot(degree, nodes, ".", markersize=4, alpha=0.7, label=name)
+        axes.set_title("How many nodes have how many neighbours")
+        if self._degrees:
+            axes.legend(frameon=False)
+        figure.savefig(path, dpi=150)
+        return Path(path)
+
+    def __rich__(self) -> Table:
+        from rich import table as rich_table
+
+        table = rich_table.Table(title="Graph")
+        frame = self.frame()
+        for name in frame.columns:
+            text = name in ("relation", "side")
+            table.add_column(name, justify="left" if text else "right")
+        for row in frame.iter_rows():
+            table.add_row(*map(_spell, row))
+        return table
+
+    def __str__(self) -> str:
+        from rich.console import Console
+
+        console = Console(width=200, color_system=None)
+        with console.capture() as captured:
+            console.print(self)
+        return captured.get()
+
+
+def summary(graph: HeteroData) -> Summary:
+    """Count nodes, edges, degrees, components and reverse edges of every relation."""
+    rows: list[dict[str, Any]] = []
+    degrees: dict[str, NDArray[np.int64]] = {}
+    for relation in graph.edge_types:
+        source, name, target = relation
+        matrix, repeats = _pairs(graph, relation)
+        square = source == target
+        reverse = _reciprocity(matrix) if square else None
+        parts = {
+            "edges": matrix.nnz,
+            "repeats": repeats,
+            "density": matrix.nnz / max(1, _possible(matrix, square)),
+        }
+        sides = {f"{source}": 1, f"{target}": 0}
+        if square:
+            sides = {source: 1} if reverse == 1 else {"out": 1, "in": 0}
+        for side, axis in sides.items():
+            degree = np.asarray((matrix > 0).sum(axis=axis)).ravel().astype(np.int64)
+            degrees[f"{source} {name} {target}: {side}"] = degree
+            rows.append(
+                {"relation": f"{source} {name} {target}", "side": side}
+                | {"nodes": len(degree), **parts}
+                | _spread(degree)
+                | _components(matrix, square)
+                | {"reciprocity": reverse}
+            )
+    return Summary(rows, degrees)
+
+
+def _pairs(graph: HeteroData, relation: EdgeType) -> tuple[csr_matrix, int]:
+    """Distinct edges as a binary matrix, and the number of the others."""
+    row, column = graph[relation].edge_index.cpu().numpy()
+    shape = graph[relation[0]].num_nodes, graph[relation[2]].num_nodes
+    matrix = csr_matrix((np.ones(len(row), np.float32), (row, column)), shape)
+    matrix.data[:] = 1
+    return matrix, len(row) - matrix.nnz
+
+
+def _possible(matrix: csr_matrix, square: bool) -> int:
+    rows, columns = (int(size) for size in matrix.shape)
+    return rows * (columns - 1) if square else rows * columns
+
+
+def _spread(degree: NDArray[np.int64]) -> dict[str, float | int]:
+    if not len(degree):
+        return dict.fromkeys(["mean", *QUANTILES, "max", "isolated"], 0)
+    quantiles = np.quantile(degree, list(QUANTILES.values()))
+    return {
+        "mean": float(degree.mean()),
+        **dict(zip(QUANTILES, quantiles.tolist(), strict=True)),
+        "max": int(degree.max()),
+        "isolated": int((degree == 0).sum()),
+    }
+
+
+def _components(matrix: csr_matrix, square: bool) -> dict[str, int]:
+    """Connected parts of at least two nodes, directions aside."""
+    if not square:
+        edges = matrix.tocoo()
+        nodes = sum(matrix.shape)
+        places = edges.row, edges.col + matrix.shape[0]
+        matrix = coo_matrix((edges.data, places), (nodes, nodes)).tocsr()
+    sizes = np.bincount(connected_components(matrix, directed=False)[1], minlength=1)
+    return {
+        "components": int((sizes > 1).sum()),
+        "largest": int(sizes.max()) if (sizes > 1).any() else 0,
+    }
+
+
+def _reciprocity(matrix: csr_matrix) -> float | None:
+    """Share of the edges between two nodes whose reverse is an edge; null if none."""
+    others = matrix.nnz - int((matrix.diagonal() > 0).sum())
+    both = matrix.multiply(matrix.T.tocsr()).nnz - (matrix.nnz - others)
+    return both / others if others else None
+
+
+def _spell(value: object) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, float):
+        return f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)

@@ -1,0 +1,55 @@
+"""One paper, one file; ``MODELS`` is the table of them all."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from graphseq.errors import ConfigError
+from graphseq.models.base import Model
+from graphseq.models.bprmf import BPRMF
+from graphseq.models.lightgcn import LightGCN
+from graphseq.models.mclsr import MCLSR
+from graphseq.models.pop import POP
+from graphseq.models.sasrec import SASRec
+from graphseq.nn.features import Embedding, Propagated
+
+MODELS: dict[str, type[Model]] = {
+    "POP": POP,
+    "BPRMF": BPRMF,
+    "LightGCN": LightGCN,
+    "SASRec": SASRec,
+    "MCLSR": MCLSR,
+}
+
+PARTS = {"Embedding": Embedding, "Propagated": Propagated}
+
+
+def create(spec: Mapping[str, Any], num_users: int, num_items: int) -> Model:
+    """Build a model from what :func:`graphseq.options.describe` says of it.
+
+    Args:
+        spec: ``{"SASRec": {"dim": 64, "features": {"Propagated": {"layers": 1}}}}``;
+            what is not named has its default.
+        num_users: U.
+        num_items: V.
+
+    Raises:
+        ConfigError: No such model.
+    """
+    ((name, options),) = spec.items()
+    if name not in MODELS:
+        raise ConfigError(f"there is no model {name!r}; there are {[*MODELS]}")
+    given = {key: _part(value, num_items) for key, value in (options or {}).items()}
+    given.pop("num_users", None), given.pop("num_items", None)
+    return MODELS[name](num_users, num_items, **given)  # type: ignore[call-arg]
+
+
+def _part(value: Any, num_items: int) -> Any:
+    """An option's value, built if it names a part."""
+    if isinstance(value, Mapping) and len(value) == 1 and [*value][0] in PARTS:
+        ((name, options),) = value.items()
+        given = {k: v for k, v in (options or {}).items() if k != "num_items"}
+        return PARTS[name](num_items, **given)
+    return value
+
+
+__all__ = ["BPRMF", "MCLSR", "MODELS", "POP", "LightGCN", "Model", "SASRec", "create"]

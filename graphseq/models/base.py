@@ -1,0 +1,72 @@
+"""What every model owes: a vector per row, a vector per item, and its loss terms."""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar, final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch_geometric.data import HeteroData
+
+from graphseq.constants import EdgeType
+from graphseq.options import Recorded
+from graphseq.sequences.batch import Batch
+from graphseq.sequences.examples import Sampler
+
+
+
+
+class Model(Recorded, nn.Module, ABC):
+    """A recommender that scores by inner product.
+
+    A subclass is final: it implements :meth:`represent`, :meth:`item_vectors` and
+    :meth:`losses`, and sets what the loader must know.
+
+    Attributes:
+        requires: Relations the graph must hold.
+        num_users: U.
+        num_items: V.
+        max_length: Longest history that is read.
+        sampler: How training examples are cut from the sequences: ``targets`` (every
+            position in one pass, batches counted in targets), ``user`` (one row a
+            user, batches counted in users), ``prefix`` (one row a target), ``pairs``
+            (user and item, no sequence).
+        num_negatives: Negatives that the loader draws for each target.
+    """
+
+    requires: ClassVar[tuple[EdgeType, ...]] = ()
+    num_users: int
+    num_items: int
+    max_length: int = 50
+    sampler: Sampler = "targets"
+    num_negatives: int = 0
+
+    @abstractmethod
+    def represent(
+        self, batch: Batch, graph: HeteroData
+    ) -> Float[Tensor, "B D"] | Float[Tensor, "B K D"]:
+        """What a row's history says the user wants next: one vector, or K of them."""
+
+    @abstractmethod
+    def item_vectors(self, graph: HeteroData) -> Float[Tensor, "V D"]:
+        """The vector of every real item; never of the padding."""
+
+    @abstractmethod
+    def losses(self, batch: Batch, graph: HeteroData) -> dict[str, Float[Tensor, ""]]:
+        """The weighted terms of the objective, by name; their sum is minimised."""
+
+    @final
+    @torch.no_grad()
+    def score(
+        self,
+        batch: Batch,
+        graph: HeteroData,
+        items: Float[Tensor, "V D"] | None = None,
+    ) -> Float[Tensor, "B V"]:
+        """Scores of all items for every row of the batch.
+
+        Pass ``items = model.item_vectors(graph)`` once when scoring many batches.
+        """
+        items = self.item_vectors(graph) if items is None else items
+        scores = self.represent(batch, graph) @ items.T
+        return scores.amax(dim=1) if scores.dim() == 3 else scores

@@ -1,0 +1,71 @@
+"""The next-item loss of models that let their user choose the softmax's denominator."""
+
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch_geometric.data import HeteroData
+
+from graphseq.constants import INTERACTS
+from graphseq.objectives import (
+    cross_entropy,
+    in_batch_softmax,
+    log_expected_count,
+    log_uniform_sample,
+    sampled_softmax,
+)
+from graphseq.sequences.batch import Batch
+
+Softmax = Literal["full", "uniform", "log_uniform", "in_batch"]
+
+
+def next_item(
+    states: Float[Tensor, "N D"],
+    items: Float[Tensor, "V D"],
+    batch: Batch,
+    graph: HeteroData,
+    *,
+    softmax: Softmax,
+    num_negatives: int,
+) -> Float[Tensor, ""]:
+    """Cross-entropy of every target of a batch against some or all items.
+
+    Args:
+        states: One for each target of the batch, in the order of its places.
+        items: The item vectors.
+        batch: Holds the targets, and the negatives of ``uniform``.
+        graph: Its training events give the popularity that corrections need.
+        softmax: All items (``full``); ``uniform`` draws for each row, never the user's
+            own items; ``log_uniform`` draws shared by the batch, by popularity, with
+            the correction (ComiRec); ``in_batch`` targets with the logQ correction.
+        num_negatives: Items drawn for ``log_uniform``.
+
+    Returns:
+        The mean over the targets.
+    """
+    asked = batch.targets != batch.num_items
+    targets = batch.targets[asked]
+    if softmax == "full":
+        return cross_entropy(states, items, targets)
+    if softmax == "uniform":
+        return sampled_softmax(states, items, targets, batch.negatives[asked])
+    counts = torch.bincount(graph[INTERACTS].edge_index[1], minlength=len(items))
+    if softmax == "in_batch":
+        user = batch.user[:, None].expand_as(asked)[asked]
+        return in_batch_softmax(
+            states, items, targets, counts=counts.float(), user=user
+        )
+    by_rank = counts.argsort(descending=True, stable=True)
+    rank_of = torch.empty_like(by_rank)
+    rank_of[by_rank] = torch.arange(len(items), device=items.device)
+    drawn, tries = log_uniform_sample(len(items), num_negatives)
+    drawn = drawn.to(items.device)
+    return sampled_softmax(
+        states,
+        items,
+        targets,
+        by_rank[drawn],
+        log_expected_target=log_expected_count(rank_of[targets], len(items), tries),
+        log_expected_negative=log_expected_count(drawn, len(items), tries),
+    )

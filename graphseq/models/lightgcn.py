@@ -1,0 +1,88 @@
+"""LightGCN: user and item vectors smoothed over their graph."""
+
+from typing import Literal, final
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch_geometric.data import HeteroData
+
+from graphseq.constants import INTERACTS
+from graphseq.models.base import Model
+from graphseq.nn.propagation import operator, propagate
+from graphseq.objectives import bpr
+from graphseq.sequences.batch import Batch
+from graphseq.sequences.examples import Sampler
+
+
+@final
+class LightGCN(Model):
+    r"""He et al., "LightGCN: Simplifying and Powering Graph Convolution Network for
+    Recommendation", SIGIR 2020.
+
+    .. math:: E^{(l)} = D^{-1/2} A D^{-1/2} E^{(l-1)}, \qquad
+        E = \frac{1}{L + 1} \sum_{l=0}^{L} E^{(l)}
+
+    over the user-item graph, trained by BPR with an L2 penalty on the vectors that the
+    batch starts from. A user without training events is ranked by an untrained vector.
+
+    Args:
+        num_users: U.
+        num_items: V.
+        dim: D.
+        layers: Steps of propagation, L.
+        readout: ``mean`` of all layers, or the ``last`` one, which is clearly weaker.
+        decay: λ of the penalty :math:`λ (‖e_u‖² + ‖e_i‖² + ‖e_j‖²) / 2B`.
+        num_negatives: Items drawn against each event.
+    """
+
+    requires = (INTERACTS,)
+    sampler: Sampler = "pairs"
+
+    def __init__(
+        self,
+        num_users: int,
+        num_items: int,
+        *,
+        dim: int = 64,
+        layers: int = 3,
+        readout: Literal["mean", "last"] = "mean",
+        decay: float = 1e-4,
+        num_negatives: int = 1,
+    ) -> None:
+        super().__init__()
+        self.num_users = num_users
+        self.num_items = num_items
+        self.layers = layers
+        self.readout: Literal["mean", "last"] = readout
+        self.decay = decay
+        self.num_negatives = num_negatives
+        self.nodes = nn.Parameter(torch.empty(num_users + num_items, dim))
+        nn.init.normal_(self.nodes, std=0.1)
+
+    def represent(self, batch: Batch, graph: HeteroData) -> Float[Tensor, "B D"]:
+        """The user's vector."""
+        return self.propagated(graph, batch.user)
+
+    def item_vectors(self, graph: HeteroData) -> Float[Tensor, "V D"]:
+        """The items' vectors."""
+        items = torch.arange(self.num_items, device=self.nodes.device)
+        return self.propagated(graph, self.num_users + items)
+
+    def propagated(
+        self, graph: HeteroData, rows: Int[Tensor, "n"]
+    ) -> Float[Tensor, "n D"]:
+        """Some nodes' vectors, users first: Eqs. (7)-(8)."""
+        step = operator(graph, INTERACTS)
+        return propagate(self.nodes, step, self.layers, self.readout, rows)
+
+    def losses(self, batch: Batch, graph: HeteroData) -> dict[str, Float[Tensor, ""]]:
+        """BPR, Eq. (15), and the penalty on the vectors before propagation."""
+        target, drawn = batch.pairs()
+        rows = torch.cat([batch.user, target + self.num_users, drawn.flatten() + self.num_users])
+        vectors = self.propagated(graph, rows)
+        user, item, other = vectors.split([len(batch), len(batch), drawn.numel()])
+        positive = (user * item).sum(dim=1)
+        negative = torch.einsum("bd,bkd->bk", user, other.view(*drawn.shape, -1))
+        penalty = self.nodes[rows].square().sum() / (2 * len(batch))
+        return {"pairs": bpr(positive, negative), "decay": self.decay * penalty}

@@ -1,0 +1,150 @@
+"""Propagation over a graph: X <- D^-1/2 A D^-1/2 X, without weights or self-loops."""
+
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+from torch import Tensor
+from torch_geometric.data import HeteroData
+
+from graphseq.constants import INTERACTS, EdgeType
+from graphseq.errors import GraphError
+from graphseq.nn.sparse import CompressedRows, SymmetricOperator
+
+__all__ = ["CompressedRows", "Readout", "SymmetricOperator", "operator", "propagate"]
+
+Readout = Literal["last", "mean"]
+
+
+def propagate(
+    x: Float[Tensor, "N D"],
+    operator: SymmetricOperator,
+    layers: int,
+    readout: Readout = "last",
+    rows: Int[Tensor, "n"] | None = None,
+) -> Float[Tensor, "n D"]:
+    r"""Read node vectors after some steps of parameter-free propagation.
+
+    .. math:: X^{(l)} = D^{-1/2} A D^{-1/2} X^{(l-1)}
+
+    Source:
+        Wu et al., "Simplifying Graph Convolutional Networks", 2019, arXiv:1902.07153,
+        without self-loops: ``last``. He et al., LightGCN, 2020, arXiv:2002.02126,
+        Eq. (7)-(8) with equal weights: ``mean``.
+
+    Args:
+        x: Vectors of all N nodes; for user-item edges the users first, then the items.
+        operator: The normalised adjacency.
+        layers: How many steps; 0 gives x itself.
+        readout: ``last`` returns the last step (a node without edges is then exactly
+            0), ``mean`` the mean of x and every step.
+        rows: Nodes to return, in this order, repeats allowed; ``None`` means all. The
+            last step is computed for these nodes only.
+
+    Returns:
+        (N, D), or (n, D) for the rows asked for.
+    """
+    if layers < 0 or readout not in ("last", "mean"):
+        raise GraphError(
+            f"propagate takes layers >= 0 and a readout of 'last' or 'mean'; got "
+            f"layers={layers!r}, readout={readout!r}."
+        )
+    total = x if rows is None else x.index_select(0, rows)
+    for layer in range(1, layers + 1):
+        wanted = rows if layer == layers else None
+        x = operator.multiply(x, wanted)
+        if readout == "mean":
+            total = total + (x if layer == layers else _pick(x, rows))
+    if readout == "mean":
+        return total / (layers + 1)
+    return x if layers else total
+
+
+def operator(graph: HeteroData, relation: EdgeType) -> SymmetricOperator:
+    """The normalised adjacency of one relation, made once and kept in the graph.
+
+    User-item edges become the (U+V, U+V) block matrix [[0, R], [R^T, 0]], users first,
+    with a 1 for each pair however often it occurs. An edge (i, j) of any other relation
+    is the entry in row i and column j: i reads from j. Edges without ``edge_weight``
+    weigh 1. The result is kept as ``graph[relation].operator``, on the device of the
+    edges, and follows ``graph.to(...)``; whoever changes the edges must delete it.
+
+    Departs from the source:
+        D holds the row sums. PyG's ``gcn_norm`` uses the column sums, which differ
+        where the edges are not symmetric.
+
+    Raises:
+        GraphError: If the graph lacks the relation.
+    """
+    if relation not in graph.edge_types:
+        raise GraphError(
+            f"asked to propagate over {relation}, but this graph holds "
+            f"{graph.edge_types}. Add the relation when the graph is built, as in "
+            f'build_graph(split, [CoOccurrence("item")]).'
+        )
+    store = graph[relation]
+    if "operator" not in store:
+        store.operator = _normalised(graph, relation).to(store.edge_index.device)
+    made: SymmetricOperator = store.operator
+    return made
+
+
+def _pick(x: Tensor, rows: Tensor | None) -> Tensor:
+    return x if rows is None else x.index_select(0, rows)
+
+
+def _normalised(graph: HeteroData, relation: EdgeType) -> SymmetricOperator:
+    """D^-1/2 A D^-1/2 of a relation, on the CPU."""
+    source, _, target = relation
+    store = graph[relation]
+    edges = store.edge_index.cpu().numpy()
+    shape = (graph[source].num_nodes, graph[target].num_nodes)
+    weight = np.ones(edges.shape[1], np.float32)
+    if "edge_weight" in store:
+        weight = store.edge_weight.cpu().numpy()
+    matrix = csr_matrix((weight, (edges[0], edges[1])), shape)
+    if source != target:
+        if relation == INTERACTS:
+            matrix.data[:] = 1
+        return SymmetricOperator(_scaled(_block(matrix)))
+    flipped = matrix.T.tocsr()
+    if _same(matrix, flipped):
+        return SymmetricOperator(_scaled(matrix))
+    # Both halves are scaled by the row sums of the matrix itself.
+    return SymmetricOperator(_scaled(matrix), _scaled(flipped, by=matrix))
+
+
+def _block(matrix: csr_matrix) -> csr_matrix:
+    """[[0, R], [R^T, 0]] of a (U, V) matrix, by joining the rows of R and of R^T."""
+    flipped = matrix.T.tocsr()
+    nodes = sum(matrix.shape)
+    pointers = np.concatenate([matrix.indptr, matrix.nnz + flipped.indptr[1:]])
+    columns = np.concatenate([matrix.indices + matrix.shape[0], flipped.indices])
+    values = np.concatenate([matrix.data, flipped.data])
+    return csr_matrix((values, columns, pointers), (nodes, nodes))
+
+
+def _same(a: csr_matrix, b: csr_matrix) -> bool:
+    """Whether two matrices in canonical order hold the same entries."""
+    pairs = ((a.indptr, b.indptr), (a.indices, b.indices), (a.data, b.data))
+    return all(np.array_equal(x, y) for x, y in pairs)
+
+
+def _scaled(matrix: csr_matrix, by: csr_matrix | None = None) -> CompressedRows:
+    """Entry (i, j) over the roots of the row sums of i and of j; 0 where a sum is 0."""
+    matrix.sort_indices()
+    sums = np.asarray((matrix if by is None else by).sum(axis=1, dtype=np.float64))
+    root: NDArray[np.float64] = np.zeros(len(sums))
+    np.divide(1, np.sqrt(sums.ravel()), out=root, where=sums.ravel() > 0)
+    values = matrix.data * np.repeat(root, np.diff(matrix.indptr))
+    values = (values * root[matrix.indices]).astype(np.float32)
+    small = matrix.nnz <= np.iinfo(np.int32).max
+    ids = torch.int32 if small else torch.int64
+    return CompressedRows(
+        torch.from_numpy(matrix.indptr).to(ids),
+        torch.from_numpy(matrix.indices).to(ids),
+        torch.from_numpy(values),
+    )

@@ -1,0 +1,227 @@
+"""Softmax over the whole catalogue, or over a sample of it."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+CHUNK = 64  # rows at most; 64 x 12,101 logits are 3 MB, which stay in the cache
+SAFE_EXPONENT = 80.0  # exp(80) times a million items is still a float32
+
+
+def cross_entropy(
+    states: Float[Tensor, "N D"],
+    items: Float[Tensor, "V D"],
+    targets: Int[Tensor, "N"],
+) -> Float[Tensor, ""]:
+    r"""Cross-entropy of a softmax over the whole catalogue.
+
+    .. math:: -\frac{1}{N} \sum_n \log
+        \frac{\exp(s_n \cdot h_{t_n})}{\sum_{v} \exp(s_n \cdot h_v)}
+
+    The (N, V) logits are never held at once: rows go through in chunks that stay in the
+    cache, and the gradients are computed on the way, in place. The value and the
+    gradients are those of ``F.cross_entropy(states @ items.T, targets)``.
+
+    Args:
+        states: What each row is looking for.
+        items: The item vectors.
+        targets: The item to be found, ``0 … V-1``.
+
+    Returns:
+        The mean over the rows.
+    """
+    return _LinearCrossEntropy.apply(states, items, targets)  # type: ignore[no-any-return]
+
+
+class _LinearCrossEntropy(torch.autograd.Function):
+    """Loss and both gradients in one sweep over the rows."""
+
+    @staticmethod
+    def forward(ctx: Any, states: Tensor, items: Tensor, targets: Tensor) -> Tensor:
+        if torch.is_autocast_enabled(states.device.type):
+            dtype = torch.get_autocast_dtype(states.device.type)
+            states, items = states.to(dtype), items.to(dtype)
+        want_gradient = any(ctx.needs_input_grad)
+        rows = len(states)
+        most = CHUNK if states.device.type == "cpu" else 16 * CHUNK
+        chunk = -(-rows // -(-rows // most))  # equal ones: no small rest
+        total = states.new_zeros((), dtype=torch.float64)
+        grad_states = torch.empty_like(states)
+        grad_items = torch.empty_like(items)
+        largest = torch.linalg.vector_norm(states, dim=1).amax()
+        largest = largest * torch.linalg.vector_norm(items, dim=1).amax()
+        shift = bool(largest > SAFE_EXPONENT) or states.dtype != torch.float32
+        buffer = states.new_empty(chunk, len(items))
+        keep = 0.0  # of grad_items: nothing before the first chunk
+
+        for state, target, gradient in _chunks(chunk, states, targets, grad_states):
+            logits = torch.mm(state, items.T, out=buffer[: len(state)])
+            positive = logits.gather(1, target[:, None])
+            if shift:
+                top = logits.amax(dim=1, keepdim=True)
+                logits.sub_(top)
+                positive = positive - top
+            mass = logits.exp_().sum(dim=1, keepdim=True)
+            total += (mass.log() - positive).sum()
+            if want_gradient:  # softmax minus one-hot, without forming either
+                torch.mm(logits, items, out=gradient)
+                gradient.div_(mass).sub_(items[target]).div_(rows)
+                grad_items.addmm_(logits.T, state / (mass * rows), beta=keep)
+                grad_items.index_add_(0, target, state, alpha=-1 / rows)
+                keep = 1.0
+
+        ctx.save_for_backward(grad_states, grad_items)
+        return (total / rows).to(torch.promote_types(states.dtype, torch.float32))
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        grad_states, grad_items = ctx.saved_tensors
+        (scale,) = gradients
+        if scale.device.type == "cpu" and scale == 1:  # saves a pass over the table
+            return grad_states, grad_items, None
+        return grad_states * scale, grad_items * scale, None
+
+
+def _chunks(size: int, *tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    return zip(*(tensor.split(size) for tensor in tensors), strict=True)
+
+
+def sampled_softmax(
+    states: Float[Tensor, "N D"],
+    items: Float[Tensor, "V D"],
+    targets: Int[Tensor, "N"],
+    negatives: Int[Tensor, "n"] | Int[Tensor, "N n"],
+    *,
+    log_expected_target: Float[Tensor, "N"] | None = None,
+    log_expected_negative: Float[Tensor, "n"] | None = None,
+) -> Float[Tensor, ""]:
+    """Softmax over the target and a sample of the catalogue.
+
+    The target is always in the denominator; a negative that is the row's own target (an
+    accidental hit) is masked. With the logarithm of how often a sampler is expected to
+    draw an item subtracted from its logit, the loss estimates the full softmax.
+
+    Source:
+        Bengio & Senécal, 2008; ``tf.nn.sampled_softmax_loss`` as used by ComiRec.
+        The literal Eq. (14) of MCLSR leaves the target out of the denominator and is
+        unbounded below; this is the corrected reading.
+
+    Args:
+        states: What each row is looking for.
+        items: The item vectors.
+        targets: The item to be found.
+        negatives: Drawn items, shared by the rows or drawn for each.
+        log_expected_target: Log expected count of every target; ``None``: uncorrected.
+        log_expected_negative: Log expected count of every shared negative.
+
+    Returns:
+        The mean over the rows.
+    """
+    positive = (states * items[targets]).sum(dim=1, keepdim=True)
+    if negatives.dim() == 1:
+        negative = states @ items[negatives].T
+        hits = negatives[None, :] == targets[:, None]
+    else:
+        negative = torch.einsum("nd,nkd->nk", states, items[negatives])
+        hits = negatives == targets[:, None]
+    if log_expected_target is not None and log_expected_negative is not None:
+        positive = positive - log_expected_target[:, None]
+        negative = negative - log_expected_negative
+    negative = negative.masked_fill(hits, -torch.inf)
+    return (torch.cat([positive, negative], dim=1).logsumexp(dim=1) - positive[:, 0]).mean()
+
+
+def in_batch_softmax(
+    states: Float[Tensor, "N D"],
+    items: Float[Tensor, "V D"],
+    targets: Int[Tensor, "N"],
+    *,
+    counts: Float[Tensor, "V"] | None = None,
+    strength: float = 1.0,
+    user: Int[Tensor, "N"] | None = None,
+) -> Float[Tensor, ""]:
+    """Softmax over the targets of the batch, optionally corrected for popularity.
+
+    Rows with the same target are no negatives of each other, nor are rows of one user.
+
+    Source:
+        The logQ correction of Yi et al., RecSys 2019, on the negatives only.
+
+    Args:
+        states: What each row is looking for.
+        items: The item vectors.
+        targets: The item to be found; the other rows' targets are the negatives.
+        counts: Training events of every item, for the correction; ``None``: none.
+        strength: Weight of the correction, 1 being the unbiased one.
+        user: User of each row.
+
+    Returns:
+        The mean over the rows.
+    """
+    logits = states @ items[targets].T
+    own = torch.eye(len(targets), dtype=torch.bool, device=targets.device)
+    same = targets[:, None] == targets[None, :]
+    if user is not None:
+        same = same | (user[:, None] == user[None, :])
+    positive = logits.diagonal()
+    if counts is not None:
+        log_q = (counts[targets] / counts.sum()).clamp(min=1e-12).log()
+        logits = torch.where(own, logits, logits - strength * log_q)
+    logits = logits.masked_fill(same & ~own, -torch.inf)
+    return (logits.logsumexp(dim=1) - positive).mean()
+
+
+def uniform_sample(
+    num_items: int, size: int, generator: torch.Generator | None = None
+) -> Int[Tensor, "n"]:
+    """Draw items uniformly, with replacement, shared by a whole batch."""
+    return torch.randint(num_items, (size,), generator=generator)
+
+
+def log_uniform_probability(num_items: int) -> Float[Tensor, "V"]:
+    r"""Probability of each popularity rank: :math:`\log\frac{k+2}{k+1} / \log(V+1)`."""
+    rank = torch.arange(num_items, dtype=torch.float64)
+    return ((rank + 2) / (rank + 1)).log() / torch.tensor(num_items + 1.0).double().log()
+
+
+def log_uniform_sample(
+    num_items: int, size: int, generator: torch.Generator | None = None
+) -> tuple[Int[Tensor, "n"], int]:
+    """Draw distinct popularity ranks, log-uniformly (Zipf).
+
+    Args:
+        num_items: V.
+        size: How many distinct ranks, at most V.
+        generator: Source of randomness; ``None``: torch's global one.
+
+    Returns:
+        The ranks (rank 0 is the most popular item), and the number of draws that it
+        took, which :func:`log_expected_count` needs.
+    """
+    size = min(size, num_items)
+    span = torch.tensor(num_items + 1.0).double().log()
+    draws = torch.empty(0, dtype=torch.int64)
+    while True:
+        uniform = torch.rand(4 * size, generator=generator, dtype=torch.float64)
+        ranks = ((uniform * span).exp() - 1).long().clamp(0, num_items - 1)
+        draws = torch.cat([draws, ranks])
+        values, inverse = draws.unique(return_inverse=True)
+        if len(values) >= size:
+            break
+    first = torch.full((len(values),), len(draws)).scatter_reduce(
+        0, inverse, torch.arange(len(draws)), reduce="amin"
+    )
+    first, order = first.sort()
+    return values[order[:size]], int(first[size - 1]) + 1
+
+
+def log_expected_count(
+    rank: Int[Tensor, "*n"], num_items: int, tries: int
+) -> Float[Tensor, "*n"]:
+    """Log of how often a rank is expected among distinct draws: 1 - (1 - p)^tries."""
+    probability = log_uniform_probability(num_items).to(rank.device)[rank]
+    return (-torch.expm1(tries * torch.log1p(-probability))).log().float()
+

@@ -1,0 +1,196 @@
+"""Recommendations: raw ids in, raw ids out."""
+
+from collections.abc import Sequence
+from typing import Any, Literal, get_args
+
+import numpy as np
+import polars as pl
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch_geometric.data import HeteroData
+
+from graphseq import threads
+from graphseq.constants import ITEM, USER
+from graphseq.data import HeldOut, Vocabulary
+from graphseq.errors import ConfigError, GraphError, GraphSeqError
+from graphseq.evaluation.known import known_sequences
+from graphseq.evaluation.ragged import Ragged
+from graphseq.evaluation.scoring import scoring
+from graphseq.evaluation.search import ExactSearch, FaissSearch
+from graphseq.evaluation.topk import NOTHING, decode
+from graphseq.models.base import Model
+from graphseq.sequences import batch as batches
+
+BLOCK = 512  # users represented at once
+
+Index = Literal["exact", "faiss", "hnsw"]
+RawIds = Sequence[str | int] | pl.Series
+
+
+class Recommender:
+    """Recommends items of a graph with a trained model.
+
+    It reads the model once: after more training, make another.
+
+    Args:
+        model: What scores.
+        graph: The graph that the model was trained on, on its device.
+        index: ``exact`` scores every item; ``faiss`` asks an index of inner products,
+            also exact; ``hnsw`` an approximate one, for catalogues of millions.
+
+    Raises:
+        ConfigError: There is no such index.
+        GraphError: The graph does not fit the model, or has no vocabularies.
+    """
+
+    def __init__(
+        self, model: Model, graph: HeteroData, *, index: Index = "exact"
+    ) -> None:
+        if index not in get_args(Index):
+            raise ConfigError(f"index is one of {get_args(Index)}; found {index!r}")
+        self.model = model
+        self.graph = graph
+        self.index = index
+        self.users: Vocabulary = _vocabulary(graph, USER, model.num_users, model)
+        self.items: Vocabulary = _vocabulary(graph, ITEM, model.num_items, model)
+        self._known = known_sequences(graph)
+        with threads.limited(), scoring(model):
+            self._vectors = model.item_vectors(graph)
+            self._search = self._indexed(self._vectors)
+
+    def __repr__(self) -> str:
+        return (
+            f"Recommender({type(self.model).__name__}, {len(self.users):,} users, "
+            f"{len(self.items):,} items, index={self.index!r})"
+        )
+
+    def recommend(
+        self,
+        users: RawIds | None = None,
+        *,
+        histories: Sequence[RawIds] | None = None,
+        k: int = 10,
+        exclude_history: bool = True,
+    ) -> pl.DataFrame:
+        """The k items that each user is likeliest to choose next.
+
+        Args:
+            users: Raw ids of users of the graph. All that the graph knows of them is
+                read, held-out targets too: this is for use, not for measuring.
+            histories: In place of users, sequences of raw item ids, oldest first, of
+                people whom the model has never seen.
+            k: Items for each; fewer come where the catalogue runs out.
+            exclude_history: Leave out what is in the history.
+
+        Returns:
+            Columns ``user`` (raw id, or the place in ``histories``), ``rank`` (from 1),
+            ``item`` (raw id), ``score``; users in the order asked for.
+
+        Raises:
+            DataError: An id is unknown.
+            ConfigError: Both users and histories are given, or neither; or the model
+                knows users by their ids only, and histories are given.
+        """
+        if (users is None) == (histories is None):
+            raise ConfigError(
+                "recommend needs either users=[raw ids] or histories=[[raw item "
+                f"ids], …]; found {'neither' if users is None else 'both'}"
+            )
+        _check_k(k)
+        if users is not None:
+            dense = torch.from_numpy(self.users.encode(users))
+            names = pl.Series("user", self.users.decode(dense.numpy()))
+            sequences = self._known.take(dense)
+        else:
+            sequences = self._encode(histories or [])
+            dense = torch.zeros(len(sequences.lengths), dtype=torch.int64)
+            names = pl.Series("user", np.arange(len(dense)))
+        nothing = Ragged(dense[:0], torch.zeros(len(dense) + 1, dtype=torch.int64))
+        seen = sequences.distinct() if exclude_history else nothing
+        return self._table(names, self._best(dense, sequences, seen, k), "item")
+
+    def similar_items(self, items: RawIds, *, k: int = 10) -> pl.DataFrame:
+        """The k items whose vectors point the same way (cosine) as each item's.
+
+        Returns:
+            Columns ``item``, ``rank`` (from 1), ``similar`` (raw ids), ``score``.
+
+        Raises:
+            DataError: An id is unknown.
+        """
+        _check_k(k)
+        dense = torch.from_numpy(self.items.encode(items))
+        names = pl.Series("item", self.items.decode(dense.numpy()))
+        vectors = torch.nn.functional.normalize(self._vectors.float(), dim=1)
+        itself = Ragged(dense, torch.arange(len(dense) + 1))
+        queries = vectors[dense.to(vectors.device)]
+        found = self._indexed(vectors).search(queries, itself, k)
+        return self._table(names, found, "similar")
+
+    def _indexed(self, vectors: Float[Tensor, "V D"]) -> ExactSearch | FaissSearch:
+        if self.index == "exact":
+            return ExactSearch(vectors)
+        return FaissSearch(vectors, "flat" if self.index == "faiss" else "hnsw")
+
+    def _encode(self, histories: Sequence[RawIds]) -> Ragged:
+        if self.model.sampler == "pairs":
+            raise ConfigError(
+                f"{type(self.model).__name__} knows users by their ids and reads no "
+                "history. Ask for users=[…], or train a sequence model"
+            )
+        lengths = [len(history) for history in histories]
+        flat = [item for history in histories for item in history]
+        items = torch.from_numpy(self.items.encode(flat))
+        return Ragged(items, torch.tensor([0, *lengths]).cumsum(0))
+
+    def _best(
+        self, users: Int[Tensor, "N"], sequences: Ragged, seen: Ragged, k: int
+    ) -> Int[Tensor, "N k"]:
+        """Keys of the items found for each user."""
+        rows = HeldOut(users, *sequences, sequences.items[:0], sequences.ptr * 0)
+        size, device = self.model.num_items, self._vectors.device
+        found = [torch.empty(0, min(k, size), dtype=torch.int64)]
+        with threads.limited(), scoring(self.model):
+            for start in range(0, len(users), BLOCK):
+                here = torch.arange(start, min(start + BLOCK, len(users)))
+                batch = batches.histories(rows, here, self.model.max_length, size)
+                vectors = self.model.represent(batch.to(device), self.graph)
+                barred = seen.between(start, start + len(here))
+                try:
+                    found.append(self._search.search(vectors, barred, k))
+                except FloatingPointError as error:
+                    raise GraphSeqError(
+                        f"{type(self.model).__name__} gives NaN as a score. Its "
+                        "training diverged: go back to an earlier checkpoint"
+                    ) from error
+        return torch.cat(found)
+
+    def _table(
+        self, names: pl.Series, found: Int[Tensor, "N k"], column: str
+    ) -> pl.DataFrame:
+        row, place = (found != NOTHING).nonzero(as_tuple=True)
+        ids, scores = decode(found[row, place][:, None])
+        return pl.DataFrame(
+            {
+                names.name: names.gather(row.numpy()),
+                "rank": place.numpy() + 1,
+                column: self.items.ids.gather(ids.squeeze(1).numpy()),
+                "score": scores.squeeze(1).numpy(),
+            }
+        )
+
+
+def _vocabulary(graph: HeteroData, kind: str, size: int, model: Model) -> Any:
+    if "vocabulary" not in graph[kind] or len(graph[kind].vocabulary) != size:
+        raise GraphError(
+            f"{type(model).__name__} was made for {size} {kind}s; the graph holds "
+            f"{graph[kind].num_nodes} and {'vocabulary' in graph[kind] or 'no'} "
+            "vocabulary of them. Pass the graph that the model was trained on"
+        )
+    return graph[kind].vocabulary
+
+
+def _check_k(k: int) -> None:
+    if k < 1:
+        raise ConfigError(f"k, the number of items for each, is 1 or more; found {k}")

@@ -1,0 +1,151 @@
+"""Results for people and for tables: one row a finished run, one table of reports."""
+
+import csv
+import io
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from graphseq.errors import DataError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from graphseq.evaluation import Report
+    from graphseq.training import Run
+
+HEADLINE = ("HR", "Recall", "NDCG", "MRR", "coverage")
+
+
+def table(reports: Mapping[str, "Report"], ks: Sequence[int] | None = None) -> "Table":
+    """Models beside each other, under each history protocol.
+
+    The best value of a block stands out.
+
+    Args:
+        reports: By name of the model; they have the same protocols and lists.
+        ks: Lengths of the lists to show; ``None`` shows all.
+    """
+    from rich.table import Table
+
+    first = next(iter(reports.values()))
+    names = [
+        name for name in HEADLINE if f"{name}@{first.facts['ks'][0]}" in _any(first)
+    ]
+    shown = Table("history", "model", "k", header_style="bold")
+    for name in names:
+        shown.add_column(name, justify="right")
+    for protocol in first.means:
+        shown.add_section()
+        for k in ks or first.facts["ks"]:
+            block = [[r[protocol][f"{n}@{k}"] for n in names] for r in reports.values()]
+            best = [max(column) for column in zip(*block, strict=True)]
+            for model, values in zip(reports, block, strict=True):
+                pairs = zip(values, best, strict=True)
+                cells = [_cell(v, v == top and len(block) > 1) for v, top in pairs]
+                shown.add_row(protocol, model, str(k), *cells)
+    return shown
+
+
+def _any(report: "Report") -> dict[str, float]:
+    return next(iter(report.means.values()))
+
+
+def _cell(value: float, best: bool) -> str:
+    return f"[bold]{value:.4f}[/bold]" if best else f"{value:.4f}"
+
+
+def row(
+    run: "Run", report: "Report", *, data: str, experiment: str, settings: str = ""
+) -> dict[str, Any]:
+    """A finished run as one row: what it was, what it cost, what it reached.
+
+    Args:
+        run: The run.
+        report: Its report on the test part.
+        data: Name of the data set, or of the file.
+        experiment: The experiment file.
+        settings: What was overridden in it.
+
+    Returns:
+        Column to value; a metric's column is named ``HR@5 excluded``.
+    """
+    environment = run.record["environment"]
+    commit = environment["commit"] or {"id": "", "changed": False}
+    (model,) = run.experiment["model"]
+    facts = {
+        "model": model,
+        "data": data,
+        "seed": run.experiment["train"]["seed"],
+        "commit": commit["id"][:12] + ("+" if commit["changed"] else ""),
+        "device": environment["device"],
+        "cpu_seconds": round(run.cpu_seconds, 1),
+        "epochs": run.epochs,
+        "experiment": experiment,
+        "settings": settings,
+        "graph": run.record["graph"]["hash"][:12],
+    }
+    metrics = {
+        f"{metric} {protocol}": f"{value:.6g}"
+        for protocol, means in report.means.items()
+        for metric, value in means.items()
+    }
+    return facts | metrics
+
+
+def append(path: str | Path, new: Mapping[str, Any]) -> None:
+    """Add a row to a CSV file, which is made if it is not there.
+
+    The file is replaced at once, so that no reader ever sees half a row, and two
+    processes that append at the same time both get their row. Columns that the file
+    does not have yet are added on the right, empty in the older rows.
+
+    Raises:
+        DataError: The file is there and is no CSV table with a header.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _alone(path.parent):
+        rows = _read(path) if path.exists() else []
+        rows.append({name: str(value) for name, value in new.items()})
+        columns = dict.fromkeys(name for old in rows for name in old)
+        text = io.StringIO()
+        writer = csv.DictWriter(text, list(columns), restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        beside = path.with_name(f".{path.name}.{os.getpid()}.new")
+        beside.write_text(text.getvalue(), encoding="utf-8")
+        os.replace(beside, path)
+
+
+def _read(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        reader = csv.DictReader(file, strict=True)
+        try:
+            rows = list(reader)
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise DataError(f"{path} is no CSV table: {error}") from error
+    if any(None in read or None in read.values() for read in rows):
+        raise DataError(
+            f"{path}: rows have not as many fields as the header. Mend the file; "
+            "nothing was written"
+        )
+    return rows
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Wait until no other process appends to a file of the folder."""
+    try:
+        import fcntl
+    except ImportError:  # where there is no flock, the rename alone must do
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)

@@ -1,0 +1,103 @@
+"""Which part of which sequence makes a training example: windows on the edges.
+
+All of a graph's sequences lie one after another in its user-item edges. An example is a
+window on them, three numbers: where it starts, how many items it reads, and from which
+of its places on a target is asked for.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+from torch_geometric.data import HeteroData
+
+from graphseq.constants import INTERACTS
+
+Sampler = Literal["targets", "user", "prefix", "pairs"]
+
+
+@dataclass(frozen=True)
+class Examples:
+    """N windows on the flat sequences.
+
+    Attributes:
+        user: Whose, (N,).
+        start: Position of the first item read, in ``flat``, (N,).
+        length: Items read; the target of a place is the item after it, (N,).
+        first: First place, counted within the window, with a target, (N,).
+    """
+
+    user: Int[Tensor, "N"]
+    start: Int[Tensor, "N"]
+    length: Int[Tensor, "N"]
+    first: Int[Tensor, "N"]
+
+    def __len__(self) -> int:
+        return len(self.user)
+
+    @property
+    def targets(self) -> Int[Tensor, "N"]:
+        """How many targets each window asks for."""
+        return self.length - self.first
+
+
+def runs(graph: HeteroData) -> tuple[Int[Tensor, "U"], Int[Tensor, "U"]]:
+    """Where each user's run of edges starts, and how long it is."""
+    user = graph[INTERACTS].edge_index[0]
+    count = torch.bincount(user, minlength=graph["user"].num_nodes)
+    return count.cumsum(0) - count, count
+
+
+def windows(graph: HeteroData, max_length: int) -> Examples:
+    """Windows in which every event but a user's first is a target exactly once.
+
+    A sequence that fits is one window. A longer one is read through windows that
+    overlap by half, so that no target but the first ones lacks its past.
+    """
+    start, count = runs(graph)
+    inputs = (count - 1).clamp(min=0)
+    step = max(1, max_length // 2)
+    extra = ((inputs - max_length).clamp(min=0) + step - 1) // step
+    number = torch.where(inputs > 0, 1 + extra, 0)
+    user = torch.repeat_interleave(number)
+    nth = torch.arange(len(user)) - (number.cumsum(0) - number)[user]
+    end = (max_length + nth * step).minimum(inputs[user])
+    length = end.clamp(max=max_length)
+    fresh = torch.where(nth > 0, max_length + (nth - 1) * step, 0)
+    return Examples(user, start[user] + end - length, length, fresh - (end - length))
+
+
+def newest(graph: HeteroData, max_length: int) -> Examples:
+    """One window a user: the newest ``max_length`` inputs, a target at every place."""
+    start, count = runs(graph)
+    user = (count > 1).nonzero()[:, 0]
+    inputs = count[user] - 1
+    length = inputs.clamp(max=max_length)
+    return Examples(user, start[user] + inputs - length, length, torch.zeros_like(user))
+
+
+def prefixes(graph: HeteroData, max_length: int) -> Examples:
+    """One window a target: all that came before it, at most ``max_length`` items."""
+    start, count = runs(graph)
+    user = torch.repeat_interleave((count - 1).clamp(min=0))
+    inputs = (count - 1).clamp(min=0)
+    end = torch.arange(len(user)) - (inputs.cumsum(0) - inputs)[user] + 1
+    length = end.clamp(max=max_length)
+    return Examples(user, start[user] + end - length, length, length - 1)
+
+
+def pairs(graph: HeteroData) -> Examples:
+    """Every (user, item) event; nothing is read, the event itself is the target."""
+    user = graph[INTERACTS].edge_index[0]
+    place = torch.arange(len(user))
+    return Examples(user, place - 1, torch.ones_like(user), torch.zeros_like(user))
+
+
+def examples(graph: HeteroData, sampler: Sampler, max_length: int) -> Examples:
+    """The training examples of a graph, as ``sampler`` cuts them."""
+    if sampler == "pairs":
+        return pairs(graph)
+    cutters = {"targets": windows, "user": newest, "prefix": prefixes}
+    return cutters[sampler](graph, max_length)

@@ -1,0 +1,145 @@
+"""What must hold before a run starts; every fault is told, not the first."""
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from torch_geometric.data import HeteroData
+
+from graphseq.errors import ConfigError, GraphError, RunError
+from graphseq.models import Model
+from graphseq.training.run import Run
+from graphseq.training.validation import METRIC
+
+POSITIVE = (
+    "batch_size",
+    "lr",
+    "patience",
+    "evaluate_every",
+    "gradient_clip",
+    "threads",
+)
+UNSIGNED = ("max_epochs", "weight_decay", "seed", "workers")
+FREE = ("max_epochs", "progress", "workers", "threads", "loggers")
+
+
+def check_options(options: Mapping[str, Any]) -> None:
+    """Refuse options of :func:`graphseq.fit` that mean nothing.
+
+    Raises:
+        ConfigError: Naming every such option.
+    """
+    problems = [*_numbers(options)]
+    monitor = options["monitor"]
+    if monitor is not None and not METRIC.fullmatch(monitor):
+        problems.append(
+            f"monitor is a metric whose larger values are better, such as 'NDCG@10', "
+            f"'HR@5' or 'MRR', or None; found {monitor!r}"
+        )
+    if options["history"] not in ("kept", "excluded"):
+        problems.append(f"history is kept or excluded; found {options['history']!r}")
+    if problems:
+        raise ConfigError("fit cannot train so:\n  " + "\n  ".join(problems))
+
+
+def check_fits(model: Model, graph: HeteroData, *, validated: bool) -> None:
+    """Refuse a graph on which the model cannot be trained.
+
+    Args:
+        model: The model.
+        graph: The graph.
+        validated: Whether validation users are needed.
+
+    Raises:
+        GraphError: Naming everything that does not fit.
+    """
+    problems = [
+        f"it reads {relation}, and the graph has {graph.edge_types}: add the transform "
+        "that makes it to build_graph"
+        for relation in model.requires
+        if relation not in graph.edge_types
+    ]
+    for kind, size in (("user", model.num_users), ("item", model.num_items)):
+        if graph[kind].num_nodes != size:
+            problems.append(
+                f"it was made for {size} {kind}s, and the graph has "
+                f"{graph[kind].num_nodes}: make it with num_{kind}s="
+                f"{graph[kind].num_nodes}"
+            )
+    if validated and ("validation" not in graph or not len(graph.validation.user)):
+        problems.append(
+            "the graph holds no validation users, so nothing can be monitored: build "
+            "it of a split that has some, or pass monitor=None"
+        )
+    if problems:
+        name = type(model).__name__
+        raise GraphError(
+            f"{name} cannot train on this graph:\n  " + "\n  ".join(problems)
+        )
+
+
+def check_same(
+    run: Run, experiment: Mapping[str, Any], graph: Mapping[str, Any]
+) -> None:
+    """Refuse to resume a run as something else; what does not shape it is free.
+
+    Args:
+        run: The run in the folder.
+        experiment: Model and options asked for.
+        graph: Identity of the graph asked for.
+
+    Raises:
+        RunError: Listing every difference.
+    """
+    found = [
+        *_differences("model", run.experiment["model"], experiment["model"]),
+        *_differences("train", run.experiment["train"], experiment["train"]),
+        *_differences("graph", run.record["graph"], graph),
+    ]
+    free = {f"train.{name}" for name in FREE}
+    lines = [
+        f"{where}: the run has {theirs!r}, asked for {ours!r}"
+        for where, theirs, ours in found
+        if where not in free
+    ]
+    if lines:
+        raise RunError(
+            f"{run.folder} holds a run of something else:\n  "
+            + "\n  ".join(lines)
+            + "\nResume it with what it has, or train in a new folder"
+        )
+
+
+def check_compiler() -> None:
+    """Refuse ``compile=True`` where there is no C++ compiler for it to call.
+
+    Raises:
+        ConfigError: If there is none.
+    """
+    names = (os.environ.get("CXX", "g++"), "clang++", "cl")
+    if not any(shutil.which(name) for name in names):
+        raise ConfigError(
+            f"compile=True needs a C++ compiler; none of {names} is on the PATH. "
+            "Install one (Debian: apt install g++), name it in CXX, or leave compile "
+            "out: the results are the same"
+        )
+
+
+def _numbers(options: Mapping[str, Any]) -> Iterator[str]:
+    for name in POSITIVE:
+        if options[name] is not None and not options[name] > 0:
+            yield f"{name} must be above 0; found {options[name]!r}"
+    for name in UNSIGNED:
+        if options[name] < 0:
+            yield f"{name} must be 0 or above; found {options[name]!r}"
+
+
+def _differences(where: str, theirs: Any, ours: Any) -> Iterator[tuple[str, Any, Any]]:
+    """Places in which two nested dicts differ."""
+    if not (isinstance(theirs, dict) and isinstance(ours, dict)):
+        if theirs != ours:
+            yield where, theirs, ours
+        return
+    for key in dict.fromkeys([*theirs, *ours]):
+        yield from _differences(f"{where}.{key}", theirs.get(key), ours.get(key))

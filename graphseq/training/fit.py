@@ -1,0 +1,158 @@
+"""Train a model on a graph."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+from torch_geometric.data import HeteroData
+
+from graphseq import threads as intra_op
+from graphseq.constants import Protocol
+from graphseq.models import Model
+from graphseq.training import folder as folders
+from graphseq.training.checks import check_compiler, check_fits, check_options
+from graphseq.training.journal import Journal
+from graphseq.training.run import CHECKPOINT, Run
+
+BATCH_SIZE = {"targets": 384, "user": 256, "prefix": 256, "pairs": 2048}
+Precision = Literal["32-true", "16-mixed", "bf16-mixed", "64-true"]
+NOT_OPTIONS = ("model", "graph", "folder", "resume", "experiment")
+
+
+def fit(
+    model: Model,
+    graph: HeteroData,
+    *,
+    folder: str | Path | None = None,
+    max_epochs: int = 100,
+    batch_size: int | None = None,
+    lr: float = 1e-3,
+    weight_decay: float = 0.0,
+    seed: int = 0,
+    monitor: str | None = "NDCG@10",
+    history: Protocol = "kept",
+    patience: int | None = 5,
+    evaluate_every: int = 1,
+    gradient_clip: float | None = None,
+    precision: Precision = "32-true",
+    accelerator: str = "auto",
+    devices: int | str = 1,
+    strategy: str = "auto",
+    compile: bool = False,
+    loggers: Sequence[Any] = (),
+    progress: bool = True,
+    workers: int = 0,
+    threads: int | None = None,
+    resume: bool = False,
+    experiment: Mapping[str, Any] | None = None,
+) -> Run:
+    """Train a model, and leave it with the weights that were best in validation.
+
+    With a ``folder``, everything is kept there: the resolved options, versions, commit
+    and hashes, the history, the best weights, and a checkpoint after every epoch. A
+    run that was killed at any moment goes on with ``resume=True``; on a CPU, with as
+    many threads, it ends with the very weights of a run that was never stopped.
+
+    Args:
+        model: The model; trained in place, left on the CPU in evaluation mode.
+        graph: The graph, with validation users; left alone.
+        folder: Where to keep the run; ``None`` keeps nothing but what is returned.
+        max_epochs: Epochs after which to stop at the latest.
+        batch_size: Targets or rows a batch, as the model's sampler counts. ``None``:
+            384 targets for ``targets``, 256 rows for ``user`` and ``prefix``, 2048
+            pairs for ``pairs``. With several processes, of each of them.
+        lr: Adam's learning rate.
+        weight_decay: Adam's L2 penalty.
+        seed: Of batches, negatives and dropout. The initial weights are the model's.
+        monitor: Validation metric that decides which epoch is best and when to stop;
+            ``None`` evaluates nothing, and the last epoch is the best.
+        history: Protocol of validation: whether items of a user's history compete.
+        patience: Evaluations without a better one after which to stop; ``None``: all
+            epochs are trained.
+        evaluate_every: Epochs between evaluations; the last epoch is always evaluated.
+        gradient_clip: Largest norm of the gradient.
+        precision: ``32-true``; ``bf16-mixed`` (CPU and GPU), ``16-mixed`` (GPU).
+        accelerator: ``auto`` (a CUDA device if there is one, else the CPU), ``cpu``,
+            ``gpu``, ``mps``.
+        devices: How many, or Lightning's notation.
+        strategy: Lightning's; with several devices ``auto`` is DDP, which needs
+            ``ddp_find_unused_parameters_true`` for a model that leaves weights unused.
+        compile: Compile the model's losses with ``torch.compile``.
+        loggers: Besides ``history.csv``: ``tensorboard``, ``wandb``, ``mlflow``, or
+            Lightning logger objects.
+        progress: Show a bar, and a line for each epoch.
+        workers: Processes that make batches; they change no batch.
+        threads: Threads of a tensor operation; ``None``: as many as cores are free
+            (:mod:`graphseq.threads`), or as the resumed run had.
+        resume: Go on with the run in ``folder``; start it if there is none yet.
+        experiment: Sections of an experiment file (data, split, …) to keep with the
+            model's and the training's own in the folder, so that it repeats the run.
+
+    Returns:
+        The run. A model without parameters is only evaluated.
+
+    Raises:
+        ConfigError: Options mean nothing, or need something that is not installed.
+        GraphError: The graph does not fit the model.
+        RunError: The folder holds a run already, or with ``resume`` another one; the
+            loss became infinite.
+    """
+    options = {k: v for k, v in locals().items() if k not in NOT_OPTIONS}
+    options["batch_size"] = batch_size or BATCH_SIZE[model.sampler]
+    check_options(options)
+    check_fits(model, graph, validated=monitor is not None)
+    if compile:
+        check_compiler()
+    with folders.place(folder) as where:
+        before = folders.look(where, model, graph, options, resume=resume)
+        if before is not None and threads is None:
+            threads = before.record["environment"]["threads"]
+        with intra_op.limited(threads) as used:
+            if before is None or not folders.is_done(before, options):
+                record = folders.begin(
+                    where, before, model, graph, options, used, experiment or {}
+                )
+                journal = Journal(where, record, monitor=monitor, patience=patience)
+                train = _train if is_trained(model, options) else _only_evaluate
+                train(model, graph, journal, options)
+                where = journal.folder
+            run = folders.end(where, model)
+    return run if folder is not None else replace(run, folder=None)
+
+
+def is_trained(model: Model, options: dict[str, Any]) -> bool:
+    """Whether there is anything to train, and any epoch to do it in."""
+    return options["max_epochs"] > 0 and any(
+        w.requires_grad for w in model.parameters()
+    )
+
+
+def _train(
+    model: Model, graph: HeteroData, journal: Journal, options: dict[str, Any]
+) -> None:
+    """Train with Lightning, from the checkpoint if there is one."""
+    from lightning.pytorch.utilities.seed import isolate_rng
+
+    from graphseq.training.callbacks import Recorder
+    from graphseq.training.module import Training
+    from graphseq.training.trainer import make_trainer, quiet
+
+    with quiet(), isolate_rng():
+        training = Training(model.train(), graph, options)
+        trainer = make_trainer(journal.folder, Recorder(journal), options)
+        checkpoint = journal.folder / CHECKPOINT
+        resumed = str(checkpoint) if checkpoint.is_file() else None
+        trainer.fit(training, ckpt_path=resumed)
+        trainer.strategy.barrier()  # others read what the first process wrote
+
+
+def _only_evaluate(
+    model: Model, graph: HeteroData, journal: Journal, options: dict[str, Any]
+) -> None:
+    """The history of a model that learns nothing: one row, epoch 0."""
+    from graphseq.training.validation import validate
+
+    metrics = validate(model, graph, options) if options["monitor"] else {}
+    journal.add({"epoch": 0, **metrics})
+    journal.write(model, improved=True)

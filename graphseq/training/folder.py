@@ -1,0 +1,149 @@
+"""A run folder's life: found or begun, gone on with, ended."""
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+from torch_geometric.data import HeteroData
+
+from graphseq.errors import ConfigError, RunError
+from graphseq.models import Model
+from graphseq.options import describe
+from graphseq.training.checks import check_same
+from graphseq.training.files import read_tensors, write_text
+from graphseq.training.provenance import environment, identity
+from graphseq.training.run import EXPERIMENT, RECORD, WEIGHTS, Run, load_run
+
+FORMAT = 1
+SIZES = ("num_users", "num_items")  # the graph says these, not the model's options
+
+
+def is_first() -> bool:
+    """Whether this is the first of the processes that train together, which writes."""
+    return all(
+        os.environ.get(name, "0") == "0"
+        for name in ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID")
+    )
+
+
+@contextmanager
+def place(folder: str | Path | None) -> Iterator[Path]:
+    """The run folder; without a name, a temporary one, which is removed."""
+    if folder is not None:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        yield Path(folder)
+    elif is_first():
+        with tempfile.TemporaryDirectory(prefix="graphseq-") as temporary:
+            yield Path(temporary)
+    else:  # the first process will say
+        yield Path()
+
+
+def look(
+    folder: Path,
+    model: Model,
+    graph: HeteroData,
+    options: dict[str, Any],
+    *,
+    resume: bool,
+) -> Run | None:
+    """The run to go on with, if there is one.
+
+    Raises:
+        RunError: If there is one that must not be gone on with.
+    """
+    if not (folder / RECORD).is_file() or not (resume or is_first()):
+        return None
+    if not resume:
+        raise RunError(
+            f"{folder} holds a run already. Go on with it with resume=True, or train "
+            "in another folder"
+        )
+    run = load_run(folder)
+    check_same(run, _experiment(model, graph, options), identity(graph))
+    return run
+
+
+def is_done(run: Run, options: dict[str, Any]) -> bool:
+    """Whether nothing is left to train; more epochs than it had may be asked for."""
+    if not run.finished:
+        return False
+    return bool(run.record["stopped_early"]) or run.epochs >= options["max_epochs"]
+
+
+def begin(
+    folder: Path,
+    before: Run | None,
+    model: Model,
+    graph: HeteroData,
+    options: dict[str, Any],
+    threads: int,
+    sections: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Write down what is about to be trained; returns what stands in ``run.json``."""
+    record: dict[str, Any] = {
+        "format": FORMAT,
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "resumed_after": [],
+        "seed": options["seed"],
+        "graph": identity(graph),
+        "environment": environment(options, threads),
+        "best_epoch": 0,
+        "stopped_early": False,
+        "times": [],
+    }
+    if before is not None:
+        record = before.record | {
+            "resumed_after": [*before.record["resumed_after"], before.epochs]
+        }
+    record["finished"] = False
+    if is_first():
+        own = _experiment(model, graph, options)
+        kept = {**own, **sections, "model": own["model"], "train": own["train"]}
+        _write_experiment(folder, kept)
+        write_text(folder / RECORD, json.dumps(record, indent=2) + "\n")
+    return record
+
+
+def end(folder: Path, model: Model) -> Run:
+    """Give the model its best weights and mark the run as finished."""
+    weights, _ = read_tensors(folder / WEIGHTS)
+    model.load_state_dict(weights)
+    model.eval()
+    run = load_run(folder)
+    run.record["finished"] = True
+    if is_first():
+        write_text(folder / RECORD, json.dumps(run.record, indent=2) + "\n")
+    return run
+
+
+def _experiment(
+    model: Model, graph: HeteroData, options: dict[str, Any]
+) -> dict[str, Any]:
+    """Everything that shapes the run, as YAML data."""
+    ((name, settings),) = describe(model).items()
+    settings = {k: v for k, v in settings.items() if k not in SIZES}
+    loggers = [str(getattr(logger, "name", logger)) for logger in options["loggers"]]
+    return {
+        "graph": describe(graph.provenance if "provenance" in graph else {}),
+        "model": {name: settings},
+        "train": describe(options | {"loggers": loggers}),
+    }
+
+
+def _write_experiment(folder: Path, experiment: dict[str, Any]) -> None:
+    try:
+        text = yaml.safe_dump(experiment, sort_keys=False)
+    except yaml.YAMLError as error:
+        raise ConfigError(
+            f"an option of the model or of fit is not data, so the run could not be "
+            f"repeated from its folder: {error}. Pass numbers, words, lists, dicts, or "
+            "objects of classes that record their options"
+        ) from error
+    write_text(folder / EXPERIMENT, text)

@@ -1,0 +1,89 @@
+"""What a run was made with: versions, commit, device; and of which graph."""
+
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch_geometric.data import HeteroData
+
+import graphseq
+from graphseq.graphs import graph_hash, held_out_hash
+
+LIBRARIES = (
+    "graphseq",
+    "torch",
+    "torch-geometric",
+    "lightning",
+    "numpy",
+    "polars",
+    "scipy",
+    "safetensors",
+)
+
+
+def environment(options: dict[str, Any], threads: int) -> dict[str, Any]:
+    """Versions, commit and machine, as JSON data.
+
+    Args:
+        options: Of :func:`graphseq.fit`.
+        threads: Intra-op threads of each process.
+    """
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "versions": {name: _version(name) for name in LIBRARIES},
+        "commit": commit(Path(graphseq.__file__).parent),
+        "device": _device(options["accelerator"]),
+        "threads": threads,
+    }
+
+
+def identity(graph: HeteroData) -> dict[str, Any]:
+    """What makes a graph this graph: its size and its two hashes."""
+    return {
+        "num_users": int(graph["user"].num_nodes),
+        "num_items": int(graph["item"].num_nodes),
+        "hash": graph_hash(graph),
+        "held_out_hash": held_out_hash(graph),
+    }
+
+
+def commit(folder: Path) -> dict[str, Any] | None:
+    """Commit of the git checkout that tracks ``folder``, and whether it was changed.
+
+    ``None`` for an installed package, even if it lies inside someone's checkout.
+    """
+    try:
+        if not _git(folder, "ls-files", "__init__.py"):
+            return None
+        changed = _git(folder, "status", "--porcelain", "--untracked-files=no")
+        return {"id": _git(folder, "rev-parse", "HEAD"), "changed": bool(changed)}
+    except (OSError, subprocess.SubprocessError):  # no git, no checkout, no commit
+        return None
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(folder), *arguments]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=True, timeout=10
+    )
+    return done.stdout.strip()
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _device(accelerator: str) -> str:
+    """Where training runs; of a GPU, its name."""
+    if accelerator == "auto":
+        accelerator = "gpu" if torch.cuda.is_available() else "cpu"
+    if accelerator in ("gpu", "cuda") and torch.cuda.is_available():
+        return f"cuda: {torch.cuda.get_device_name()}"
+    return accelerator

@@ -1,0 +1,118 @@
+"""The Lightning trainer as graphseq uses it: no pickle, no litter, no noise."""
+
+import logging
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Trainer
+from lightning.pytorch.loggers import (
+    Logger,
+    MLFlowLogger,
+    TensorBoardLogger,
+    WandbLogger,
+)
+from lightning.pytorch.plugins.io import CheckpointIO
+
+from graphseq.errors import ConfigError
+from graphseq.training.callbacks import Bar, Recorder
+from graphseq.training.checkpoint import load_state, save_state
+
+LOGGERS: dict[str, Callable[[str], Logger]] = {
+    "tensorboard": lambda folder: TensorBoardLogger(folder, name="tensorboard"),
+    "wandb": lambda folder: WandbLogger(save_dir=folder),
+    "mlflow": lambda folder: MLFlowLogger(tracking_uri=f"file:{folder}/mlflow"),
+}
+NOISE = (
+    "The '.*dataloader' does not have many workers",  # a batch is cheap: none is right
+    "`isinstance\\(treespec, LeafSpec\\)` is deprecated",  # Lightning 2.6 on torch 2.13
+)
+
+
+class SafeCheckpointIO(CheckpointIO):
+    """Checkpoints as safetensors and JSON (:mod:`graphseq.training.checkpoint`)."""
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None
+    ) -> None:
+        """Write a checkpoint, replacing the last one at once."""
+        save_state(checkpoint, Path(path))
+
+    def load_checkpoint(
+        self, path: Any, map_location: Any = None, weights_only: bool | None = None
+    ) -> dict[str, Any]:
+        """Read a checkpoint; its tensors are on the CPU."""
+        return load_state(Path(path))
+
+    def remove_checkpoint(self, path: Any) -> None:
+        """Delete a checkpoint."""
+        Path(path).unlink(missing_ok=True)
+
+
+def make_trainer(folder: Path, recorder: Recorder, options: dict[str, Any]) -> Trainer:
+    """A trainer for options of :func:`graphseq.fit`."""
+    accelerator = options["accelerator"]
+    if (
+        accelerator == "auto"
+    ):  # Lightning's would pick MPS, which has no sparse products
+        accelerator = "gpu" if torch.cuda.is_available() else "cpu"
+    return Trainer(
+        accelerator=accelerator,
+        devices=options["devices"],
+        strategy=options["strategy"],
+        precision=options["precision"],
+        max_epochs=options["max_epochs"],
+        gradient_clip_val=options["gradient_clip"],
+        callbacks=[recorder, *([Bar(refresh_rate=10)] if options["progress"] else [])],
+        plugins=[SafeCheckpointIO()],
+        logger=_loggers(options["loggers"], folder) or False,
+        log_every_n_steps=1,
+        enable_progress_bar=options["progress"],
+        enable_model_summary=False,
+        use_distributed_sampler=False,  # the loader takes its rank's share
+        reload_dataloaders_every_n_epochs=1,  # an epoch has its own number of batches
+        default_root_dir=folder,
+    )
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Hold back what Lightning says about matters that are settled here."""
+    loggers = [logging.getLogger(f"lightning.{part}") for part in ("pytorch", "fabric")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(max(logger.level, logging.WARNING))
+    try:
+        with warnings.catch_warnings():
+            for message in NOISE:
+                warnings.filterwarnings("ignore", message=message)
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def _loggers(asked: Sequence[Any], folder: Path) -> list[Logger]:
+    """Lightning loggers, by name or ready made."""
+    return [
+        _named(logger, folder) if isinstance(logger, str) else logger
+        for logger in asked
+    ]
+
+
+def _named(name: str, folder: Path) -> Logger:
+    if name not in LOGGERS:
+        raise ConfigError(
+            f"loggers are {[*LOGGERS]} or Lightning logger objects; found {name!r}. "
+            "history.csv is written in any case"
+        )
+    try:
+        return LOGGERS[name](str(folder))
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"the logger {name!r} needs a package that is not installed: "
+            f"pip install {name}"
+        ) from error

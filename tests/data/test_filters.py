@@ -1,0 +1,113 @@
+from collections import Counter
+from datetime import date
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from graphseq.data import (
+    Interactions,
+    deduplicate,
+    k_core,
+    load_dataset,
+    min_length,
+    time_window,
+)
+from graphseq.errors import DataError
+
+rows = st.lists(
+    st.tuples(st.integers(0, 6), st.integers(0, 6), st.integers(0, 20)),
+    min_size=1,
+    max_size=60,
+)
+
+
+def log_of(events: list[tuple[int, int, int]]) -> Interactions:
+    user, item, time = zip(*events, strict=True)
+    return Interactions.from_arrays(user, item, time)
+
+
+def core_by_loops(
+    events: list[tuple[int, int, int]], least_user: int, least_item: int
+) -> list[tuple[int, int, int]]:
+    while True:
+        users = Counter(user for user, _, _ in events)
+        items = Counter(item for _, item, _ in events)
+        left = [
+            event
+            for event in events
+            if users[event[0]] >= least_user and items[event[1]] >= least_item
+        ]
+        if left == events:
+            return left
+        events = left
+
+
+@given(events=rows, user=st.integers(1, 4), item=st.integers(1, 4))
+def test_k_core_is_the_fixpoint_found_by_loops(
+    events: list[tuple[int, int, int]], user: int, item: int
+) -> None:
+    log = log_of(events)
+    expected = core_by_loops(log.frame().rows(), user, item)
+    if not expected:
+        with pytest.raises(DataError, match="leaves nothing"):
+            k_core(log, user, item)
+        return
+    core = k_core(log, user, item)
+    assert core.frame().rows() == expected
+    assert core.lengths.min() >= user
+    assert np.bincount(core.item).min() >= item
+    assert k_core(core, user, item) == core
+
+
+@given(events=rows, keep=st.sampled_from(["first", "last"]))
+def test_deduplicate_keeps_one_event_a_pair(
+    events: list[tuple[int, int, int]], keep: str
+) -> None:
+    log = log_of(events)
+    every = log.frame().rows()
+    kept: dict[tuple[int, int], int] = {}
+    for place, (user, item, _) in enumerate(every):
+        if keep == "last" or (user, item) not in kept:
+            kept[user, item] = place
+    expected = [every[place] for place in sorted(kept.values())]
+    assert deduplicate(log, keep).frame().rows() == expected  # type: ignore[arg-type]
+
+
+def test_min_length_drops_short_users_and_renumbers() -> None:
+    log = log_of([(0, 0, 0), (1, 1, 0), (1, 2, 1)])
+    assert min_length(log, 2).frame().rows() == [(1, 1, 0), (1, 2, 1)]
+    assert (min_length(log, 2).num_users, min_length(log, 2).num_items) == (1, 2)
+
+
+def test_time_window_holds_its_start_and_not_its_end() -> None:
+    log = log_of([(0, 0, 0), (0, 1, 86_400), (0, 2, 2 * 86_400)])
+    assert time_window(log, 86_400, 2 * 86_400).frame().rows() == [(0, 1, 86_400)]
+    for start in ("1970-01-02", date(1970, 1, 2), "1970-01-02T00:00:00Z"):
+        assert len(time_window(log, start)) == 2
+    assert len(time_window(log, end="1970-01-01 00:00:01")) == 1
+
+
+def test_a_filter_leaves_its_input_alone() -> None:
+    log = log_of([(0, 0, 0), (0, 0, 1), (1, 1, 0)])
+    before = log.frame()
+    deduplicate(log), min_length(log, 2), time_window(log, 1)
+    assert log.frame().equals(before)
+
+
+def test_what_makes_no_sense_is_refused() -> None:
+    log = log_of([(0, 0, 0)])
+    with pytest.raises(DataError, match="user=0"):
+        k_core(log, 0)
+    with pytest.raises(DataError, match="'some' is no moment"):
+        time_window(log, "some")
+    with pytest.raises(DataError, match="leaves nothing"):
+        min_length(log, 2)
+    with pytest.raises(DataError, match="needs real times"):
+        time_window(Interactions.from_arrays([0], [0]), 0)
+
+
+def test_the_5_core_of_ml_1m_has_the_published_size(shared) -> None:
+    log = load_dataset("ml-1m-5core", shared / "data")
+    assert (log.num_users, log.num_items, len(log)) == (6040, 3416, 999_611)

@@ -1,0 +1,151 @@
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from graphseq.data import Interactions, Vocabulary
+from graphseq.data.columns import canonical_order, number_integers, positions
+from graphseq.errors import DataError
+
+events = st.lists(
+    st.tuples(
+        st.sampled_from("abcd"), st.integers(2**24, 2**24 + 5), st.integers(-3, 3)
+    ),
+    min_size=1,
+    max_size=40,
+)
+
+
+def frame_of(rows: list[tuple[str, int, int]]) -> pl.DataFrame:
+    return pl.DataFrame(rows, schema=["user", "item", "time"], orient="row")
+
+
+def small() -> Interactions:
+    rows = [("b", 7, 5), ("a", 8, 2), ("b", 9, 1), ("a", 7, 2)]
+    return Interactions.from_frame(frame_of(rows))
+
+
+def test_events_are_sorted_by_user_then_time_then_row() -> None:
+    log = small()
+    assert log.users.ids.to_list() == ["b", "a"]
+    assert log.items.ids.to_list() == [7, 8, 9]
+    assert log.user.tolist() == [0, 0, 1, 1]
+    assert log.item.tolist() == [2, 0, 1, 0]
+    assert log.time.tolist() == [1, 5, 2, 2]
+    assert (log.num_users, log.num_items, len(log)) == (2, 3, 4)
+    assert log.lengths.tolist() == [2, 2]
+    assert log.pointers.tolist() == [0, 2, 4]
+
+
+@given(rows=events)
+def test_a_frame_survives_the_round_trip_up_to_order(
+    rows: list[tuple[str, int, int]],
+) -> None:
+    frame = frame_of(rows)
+    log = Interactions.from_frame(frame)
+    first = {user: place for place, (user, _, _) in reversed([*enumerate(rows)])}
+    expected = sorted(rows, key=lambda row: (first[row[0]], row[2]))
+    assert log.frame().rows() == expected
+
+
+@given(rows=events)
+def test_a_log_without_time_keeps_the_order_of_the_rows(
+    rows: list[tuple[str, int, int]],
+) -> None:
+    log = Interactions.from_frame(frame_of(rows).drop("time"))
+    assert not log.has_time
+    for user in {row[0] for row in rows}:
+        items = log.frame().filter(pl.col("user") == user)
+        assert items["item"].to_list() == [i for u, i, _ in rows if u == user]
+        assert items["time"].to_list() == list(range(len(items)))
+
+
+@given(
+    rows=st.lists(
+        st.tuples(st.integers(0, 3), st.integers(-(2**62), 2**62) | st.integers(0, 3))
+    )
+)
+def test_canonical_order_is_the_stable_sort_at_every_width(
+    rows: list[tuple[int, int]],
+) -> None:
+    user = np.array([row[0] for row in rows], dtype=np.int64)
+    time = np.array([row[1] for row in rows], dtype=np.int64)
+    order = canonical_order(user, time)
+    expected = sorted(range(len(rows)), key=lambda place: rows[place])
+    assert (list(range(len(rows))) if order is None else order.tolist()) == expected
+
+
+def test_wide_integers_are_numbered_without_a_table() -> None:
+    assert number_integers(np.array([2**40, 0])) is None
+
+
+def test_positions_count_within_each_users_run() -> None:
+    assert positions(np.array([0, 0, 2, 2, 2, 5])).tolist() == [0, 1, 0, 1, 2, 0]
+    assert positions(np.array([], dtype=np.int64)).tolist() == []
+
+
+def test_the_columns_cannot_be_written() -> None:
+    log = small()
+    with pytest.raises(ValueError, match="read-only"):
+        log.user[0] = 1
+    with pytest.raises(AttributeError):
+        log.has_time = False  # type: ignore[misc]
+
+
+def test_the_callers_arrays_stay_writeable() -> None:
+    user = np.zeros(2, dtype=np.int64)
+    Interactions.from_arrays(user, user.copy(), user.copy())
+    user[0] = 1
+
+
+def test_select_renumbers_and_subset_does_not() -> None:
+    log = small()
+    mask = log.item == 0
+    subset, selection = log.subset(mask), log.select(mask & (log.user == 1))
+    assert (subset.num_users, subset.num_items, len(subset)) == (2, 3, 2)
+    assert subset.item.tolist() == [0, 0]
+    assert (selection.num_users, selection.num_items) == (1, 1)
+    assert selection.frame().rows() == [("a", 7, 2)]
+
+
+def test_select_recounts_positions_where_there_is_no_time() -> None:
+    log = Interactions.from_arrays([0, 0, 0], [0, 1, 2])
+    assert log.select(np.array([True, False, True])).time.tolist() == [0, 1]
+
+
+def test_equality_is_of_events_and_vocabularies() -> None:
+    assert small() == small()
+    assert small() != small().select(np.array([True, True, True, False]))
+    assert small() != "a log"
+
+
+def test_repr_tells_counts_density_length_and_span() -> None:
+    assert repr(small()) == (
+        "Interactions(4 events of 2 users and 3 items; density 66.67%, mean length "
+        "2.00; time 1 … 5 (1970-01-01 … 1970-01-01))"
+    )
+    assert "only an order" in repr(Interactions.from_arrays([0], [0]))
+    assert "time 0 … 4611686018427387904)" in repr(
+        Interactions.from_arrays([0, 0], [0, 0], [0, 2**62])
+    )
+
+
+def test_faulty_tables_are_refused() -> None:
+    one = Vocabulary(["x"])
+    with pytest.raises(DataError, match="item ids are 0 … 0.*found 0 … 1"):
+        Interactions.from_arrays([0, 0], [0, 1], [0, 1], items=one)
+    with pytest.raises(DataError, match="found -1 … 0"):
+        Interactions.from_arrays([0, -1], [0, 0], [0, 1], users=one)
+    with pytest.raises(DataError, match="found 2, 1 and 2 rows"):
+        Interactions.from_arrays([0, 0], [0], [0, 1])
+    with pytest.raises(DataError, match="column time holds 64-bit integers.*float64"):
+        Interactions.from_arrays([0], [0], np.array([0.5]))
+    with pytest.raises(DataError, match="not in the order user, time"):
+        zero = np.zeros(2, dtype=np.int64)
+        Interactions(zero, zero, np.array([1, 0]), one, one)
+    with pytest.raises(DataError, match="one length"):
+        zero = np.zeros(2, dtype=np.int64)
+        Interactions(zero, zero[:1], zero, one, one)
+    with pytest.raises(DataError, match=r"found \['who'\]"):
+        Interactions.from_frame(pl.DataFrame({"who": [1]}))

@@ -1,0 +1,323 @@
+"""Co-occurrence against the specification's figures and a naive second program."""
+
+import math
+from collections.abc import Callable
+from itertools import product
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.sparse import csr_matrix
+from torch_geometric.data import HeteroData
+from torch_geometric.transforms import AddMetaPaths, Compose, RemoveSelfLoops
+
+from graphseq.constants import INTERACTS, ITEM_CO_OCCURS, USER_CO_OCCURS
+from graphseq.errors import ConfigError, GraphError
+from graphseq.graphs import CoOccurrence
+from graphseq.graphs.pruning import blocks, fits_in_marks, strongest, strongest_counts
+from graphseq.nn.propagation import operator
+from graphseq.options import describe
+
+Edges = dict[tuple[int, int], float]
+Build = Callable[[list[tuple[int, int]], int, int], HeteroData]
+WEIGHTS = ["count", "binary", "cosine", "jaccard", "adamic_adar"]
+
+
+def edges_of(graph: HeteroData, kind: str) -> Edges:
+    edges = graph[kind, "co_occurs", kind]
+    places = [tuple(pair) for pair in edges.edge_index.T.tolist()]
+    assert len(set(places)) == len(places)
+    return dict(zip(places, edges.edge_weight.tolist(), strict=True))
+
+
+def both(edges: Edges) -> Edges:
+    return edges | {(j, i): w for (i, j), w in edges.items()}
+
+
+def test_users_of_t1_share_one_item_each(t1: HeteroData) -> None:
+    found = edges_of(CoOccurrence("user")(t1), "user")
+    assert found == both({(0, 1): 1, (0, 2): 1, (1, 2): 1})
+
+
+def test_items_of_t1_are_linked_through_the_middle_one(t1: HeteroData) -> None:
+    assert edges_of(CoOccurrence("item")(t1), "item") == both({(0, 1): 1, (1, 2): 1})
+
+
+COUNTS = {(0, 1): 2, (0, 2): 1, (0, 3): 1, (1, 3): 1}
+
+
+def test_weight_counts_shared_items(t2: HeteroData) -> None:
+    assert edges_of(CoOccurrence("user")(t2), "user") == both(COUNTS)
+
+
+def test_weight_counts_shared_users(t2: HeteroData) -> None:
+    expected = both({(0, 1): 2, (0, 2): 1, (1, 2): 1})
+    assert edges_of(CoOccurrence("item")(t2), "item") == expected
+
+
+def test_a_repeated_event_changes_nothing(bipartite: Build, t2: HeteroData) -> None:
+    pairs = [tuple(pair) for pair in t2[INTERACTS].edge_index.T.tolist()]
+    again = bipartite([*pairs, (0, 0), (0, 0)], 4, 3)
+    for kind in ("user", "item"):
+        step = CoOccurrence(kind)
+        assert edges_of(step(again), kind) == edges_of(step(t2), kind)
+
+
+DIRECTED = {(0, 1): 2, (1, 0): 2, (2, 0): 1, (3, 0): 1}
+
+
+@pytest.mark.parametrize(
+    ("top_k", "symmetrize", "expected"),
+    [
+        (1, "none", DIRECTED),
+        (1, "max", both(DIRECTED)),
+        (1, "min", both({(0, 1): 2})),
+        (
+            2,
+            "none",
+            both({(0, 1): 2, (0, 2): 1, (1, 3): 1}) | {(3, 0): 1},
+        ),
+        (2, "max", both(COUNTS)),
+    ],
+)
+def test_top_k_of_t2_is_as_specified(
+    t2: HeteroData, top_k: int, symmetrize: str, expected: Edges
+) -> None:
+    step = CoOccurrence("user", top_k=top_k, symmetrize=symmetrize)
+    assert edges_of(step(t2), "user") == expected
+
+
+@pytest.mark.parametrize(
+    ("symmetrize", "entries"),
+    [
+        ("none", {(0, 1): 1, (1, 0): 1, (2, 0): 0.70710678, (3, 0): 0.70710678}),
+        ("max", both({(0, 1): 0.70710678, (0, 2): 0.5, (0, 3): 0.5})),
+        ("min", both({(0, 1): 1})),
+    ],
+)
+def test_operator_of_the_pruned_t2_is_as_specified(
+    t2: HeteroData, symmetrize: str, entries: Edges
+) -> None:
+    graph = CoOccurrence("user", top_k=1, symmetrize=symmetrize)(t2)
+    made = operator(graph, USER_CO_OCCURS)
+    expected = torch.zeros(4, 4)
+    for (i, j), value in entries.items():
+        expected[i, j] = value
+    torch.testing.assert_close(made.rows.tensor(4).to_dense(), expected)
+
+
+def naive(
+    pairs: list[tuple[int, int]],
+    nodes: int,
+    weight: str,
+    top_k: int | None,
+    symmetrize: str,
+) -> Edges:
+    """Sets, loops and Python's own sort; links the first members of the pairs."""
+    chosen = [{b for a, b in pairs if a == n} for n in range(nodes)]
+    size = {b: sum(b in c for c in chosen) for _, b in pairs}
+    kept: Edges = {}
+    for i in range(nodes):
+        row = {}
+        for j in range(nodes):
+            shared = chosen[i] & chosen[j]
+            if i == j or not shared:
+                continue
+            count, a, b = len(shared), len(chosen[i]), len(chosen[j])
+            row[j] = {
+                "count": count,
+                "binary": 1,
+                "cosine": math.sqrt(count * count / (a * b)),
+                "jaccard": count / len(chosen[i] | chosen[j]),
+                "adamic_adar": math.fsum(1 / math.log(size[v]) for v in shared),
+            }[weight]
+        row = {j: float(np.float32(w)) for j, w in row.items()}
+        ranked = sorted(row, key=lambda j: (-row[j], j))[:top_k]
+        kept |= {(i, j): row[j] for j in ranked}
+    if symmetrize == "none":
+        return kept
+    if symmetrize == "max":
+        return both(kept)
+    return {(i, j): w for (i, j), w in kept.items() if (j, i) in kept}
+
+
+logs = st.lists(st.tuples(st.integers(0, 7), st.integers(0, 5)), max_size=40)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    logs,
+    st.sampled_from(["user", "item"]),
+    st.sampled_from(WEIGHTS),
+    st.sampled_from([None, 1, 2, 3, 50]),
+    st.sampled_from(["max", "min", "none"]),
+)
+def test_equals_the_naive_program_for_every_block_size(
+    bipartite: Build,
+    pairs: list[tuple[int, int]],
+    kind: str,
+    weight: str,
+    top_k: int | None,
+    symmetrize: str,
+) -> None:
+    graph = bipartite(pairs, 8, 6)
+    own = pairs if kind == "user" else [(item, user) for user, item in pairs]
+    nodes = graph[kind].num_nodes
+    expected = naive(own, nodes, weight, top_k, symmetrize)
+    for block_rows in (1, 7, None):
+        step = CoOccurrence(
+            kind,
+            top_k=top_k,
+            weight=weight,
+            symmetrize=symmetrize,
+            block_rows=block_rows,
+        )
+        found = edges_of(step(graph), kind)
+        assert found == pytest.approx(expected, rel=1e-6)
+        assert list(found) == sorted(found)
+
+
+def heavy_tailed(bipartite: Build) -> HeteroData:
+    chance = np.random.default_rng(0)
+    popular = 1 / (np.arange(60) + 2.0)
+    items = chance.choice(60, 900, p=popular / popular.sum())
+    users = chance.integers(0, 120, 900)
+    return bipartite([*zip(users.tolist(), items.tolist(), strict=True)], 120, 60)
+
+
+@pytest.mark.parametrize("weight", WEIGHTS)
+@pytest.mark.parametrize("kind", ["user", "item"])
+def test_many_ties_fall_alike_for_every_block_size(
+    bipartite: Build, kind: str, weight: str
+) -> None:
+    graph = heavy_tailed(bipartite)
+    made = [
+        edges_of(
+            CoOccurrence(kind, top_k=4, weight=weight, block_rows=rows)(graph), kind
+        )
+        for rows in (1, 7, 64, None)
+    ]
+    assert made[0] == made[1] == made[2] == made[3]
+
+
+def test_both_ways_to_count_agree(
+    bipartite: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graph, step = heavy_tailed(bipartite), CoOccurrence("user", top_k=5)
+    marked = edges_of(step(graph), "user")
+    monkeypatch.setattr(
+        "graphseq.graphs.cooccurrence.fits_in_marks", lambda most, nodes: False
+    )
+    assert edges_of(step(graph), "user") == marked
+
+
+def test_cosine_ties_are_exact() -> None:
+    """1 / sqrt(1 * 1) and 2 / sqrt(1 * 4) tie only if no rounding comes between."""
+    for i, j in product(range(1, 40), range(1, 40)):
+        assert math.sqrt(1 / (i * j)) == math.sqrt(9 / (3 * i * 3 * j))
+
+
+def test_unpruned_counts_equal_add_meta_paths(t2: HeteroData) -> None:
+    forward = [INTERACTS, ("item", "rev_interacts", "user")]
+    graph = t2.clone()
+    graph["item", "rev_interacts", "user"].edge_index = t2[INTERACTS].edge_index.flip(0)
+    paths = Compose(
+        [AddMetaPaths([forward], weighted=True), RemoveSelfLoops("edge_weight")]
+    )
+    edges = paths(graph)["user", "metapath_0", "user"]
+    pairs = [tuple(pair) for pair in edges.edge_index.T.tolist()]
+    expected = dict(zip(pairs, edges.edge_weight.tolist(), strict=True))
+    assert edges_of(CoOccurrence("user", top_k=None)(t2), "user") == expected
+
+
+def test_the_input_graph_is_left_alone(t1: HeteroData) -> None:
+    CoOccurrence("user")(t1)
+    assert t1.edge_types == [INTERACTS]
+
+
+def test_a_second_run_replaces_edges_and_the_cached_operator(t2: HeteroData) -> None:
+    first = CoOccurrence("user")(t2)
+    made = operator(first, USER_CO_OCCURS)
+    second = CoOccurrence("user", top_k=1)(first)
+    assert operator(second, USER_CO_OCCURS) is not made
+    assert operator(first, USER_CO_OCCURS) is made
+    assert len(edges_of(first, "user")) == 8
+    assert len(edges_of(second, "user")) == 6
+
+
+def test_ids_beyond_float32_survive(bipartite: Build) -> None:
+    last = 2**24 + 1
+    graph = bipartite([(0, 0), (last, 0), (last - 1, 0)], last + 1, 1)
+    found = edges_of(CoOccurrence("user", top_k=1)(graph), "user")
+    assert found == both({(0, last - 1): 1, (0, last): 1})
+
+
+def test_edges_are_int64_and_weights_float32(t1: HeteroData) -> None:
+    edges = CoOccurrence("item")(t1)[ITEM_CO_OCCURS]
+    assert edges.edge_index.dtype is torch.int64
+    assert edges.edge_weight.dtype is torch.float32
+
+
+def test_a_log_without_shared_neighbours_gives_no_edges(bipartite: Build) -> None:
+    for pairs in ([], [(0, 0), (1, 1)]):
+        graph = CoOccurrence("user")(bipartite(pairs, 2, 2))
+        assert graph[USER_CO_OCCURS].edge_index.shape == (2, 0)
+
+
+def test_options_are_recorded() -> None:
+    assert describe(CoOccurrence("item", top_k=3)) == {
+        "CoOccurrence": {
+            "kind": "item",
+            "top_k": 3,
+            "weight": "count",
+            "symmetrize": "max",
+            "block_rows": None,
+        }
+    }
+
+
+@pytest.mark.parametrize("options", [{"top_k": 0}, {"block_rows": 0}])
+def test_sizes_below_one_are_refused(options: dict[str, int]) -> None:
+    with pytest.raises(ConfigError, match=r"at least 1, or None; got 0"):
+        CoOccurrence("user", **options)
+
+
+def test_a_graph_without_interactions_is_refused() -> None:
+    with pytest.raises(
+        GraphError, match=r"CoOccurrence reads .*interacts.*build_graph"
+    ):
+        CoOccurrence("user")(HeteroData())
+
+
+def test_marks_that_would_overflow_are_noticed() -> None:
+    assert fits_in_marks(750_000, 450_000)
+    assert not fits_in_marks(10_000_000, 1_000_000)
+
+
+def test_the_largest_marks_still_come_back_as_counts() -> None:
+    rows = csr_matrix(np.ones((2, 3), np.float32))
+    columns = csr_matrix(np.ones((3, 5), np.float32))
+    distinct = 1_000_000_000
+    assert fits_in_marks(distinct, 5)
+    found = strongest_counts(rows, columns, 2, distinct).toarray()
+    assert found.tolist() == [[3, 3, 0, 0, 0]] * 2
+
+
+def test_strongest_keeps_ties_with_smaller_ids_over_many_row_slices() -> None:
+    wide = csr_matrix(([1.0, 2, 2, 1, 3], ([0, 0, 0, 2, 2], [9, 7, 2**31 - 2, 5, 1])))
+    wide = csr_matrix(
+        (wide.data.astype(np.float32), wide.indices, wide.indptr), (3, 2**31 - 1)
+    )
+    assert strongest(wide, 1).tocoo().col.tolist() == [7, 1]
+    assert strongest(wide, 2).nnz == 4
+
+
+def test_blocks_hold_their_budget_and_cover_all_rows() -> None:
+    work = np.array([3, 3, 3, 20, 1, 1, 0, 0])
+    cut = blocks(work, None, 9)
+    assert [row for step in cut for row in range(8)[step]] == list(range(8))
+    assert all(work[step][1:].sum() <= 9 for step in cut)
+    assert len(cut) > 2
+    assert blocks(work, 3, 9) == [slice(0, 3), slice(3, 6), slice(6, 8)]

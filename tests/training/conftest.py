@@ -1,0 +1,30 @@
+"""A graph and a model so small that an epoch takes milliseconds."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch_geometric.data import HeteroData
+
+from graphseq.data import leave_one_out, synthetic
+from graphseq.graphs import build_graph
+from graphseq.models import SASRec
+
+
+@pytest.fixture(scope="session")
+def graph() -> HeteroData:
+    """A cycle of 12 items walked by 30 users."""
+    return build_graph(leave_one_out(synthetic.cycle(30, 12, length=8, seed=0)))
+
+
+@pytest.fixture
+def tiny() -> Callable[..., SASRec]:
+    """A SASRec with dropout and sampled negatives: everything random is in use."""
+
+    def make(**options: Any) -> SASRec:
+        torch.manual_seed(7)
+        given = {"dim": 8, "layers": 1, "heads": 1, "loss": "bce", "max_length": 8}
+        return SASRec(30, 12, **(given | options))
+
+    return make

@@ -1,0 +1,141 @@
+"""Kill a run at many moments, resume it, and print what came of it as JSON.
+
+A script of its own and not a test, because it forks: a process that has trained cannot
+be forked safely, so this one never trains. Each child trains, and dies by SIGKILL when
+it has come to a given event; then another child resumes the run, and may die again.
+
+Usage: python killed_runs.py FOLDER
+"""
+
+import json
+import os
+import random
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from graphseq.data import leave_one_out, synthetic
+from graphseq.graphs import build_graph
+from graphseq.models import SASRec
+from graphseq.training import files, fit, trainer  # noqa: F401  (imports Lightning once)
+from graphseq.training.run import CHECKPOINT, HISTORY, RECORD, WEIGHTS
+
+EPOCHS = 4
+GRAPH = build_graph(leave_one_out(synthetic.cycle(30, 12, length=8, seed=0)))
+
+
+def train(folder: Path) -> None:
+    """One attempt; the model is made anew, as after a reboot.
+
+    Its initial weights are those of the first attempt only until one is on record.
+    """
+    torch.manual_seed(7 + (folder / CHECKPOINT).exists())
+    model = SASRec(30, 12, dim=8, layers=1, heads=1, loss="bce", max_length=8)
+    options = {"max_epochs": EPOCHS, "batch_size": 30, "lr": 0.01, "threads": 1}
+    fit(model, GRAPH, folder=folder, progress=False, resume=True, **options)
+
+
+def dying(name: str, number: int) -> Callable[[], None]:
+    """Arrange for this process to be killed at an event of a kind, counted from 1."""
+    seen = 0
+
+    def event(kind: str) -> None:
+        nonlocal seen
+        seen += kind == name
+        if kind == name and seen == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    losses, save, replace = SASRec.losses, files.save_file, os.replace
+
+    def counted_losses(self: SASRec, *arguments: Any) -> Any:
+        event("step")
+        return losses(self, *arguments)
+
+    def torn_save(tensors: Any, path: Path, words: Any) -> None:
+        save(tensors, path, words)
+        whole = Path(path).read_bytes()
+        Path(path).write_bytes(whole[: len(whole) // 2])
+        event("torn file")
+        Path(path).write_bytes(whole)
+
+    def counted_replace(source: Any, target: Any) -> None:
+        event(f"before {Path(target).name}")
+        replace(source, target)
+        event(f"after {Path(target).name}")
+
+    def arm() -> None:
+        SASRec.losses = counted_losses  # type: ignore[method-assign]
+        files.save_file = torn_save  # type: ignore[assignment]
+        os.replace = counted_replace  # type: ignore[assignment]
+
+    return arm
+
+
+def child(folder: Path, arm: Callable[[], None] = lambda: None) -> int:
+    """Train in a fork; returns the signal that killed it, or 0."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            arm()
+            train(folder)
+            os._exit(0)
+        except BaseException as error:
+            print(repr(error), file=sys.stderr)
+            os._exit(1)
+    _, status = os.waitpid(pid, 0)
+    if os.WIFEXITED(status) and os.WEXITSTATUS(status):
+        raise SystemExit(f"the child failed with {os.WEXITSTATUS(status)}")
+    return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+
+
+def at_random(folder: Path, seconds: float) -> int:
+    """Train in a fork and kill it from outside after so many seconds."""
+    pid = os.fork()
+    if pid == 0:
+        train(folder)
+        os._exit(0)
+    time.sleep(seconds)
+    os.kill(pid, signal.SIGKILL)
+    _, status = os.waitpid(pid, 0)
+    return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+
+
+def main(root: Path) -> None:
+    """Print {moment: signals of its deaths}; the folders are left for the test."""
+    started = time.perf_counter()
+    child(root / "unbroken")
+    lasts = time.perf_counter() - started
+    steps = 6  # an epoch has this many
+    moments = {
+        "in the first epoch": [("step", 2)],
+        "in a later epoch": [("step", 2 * steps + 3)],
+        "twice in an epoch": [("step", steps + 2), ("step", 3)],
+        "writing the first checkpoint": [("torn file", 1)],
+        "writing the best weights": [("torn file", 2)],
+        "writing a checkpoint": [("torn file", 5)],
+        "between weights and history": [(f"after {WEIGHTS}", 2)],
+        "between history and record": [(f"after {HISTORY}", 2)],
+        "between record and checkpoint": [(f"before {CHECKPOINT}", 3)],
+        "after a checkpoint": [(f"after {CHECKPOINT}", 3)],
+        "after the last checkpoint": [(f"after {CHECKPOINT}", EPOCHS + 1)],
+        "marking the end": [(f"before {RECORD}", EPOCHS + 2)],
+        "before anything": [(f"before {RECORD}", 1)],
+    }
+    deaths = {}
+    for moment, kills in moments.items():
+        deaths[moment] = [child(root / moment, dying(*kill)) for kill in kills]
+        child(root / moment)
+    chance = random.Random(0)
+    folder = root / "at random"
+    deaths["at random"] = [at_random(folder, chance.random() * lasts) for _ in range(4)]
+    child(folder)
+    print(json.dumps(deaths))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
