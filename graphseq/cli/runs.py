@@ -40,7 +40,8 @@ def train(
         experiment: YAML file that says data, split, graphs, model, training.
         data: Folder in which the data sets lie.
         folder: Run folder; runs/NAME-SEED if not given.
-        set: Options to override, such as train.max_epochs=5 graph[0].CoOccurrence.top_k=20.
+        set: Options to override, such as train.max_epochs=5 or
+            graph[0].CoOccurrence.top_k=20.
         seed: Of the weights and the batches; the same as --set train.seed=N.
         resume: Go on with the run in the folder, if it was interrupted.
         record: CSV file to append a row of the result to.
@@ -151,8 +152,8 @@ def graph_of(
         return load_graph(graph), Experiment(options, str(path))
     if "data" not in options:
         raise RunError(
-            f"{path} does not say where the log is, so its graph cannot be built again. "
-            "Pass the folder of the graph: --graph FOLDER"
+            f"{path} does not say where the log is, so its graph cannot be built "
+            "again. Pass the folder of the graph: --graph FOLDER"
         )
     experiment = load(path)
     return experiment.graph(data), experiment

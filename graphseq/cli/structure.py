@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING, Literal
 
-from graphseq.errors import ConfigError, suggest
+from graphseq.cli.ids import typed
+from graphseq.errors import ConfigError
 
 if TYPE_CHECKING:
     from torch_geometric.transforms import BaseTransform
@@ -33,16 +34,16 @@ def build(
     weight: Weight = "count",
     symmetrize: Symmetrize = "max",
 ) -> None:
-    """Make the graphs of a log and save them in a folder.
+    r"""Make the graphs of a log and save them in a folder.
 
     The log says who chose what, and when: one line an event, or one line a user with
     all items in time order. Only training events become edges; what the split holds
     out is kept beside the graphs, for evaluation.
 
     Examples:
-      graphseq build ratings.csv --columns user=userId item=movieId time=timestamp \\
+      graphseq build ratings.csv --columns user=userId item=movieId time=timestamp \
           --k-core 5 --output graphs/movies
-      graphseq build Beauty.txt --format sequences --relations item --top-k 20 \\
+      graphseq build Beauty.txt --format sequences --relations item --top-k 20 \
           --weight cosine --output graphs/beauty
 
     Args:
@@ -137,6 +138,20 @@ def show(
             found.plot(plot)
             console.print(f"degrees drawn in {plot}")
         return
+    kind, sign, raw = node.partition(":")
+    if not sign or kind not in loaded.node_types:
+        raise ConfigError(
+            f"--node takes a kind and a raw id, as in user:42 or item:B01; got {node!r}"
+        )
+    [known] = typed(loaded[kind].vocabulary, [raw])
+    ego = graphs.to_networkx(loaded, known, kind=kind, hops=hops)
+    names = [f"{of} {label}" for (of, _), label in ego.nodes(data="label")][1:]
+    console.print(
+        f"{kind} {raw}: {len(names)} nodes within {hops} steps: {', '.join(names)}"
+    )
+    if plot is not None:
+        graphs.draw(ego, plot)
+        console.print(f"drawn in {plot}")
 
 
 def _columns(pairs: list[str] | None) -> dict[str, str | int] | None:

@@ -1,5 +1,7 @@
 """``graphseq recommend`` and ``graphseq demo``: what it is all for."""
 
+from graphseq.cli.ids import typed
+from graphseq.cli.runs import graph_of
 from graphseq.errors import ConfigError
 
 
@@ -33,14 +35,25 @@ def recommend(
         raise ConfigError(
             "recommend needs either --users, of the log, or --history, items of anyone"
         )
-    from graphseq.cli.runs import graph_of
+    from rich.console import Console
+    from rich.table import Table
+
     from graphseq.recommend import Recommender
     from graphseq.training import load_run
 
     loaded = load_run(run)
-    built = graph_of(run, graph, data)
+    built, _ = graph_of(run, graph, data)
     recommender = Recommender(loaded.model(built), built)
-    print(recommender, users, history, k)
+    if users is not None:
+        found = recommender.recommend(typed(recommender.users, users), k=k)
+    else:
+        items = typed(recommender.items, history or [])
+        found = recommender.recommend(histories=[items], k=k)
+        found = found.drop("user")
+    shown = Table(*found.columns, header_style="bold")
+    for *words, score in found.iter_rows():
+        shown.add_row(*map(str, words), f"{score:.4f}")
+    Console(soft_wrap=True).print(shown)
 
 
 def demo(*, output: str = "demo", seed: int = 0) -> None:

@@ -116,8 +116,8 @@ class Schema:
             if not isinstance(value, Mapping):
                 return wrong
             of = arguments[1] if arguments else Any
-            each = [self.mismatches(v, of, f"{where}.{k}") for k, v in value.items()]
-            return sum(each, [])
+            pairs = value.items()
+            return [p for k, v in pairs for p in self.mismatches(v, of, f"{where}.{k}")]
         if inspect.isclass(origin) and (choices := self.choices(origin)):
             return self.pick(choices, value, where)[2]
         return [] if _is(value, origin) else wrong
@@ -137,8 +137,8 @@ class Schema:
                 return wrong
         else:
             hints = (hints[0] if hints else Any,) * len(value)
-        each = zip(value, hints, range(len(value)), strict=True)
-        return sum((self.mismatches(v, h, f"{where}[{i}]") for v, h, i in each), [])
+        each = enumerate(zip(value, hints, strict=True))
+        return [p for i, (v, h) in each for p in self.mismatches(v, h, f"{where}[{i}]")]
 
     def choices(self, kind: type) -> dict[str, type]:
         """The classes that an option of type ``kind`` may name."""

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin
 from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin
 
 from graphseq.config.checks import LISTS, MAPPINGS, Schema, parameters
 

@@ -52,7 +52,7 @@ class Experiment:
 
     @property
     def data_name(self) -> str:
-        """What the data are called: a data set's name, a file's, or a synthetic kind."""
+        """What the data are called: the name of a data set, a file, or a kind."""
         [kind] = [name for name in DATA if name in self.options["data"]]
         named = self.options["data"][kind]
         return {"path": Path(str(named)).name, "dataset": str(named)}.get(kind, kind)

@@ -97,8 +97,8 @@ def _check_section(name: str, section: Any) -> list[Problem]:
     if not isinstance(section, list):
         what = f"expected a list of {{Name: {{option: …}}}}, got {section!r}"
         return [Problem(name, what)]
-    found = (schema.pick(table, e, f"{name}[{i}]")[2] for i, e in enumerate(section))
-    return sum(found, [])
+    found = [schema.pick(table, e, f"{name}[{i}]")[2] for i, e in enumerate(section)]
+    return [problem for problems in found for problem in problems]
 
 
 def _check_data(section: Any) -> list[Problem]:

@@ -43,6 +43,7 @@ class Dataset:
         md5: The same, as older papers and repositories give it.
         licence: What its owners allow.
         columns: For ``read_log``, where the format does not know them.
+        times: Path of the file with the times, where it is apart (sequences).
         filters: Steps in order, each {name: options}: k_core, min_length.
         note: What a user should know.
     """
@@ -58,6 +59,7 @@ class Dataset:
     md5: str
     licence: str
     columns: dict[str, Any] | None = None
+    times: str | None = None
     filters: list[dict[str, dict[str, int]]] = field(default_factory=list)
     note: str = ""
 
@@ -89,13 +91,18 @@ def catalog(folder: str | Path | None = None) -> dict[str, Dataset]:
 
 
 def load_dataset(
-    name: str, root: str | Path | None = None, *, folder: str | Path | None = None
+    name: str,
+    root: str | Path | None = None,
+    *,
+    with_times: bool = False,
+    folder: str | Path | None = None,
 ) -> Interactions:
     """Read a data set and make sure that it is the one that is meant.
 
     Args:
         name: Of a YAML file in the catalogue.
         root: Folder below which the data lie; ``None`` takes GRAPHSEQ_DATA.
+        with_times: Read the times too, where they lie in a file apart.
         folder: Of the YAML files, as for :func:`catalog`.
 
     Raises:
@@ -108,14 +115,17 @@ def load_dataset(
         cure = f"; did you mean {near[0]!r}?" if near else "."
         raise DataError(f"no data set {name!r}{cure} There are {', '.join(known)}")
     facts = known[name]
-    path = _locate(facts, root)
+    path = _locate(facts, facts.file, root)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     if digest != facts.sha256:
         raise DataError(
-            f"{path.name} is not the file that {name!r} means: its SHA-256 is {digest}, "
-            f"expected {facts.sha256}. Get it from {facts.source}"
+            f"{path.name} is not the file that {name!r} means: its SHA-256 is "
+            f"{digest}, expected {facts.sha256}. Get it from {facts.source}"
         )
-    log = read_log(path, format=facts.format, columns=facts.columns)
+    times = None
+    if with_times and facts.times is not None:
+        times = _locate(facts, facts.times, root)
+    log = read_log(path, format=facts.format, columns=facts.columns, times=times)
     for step in facts.filters:
         for filter_name, options in step.items():
             log = FILTERS[filter_name](log, **options)
@@ -123,14 +133,14 @@ def load_dataset(
     return log
 
 
-def _locate(facts: Dataset, root: str | Path | None) -> Path:
+def _locate(facts: Dataset, file: str, root: str | Path | None) -> Path:
     place = root or os.environ.get(ROOT)
     if place is None:
         raise DataError(
             f"where do the data lie? Pass root= or set {ROOT} to the folder that holds "
-            f"{facts.file}; it comes from {facts.source}"
+            f"{file}; it comes from {facts.source}"
         )
-    path = Path(place) / facts.file
+    path = Path(place) / file
     if not path.is_file():
         raise DataError(
             f"{facts.name!r} is not at {path}. Get it from {facts.source} "

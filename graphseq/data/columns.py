@@ -1,6 +1,7 @@
 """Columns of 64-bit integers: their order, their runs, their numbering."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -81,3 +82,44 @@ def number_integers(raw: Int64s) -> tuple[Int64s, Int64s] | None:
     number = np.empty(size, dtype=np.int64)
     number[shifted[places]] = np.arange(len(places))
     return raw[places], number[shifted]
+
+
+def check_columns(user: Int64s, item: Int64s, time: Int64s) -> None:
+    """Refuse columns of unequal length, or not in canonical order.
+
+    Raises:
+        DataError: As said.
+    """
+    sizes = [len(user), len(item), len(time)]
+    if len(set(sizes)) > 1:
+        raise DataError(f"user, item and time are of one length; found {sizes} rows")
+    if canonical_order(user, time) is not None:
+        raise DataError(
+            "the events are not in the order user, time. Use Interactions.from_arrays, "
+            "which sorts"
+        )
+
+
+def check_ids(name: str, dense: Int64s, size: int) -> None:
+    """Refuse dense ids that are not 0 … size - 1.
+
+    Raises:
+        DataError: As said.
+    """
+    if len(dense) and not 0 <= dense.min() <= dense.max() < size:
+        raise DataError(
+            f"{name} ids are 0 … {size - 1}, as the vocabulary has them; found "
+            f"{dense.min()} … {dense.max()}"
+        )
+
+
+def span(time: Int64s) -> str:
+    """First and last time, and their dates if they can be unix seconds."""
+    if not len(time):
+        return "no events"
+    first, last = int(time.min()), int(time.max())
+    try:
+        dates = [datetime.fromtimestamp(t, UTC).date() for t in (first, last)]
+    except (ValueError, OverflowError, OSError):
+        return f"time {first} … {last}"
+    return f"time {first} … {last} ({dates[0]} … {dates[1]})"

@@ -1,8 +1,7 @@
 """The one currency of the data layer: who chose what, and when."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import polars as pl
@@ -12,9 +11,12 @@ from graphseq.data.columns import (
     Integers,
     Mask,
     canonical_order,
+    check_columns,
+    check_ids,
     integers,
     positions,
     renumber,
+    span,
 )
 from graphseq.data.vocabulary import Vocabulary
 from graphseq.errors import DataError
@@ -58,7 +60,9 @@ class Interactions:
             column = np.ascontiguousarray(getattr(self, name), dtype=np.int64).view()
             column.flags.writeable = False
             object.__setattr__(self, name, column)
-        _check(self)
+        check_columns(self.user, self.item, self.time)
+        check_ids("user", self.user, self.num_users)
+        check_ids("item", self.item, self.num_items)
 
     @classmethod
     def from_arrays(
@@ -94,14 +98,11 @@ class Interactions:
             who, what, when = who[order], what[order], when[order]
         if time is None:
             when = positions(who)
-        return cls(
-            who,
-            what,
-            when,
-            users=_numbered(who) if users is None else users,
-            items=_numbered(what) if items is None else items,
-            has_time=time is not None,
-        )
+        if users is None:
+            users = Vocabulary.numbered(int(who.max(initial=-1)) + 1)
+        if items is None:
+            items = Vocabulary.numbered(int(what.max(initial=-1)) + 1)
+        return cls(who, what, when, users, items, has_time=time is not None)
 
     @classmethod
     def from_frame(cls, frame: pl.DataFrame) -> "Interactions":
@@ -146,15 +147,8 @@ class Interactions:
 
     def subset(self, mask: Mask) -> "Interactions":
         """Some of the events, with the same vocabularies and the same numbering."""
-        return Interactions(
-            self.user[mask],
-            self.item[mask],
-            self.time[mask],
-            self.users,
-            self.items,
-            self.has_time,
-            self.skipped,
-        )
+        user, item, time = self.user[mask], self.item[mask], self.time[mask]
+        return replace(self, user=user, item=item, time=time)
 
     def select(self, mask: Mask) -> "Interactions":
         """Some of the events, renumbered: users and items without an event are gone.
@@ -164,14 +158,13 @@ class Interactions:
         """
         user, kept_users = renumber(self.user[mask], self.num_users)
         item, kept_items = renumber(self.item[mask], self.num_items)
-        return Interactions(
-            user,
-            item,
-            self.time[mask] if self.has_time else positions(user),
-            self.users.take(kept_users),
-            self.items.take(kept_items),
-            self.has_time,
-            self.skipped,
+        return replace(
+            self,
+            user=user,
+            item=item,
+            time=self.time[mask] if self.has_time else positions(user),
+            users=self.users.take(kept_users),
+            items=self.items.take(kept_items),
         )
 
     def frame(self) -> pl.DataFrame:
@@ -206,40 +199,8 @@ class Interactions:
         return (
             f"Interactions({len(self):,} events of {self.num_users:,} users and "
             f"{self.num_items:,} items; density {len(self) / cells:.2%}, mean length "
-            f"{len(self) / max(self.num_users, 1):.2f}; {_span(self)})"
+            f"{len(self) / max(self.num_users, 1):.2f}; {self._span()})"
         )
 
-
-def _check(log: Interactions) -> None:
-    sizes = {name: len(getattr(log, name)) for name in ("user", "item", "time")}
-    if len(set(sizes.values())) > 1:
-        raise DataError(f"columns of one table are of one length; found {sizes}")
-    for name, count in (("user", log.num_users), ("item", log.num_items)):
-        column = getattr(log, name)
-        if len(column) and not 0 <= column.min() <= column.max() < count:
-            raise DataError(
-                f"{name} ids are 0 … {count - 1}, as the vocabulary has them; found "
-                f"{column.min()} … {column.max()}"
-            )
-    if canonical_order(log.user, log.time) is not None:
-        raise DataError(
-            "the events are not in the order user, time. Use Interactions.from_arrays, "
-            "which sorts"
-        )
-
-
-def _numbered(dense: Int64s) -> Vocabulary:
-    return Vocabulary(pl.int_range(int(dense.max(initial=-1)) + 1, eager=True))
-
-
-def _span(log: Interactions) -> str:
-    if not log.has_time:
-        return "no time, only an order"
-    if not len(log):
-        return "no events"
-    first, last = int(log.time.min()), int(log.time.max())
-    try:
-        dates = [datetime.fromtimestamp(t, UTC).date() for t in (first, last)]
-    except (ValueError, OverflowError, OSError):
-        return f"time {first} … {last}"
-    return f"time {first} … {last} ({dates[0]} … {dates[1]})"
+    def _span(self) -> str:
+        return span(self.time) if self.has_time else "no time, only an order"

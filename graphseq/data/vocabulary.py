@@ -1,7 +1,6 @@
 """Dense ids 0 … n-1 and the raw ids they stand for."""
 
 import difflib
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,10 +8,8 @@ import numpy.typing as npt
 import polars as pl
 
 from graphseq.data.columns import Integers, number_integers
+from graphseq.data.raw_ids import RawIds, as_series, to_integers
 from graphseq.errors import DataError
-
-RawIds = pl.Series | npt.NDArray[Any] | Sequence[str | int]
-"""Ids as they stand in the source: strings, or integers of up to 64 bits."""
 
 SHOWN = 10  # unknown ids that an error spells out
 SEARCHED = 5_000  # ids among which a close match is looked for
@@ -38,7 +35,7 @@ class Vocabulary:
     """
 
     def __init__(self, ids: RawIds) -> None:
-        series = _typed(ids)
+        series = as_series(ids)
         if series.null_count():
             raise DataError(
                 f"a vocabulary has no place for a missing id; found one at row "
@@ -57,13 +54,18 @@ class Vocabulary:
     @classmethod
     def number(cls, raw: pl.Series) -> tuple["Vocabulary", npt.NDArray[np.int64]]:
         """Number the ids of a column by first appearance: (vocabulary, dense ids)."""
-        series = _typed(raw)
+        series = as_series(raw)
         if series.dtype == pl.Int64 and not series.null_count():
             numbered = number_integers(series.to_numpy())
             if numbered is not None:
                 return cls(numbered[0]), numbered[1]
         vocabulary = cls(series.unique(maintain_order=True))
         return vocabulary, vocabulary.encode(series)
+
+    @classmethod
+    def numbered(cls, size: int) -> "Vocabulary":
+        """The vocabulary whose raw ids are 0 … size - 1 too."""
+        return cls(pl.int_range(size, dtype=pl.Int64, eager=True))
 
     @property
     def ids(self) -> pl.Series:
@@ -138,7 +140,7 @@ class Vocabulary:
 
     def _like(self, raw_ids: RawIds) -> pl.Series:
         """The ids in the type of this vocabulary; null where they cannot be."""
-        series = _typed(raw_ids, mixed=True)
+        series = as_series(raw_ids, mixed=True)
         if series.dtype == self._ids.dtype:
             return series
         if self._ids.dtype == pl.String:
@@ -146,7 +148,9 @@ class Vocabulary:
         return to_integers(series)
 
     def _refuse(self, raw_ids: RawIds, unknown: pl.Series) -> None:
-        wanted = _typed(raw_ids, mixed=True).filter(unknown).unique(maintain_order=True)
+        wanted = (
+            as_series(raw_ids, mixed=True).filter(unknown).unique(maintain_order=True)
+        )
         lines = [f"{raw!r}{self._near(raw)}" for raw in wanted.head(SHOWN).to_list()]
         more = f" and {len(wanted) - SHOWN:,} more" if len(wanted) > SHOWN else ""
         raise DataError(
@@ -161,35 +165,3 @@ class Vocabulary:
         pool = alike if len(alike) else self._ids
         near = difflib.get_close_matches(raw, pool.head(SEARCHED).to_list(), n=1)
         return f" (did you mean {near[0]!r}?)" if near else ""
-
-
-def to_integers(text: pl.Series) -> pl.Series:
-    """Integers spelt in plain decimal; null for all else, such as "007" or "1.0"."""
-    numbers = text.cast(pl.Int64, strict=False)
-    return pl.select(pl.when(numbers.cast(pl.String) == text).then(numbers)).to_series()
-
-
-def _typed(ids: RawIds, mixed: bool = False) -> pl.Series:
-    """The ids as a series of strings or 64-bit integers."""
-    if not isinstance(ids, pl.Series | np.ndarray):
-        ids = list(ids)
-        if mixed and len({type(raw) for raw in ids}) > 1:
-            ids = [str(raw) for raw in ids]
-    try:
-        series = pl.Series("id", ids)
-        if series.dtype.is_integer():
-            return series.cast(pl.Int64)
-    except (TypeError, pl.exceptions.PolarsError) as error:
-        raise DataError(
-            f"ids are all strings or all integers of 64 bits; found {ids!r:.80}. "
-            "Spell them one way"
-        ) from error
-    if series.dtype in (pl.Categorical, pl.Enum):
-        return series.cast(pl.String)
-    if series.dtype == pl.Null and not len(series):
-        return series.cast(pl.String)
-    if series.dtype != pl.String:
-        raise DataError(
-            f"ids are strings or integers; found {series.dtype}. Cast the column first"
-        )
-    return series

@@ -4,7 +4,7 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import polars as pl
 
@@ -98,7 +98,7 @@ class Report:
         return path
 
     @classmethod
-    def load(cls, folder: str | Path, part: Part = "test") -> Self:
+    def load(cls, folder: str | Path, part: Part = "test") -> "Report":
         """Read what :meth:`save` wrote.
 
         Raises:

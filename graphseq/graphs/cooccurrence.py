@@ -108,32 +108,25 @@ class CoOccurrence(Recorded, BaseTransform):
         """The kept edges of every row, block by block, in canonical order."""
         across = nodes.T.tocsr()
         degrees, sizes = np.diff(nodes.indptr), np.diff(across.indptr)
-        most = int(degrees.max(initial=0))
-        k = self.top_k
-        if (
-            k is not None
-            and self.weight == "count"
-            and fits_in_marks(most, len(degrees))
-        ):
-            work = np.full(len(degrees), k + 1)
-            steps = blocks(work, self.block_rows, BLOCK_WORK)
-            parts = [
-                # One more than asked for, since a node may be among its own best.
-                strongest(
-                    _without_self(
-                        strongest_counts(nodes[step], across, k + 1, most), step.start
-                    ),
-                    k,
-                )
-                for step in steps
-            ]
+        most, k = int(degrees.max(initial=0)), self.top_k
+        if self.weight == "count" and k and fits_in_marks(most, len(degrees)):
+            work, keep = np.full(len(degrees), k + 1), self._counted
         else:
-            work = nodes @ sizes.astype(np.int64)
-            steps = blocks(work, self.block_rows, BLOCK_WORK)
-            parts = [self._weighed(nodes, across, step) for step in steps]
-        links = vstack(parts, format="csr")
+            made = nodes @ sizes.astype(np.float64)
+            work, keep = made.astype(np.int64), self._weighed
+        steps = blocks(work, self.block_rows, BLOCK_WORK)
+        links = vstack([keep(nodes, across, step) for step in steps], format="csr")
         links.sort_indices()
         return links
+
+    def _counted(
+        self, nodes: csr_matrix, across: csr_matrix, step: slice
+    ) -> csr_matrix:
+        """The kept edges of some rows, never making the others."""
+        most, k = int(np.diff(nodes.indptr).max(initial=0)), self.top_k or 0
+        # One more than asked for, since a node may be among its own best.
+        best = strongest_counts(nodes[step], across, k + 1, most)
+        return strongest(_without_self(best, step.start), k)
 
     def _weighed(
         self, nodes: csr_matrix, across: csr_matrix, step: slice

@@ -1,6 +1,6 @@
 """MCLSR: contrast between a user's sequence and three graphs."""
 
-from typing import Any, Literal, Self, final
+from typing import Any, Literal, final
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -154,7 +154,7 @@ class MCLSR(Model):
     @classmethod
     def preset(
         cls, name: Literal["paper", "reference"], num_users: int, num_items: int, **options: Any
-    ) -> Self:
+    ) -> "MCLSR":
         """The model with a named set of choices, some of them overridden."""
         return cls(num_users, num_items, **{**PRESETS[name], **options})
 

@@ -105,7 +105,7 @@ def begin(
     record["finished"] = False
     if is_first():
         own = _experiment(model, graph, options)
-        kept = {**own, **sections, "model": own["model"], "train": own["train"]}
+        kept = {**sections, **own, "graph": sections.get("graph", own["graph"])}
         _write_experiment(folder, kept)
         write_text(folder / RECORD, json.dumps(record, indent=2) + "\n")
     return record
@@ -128,13 +128,20 @@ def _experiment(
 ) -> dict[str, Any]:
     """Everything that shapes the run, as YAML data."""
     ((name, settings),) = describe(model).items()
-    settings = {k: v for k, v in settings.items() if k not in SIZES}
+    settings = _without_sizes(settings)
     loggers = [str(getattr(logger, "name", logger)) for logger in options["loggers"]]
     return {
         "graph": describe(graph.provenance if "provenance" in graph else {}),
         "model": {name: settings},
         "train": describe(options | {"loggers": loggers}),
     }
+
+
+def _without_sizes(options: Any) -> Any:
+    """The options without U and V, those of parts included."""
+    if not isinstance(options, dict):
+        return options
+    return {k: _without_sizes(v) for k, v in options.items() if k not in SIZES}
 
 
 def _write_experiment(folder: Path, experiment: dict[str, Any]) -> None:

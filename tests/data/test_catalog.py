@@ -86,3 +86,11 @@ def test_every_data_set_of_the_catalogue_is_as_its_facts_say(name: str, shared) 
 def test_the_tiny_log_is_readable() -> None:
     log = read_log(FOLDER / "tiny.csv")
     assert (log.num_users, log.num_items, len(log)) == (12, 14, 55)
+
+
+def test_the_times_of_beauty_lie_apart_and_change_no_sequence(shared) -> None:
+    log = load_dataset("amazon-beauty", shared / "data")
+    timed = load_dataset("amazon-beauty", shared / "data", with_times=True)
+    assert timed.has_time and not log.has_time
+    assert (timed.user == log.user).all() and (timed.item == log.item).all()
+    assert (timed.time % 86_400 == 0).all(), "Amazon's times are days"

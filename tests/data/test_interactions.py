@@ -133,13 +133,13 @@ def test_repr_tells_counts_density_length_and_span() -> None:
 
 def test_faulty_tables_are_refused() -> None:
     one = Vocabulary(["x"])
-    with pytest.raises(DataError, match="item ids are 0 … 0.*found 0 … 1"):
+    with pytest.raises(DataError, match=r"item ids are 0 … 0.*found 0 … 1"):
         Interactions.from_arrays([0, 0], [0, 1], [0, 1], items=one)
     with pytest.raises(DataError, match="found -1 … 0"):
         Interactions.from_arrays([0, -1], [0, 0], [0, 1], users=one)
     with pytest.raises(DataError, match="found 2, 1 and 2 rows"):
         Interactions.from_arrays([0, 0], [0], [0, 1])
-    with pytest.raises(DataError, match="column time holds 64-bit integers.*float64"):
+    with pytest.raises(DataError, match=r"column time holds 64-bit integers.*float64"):
         Interactions.from_arrays([0], [0], np.array([0.5]))
     with pytest.raises(DataError, match="not in the order user, time"):
         zero = np.zeros(2, dtype=np.int64)

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -13,7 +15,7 @@ def test_in_a_cycle_the_next_item_is_certain() -> None:
     log = synthetic.cycle(num_users=24, num_items=12, length=8)
     assert (log.num_users, log.num_items, len(log)) == (24, 12, 192)
     for items in sequences(log):
-        assert all((b - a) % 12 == 1 for a, b in zip(items, items[1:], strict=False))
+        assert all((b - a) % 12 == 1 for a, b in pairwise(items))
     assert set(np.bincount(log.item)) == {16}
 
 

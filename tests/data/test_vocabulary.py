@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graphseq.data import Vocabulary
-from graphseq.data.vocabulary import to_integers
+from graphseq.data.raw_ids import to_integers
 from graphseq.errors import DataError
 
 texts = st.lists(st.text(min_size=1, max_size=5), unique=True, max_size=30)
@@ -59,7 +59,7 @@ def test_unknown_ids_are_listed_with_close_matches() -> None:
         DataError, match=r"2 unknown ids: 'bred' \(did you mean 'bread'"
     ):
         vocabulary.encode(["milk", "bred", "bred", "xx"])
-    with pytest.raises(DataError, match="15 unknown ids.* and 5 more"):
+    with pytest.raises(DataError, match=r"15 unknown ids.* and 5 more"):
         vocabulary.encode([f"x{i}" for i in range(15)])
 
 

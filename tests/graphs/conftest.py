@@ -19,7 +19,7 @@ def bipartite() -> Build:
     def build(pairs: Pairs, num_users: int, num_items: int) -> HeteroData:
         graph = HeteroData()
         graph["user"].num_nodes, graph["item"].num_nodes = num_users, num_items
-        index = torch.tensor(pairs, dtype=torch.long).view(-1, 2).T
+        index = torch.tensor(pairs, dtype=torch.long).view(-1, 2).T.contiguous()
         graph[INTERACTS].edge_index = index
         return graph
 

@@ -22,7 +22,9 @@ def script(name: str, folder: Path, **environment: str) -> str:
     """Run a script of this folder in a process of its own; returns what it printed."""
     done = subprocess.run(
         [sys.executable, str(Path(__file__).with_name(name)), str(folder)],
-        env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"} | environment,
+        env=os.environ
+        | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+        | environment,
         capture_output=True,
         text=True,
         timeout=300,

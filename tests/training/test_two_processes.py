@@ -98,4 +98,4 @@ def test_a_step_is_adams_on_the_mean_of_both_gradients(
             adam.step()
     kept = load_file(folder / "rank0.safetensors")
     for name, tensor in model.state_dict().items():
-        torch.testing.assert_close(kept[name], tensor, rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(kept[name], tensor, rtol=0, atol=1e-4)  # lr is 1e-2

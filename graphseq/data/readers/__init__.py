@@ -26,6 +26,7 @@ def read_log(
     format: str | None = None,
     columns: Columns | None = None,
     separator: str | None = None,
+    times: str | Path | None = None,
     on_error: OnError = "raise",
 ) -> Interactions:
     """Read a log of interactions; plain or gzip, whatever its name. It is not changed.
@@ -45,6 +46,8 @@ def read_log(
             names them, else by position from 0. Without ``time`` the order of the rows
             is the order of events. ``None`` takes the format's own, or usual names.
         separator: Between the columns of a csv that has other than commas.
+        times: For sequences, a file of the same shape, ``user time time …``, with the
+            time of every item.
         on_error: "skip" leaves faulty lines out, warns once and counts them in
             ``Interactions.skipped``; "raise" tells up to ten of them.
 
@@ -56,7 +59,12 @@ def read_log(
         check_columns(columns)
     source = open_source(path)
     layout = _layout(source, format, columns, separator)
-    table = _read(source, layout, columns)
+    if times is not None and layout.kind != "sequences":
+        raise DataError(
+            "times= is a second file beside sequences; name the time among columns="
+        )
+    beside = None if times is None else open_source(times)
+    table = _read(source, layout, columns, beside)
     sound, skipped = sound_rows(
         source.name, table.checks, table.lines, on_error, table.unit
     )
@@ -97,11 +105,13 @@ def _by_columns(source: Source) -> str:
     return "tsv" if first.count("\t") > first.count(",") else "csv"
 
 
-def _read(source: Source, layout: Layout, columns: Columns | None) -> Table:
+def _read(
+    source: Source, layout: Layout, columns: Columns | None, times: Source | None
+) -> Table:
     if layout.kind == "sequences":
         if columns is not None:
             raise DataError("format='sequences' has no columns to name: leave columns=")
-        return read_sequences(source)
+        return read_sequences(source, times)
     if layout.kind == "delimited":
         return read_delimited(source, layout, columns)
     if layout.kind == "records":

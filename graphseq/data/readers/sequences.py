@@ -7,12 +7,18 @@ from graphseq.data.columns import Int64s
 from graphseq.data.readers.faults import Check
 from graphseq.data.readers.source import Source
 from graphseq.data.readers.table import Table, make_table
+from graphseq.errors import DataError
 
 
-def read_sequences(source: Source) -> Table:
+def read_sequences(source: Source, times: Source | None = None) -> Table:
     """Read ``user item item …``, separated by blanks or tabs; the order is the time.
 
+    A second file of the same shape may hold ``user time time …``.
+
     Faulty lines (no item, a user whom an earlier line had) are faulty as a whole.
+
+    Raises:
+        DataError: The second file is of another shape.
     """
     lines, numbers = _lines(source.data)
     words = lines.str.split(" ")
@@ -22,7 +28,7 @@ def read_sequences(source: Source) -> Table:
     empty = lengths < 1
     # A line without items still gives one row, so that its fault has a place.
     rows = np.repeat(np.arange(len(lines)), np.maximum(lengths, 1))
-    items = words.list.slice(1).explode(empty_as_null=True, keep_nulls=True)
+    items = words.list.slice(1).explode()
     checks = [
         Check(
             "wrong number of columns",
@@ -36,7 +42,26 @@ def read_sequences(source: Source) -> Table:
         ),
     ]
     columns = {"user": user.gather(rows), "item": items}
+    if times is not None:
+        columns["time"] = _times(source, words, times)
     return make_table(columns, numbers[rows], checks, text_ids=False)
+
+
+def _times(source: Source, words: pl.Series, times: Source) -> pl.Series:
+    """The time of every item, in the order of ``words``."""
+    found = _lines(times.data)[0].str.split(" ")
+    rows = min(len(words), len(found))
+    same = (words.list.first().head(rows) == found.list.first().head(rows)) & (
+        words.list.len().head(rows) == found.list.len().head(rows)
+    )
+    if len(words) != len(found) or not same.all():
+        raise DataError(
+            f"{times.name} holds a time for every item of {source.name}, line by "
+            f"line; they have {len(found):,} and {len(words):,} lines, and differ in users or "
+            f"lengths in {len(same) - same.sum():,} of them. Take files that were made "
+            "together"
+        )
+    return found.list.slice(1).explode()
 
 
 def _lines(data: bytes) -> tuple[pl.Series, Int64s]:

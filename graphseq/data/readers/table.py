@@ -6,9 +6,9 @@ import numpy as np
 import polars as pl
 
 from graphseq.data.columns import Int64s, Mask
+from graphseq.data.raw_ids import to_integers
 from graphseq.data.readers.faults import Check
 from graphseq.data.readers.timestamps import to_whole_numbers
-from graphseq.data.vocabulary import to_integers
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,9 @@ def cycle(
     The next item is certain, so a model that reads sequences must learn to name it;
     popularity tells nothing as long as ``num_users`` is a multiple of ``num_items``.
 
-    >>> cycle(num_users=2, num_items=3, length=4)
-    Interactions(8 events of 2 users and 3 items; ...)
+    >>> log = cycle(num_users=2, num_items=3, length=4)
+    >>> log.items.decode(log.item)[:4]
+    ['item-2', 'item-0', 'item-1', 'item-2']
 
     Args:
         num_users: U.

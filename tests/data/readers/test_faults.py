@@ -131,9 +131,9 @@ def test_sequences_want_a_user_once_and_an_item_at_least(tmp_path: Path) -> None
 
 
 def test_movielens_and_gowalla_have_a_fixed_number_of_columns(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="line 2: .*expected 4, found 3"):
+    with pytest.raises(DataError, match=r"line 2: .*expected 4, found 3"):
         read_log(write(tmp_path, "1::2::3::4\n1::2::3\n"), format="movielens-1m")
-    with pytest.raises(DataError, match="line 1: .*expected 4, found 3"):
+    with pytest.raises(DataError, match=r"line 1: .*expected 4, found 3"):
         read_log(write(tmp_path, "1\t2\t3\n1\t2\t3\t4\n"), format="movielens-100k")
 
 
@@ -220,7 +220,7 @@ def test_unknown_columns_come_with_a_suggestion(tmp_path: Path) -> None:
 
 def test_columns_that_cannot_be_guessed_are_asked_for(tmp_path: Path) -> None:
     path = write(tmp_path, "user,item,price\na,x,1\n")
-    with pytest.raises(DataError, match="no column looks like the time.*time order"):
+    with pytest.raises(DataError, match=r"no column looks like the time.*time order"):
         read_log(path)
     path = write(tmp_path, "user,item,asin,time\na,x,y,1\n")
     with pytest.raises(DataError, match="several columns could be the item"):

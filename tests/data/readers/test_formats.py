@@ -13,6 +13,7 @@ import pytest
 from graphseq.data import LAYOUTS, load_dataset, read_log
 from graphseq.data.readers.recognise import recognise
 from graphseq.data.readers.source import open_source
+from graphseq.errors import DataError
 
 Rows = list[tuple[object, object, int]]
 
@@ -49,11 +50,14 @@ def lines(records: list[dict[str, object]]) -> str:
 
 CASES: dict[str, tuple[str, Rows]] = {
     "sequences": ("7 3 1 3\n2 1\n", [(7, 3, 0), (7, 1, 1), (7, 3, 2), (2, 1, 0)]),
-    "csv": ("item,user,time\nx,b,2\ny,a,1\nz,b,1\n", [("b", "z", 1), ("b", "x", 2), ("a", "y", 1)]),
+    "csv": ("item,user,time\nx,b,2\ny,a,1\nz,b,1\n",
+            [("b", "z", 1), ("b", "x", 2), ("a", "y", 1)]),
     "tsv": ("user_id\titem_id\tts\n7\t1\t5\n", [(7, 1, 5)]),
-    "movielens": ("userId,movieId,rating,timestamp\n1,296,5.0,1147880044\n1,306,3.5,1147868817\n",
+    "movielens": ("userId,movieId,rating,timestamp\n"
+                  "1,296,5.0,1147880044\n1,306,3.5,1147868817\n",
                   [(1, 306, 1147868817), (1, 296, 1147880044)]),
-    "movielens-1m": ("1::1193::5::978300760\n1::661::3::978302109\n1::914::3::978301968\n",
+    "movielens-1m": ("1::1193::5::978300760\n"
+                     "1::661::3::978302109\n1::914::3::978301968\n",
                      [(1, 1193, 978300760), (1, 914, 978301968), (1, 661, 978302109)]),
     "movielens-100k": ("196\t242\t3\t881250949\n186\t302\t3\t891717742\n",
                        [(196, 242, 881250949), (186, 302, 891717742)]),
@@ -192,3 +196,17 @@ def test_both_files_of_ml_100k_hold_the_same_log(shared: Path) -> None:
     other = read_log(shared / "data" / "ml-100k" / "ml-100k.inter.gz")
     assert log == other
     assert (log.num_users, log.num_items, len(log)) == (943, 1682, 100_000)
+
+
+def test_sequences_may_have_their_times_in_a_second_file(tmp_path: Path) -> None:
+    items, times = tmp_path / "items.txt", tmp_path / "times.txt"
+    items.write_text("7 3 1\n2 1\n")
+    times.write_text("7 20 10\n2 5\n")
+    log = read_log(items, times=times)
+    assert log.frame().rows() == [(7, 1, 10), (7, 3, 20), (2, 1, 5)]
+    times.write_text("7 20 10\n2 5 6\n")
+    with pytest.raises(DataError, match=r"2 and 2 lines, and differ .* in 1 of them"):
+        read_log(items, times=times)
+    times.write_text("7 20 10\n")
+    with pytest.raises(DataError, match="they have 1 and 2 lines"):
+        read_log(items, times=times)

@@ -1,0 +1,53 @@
+"""Ids as they stand in a source, as a polars series."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from graphseq.errors import DataError
+
+RawIds = pl.Series | npt.NDArray[Any] | Sequence[str | int]
+"""Ids as they stand in the source: strings, or integers of up to 64 bits."""
+
+
+def to_integers(text: pl.Series) -> pl.Series:
+    """Integers spelt in plain decimal; null for all else, such as "007" or "1.0"."""
+    numbers = text.cast(pl.Int64, strict=False)
+    return pl.select(pl.when(numbers.cast(pl.String) == text).then(numbers)).to_series()
+
+
+def as_series(ids: RawIds, mixed: bool = False) -> pl.Series:
+    """The ids as a series of strings or 64-bit integers.
+
+    Args:
+        ids: Raw ids.
+        mixed: Spell strings and integers that stand together as strings.
+
+    Raises:
+        DataError: They are neither, or mixed though they should not be.
+    """
+    if not isinstance(ids, pl.Series | np.ndarray):
+        ids = list(ids)
+        if mixed and len({type(raw) for raw in ids}) > 1:
+            ids = [str(raw) for raw in ids]
+    try:
+        series = pl.Series("id", ids)
+        if series.dtype.is_integer():
+            return series.cast(pl.Int64)
+    except (TypeError, pl.exceptions.PolarsError) as error:
+        raise DataError(
+            f"ids are all strings or all integers of 64 bits; found {ids!r:.80}. "
+            "Spell them one way"
+        ) from error
+    if series.dtype in (pl.Categorical, pl.Enum):
+        return series.cast(pl.String)
+    if series.dtype == pl.Null and not len(series):
+        return series.cast(pl.String)
+    if series.dtype != pl.String:
+        raise DataError(
+            f"ids are strings or integers; found {series.dtype}. Cast the column first"
+        )
+    return series

@@ -1,0 +1,116 @@
+from types import SimpleNamespace
+
+import numpy as np
+import polars as pl
+import pytest
+from scipy import stats
+
+from graphseq.errors import ConfigError, RunError
+from graphseq.evaluation import Report, compare, significance
+
+FACTS = {"part": "test", "training_hash": "a" * 64, "held_out_hash": "b" * 64}
+
+
+def report(values, protocol="excluded", **facts) -> Report:
+    values = np.asarray(values, float)
+    table = pl.DataFrame(
+        {"user": np.arange(len(values)), "protocol": protocol, "NDCG@10": values}
+    )
+    means = {protocol: {"NDCG@10": float(values.mean()), "coverage@10": 0.5}}
+    return Report(means, table, FACTS | {"users": len(values)} | facts)
+
+
+def test_the_difference_is_a_minus_b_over_the_same_users() -> None:
+    found = compare(report([1, 1, 0, 0.5]), report([0, 1, 0.5, 0]))
+    assert (found.a, found.b, found.difference) == (0.625, 0.375, 0.25)
+    assert (found.users, found.better, found.worse) == (4, 2, 1)
+    assert found.interval[0] <= 0.25 <= found.interval[1]
+    assert "a - b = +0.2500 (+66.7%)" in str(found)
+
+
+def test_equal_runs_cannot_be_told_apart() -> None:
+    found = compare(report([0.3, 0.1, 0.7]), report([0.3, 0.1, 0.7]))
+    assert (found.difference, found.interval, found.p_value) == (0, (0, 0), 1)
+    assert "cannot be told apart" in str(found)
+
+
+def test_a_constant_lead_is_certain() -> None:
+    found = compare(report([0.5] * 9), report([0.25] * 9), resamples=999)
+    assert found.interval == (0.25, 0.25)
+    assert found.p_value == 1 / 1000
+
+
+@pytest.mark.parametrize("kind", ["few values", "many values"])
+def test_interval_and_p_value_are_those_of_a_large_sample(kind) -> None:
+    # With 4,000 users the bootstrap must agree with the paired t-test.
+    draw = np.random.default_rng(0)
+    each = draw.normal(0.02, 0.5, 4000)
+    each = np.round(each, 1) if kind == "few values" else each
+    found = compare(report(each), report(np.zeros(4000)), resamples=20_000)
+    test = stats.ttest_1samp(each, 0)
+    low, high = test.confidence_interval(0.95)
+    assert found.interval == pytest.approx((low, high), abs=8e-4)
+    assert found.p_value == pytest.approx(test.pvalue, abs=0.01)
+
+
+def test_drawing_counts_equals_drawing_users() -> None:
+    values = np.repeat([0.0, 1.0, 3.0], [70, 20, 10])
+    draw = np.random.default_rng(1)
+    means = significance._resampled_means(values, 40_000, draw)
+    jittered = values + draw.normal(0, 1e-9, 100)  # all differ: the other branch
+    other = significance._resampled_means(jittered, 40_000, draw)
+    assert means.mean() == pytest.approx(other.mean(), abs=2e-3)
+    assert means.std() == pytest.approx(other.std(), rel=0.02)
+    assert stats.ks_2samp(np.round(means, 6), np.round(other, 6)).pvalue > 1e-3
+
+
+def test_the_seed_fixes_the_result_and_blocks_bound_memory(monkeypatch) -> None:
+    a, b = report(np.linspace(0, 1, 60)), report(np.linspace(1, 0, 60) ** 2)
+    first = compare(a, b, seed=3)
+    assert compare(a, b, seed=3) == first
+    assert compare(a, b, seed=4).interval != first.interval
+    monkeypatch.setattr(significance, "DRAWS", 61)
+    small = compare(a, b, seed=3)
+    assert small.interval == pytest.approx(first.interval, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("fact", "words"),
+    [("training_hash", "training events"), ("held_out_hash", "held-out data"),
+     ("part", "parts of the split")],
+)  # fmt: skip
+def test_reports_of_different_data_are_refused(fact, words) -> None:
+    with pytest.raises(RunError, match=f"different {words}"):
+        compare(report([1, 0]), report([1, 0], **{fact: "c" * 64}))
+
+
+def test_a_missing_metric_or_protocol_is_explained() -> None:
+    a = report([1, 0])
+    with pytest.raises(ConfigError, match=r"did you mean 'NDCG@10'"):
+        compare(a, a, "NDGC@10")
+    with pytest.raises(ConfigError, match="no 'coverage@10' by user"):
+        compare(a, a, "coverage@10")
+    with pytest.raises(ConfigError, match="history='both'"):
+        compare(a, a, history="kept")
+    with pytest.raises(ConfigError, match="resamples"):
+        compare(a, a, resamples=0)
+
+
+def test_runs_folders_and_paths_are_read(tmp_path, written) -> None:
+    from graphseq.evaluation import evaluate
+
+    kinds = []
+    for name, scores in (("a", [[3, 2, 1]] * 4), ("b", [[1, 2, 3]] * 4)):
+        model, graph = written(scores, [[0]] * 4, [[1]] * 3 + [[2]])
+        kinds.append(evaluate(model, graph, folder=tmp_path / name))
+    expected = compare(*kinds)
+    assert expected.difference > 0
+    run = SimpleNamespace(folder=tmp_path / "a")
+    held = SimpleNamespace(folder=None, report=kinds[0])
+    for a in (tmp_path / "a", str(tmp_path / "a"), run, held,
+              tmp_path / "a" / "report-test.json"):  # fmt: skip
+        assert compare(a, tmp_path / "b") == expected
+    with pytest.raises(RunError, match="holds no report"):
+        compare(tmp_path, tmp_path / "b")
+    with pytest.raises(RunError, match="reads a report, a run, or the folder"):
+        compare(3, kinds[0])

@@ -1,0 +1,87 @@
+"""What stands in a graph, and what must never stand in it."""
+
+import numpy as np
+import pytest
+import torch
+from torch_geometric.transforms import Compose
+
+from graphseq.constants import INTERACTS, ITEM_CO_OCCURS, PRECEDES, USER_CO_OCCURS
+from graphseq.data import Interactions, Split, by_user, leave_one_out
+from graphseq.graphs import CoOccurrence, Transitions, build_graph, graph_hash
+
+STEPS = [CoOccurrence("user"), CoOccurrence("item"), Transitions(window=3)]
+
+
+def private_items(num_users: int = 12, length: int = 6) -> Interactions:
+    """Every user's last two events are of items that nobody else ever chose."""
+    chance = np.random.default_rng(0)
+    item = chance.integers(0, 8, (num_users, length))
+    item[:, -2:] = 8 + np.arange(2 * num_users).reshape(num_users, 2)
+    user = np.repeat(np.arange(num_users), length)
+    return Interactions.from_arrays(user, item.ravel())
+
+
+def test_edges_are_the_training_events_in_order_with_repeats() -> None:
+    log = Interactions.from_arrays([0] * 5 + [1] * 4, [3, 1, 3, 0, 2, 2, 2, 1, 0])
+    graph = build_graph(leave_one_out(log))
+    edges = graph[INTERACTS]
+    assert edges.edge_index.tolist() == [[0, 0, 0, 1, 1], [3, 1, 3, 2, 2]]
+    assert edges.time.tolist() == [0, 1, 2, 0, 1]
+    assert edges.edge_index.dtype is torch.int64
+    assert edges.edge_index.is_contiguous()
+    assert (graph["user"].num_nodes, graph["item"].num_nodes) == (2, 4)
+    assert graph["item"].vocabulary == log.items
+    assert graph.test.target.tolist() == [2, 0]
+
+
+@pytest.mark.parametrize("split", [leave_one_out, by_user])
+def test_no_held_out_event_is_an_edge_of_any_relation(split: object) -> None:
+    made: Split = split(private_items())  # type: ignore[operator]
+    graph = build_graph(made, STEPS)
+    hidden = torch.cat([graph.validation.target, graph.test.target])
+    hidden = hidden[hidden >= 8]
+    assert len(hidden)
+    for relation in (INTERACTS, ITEM_CO_OCCURS, PRECEDES):
+        index = graph[relation].edge_index
+        for side, kind in enumerate((relation[0], relation[2])):
+            if kind == "item":
+                assert not torch.isin(index[side], hidden).any()
+
+
+def test_held_out_users_have_no_edge_under_the_user_split() -> None:
+    graph = build_graph(by_user(private_items()), STEPS)
+    hidden = torch.cat([graph.validation.user, graph.test.user])
+    assert len(hidden)
+    assert not torch.isin(graph[INTERACTS].edge_index[0], hidden).any()
+    assert not torch.isin(graph[USER_CO_OCCURS].edge_index, hidden).any()
+
+
+def test_steps_compose_as_in_pyg_and_leave_their_input_alone() -> None:
+    split = leave_one_out(private_items())
+    plain = build_graph(split)
+    before = graph_hash(plain)
+    composed = Compose(STEPS)(plain)
+    assert plain.edge_types == [INTERACTS]
+    assert graph_hash(plain) == before
+    built = build_graph(split, STEPS)
+    assert composed.edge_types == built.edge_types
+    for relation in built.edge_types:
+        assert torch.equal(composed[relation].edge_index, built[relation].edge_index)
+
+
+def test_provenance_says_how_the_graph_was_made() -> None:
+    found = build_graph(by_user(private_items(), seed=3), STEPS[2:]).provenance
+    assert found["split"] == {
+        "protocol": "by_user",
+        "parameters": {"fractions": [0.8, 0.1, 0.1], "history": 0.8, "seed": 3},
+    }
+    options = {"window": 3, "decay": 1.0, "top_k": None, "self_loops": False}
+    assert found["transforms"] == [{"Transitions": options}]
+    assert found["counts"]["users"] == 12
+    assert found["has_time"] is False
+
+
+def test_held_out_rows_move_with_the_graph() -> None:
+    graph = build_graph(leave_one_out(private_items())).to("meta")
+    assert graph.test.history.device.type == "meta"
+    assert graph[INTERACTS].edge_index.device.type == "meta"

@@ -1,0 +1,83 @@
+"""Session graphs of a batch against the specification and a loop."""
+
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from graphseq.graphs import SessionGraphs, session_graphs
+
+PAD = 9
+
+
+def batch(sequences: list[list[int]], extra: int = 0) -> tuple[Tensor, Tensor]:
+    longest = max(map(len, sequences), default=0) + extra
+    rows = [row + [PAD] * (longest - len(row)) for row in sequences]
+    items = torch.tensor(rows, dtype=torch.long).view(len(sequences), longest)
+    return items, torch.tensor([len(row) for row in sequences], dtype=torch.long)
+
+
+def matrices(graphs: SessionGraphs, binary: bool = True) -> tuple[Tensor, Tensor]:
+    """A^(out) and A^(in) of all sequences, as SR-GNN has them."""
+    n = len(graphs.items)
+    source, target = graphs.edge_index
+    out, into = torch.zeros(n, n), torch.zeros(n, n)
+    out[source, target] = graphs.weights("out", binary=binary)
+    into[target, source] = graphs.weights("in", binary=binary)
+    return out, into
+
+
+def test_matrices_are_those_of_the_specification() -> None:
+    graphs = session_graphs(*batch([[1, 2, 3, 2, 4]], extra=2))
+    assert graphs.items.tolist() == [1, 2, 3, 4]
+    assert graphs.alias[0, :5].tolist() == [0, 1, 2, 1, 3]
+    out, into = matrices(graphs)
+    assert out.tolist() == [[0, 1, 0, 0], [0, 0, 0.5, 0.5], [0, 1, 0, 0], [0, 0, 0, 0]]
+    assert into.tolist() == [[0, 0, 0, 0], [0.5, 0, 0.5, 0], [0, 1, 0, 0], [0, 1, 0, 0]]
+
+
+def test_counted_and_binary_weights_are_those_of_the_specification() -> None:
+    graphs = session_graphs(*batch([[1, 2, 1, 2, 1, 3]]))
+    expected_in = [[0, 1, 0], [1, 0, 0], [1, 0, 0]]
+    for binary, first in ((True, [0, 0.5, 0.5]), (False, [0, 2 / 3, 1 / 3])):
+        out, into = matrices(graphs, binary)
+        torch.testing.assert_close(out[0], torch.tensor(first))
+        assert into.tolist() == expected_in
+
+
+def test_padding_and_other_sequences_change_nothing() -> None:
+    alone = session_graphs(*batch([[1, 2, 3, 2, 4]]))
+    many = session_graphs(*batch([[], [1, 2, 3, 2, 4], [2, 2]], extra=3))
+    assert many.items.tolist() == [1, 2, 3, 4, 2]
+    assert many.batch.tolist() == [1, 1, 1, 1, 2]
+    assert PAD not in many.items
+    edges = len(alone.counts)
+    assert torch.equal(many.edge_index[:, :edges], alone.edge_index)
+    assert many.edge_index[:, edges:].tolist() == [[4], [4]]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.lists(st.integers(0, 8), max_size=7), min_size=1, max_size=5),
+    st.integers(0, 2),
+)
+def test_equals_one_loop_over_every_sequence(
+    sequences: list[list[int]], extra: int
+) -> None:
+    graphs = session_graphs(*batch(sequences, extra))
+    items, rows, counts = [], [], {}
+    for row, sequence in enumerate(sequences):
+        nodes = sorted(set(sequence))
+        place = {item: len(items) + n for n, item in enumerate(nodes)}
+        items += nodes
+        rows += [row] * len(nodes)
+        for step, item in enumerate(sequence):
+            assert graphs.alias[row, step] == place[item]
+        for a, b in zip(sequence, sequence[1:], strict=False):
+            pair = place[a], place[b]
+            counts[pair] = counts.get(pair, 0) + 1
+    assert graphs.items.tolist() == items
+    assert graphs.batch.tolist() == rows
+    pairs = [tuple(pair) for pair in graphs.edge_index.T.tolist()]
+    assert pairs == sorted(counts)
+    assert graphs.counts.tolist() == [counts[pair] for pair in pairs]
