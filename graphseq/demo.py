@@ -1,5 +1,6 @@
 """The main job at the size of a demonstration: a log, its graphs, three models."""
 
+import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,22 +11,28 @@ import torch
 from rich.console import Console
 from torch_geometric.data import HeteroData
 
-from graphseq import graphs, models
-from graphseq.constants import ITEM_CO_OCCURS
+from graphseq import graphs
 from graphseq.data import leave_one_out
 from graphseq.data.synthetic import communities
+from graphseq.errors import ConfigError
 from graphseq.evaluation import Report, evaluate
-from graphseq.models import Model
+from graphseq.graphs import CoOccurrence
+from graphseq.models import Model, create
+from graphseq.options import describe
+from graphseq.plots import plot_items, plot_learning
 from graphseq.report import table
 from graphseq.training import Run, fit
 
 SIZES = {"num_users": 1500, "num_items": 600, "num_communities": 15}
 MODELS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "POP": ({}, {}),
-    "SASRec": ({"dropout": 0.2}, {"max_epochs": 20}),
-    "MCLSR": ({}, {"max_epochs": 20}),
+    "SASRec": ({"dropout": 0.2}, {"lr": 3e-3, "max_epochs": 12}),
+    "MCLSR": ({}, {"lr": 1e-2, "max_epochs": 15}),
 }
-"""Model: its options, and those of its training."""
+"""Model: its options, and those of its training, for a log of this size."""
+
+MARK = "about.txt"
+ABOUT = "Written by graphseq demo, and written anew by the next one.\n"
 
 
 @dataclass(frozen=True)
@@ -44,118 +51,98 @@ def run(
     sizes: Mapping[str, int] = SIZES,
     epochs: int | None = None,
 ) -> dict[str, Trained]:
-    """Make a log, build its graphs, train the models, print a table, write plots.
+    """Make a log, build its graphs, train the models, print a table, draw.
 
     Args:
-        output: Folder for the plots and the graph.
+        output: Folder for the graph, the runs and the pictures.
         seed: Of the log and of the models.
         sizes: Users, items and communities of the log.
         epochs: Epochs of each model at most; ``None`` takes those of ``MODELS``.
 
     Returns:
         The trained models by name.
+
+    Raises:
+        ConfigError: The folder holds something other than an earlier demo.
     """
-    console, started = Console(soft_wrap=True), time.perf_counter()
-    output = Path(output)
-    output.mkdir(parents=True, exist_ok=True)
+    console, started = Console(soft_wrap=True, highlight=False), time.perf_counter()
+    output = _fresh(Path(output))
     console.rule("1. a log: users who drift from community to community")
     log = communities(**sizes, seed=seed)
-    console.print(repr(log), highlight=False)
+    console.print(repr(log))
     console.rule("2. its graphs, of training events only")
-    kinds = ("user", "item")
-    steps = [graphs.CoOccurrence(kind, top_k=50) for kind in kinds]
+    steps = [CoOccurrence("user", top_k=50), CoOccurrence("item", top_k=50)]
     graph = graphs.build_graph(leave_one_out(log), steps)
+    graphs.save_graph(graph, output / "graph")
     found = graphs.summary(graph)
     console.print(found)
     console.rule("3. three models")
+    sections = {
+        "data": {"communities": {**sizes, "seed": seed}},
+        "split": {"leave_one_out": {}},
+        "graph": describe(steps),
+    }
     trained = {}
-    for name, (options, training) in MODELS.items():
-        limit = {} if epochs is None else {"max_epochs": epochs}
-        trained[name] = _train(name, graph, options, {**training, **limit}, seed)
-        run = trained[name].run
-        console.print(f"{name:<7} {run.epochs:>3} epochs  {run.cpu_seconds:5.1f} CPU s")
-    console.rule("4. the whole catalogue ranked for every user, last item held out")
-    console.print(table({name: t.report for name, t in trained.items()}, ks=[10]))
-    console.print(trained["POP"].report.card(), highlight=False, style="dim")
-    console.rule("5. pictures")
+    for name in MODELS:
+        console.print(f"{name:<7}", end="")
+        trained[name] = one = _train(name, graph, output, sections, seed, epochs)
+        cost = f"{one.run.epochs:>3} epochs  {one.run.cpu_seconds:5.1f} CPU s"
+        console.print(cost)
+    console.rule("4. every item ranked for every user, whose last item was held out")
+    console.print(table({name: one.report for name, one in trained.items()}, ks=[10]))
+    console.print(trained["POP"].report.card(), style="dim")
     found.plot(output / "degrees.png")
-    plot_learning({n: t.run for n, t in trained.items()}, output / "learning.png")
+    plot_learning({name: t.run for name, t in trained.items()}, output / "learning.png")
     plot_items(trained["SASRec"].model, graph, output / "items.png")
-    for picture in ("degrees.png", "learning.png", "items.png"):
-        console.print(f"{output / picture}")
-    console.print(f"done in {time.perf_counter() - started:.0f} s")
+    console.rule(f"done in {time.perf_counter() - started:.0f} s")
+    console.print(NEXT.format(output=output))
     return trained
+
+
+NEXT = """\
+pictures:  {output}/learning.png  {output}/degrees.png  {output}/items.png
+next:      graphseq recommend {output}/runs/SASRec --users user-1 user-2
+           graphseq compare {output}/runs/SASRec {output}/runs/MCLSR
+           graphseq show {output}/graph --node item:item-1 --plot neighbours.png"""
+
+
+def _fresh(output: Path) -> Path:
+    """The folder, without the graph and the runs of an earlier demo."""
+    if output.is_dir() and any(output.iterdir()) and not (output / MARK).is_file():
+        raise ConfigError(
+            f"{output} holds something other than an earlier demo, and is left alone. "
+            "Choose another folder: --output FOLDER"
+        )
+    for made in ("graph", "runs"):
+        shutil.rmtree(output / made, ignore_errors=True)
+    output.mkdir(parents=True, exist_ok=True)
+    (output / MARK).write_text(ABOUT, encoding="utf-8")
+    return output
 
 
 def _train(
     name: str,
     graph: HeteroData,
-    options: dict[str, Any],
-    training: dict[str, Any],
+    output: Path,
+    sections: Mapping[str, Any],
     seed: int,
+    epochs: int | None,
 ) -> Trained:
-    sizes = graph["user"].num_nodes, graph["item"].num_nodes
+    options, training = MODELS[name]
+    if epochs is not None:
+        training = {**training, "max_epochs": epochs}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = models.create({name: options}, *sizes)
-    run = fit(model, graph, seed=seed, progress=False, **training)
-    return Trained(model, run, evaluate(model, graph, part="test"))
-
-
-def plot_learning(runs: Mapping[str, Run], path: Path, metric: str = "NDCG@10") -> None:
-    """Draw the validation metric of every epoch; what is not trained is a level."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7, 4.5), layout="constrained")
-    axes = figure.subplots()
-    for name, run in runs.items():
-        rows = [row for row in run.history if row.get(metric) is not None]
-        if run.epochs == 0:
-            axes.axhline(rows[0][metric], label=name, color="0.5", linestyle="--")
-            continue
-        epochs, values = [r["epoch"] for r in rows], [r[metric] for r in rows]
-        axes.plot(epochs, values, marker="o", markersize=3, label=name)
-    axes.set(
-        xlabel="epoch", ylabel=f"validation {metric}, history kept", ylim=(0, None)
+        sizes = graph["user"].num_nodes, graph["item"].num_nodes
+        model = create({name: options}, *sizes)
+    folder = output / "runs" / name
+    run = fit(
+        model,
+        graph,
+        folder=folder,
+        seed=seed,
+        progress=False,
+        experiment=sections,
+        **training,
     )
-    axes.legend(frameon=False)
-    axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, dpi=130)
-
-
-def plot_items(model: Model, graph: HeteroData, path: Path) -> None:
-    """Draw the item vectors on their two main axes.
-
-    Colours are communities found in the item-item graph, of which a model that reads
-    only sequences has never heard: neighbours in one picture are neighbours in both.
-    """
-    from matplotlib.figure import Figure
-
-    with torch.no_grad():
-        vectors = torch.nn.functional.normalize(model.item_vectors(graph).float())
-    vectors = vectors - vectors.mean(dim=0)
-    _, _, axes_of = torch.linalg.svd(vectors, full_matrices=False)
-    x, y = (vectors @ axes_of[:2].T).T.numpy()
-    figure = Figure(figsize=(6, 6), layout="constrained")
-    axes = figure.subplots()
-    axes.scatter(x, y, c=_communities(graph), cmap="tab20", s=14, linewidths=0)
-    axes.set(
-        title=f"{type(model).__name__}'s item vectors; colours from the item graph",
-        xticks=[],
-        yticks=[],
-    )
-    figure.savefig(path, dpi=130)
-
-
-def _communities(graph: HeteroData) -> list[int]:
-    """The community of every item in the item-item graph, by Louvain's method."""
-    import networkx
-
-    found = networkx.Graph()
-    found.add_nodes_from(range(graph["item"].num_nodes))
-    edges = graph[ITEM_CO_OCCURS]
-    pairs = zip(*edges.edge_index.tolist(), edges.edge_weight.tolist(), strict=True)
-    found.add_weighted_edges_from(pairs)
-    parts = networkx.community.louvain_communities(found, seed=0)
-    part_of = {item: part for part, items in enumerate(parts) for item in items}
-    return [part_of[item] for item in range(len(part_of))]
+    return Trained(model, run, evaluate(model, graph, part="test", folder=folder))

@@ -21,6 +21,10 @@ class Recorded:
         object.__setattr__(instance, "options", options)
         return instance
 
+    def __getnewargs_ex__(self) -> tuple[tuple[()], dict[str, Any]]:
+        """What ``copy.deepcopy`` and pickle hand to ``__new__``."""
+        return (), self.options
+
 
 def describe(value: Any) -> Any:
     """Spell a value as JSON data; a :class:`Recorded` object as {class: options}."""

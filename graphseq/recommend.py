@@ -99,7 +99,7 @@ class Recommender:
             )
         _check_k(k)
         if users is not None:
-            dense = torch.from_numpy(self.users.encode(users))
+            dense = torch.tensor(self.users.encode(users))
             names = pl.Series("user", self.users.decode(dense.numpy()))
             sequences = self._known.take(dense)
         else:
@@ -120,7 +120,7 @@ class Recommender:
             DataError: An id is unknown.
         """
         _check_k(k)
-        dense = torch.from_numpy(self.items.encode(items))
+        dense = torch.tensor(self.items.encode(items))
         names = pl.Series("item", self.items.decode(dense.numpy()))
         vectors = torch.nn.functional.normalize(self._vectors.float(), dim=1)
         itself = Ragged(dense, torch.arange(len(dense) + 1))
@@ -141,7 +141,7 @@ class Recommender:
             )
         lengths = [len(history) for history in histories]
         flat = [item for history in histories for item in history]
-        items = torch.from_numpy(self.items.encode(flat))
+        items = torch.tensor(self.items.encode(flat))
         return Ragged(items, torch.tensor([0, *lengths]).cumsum(0))
 
     def _best(

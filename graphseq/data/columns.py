@@ -84,15 +84,25 @@ def number_integers(raw: Int64s) -> tuple[Int64s, Int64s] | None:
     return raw[places], number[shifted]
 
 
-def check_columns(user: Int64s, item: Int64s, time: Int64s) -> None:
-    """Refuse columns of unequal length, or not in canonical order.
+def check_lengths(user: Int64s, item: Int64s, time: Int64s) -> None:
+    """Refuse columns of unequal length.
 
     Raises:
         DataError: As said.
     """
-    sizes = [len(user), len(item), len(time)]
-    if len(set(sizes)) > 1:
-        raise DataError(f"user, item and time are of one length; found {sizes} rows")
+    if not len(user) == len(item) == len(time):
+        raise DataError(
+            f"user, item and time are columns of one table; found {len(user):,}, "
+            f"{len(item):,} and {len(time):,} rows"
+        )
+
+
+def check_order(user: Int64s, time: Int64s) -> None:
+    """Refuse events that are not in canonical order.
+
+    Raises:
+        DataError: As said.
+    """
     if canonical_order(user, time) is not None:
         raise DataError(
             "the events are not in the order user, time. Use Interactions.from_arrays, "

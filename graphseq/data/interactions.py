@@ -11,8 +11,9 @@ from graphseq.data.columns import (
     Integers,
     Mask,
     canonical_order,
-    check_columns,
     check_ids,
+    check_lengths,
+    check_order,
     integers,
     positions,
     renumber,
@@ -60,7 +61,8 @@ class Interactions:
             column = np.ascontiguousarray(getattr(self, name), dtype=np.int64).view()
             column.flags.writeable = False
             object.__setattr__(self, name, column)
-        check_columns(self.user, self.item, self.time)
+        check_lengths(self.user, self.item, self.time)
+        check_order(self.user, self.time)
         check_ids("user", self.user, self.num_users)
         check_ids("item", self.item, self.num_items)
 
@@ -88,11 +90,7 @@ class Interactions:
         """
         who, what = integers("user", user), integers("item", item)
         when = np.arange(len(who)) if time is None else integers("time", time)
-        if not len(who) == len(what) == len(when):
-            raise DataError(
-                f"user, item and time are columns of one table; found {len(who):,}, "
-                f"{len(what):,} and {len(when):,} rows"
-            )
+        check_lengths(who, what, when)
         order = canonical_order(who, when)
         if order is not None:
             who, what, when = who[order], what[order], when[order]
@@ -183,24 +181,19 @@ class Interactions:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Interactions):
             return NotImplemented
+        names = ("has_time", "users", "items")
         columns = ("user", "item", "time")
-        same = (np.array_equal(getattr(self, c), getattr(other, c)) for c in columns)
-        return (
-            self.has_time == other.has_time
-            and all(same)
-            and self.users == other.users
-            and self.items == other.items
+        return all(getattr(self, n) == getattr(other, n) for n in names) and all(
+            np.array_equal(getattr(self, c), getattr(other, c)) for c in columns
         )
 
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
+        times = span(self.time) if self.has_time else "no time, only an order"
         cells = max(self.num_users * self.num_items, 1)
         return (
             f"Interactions({len(self):,} events of {self.num_users:,} users and "
             f"{self.num_items:,} items; density {len(self) / cells:.2%}, mean length "
-            f"{len(self) / max(self.num_users, 1):.2f}; {self._span()})"
+            f"{len(self) / max(self.num_users, 1):.2f}; {times})"
         )
-
-    def _span(self) -> str:
-        return span(self.time) if self.has_time else "no time, only an order"

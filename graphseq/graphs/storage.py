@@ -90,11 +90,12 @@ def load_graph(path: str | Path) -> HeteroData:
         raise GraphError(
             f"{path} is damaged: {type(error).__name__}: {error}. Build the graph anew."
         ) from error
+    promised = card.get("hashes") or {}
     for name, value in found.items():
-        if value != card["hashes"][name]:
+        if value != promised.get(name):
             raise GraphError(
                 f"{path} is damaged: its {name} is {value[:12]}…, but it was saved "
-                f"with {str(card['hashes'][name])[:12]}…. Build the graph anew."
+                f"with {str(promised.get(name))[:12]}…. Build the graph anew."
             )
     return graph
 
@@ -156,15 +157,15 @@ def _read(card: dict[str, Any], folder: Path) -> HeteroData:
 
 
 def _apart(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The same tensors, none of them a window on the memory of another."""
-    whole = {
-        name: tensor.untyped_storage().nbytes() == tensor.nbytes
-        for name, tensor in tensors.items()
-    }
-    return {
-        name: tensor.contiguous() if whole[name] else tensor.clone()
-        for name, tensor in tensors.items()
-    }
+    """The same tensors, no two of them in the same memory."""
+    seen: set[int] = set()
+    apart = {}
+    for name, tensor in tensors.items():
+        memory = tensor.untyped_storage()
+        alone = memory.nbytes() == tensor.nbytes and memory.data_ptr() not in seen
+        apart[name] = tensor.contiguous() if alone else tensor.clone()
+        seen.add(memory.data_ptr())
+    return apart
 
 
 def _is_graph(path: Path) -> bool:

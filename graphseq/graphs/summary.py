@@ -72,13 +72,13 @@ class Summary:
     def __rich__(self) -> Table:
         from rich import table as rich_table
 
-        table = rich_table.Table(title="Graph")
         frame = self.frame()
-        for name in frame.columns:
-            text = name in ("relation", "side")
-            table.add_column(name, justify="left" if text else "right")
-        for row in frame.iter_rows():
-            table.add_row(*map(_spell, row))
+        table = rich_table.Table(header_style="bold")
+        table.add_column("")
+        for relation, side in frame.select("relation", "side").iter_rows():
+            table.add_column(f"{relation}: {side}", justify="right")
+        for name in frame.columns[2:]:
+            table.add_row(name, *map(_spell, frame[name]))
         return table
 
     def __str__(self) -> str:

@@ -40,12 +40,13 @@ def create(spec: Mapping[str, Any], num_users: int, num_items: int) -> Model:
         raise ConfigError(f"there is no model {name!r}; there are {[*MODELS]}")
     given = {key: _part(value, num_items) for key, value in (options or {}).items()}
     given.pop("num_users", None), given.pop("num_items", None)
-    return MODELS[name](num_users, num_items, **given)  # type: ignore[call-arg]
+    model: Model = MODELS[name](num_users, num_items, **given)
+    return model
 
 
 def _part(value: Any, num_items: int) -> Any:
     """An option's value, built if it names a part."""
-    if isinstance(value, Mapping) and len(value) == 1 and [*value][0] in PARTS:
+    if isinstance(value, Mapping) and len(value) == 1 and next(iter(value)) in PARTS:
         ((name, options),) = value.items()
         given = {k: v for k, v in (options or {}).items() if k != "num_items"}
         return PARTS[name](num_items, **given)

@@ -14,8 +14,6 @@ from graphseq.sequences.batch import Batch
 from graphseq.sequences.examples import Sampler
 
 
-
-
 class Model(Recorded, nn.Module, ABC):
     """A recommender that scores by inner product.
 

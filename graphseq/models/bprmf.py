@@ -15,7 +15,7 @@ from graphseq.sequences.examples import Sampler
 
 @final
 class BPRMF(Model):
-    r"""Rendle et al., "BPR: Bayesian Personalized Ranking from Implicit Feedback", 2009.
+    r"""Rendle et al., "BPR: Bayesian Personalized Ranking …", UAI 2009.
 
     The score :math:`p_u \cdot q_i` of a chosen item is to exceed that of one drawn
     uniformly among the others. The order of events is not read, and a user without

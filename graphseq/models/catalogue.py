@@ -44,12 +44,11 @@ def next_item(
     Returns:
         The mean over the targets.
     """
-    asked = batch.targets != batch.num_items
-    targets = batch.targets[asked]
+    asked, targets = batch.asked()
     if softmax == "full":
         return cross_entropy(states, items, targets)
     if softmax == "uniform":
-        return sampled_softmax(states, items, targets, batch.negatives[asked])
+        return sampled_softmax(states, items, targets, batch.drawn())
     counts = torch.bincount(graph[INTERACTS].edge_index[1], minlength=len(items))
     if softmax == "in_batch":
         user = batch.user[:, None].expand_as(asked)[asked]

@@ -17,8 +17,7 @@ from graphseq.sequences.examples import Sampler
 
 @final
 class LightGCN(Model):
-    r"""He et al., "LightGCN: Simplifying and Powering Graph Convolution Network for
-    Recommendation", SIGIR 2020.
+    r"""He et al., "LightGCN: Simplifying and Powering GCN …", SIGIR 2020.
 
     .. math:: E^{(l)} = D^{-1/2} A D^{-1/2} E^{(l-1)}, \qquad
         E = \frac{1}{L + 1} \sum_{l=0}^{L} E^{(l)}
@@ -79,7 +78,8 @@ class LightGCN(Model):
     def losses(self, batch: Batch, graph: HeteroData) -> dict[str, Float[Tensor, ""]]:
         """BPR, Eq. (15), and the penalty on the vectors before propagation."""
         target, drawn = batch.pairs()
-        rows = torch.cat([batch.user, target + self.num_users, drawn.flatten() + self.num_users])
+        items = torch.cat([target, drawn.flatten()])
+        rows = torch.cat([batch.user, items + self.num_users])
         vectors = self.propagated(graph, rows)
         user, item, other = vectors.split([len(batch), len(batch), drawn.numel()])
         positive = (user * item).sum(dim=1)

@@ -43,8 +43,9 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 @final
 class MCLSR(Model):
-    """Wang et al., "Multi-level Contrastive Learning Framework for Sequential
-    Recommendation", CIKM 2022, arXiv:2208.13007.
+    """Wang et al., "Multi-level Contrastive Learning Framework …", CIKM 2022.
+
+    arXiv:2208.13007.
 
     A user's *current* interest is read from the sequence, the *general* one from the
     user-item graph. Interest-level contrast ties the two; feature-level contrast ties
@@ -148,12 +149,16 @@ class MCLSR(Model):
         self.current = AdditivePooling(dim)
         self.general = QueryPooling(dim)
         self.current_head = ProjectionHead(dim)
-        self.general_head = self.current_head if shared_head else ProjectionHead(dim)
+        self.general_head = None if shared_head else ProjectionHead(dim)
         self.user_head, self.item_head = ProjectionHead(dim), ProjectionHead(dim)
 
     @classmethod
     def preset(
-        cls, name: Literal["paper", "reference"], num_users: int, num_items: int, **options: Any
+        cls,
+        name: Literal["paper", "reference"],
+        num_users: int,
+        num_items: int,
+        **options: Any,
     ) -> "MCLSR":
         """The model with a named set of choices, some of them overridden."""
         return cls(num_users, num_items, **{**PRESETS[name], **options})
@@ -161,7 +166,8 @@ class MCLSR(Model):
     def represent(self, batch: Batch, graph: HeteroData) -> Float[Tensor, "B D"]:
         """The current interest, Eqs. (2)-(3), which alone serves: Eq. (16)."""
         values = look_up(self.items, batch.items)
-        return self.current(self.keys(values, batch), values, batch.mask)[:, 0]
+        interests: Tensor = self.current(self.keys(values, batch), values, batch.mask)
+        return interests[:, 0]
 
     def item_vectors(self, graph: HeteroData) -> Float[Tensor, "V D"]:
         """The raw item table, Eq. (16)."""
@@ -169,7 +175,7 @@ class MCLSR(Model):
 
     def losses(self, batch: Batch, graph: HeteroData) -> dict[str, Float[Tensor, ""]]:
         """Next item, plus contrast between interests and between features: Eq. (15)."""
-        asked = batch.targets != batch.num_items
+        asked, _ = batch.asked()
         user = batch.user[:, None].expand_as(batch.items)[asked]
         who, what = batch.user.unique(), batch.items[batch.mask].unique()
 
@@ -190,7 +196,8 @@ class MCLSR(Model):
             "next_item": next_item(blend, self.items, batch, graph, **self.denominator)
         }
         if self.interest_weight:  # Eqs. (7)-(8)
-            views = self.current_head(current), self.general_head(general)
+            head = self.general_head or self.current_head
+            views = self.current_head(current), head(general)
             spared = same(user) if self.mask_same_user else None
             loss = nt_xent(*views, exclude=spared, **self.contrast)
             terms["interest"] = self.interest_weight * loss

@@ -89,19 +89,21 @@ class SASRec(Model):
         """The features, which are also what the encoder reads."""
         return self.features(graph)  # type: ignore[no-any-return]
 
-    def states(self, batch: Batch, items: Float[Tensor, "V D"]) -> Float[Tensor, "B L D"]:
+    def states(
+        self, batch: Batch, items: Float[Tensor, "V D"]
+    ) -> Float[Tensor, "B L D"]:
         """The state at every place."""
         return self.encoder(look_up(items, batch.items), batch.mask)  # type: ignore[no-any-return]
 
     def losses(self, batch: Batch, graph: HeteroData) -> dict[str, Float[Tensor, ""]]:
         """The next item, at every place that has a target."""
         items = self.item_vectors(graph)
-        asked = batch.targets != batch.num_items
-        states, targets = self.states(batch, items)[asked], batch.targets[asked]
+        asked, targets = batch.asked()
+        states = self.states(batch, items)[asked]
         if self.loss == "ce":
             return {"next_item": cross_entropy(states, items, targets)}
         positive = (states * items[targets]).sum(dim=1)
-        negative = torch.einsum("nd,nkd->nk", states, items[batch.negatives[asked]])
+        negative = torch.einsum("nd,nkd->nk", states, items[batch.drawn()])
         if self.loss == "bce":
             return {"next_item": bce(positive, negative)}
         return {"next_item": gbce(positive, negative, num_items=self.num_items)}

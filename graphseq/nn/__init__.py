@@ -1,1 +1,31 @@
-"""To be written."""
+"""Blocks that models are made of: torch and PyG only; they know no model, no data."""
+
+from graphseq.nn.dropout import dropout
+from graphseq.nn.features import Embedding, Features, Propagated, look_up
+from graphseq.nn.heads import ProjectionHead
+from graphseq.nn.pooling import (
+    AdditivePooling,
+    QueryPooling,
+    masked_softmax,
+    pool_prefixes,
+)
+from graphseq.nn.propagation import operator, propagate
+from graphseq.nn.sparse import SymmetricOperator
+from graphseq.nn.transformer import Transformer
+
+__all__ = [
+    "AdditivePooling",
+    "Embedding",
+    "Features",
+    "ProjectionHead",
+    "Propagated",
+    "QueryPooling",
+    "SymmetricOperator",
+    "Transformer",
+    "dropout",
+    "look_up",
+    "masked_softmax",
+    "operator",
+    "pool_prefixes",
+    "propagate",
+]

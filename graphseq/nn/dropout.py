@@ -13,8 +13,8 @@ def dropout(
 ) -> Float[Tensor, "*shape"]:
     """Zero each element with a probability, and scale the others up to the same mean.
 
-    On a CPU torch draws a Bernoulli number for every element, which took 7 % of a SASRec
-    epoch; here one 64-bit draw serves four elements, four times faster.
+    On a CPU torch draws a Bernoulli number for every element, which took 7 % of a
+    SASRec epoch; here one 64-bit draw serves four elements, four times faster.
 
     Departs from the source:
         On a CPU the probability is rounded to a multiple of 1/65536, and the scale

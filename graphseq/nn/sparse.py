@@ -139,29 +139,24 @@ class SymmetricOperator:
     ) -> "SymmetricOperator":
         """The operator without a random share p of its entries, the rest over 1 - p.
 
-        An entry (i, j) of a symmetric operator and its mirror (j, i) fall together: it
-        stays symmetric.
+        An entry (i, j) falls independently of its mirror (j, i), so a symmetric
+        operator does not stay so; the backward pass uses the transpose of what is left.
+        Only the first call finds out where each entry's mirror stands.
 
         Source:
-            He et al., LightGCN, 2020, arXiv:2002.02126, the authors' code.
-
-        Departs from the source:
-            There the two directions fall apart.
+            The public reimplementations of MCLSR, which drop entries of the normalised
+            matrix, anew in each training step, and do not normalise again.
 
         Args:
             p: Probability of leaving an entry out, at least 0 and below 1.
             generator: Of the draws, on the operator's device; ``None`` is torch's own.
         """
-        values, mirror = self.rows.values, self._mirror
-        places = torch.arange(len(values), device=values.device)
+        values = self.rows.values
         drawn = torch.rand(len(values), generator=generator, device=values.device)
-        if self.is_symmetric:
-            drawn = drawn[torch.minimum(places, mirror)]
         values = values * (drawn >= p) / (1 - p)
         rows = self.rows._replace(values=values)
-        if self.is_symmetric:
-            return SymmetricOperator(rows)
-        return SymmetricOperator(rows, self.columns._replace(values=values[mirror]))
+        columns = self.columns._replace(values=values[self._mirror])
+        return SymmetricOperator(rows, columns)
 
     @cached_property
     def _mirror(self) -> Int[Tensor, "E"]:

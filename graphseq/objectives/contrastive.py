@@ -1,6 +1,6 @@
 """Contrast between two views of the same things."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
@@ -57,8 +57,13 @@ def nt_xent(
         The mean over the anchors; 0 for one row.
 
     Raises:
-        ValueError: The views differ in shape.
+        ValueError: The views differ in shape, or there is no such option.
     """
+    if scheme not in get_args(Scheme) or similarity not in get_args(Similarity):
+        raise ValueError(
+            f"nt_xent has the schemes {get_args(Scheme)} and the similarities "
+            f"{get_args(Similarity)}; got scheme={scheme!r}, similarity={similarity!r}"
+        )
     if anchor.shape != positive.shape:  # (3, D) against (4, D) would pass unnoticed
         raise ValueError(
             "nt_xent pairs row i with row i, so both views need one shape; got "
@@ -69,7 +74,8 @@ def nt_xent(
     own = torch.eye(len(anchor), dtype=torch.bool, device=anchor.device)
     drop = own if exclude is None else own | exclude
     cross = anchor @ positive.T / temperature
-    loss = _anchored(cross, None if scheme == "cross_only" else anchor, temperature, drop)
+    view = None if scheme == "cross_only" else anchor
+    loss = _anchored(cross, view, temperature, drop)
     if scheme == "symmetric":
         loss = (loss + _anchored(cross.T, positive, temperature, drop.T)) / 2
     return loss

@@ -1,11 +1,13 @@
 """Softmax over the whole catalogue, or over a sample of it."""
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 CHUNK = 64  # rows at most; 64 x 12,101 logits are 3 MB, which stay in the cache
 SAFE_EXPONENT = 80.0  # exp(80) times a million items is still a float32
@@ -77,6 +79,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
         return (total / rows).to(torch.promote_types(states.dtype, torch.float32))
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         grad_states, grad_items = ctx.saved_tensors
         (scale,) = gradients
@@ -131,7 +134,8 @@ def sampled_softmax(
         positive = positive - log_expected_target[:, None]
         negative = negative - log_expected_negative
     negative = negative.masked_fill(hits, -torch.inf)
-    return (torch.cat([positive, negative], dim=1).logsumexp(dim=1) - positive[:, 0]).mean()
+    logits = torch.cat([positive, negative], dim=1)
+    return (logits.logsumexp(dim=1) - positive[:, 0]).mean()
 
 
 def in_batch_softmax(
@@ -184,7 +188,7 @@ def uniform_sample(
 def log_uniform_probability(num_items: int) -> Float[Tensor, "V"]:
     r"""Probability of each popularity rank: :math:`\log\frac{k+2}{k+1} / \log(V+1)`."""
     rank = torch.arange(num_items, dtype=torch.float64)
-    return ((rank + 2) / (rank + 1)).log() / torch.tensor(num_items + 1.0).double().log()
+    return ((rank + 2) / (rank + 1)).log() / math.log(num_items + 1)
 
 
 def log_uniform_sample(
@@ -202,7 +206,7 @@ def log_uniform_sample(
         took, which :func:`log_expected_count` needs.
     """
     size = min(size, num_items)
-    span = torch.tensor(num_items + 1.0).double().log()
+    span = math.log(num_items + 1)
     draws = torch.empty(0, dtype=torch.int64)
     while True:
         uniform = torch.rand(4 * size, generator=generator, dtype=torch.float64)
@@ -224,4 +228,3 @@ def log_expected_count(
     """Log of how often a rank is expected among distinct draws: 1 - (1 - p)^tries."""
     probability = log_uniform_probability(num_items).to(rank.device)[rank]
     return (-torch.expm1(tries * torch.log1p(-probability))).log().float()
-

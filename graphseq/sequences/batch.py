@@ -23,7 +23,8 @@ class Batch:
         lengths: Number of real items in each row, (B,).
         num_items: V, which is also the padding id.
         targets: Item that follows each position, ``V`` where none is asked for, (B, L).
-        negatives: Items drawn against each target, (B, L, n).
+        negatives: Items drawn against each target, ``V`` where there is none,
+            (B, L, n).
     """
 
     user: Int[Tensor, "B"]
@@ -42,6 +43,19 @@ class Batch:
         steps = torch.arange(self.items.shape[1], device=self.items.device)
         return steps < self.lengths[:, None]
 
+    def asked(self) -> tuple[Bool[Tensor, "B L"], Int[Tensor, "N"]]:
+        """The places with a target, and the targets there, row by row."""
+        if self.targets is None:
+            raise ValueError("this batch holds no targets to learn from")
+        asked = self.targets != self.num_items
+        return asked, self.targets[asked]
+
+    def drawn(self) -> Int[Tensor, "N n"]:
+        """The items drawn against each of the N targets, row by row."""
+        if self.negatives is None:
+            raise ValueError("this batch holds no negatives; draw them in the loader")
+        return self.negatives[self.asked()[0]]
+
     def pairs(self) -> tuple[Int[Tensor, "B"], Int[Tensor, "B n"]]:
         """The one target of each row, and the negatives drawn against it."""
         if self.targets is None or self.negatives is None:
@@ -58,7 +72,9 @@ class Batch:
         """The same batch on another device."""
 
         def move(tensor: Tensor | None) -> Tensor | None:
-            return None if tensor is None else tensor.to(device, non_blocking=non_blocking)
+            if tensor is None:
+                return None
+            return tensor.to(device, non_blocking=non_blocking)
 
         return replace(
             self,
@@ -91,12 +107,15 @@ def histories(
 
 
 def cut(
-    flat: Int[Tensor, "E"], start: Int[Tensor, "B"], lengths: Int[Tensor, "B"], fill: int
+    flat: Int[Tensor, "E"],
+    start: Int[Tensor, "B"],
+    lengths: Int[Tensor, "B"],
+    fill: int,
 ) -> Int[Tensor, "B L"]:
     """Rows ``flat[start : start + length]``, padded on the right with ``fill``."""
     steps = torch.arange(max(1, int(lengths.max())) if len(lengths) else 1)
     steps = steps.to(flat.device)
     index = (start[:, None] + steps).clamp(max=max(0, len(flat) - 1))
     if not len(flat):
-        return torch.full(index.shape, fill)
+        return torch.full_like(index, fill)
     return torch.where(steps < lengths[:, None], flat[index], fill)

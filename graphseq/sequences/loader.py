@@ -74,7 +74,11 @@ class SequenceLoader(Dataset[Batch]):
     def __getitem__(self, index: int) -> Batch:
         rows = self.batches[index]
         picked = self.examples
-        user, lengths, first = picked.user[rows], picked.length[rows], picked.first[rows]
+        user, lengths, first = (
+            picked.user[rows],
+            picked.length[rows],
+            picked.first[rows],
+        )
         start = picked.start[rows]
         targets = cut(self.flat, start + 1, lengths, fill=self.num_items)
         targets[torch.arange(targets.shape[1]) < first[:, None]] = self.num_items
@@ -85,13 +89,18 @@ class SequenceLoader(Dataset[Batch]):
             items = cut(self.flat, start, lengths, fill=self.num_items)
         negatives = None
         if self.negatives is not None:
+            asked = targets != self.num_items
             generator = _generator(self.seed, self.epoch, self.rank, index)
-            size = (targets.shape[1], self.num_negatives)
-            negatives = self.negatives.draw(user, size, generator)
+            drawn = self.negatives.draw(
+                user[:, None].expand_as(asked)[asked], (self.num_negatives,), generator
+            )
+            shape = (*targets.shape, self.num_negatives)
+            negatives = torch.full(shape, self.num_items)
+            negatives[asked] = drawn
         return Batch(user, items, lengths, self.num_items, targets, negatives)
 
     def _by_targets(self, generator: torch.Generator) -> list[Int[Tensor, "B"]]:
-        """Windows of similar length; as many to a batch as give ``batch_size`` targets."""
+        """Windows of similar length, about ``batch_size`` targets a batch."""
         length = self.examples.length
         noise = torch.rand(len(length), generator=generator)
         order = torch.argsort(length * (1 + self.JITTER * noise) + noise)
@@ -104,7 +113,9 @@ class SequenceLoader(Dataset[Batch]):
         """``batch_size`` rows a batch, sorted by length within chunks of batches."""
         order = torch.randperm(len(self.examples), generator=generator)
         chunk = torch.arange(len(order)) // (self.CHUNK * self.batch_size)
-        key = chunk * (int(self.examples.length.max()) + 1) + self.examples.length[order]
+        key = (
+            chunk * (int(self.examples.length.max()) + 1) + self.examples.length[order]
+        )
         return list(order[torch.argsort(key, stable=True)].split(self.batch_size))
 
 

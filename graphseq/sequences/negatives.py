@@ -40,9 +40,7 @@ class UniformNegatives:
         for _ in range(self.ROUNDS):
             if not len(again[0]):
                 break
-            fresh = torch.randint(
-                self.num_items, (len(again[0]),), generator=generator
-            )
+            fresh = torch.randint(self.num_items, (len(again[0]),), generator=generator)
             drawn[again] = fresh
             keep = self._rejected(base[again], fresh).nonzero()[:, 0]
             again = tuple(index[keep] for index in again)
@@ -51,4 +49,5 @@ class UniformNegatives:
     def _rejected(self, base: Tensor, drawn: Tensor) -> Tensor:
         key = base + drawn
         place = torch.searchsorted(self.chosen, key).clamp(max=len(self.chosen) - 1)
-        return self.chosen[place] == key
+        rejected: Tensor = self.chosen[place] == key
+        return rejected

@@ -26,6 +26,11 @@ LOGGERS: dict[str, Callable[[str], Logger]] = {
     "wandb": lambda folder: WandbLogger(save_dir=folder),
     "mlflow": lambda folder: MLFlowLogger(tracking_uri=f"file:{folder}/mlflow"),
 }
+TALKERS = {
+    "lightning.pytorch": logging.WARNING,
+    "lightning.fabric": logging.WARNING,
+    "torch._dynamo": logging.ERROR,  # which operations it leaves to eager mode
+}
 NOISE = (
     "The '.*dataloader' does not have many workers",  # a batch is cheap: none is right
     "`isinstance\\(treespec, LeafSpec\\)` is deprecated",  # Lightning 2.6 on torch 2.13
@@ -80,11 +85,11 @@ def make_trainer(folder: Path, recorder: Recorder, options: dict[str, Any]) -> T
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Hold back what Lightning says about matters that are settled here."""
-    loggers = [logging.getLogger(f"lightning.{part}") for part in ("pytorch", "fabric")]
+    """Hold back what is said about matters that are settled here."""
+    loggers = [logging.getLogger(name) for name in TALKERS]
     levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(max(logger.level, logging.WARNING))
+    for logger, least in zip(loggers, TALKERS.values(), strict=True):
+        logger.setLevel(max(logger.level, least))
     try:
         with warnings.catch_warnings():
             for message in NOISE:

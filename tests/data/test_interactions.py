@@ -144,7 +144,7 @@ def test_faulty_tables_are_refused() -> None:
     with pytest.raises(DataError, match="not in the order user, time"):
         zero = np.zeros(2, dtype=np.int64)
         Interactions(zero, zero, np.array([1, 0]), one, one)
-    with pytest.raises(DataError, match="one length"):
+    with pytest.raises(DataError, match="found 2, 1 and 2 rows"):
         zero = np.zeros(2, dtype=np.int64)
         Interactions(zero, zero[:1], zero, one, one)
     with pytest.raises(DataError, match=r"found \['who'\]"):

@@ -127,7 +127,7 @@ def test_progress_can_be_shown(small, capsys) -> None:
 
 
 def test_known_sequences_are_the_whole_log() -> None:
-    log = communities(num_users=60, num_items=40, num_communities=4, seed=0)
+    log = communities(num_users=60, num_items=60, num_communities=4, seed=0)
     known = known_sequences(build_graph(leave_one_out(log)))
     assert known.items.tolist() == log.item.tolist()
     assert known.rows.tolist() == log.user.tolist()
@@ -155,7 +155,8 @@ POPULAR = {
         "kept": [0.0058, 0.0038, 0.0100, 0.0051, 0.0163, 0.0067],
     },
 }
-LARGE = [key for key in POPULAR if key[0].startswith(("amazon-sports", "yelp"))]
+LARGE = [key for key in POPULAR if "Sports" in key[0] or "Yelp" in key[0]]
+LARGE.append(("amazon-toys/Toys_and_Games.txt", "all"))
 
 
 class Popular(Model):

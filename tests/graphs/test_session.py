@@ -1,5 +1,7 @@
 """Session graphs of a batch against the specification and a loop."""
 
+from itertools import pairwise
+
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -73,7 +75,7 @@ def test_equals_one_loop_over_every_sequence(
         rows += [row] * len(nodes)
         for step, item in enumerate(sequence):
             assert graphs.alias[row, step] == place[item]
-        for a, b in zip(sequence, sequence[1:], strict=False):
+        for a, b in pairwise(sequence):
             pair = place[a], place[b]
             counts[pair] = counts.get(pair, 0) + 1
     assert graphs.items.tolist() == items

@@ -42,7 +42,7 @@ def sound_rows(
 ) -> tuple[Mask, dict[str, int]]:
     """The rows without a fault, (E,), and how many have which.
 
-    A row counts under its first reason only.
+    A line counts once, under its first reason, however many rows it gave.
 
     Raises:
         DataError: There are faults and ``on_error`` is "raise", or no row is sound.
@@ -51,25 +51,29 @@ def sound_rows(
     for number in reversed(range(len(checks))):
         reason[checks[number].faulty] = number
     rows = np.flatnonzero(reason >= 0)
+    if not len(rows):
+        return reason < 0, {}
+    rows = rows[np.unique(lines[rows], return_index=True)[1]]  # one a line
+    total = len(np.unique(lines))
+    amounts = np.bincount(reason[rows], minlength=len(checks)).tolist()
     counts = {
-        check.reason: int(np.count_nonzero(reason == number))
-        for number, check in enumerate(checks)
+        check.reason: amount
+        for check, amount in zip(checks, amounts, strict=True)
+        if amount
     }
-    counts = {why: count for why, count in counts.items() if count}
-    if len(rows) and (on_error == "raise" or len(rows) == len(lines)):
+    if on_error == "raise" or (reason >= 0).all():
         told = [
             f"  {unit} {lines[row]}: {checks[reason[row]].reason}; "
             f"{checks[reason[row]].found(int(row))}"
             for row in rows[:SHOWN]
         ]
-        raise DataError(_report(name, told, len(rows), len(lines), unit))
-    if len(rows):
-        spelt = ", ".join(f"{count:,} {why}" for why, count in counts.items())
-        warnings.warn(
-            f"{name}: left out {len(rows):,} of {len(lines):,} {unit}s ({spelt})",
-            SkippedLines,
-            stacklevel=3,
-        )
+        raise DataError(_report(name, told, len(rows), total, unit))
+    spelt = ", ".join(f"{count:,} {why}" for why, count in counts.items())
+    warnings.warn(
+        f"{name}: left out {len(rows):,} of {total:,} {unit}s ({spelt})",
+        SkippedLines,
+        stacklevel=3,
+    )
     return reason < 0, counts
 
 

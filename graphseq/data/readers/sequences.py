@@ -22,17 +22,14 @@ def read_sequences(source: Source, times: Source | None = None) -> Table:
     """
     lines, numbers = _lines(source.data)
     words = lines.str.split(" ")
-    lengths = words.list.len().to_numpy().astype(np.int64) - 1
     user = words.list.first()
     again = (~user.is_first_distinct()).to_numpy()
-    empty = lengths < 1
-    # A line without items still gives one row, so that its fault has a place.
-    rows = np.repeat(np.arange(len(lines)), np.maximum(lengths, 1))
+    rows = np.repeat(np.arange(len(lines)), words.list.len().to_numpy() - 1)
     items = words.list.slice(1).explode()
     checks = [
         Check(
             "wrong number of columns",
-            empty[rows],
+            (items == "").to_numpy(),
             lambda row: "expected a user and at least one item, found 1",
         ),
         Check(
@@ -56,19 +53,25 @@ def _times(source: Source, words: pl.Series, times: Source) -> pl.Series:
     )
     if len(words) != len(found) or not same.all():
         raise DataError(
-            f"{times.name} holds a time for every item of {source.name}, line by "
-            f"line; they have {len(found):,} and {len(words):,} lines, and differ in users or "
-            f"lengths in {len(same) - same.sum():,} of them. Take files that were made "
-            "together"
+            f"{times.name} should hold a time for every item of {source.name}, line by "
+            f"line; they have {len(found):,} and {len(words):,} lines, and differ in "
+            f"users or lengths in {len(same) - same.sum():,} of them. Take files that "
+            "were made together"
         )
     return found.list.slice(1).explode()
 
 
 def _lines(data: bytes) -> tuple[pl.Series, Int64s]:
-    """The lines that are not blank, words apart by one blank, and their numbers."""
+    """The lines that are not blank, words apart by one blank, and their numbers.
+
+    A line of one word ends with a blank, so that every line has a second word.
+    """
     text = data.decode("utf-8-sig", errors="replace").replace("\t", " ")
     lines = pl.Series([text]).str.split("\n").explode().str.strip_chars()
     if "  " in text:
         lines = lines.str.replace_all(" +", " ")
     sound = (lines != "").to_numpy()
-    return lines.filter(sound), np.flatnonzero(sound) + 1
+    lines = lines.filter(sound)
+    alone = ~lines.str.contains(" ", literal=True)
+    lines = (lines + " ").zip_with(alone, lines) if alone.any() else lines
+    return lines, np.flatnonzero(sound) + 1

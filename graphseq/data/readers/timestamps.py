@@ -28,18 +28,21 @@ def to_whole_numbers(times: pl.Series) -> pl.Series:
 
 
 def _from_text(times: pl.Series) -> pl.Series:
+    """Try one reading after the other, each on what is left."""
     found = times.cast(pl.Int64, strict=False)
-    open_ = found.is_null() & times.is_not_null()
-    if open_.any():
-        numbers = times.cast(pl.Float64, strict=False).floor()
-        found = found.fill_null(numbers.cast(pl.Int64, strict=False))
-    for form in DATES:
-        if not (found.is_null() & times.is_not_null()).any():
+    for form in (None, *DATES):
+        left = (found.is_null() & times.is_not_null()).arg_true()
+        if not len(left):
             break
-        if form == "%Y-%m-%d":
-            days = times.str.to_date(form, strict=False).cast(pl.Datetime("us"))
-            found = found.fill_null(days.dt.epoch("s"))
-        else:
-            moments = times.str.to_datetime(form, strict=False, time_unit="us")
-            found = found.fill_null(moments.dt.replace_time_zone(None).dt.epoch("s"))
+        found = found.scatter(left, _read(times.gather(left), form))
     return found
+
+
+def _read(times: pl.Series, form: str | None) -> pl.Series:
+    if form is None:
+        return times.cast(pl.Float64, strict=False).floor().cast(pl.Int64, strict=False)
+    if form == "%Y-%m-%d":
+        days = times.str.to_date(form, strict=False)
+        return days.cast(pl.Datetime("us")).dt.epoch("s")
+    moments = times.str.to_datetime(form, strict=False, time_unit="us")
+    return moments.dt.replace_time_zone(None).dt.epoch("s")

@@ -114,19 +114,20 @@ def test_bytes_that_are_not_utf_8_are_a_fault_of_their_line(tmp_path: Path) -> N
 
 
 def test_sequences_want_a_user_once_and_an_item_at_least(tmp_path: Path) -> None:
-    path = write(tmp_path, "1 5 6\n2\n\n1 7\n3 5\n", "log.txt")
+    path = write(tmp_path, "1 5 6\n2\n\n1 7 8 9\n3 5\n", "log.txt")
     with pytest.raises(DataError) as caught:
         read_log(path, format="sequences")
     assert str(caught.value) == (
-        "log.txt: 2 faulty lines of 5\n"
+        "log.txt: 2 faulty lines of 4\n"
         "  line 2: wrong number of columns; expected a user and at least one item, "
         "found 1\n"
         "  line 4: user stands on an earlier line too; found '1'; one line holds all "
         "of a user\n"
         'Mend the file, or pass on_error="skip" to leave these lines out'
     )
-    with pytest.warns(SkippedLines):
+    with pytest.warns(SkippedLines, match="left out 2 of 4 lines"):
         log = read_log(path, format="sequences", on_error="skip")
+    assert log.skipped["user stands on an earlier line too"] == 1
     assert log.frame().rows() == [(1, 5, 0), (1, 6, 1), (3, 5, 0)]
 
 

@@ -1,0 +1,93 @@
+"""Run each way of doing a thing in its own process: CPU seconds and peak memory.
+
+A case prepares its data and returns the function to time. A fresh process for each
+keeps one case's memory out of another's peak; all run with one thread.
+"""
+
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+Case = Callable[[], tuple[Callable[[], object], int]]
+"""Prepares, and returns what to time and how often."""
+
+MEMORY_LIMIT = 12 * 10**9  # bytes of address space, so that hungry cases fail early
+GIGA = 1e9
+KIBI = 1024
+
+
+def shared_data() -> Path | None:
+    """The folder of real data, if there is one."""
+    default = Path(__file__).resolve().parents[2] / "shared"
+    folder = Path(os.environ.get("GRAPHSEQ_SHARED", default))
+    return folder if (folder / "data").is_dir() else None
+
+
+def main(module: str, cases: dict[str, Case], title: str) -> None:
+    """Measure all cases and print a Markdown table; with an argument, run that one.
+
+    Names are ``task: way``; ratios are taken to the first way of a task.
+    """
+    if len(sys.argv) == 2:
+        print(json.dumps(_measure(cases[sys.argv[1]])))
+        return
+    print(f"### {title}\n")
+    print("| task | way | CPU s, median | CPU s, all | times ours | peak memory |")
+    print("|---|---|---|---|---|---|")
+    ours: dict[str, float] = {}
+    for name in cases:
+        found = _in_process(module, name)
+        task, way = name.split(": ", 1)
+        if "failed" in found:
+            print(f"| {task} | {way} | {found['failed']} | | | |", flush=True)
+            continue
+        median = statistics.median(found["seconds"])
+        ours.setdefault(task, median)
+        each = " ".join(f"{second:.3g}" for second in found["seconds"])
+        memory = f"{found['peak']:.2f} GB ({found['before']:.2f} before)"
+        ratio = f"{median / ours[task]:.1f}"
+        print(
+            f"| {task} | {way} | {median:.3g} | {each} | {ratio} | {memory} |",
+            flush=True,
+        )
+
+
+def _in_process(module: str, name: str) -> dict[str, Any]:
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS")
+    done = subprocess.run(
+        [sys.executable, "-m", module, name],
+        capture_output=True,
+        text=True,
+        env=os.environ | dict.fromkeys(names, "1"),
+        cwd=Path(__file__).resolve().parents[1],
+        check=False,
+    )
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["killed"])[-1]
+        memory = "alloc" in last.lower() or "memory" in last.lower()
+        return {"failed": "out of 12 GB of memory" if memory else last[:120]}
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def _measure(case: Case) -> dict[str, Any]:
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT, MEMORY_LIMIT))
+    run, repeats = case()
+    before, seconds = _peak(), []
+    for _ in range(repeats):
+        started = time.process_time()
+        run()
+        seconds.append(time.process_time() - started)
+    return {"seconds": seconds, "peak": _peak(), "before": before}
+
+
+def _peak() -> float:
+    """Largest resident memory so far, in GB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KIBI / GIGA

@@ -1,0 +1,45 @@
+"""Logs to measure on: a real one, and heavy-tailed ones of any size."""
+
+import numpy as np
+import polars as pl
+
+from benchmarks.cases import shared_data
+from graphseq.data import Interactions, Vocabulary
+
+
+def beauty() -> Interactions:
+    """Amazon Beauty (22,363 users, 12,101 items, 198,502 events), or one of its size."""
+    folder = shared_data()
+    if folder is None:
+        return heavy_tailed(22_363, 12_101, 198_502)
+    lines = (folder / "data" / "amazon-beauty" / "Beauty.txt").read_text().splitlines()
+    rows = [list(map(int, line.split())) for line in lines]
+    user = np.concatenate([np.full(len(row) - 1, row[0] - 1) for row in rows])
+    item = np.concatenate([np.array(row[1:]) - 1 for row in rows])
+    return Interactions.from_arrays(user, item)
+
+
+def heavy_tailed(users: int, items: int, events: int, seed: int = 0) -> Interactions:
+    """Log-normal activity (median near 8) and Zipf-like popularity, no pair certain."""
+    chance = np.random.default_rng(seed)
+    activity = chance.lognormal(2.0, 0.95, users)
+    length = (activity / activity.sum() * events).round().astype(np.int64).clip(3)
+    popularity = (np.arange(items) + 20.0) ** -0.75
+    drawn = chance.choice(items, length.sum(), p=popularity / popularity.sum())
+    item = chance.permutation(items)[drawn]
+    return Interactions.from_arrays(
+        np.repeat(np.arange(users), length),
+        item,
+        users=Vocabulary(pl.int_range(users, eager=True)),
+        items=Vocabulary(pl.int_range(items, eager=True)),
+    )
+
+
+def cds() -> Interactions:
+    """A log of the size of Amazon CDs: 75k users, 64k items, 1.1M events."""
+    return heavy_tailed(75_000, 64_000, 1_100_000)
+
+
+def large() -> Interactions:
+    """450k users, 300k items, 10M events."""
+    return heavy_tailed(450_000, 300_000, 10_000_000)

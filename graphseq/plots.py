@@ -1,0 +1,71 @@
+"""Pictures of what was trained: learning curves, and a map of the items."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch_geometric.data import HeteroData
+
+from graphseq.constants import ITEM_CO_OCCURS
+from graphseq.models import Model
+from graphseq.training import Run
+
+
+def plot_learning(runs: Mapping[str, Run], path: Path, metric: str = "NDCG@10") -> None:
+    """Draw the validation metric of every epoch; what is not trained is a level."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    axes = figure.subplots()
+    for name, run in runs.items():
+        rows = [row for row in run.history if row.get(metric) is not None]
+        if run.epochs == 0:
+            axes.axhline(rows[0][metric], label=name, color="0.5", linestyle="--")
+            continue
+        epochs, values = [r["epoch"] for r in rows], [r[metric] for r in rows]
+        axes.plot(epochs, values, marker="o", markersize=3, label=name)
+    axes.set(
+        xlabel="epoch", ylabel=f"validation {metric}, history kept", ylim=(0, None)
+    )
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.legend(frameon=False)
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, dpi=130)
+
+
+def plot_items(model: Model, graph: HeteroData, path: Path) -> None:
+    """Draw the item vectors on their two main axes.
+
+    Colours are communities found in the item-item graph, of which a model that reads
+    only sequences has never heard: neighbours in one picture are neighbours in both.
+    """
+    from matplotlib.figure import Figure
+
+    with torch.no_grad():
+        vectors = torch.nn.functional.normalize(model.item_vectors(graph).float())
+    vectors = vectors - vectors.mean(dim=0)
+    _, _, axes_of = torch.linalg.svd(vectors, full_matrices=False)
+    x, y = (vectors @ axes_of[:2].T).T.numpy()
+    figure = Figure(figsize=(6, 6), layout="constrained")
+    axes = figure.subplots()
+    axes.scatter(x, y, c=_communities(graph), cmap="tab20", s=14, linewidths=0)
+    axes.set(
+        title=f"{type(model).__name__}'s item vectors; colours from the item graph",
+        xticks=[],
+        yticks=[],
+    )
+    figure.savefig(path, dpi=130)
+
+
+def _communities(graph: HeteroData) -> list[int]:
+    """The community of every item in the item-item graph, by Louvain's method."""
+    import networkx
+
+    found = networkx.Graph()
+    found.add_nodes_from(range(graph["item"].num_nodes))
+    edges = graph[ITEM_CO_OCCURS]
+    pairs = zip(*edges.edge_index.tolist(), edges.edge_weight.tolist(), strict=True)
+    found.add_weighted_edges_from(pairs)
+    parts = networkx.community.louvain_communities(found, seed=0)
+    part_of = {item: part for part, items in enumerate(parts) for item in items}
+    return [part_of[item] for item in range(len(part_of))]

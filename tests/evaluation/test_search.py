@@ -1,0 +1,49 @@
+import pytest
+import torch
+
+from graphseq.evaluation.ragged import Ragged
+from graphseq.evaluation.search import ExactSearch, FaissSearch
+from graphseq.evaluation.topk import NOTHING, decode
+
+
+def problem(interests, num_items=90, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    vectors = torch.randn(num_items, 8, generator=generator)
+    shape = (25, 8) if interests is None else (25, interests, 8)
+    queries = torch.randn(shape, generator=generator)
+    lists = [torch.randperm(num_items, generator=generator)[: i % 7] for i in range(25)]
+    lengths = torch.tensor([0, *map(len, lists)])
+    return vectors, queries, Ragged(torch.cat(lists), lengths.cumsum(0)).distinct()
+
+
+@pytest.mark.parametrize("interests", [None, 1, 4])
+@pytest.mark.parametrize("kind", ["flat", "hnsw"])
+@pytest.mark.parametrize("k", [1, 10, 200])
+def test_the_index_finds_what_the_exact_search_finds(interests, kind, k) -> None:
+    # Among 90 items HNSW sees all of them.
+    vectors, queries, seen = problem(interests)
+    exact = ExactSearch(vectors).search(queries, seen, k)
+    found = FaissSearch(vectors, kind).search(queries, seen, k)
+    for row in range(len(queries)):
+        real, same = exact[row] != NOTHING, found[row] != NOTHING
+        assert int(real.sum()) == min(k, 90 - int(seen.lengths[row]))
+        wanted, scores = decode(exact[row][real][None])
+        items, near = decode(found[row][same][None])
+        assert items.tolist() == wanted.tolist()
+        torch.testing.assert_close(near, scores)
+
+
+def test_hnsw_is_near_among_many() -> None:
+    vectors, queries, seen = problem(None, num_items=5000)
+    exact = decode(ExactSearch(vectors).search(queries, seen, 10))[0]
+    found = decode(FaissSearch(vectors, "hnsw").search(queries, seen, 10))[0]
+    same = (exact[:, :, None] == found[:, None, :]).any(dim=2)
+    assert same.double().mean() > 0.9
+
+
+@pytest.mark.parametrize("make", [ExactSearch, lambda v: FaissSearch(v, "flat")])
+def test_nan_is_refused(make) -> None:
+    vectors, queries, seen = problem(None)
+    queries[3] = torch.nan
+    with pytest.raises(FloatingPointError):
+        make(vectors).search(queries, seen, 5)

@@ -1,0 +1,91 @@
+"""A graph's hash changes with what trains a model, and with nothing else."""
+
+import numpy as np
+import polars as pl
+import torch
+from torch_geometric.data import HeteroData
+
+from graphseq.constants import INTERACTS
+from graphseq.data import Interactions, Vocabulary, by_user, leave_one_out, synthetic
+from graphseq.graphs import (
+    CoOccurrence,
+    Transitions,
+    build_graph,
+    graph_hash,
+    held_out_hash,
+)
+from graphseq.nn.propagation import operator
+
+
+def log(last: int = 0, first: int = 0, before: int = 0) -> Interactions:
+    """Users 0 … 9 over items 0 … 9; one event of user 0 is shifted on demand."""
+    item = np.add.outer(np.arange(10), np.arange(6)) % 10
+    item[0, -1] += last
+    item[0, -2] += before
+    item[0, 0] += first
+    ids = Vocabulary(pl.int_range(10, eager=True))
+    user = np.repeat(np.arange(10), 6)
+    return Interactions.from_arrays(user, item.ravel(), users=ids, items=ids)
+
+
+def test_changed_test_data_leave_the_hash_and_change_the_other() -> None:
+    one = build_graph(leave_one_out(log()), [CoOccurrence("item")])
+    other = build_graph(leave_one_out(log(last=1)), [CoOccurrence("item")])
+    assert graph_hash(one) == graph_hash(other)
+    assert held_out_hash(one) != held_out_hash(other)
+
+
+def test_changed_validation_data_leave_the_hash_and_change_the_other() -> None:
+    one = build_graph(leave_one_out(log()))
+    other = build_graph(leave_one_out(log(before=1)))
+    assert graph_hash(one) == graph_hash(other)
+    assert held_out_hash(one) != held_out_hash(other)
+
+
+def test_changed_training_data_change_the_hash() -> None:
+    one = build_graph(leave_one_out(log()))
+    assert graph_hash(one) != graph_hash(build_graph(leave_one_out(log(first=1))))
+
+
+def test_the_same_construction_gives_the_same_hash() -> None:
+    steps = [CoOccurrence("user"), Transitions()]
+    made = [build_graph(leave_one_out(log()), steps) for _ in range(2)]
+    assert graph_hash(made[0]) == graph_hash(made[1])
+    assert held_out_hash(made[0]) == held_out_hash(made[1])
+
+
+def test_parameters_of_steps_and_split_change_the_hash() -> None:
+    data = synthetic.cycle(num_users=40, num_items=12, length=9, seed=0)
+    splits = [leave_one_out(data), by_user(data), by_user(data, seed=1)]
+    steps = [[], [CoOccurrence("user")], [CoOccurrence("user", block_rows=3)]]
+    graphs = [build_graph(split) for split in splits]
+    graphs += [build_graph(splits[0], step) for step in steps[1:]]
+    assert len({graph_hash(graph) for graph in graphs}) == 5
+
+
+def test_raw_ids_change_the_hash_and_cached_operators_do_not() -> None:
+    def with_ids(*ids: str) -> HeteroData:
+        graph = HeteroData()
+        graph["user"].num_nodes, graph["item"].num_nodes = 2, 1
+        graph["user"].vocabulary = Vocabulary(ids)
+        graph[INTERACTS].edge_index = torch.tensor([[0, 1], [0, 0]])
+        return graph
+
+    graph = with_ids("ab", "c")
+    assert graph_hash(graph) != graph_hash(with_ids("a", "bc"))
+    before = graph_hash(graph)
+    operator(graph, INTERACTS)
+    assert graph_hash(graph) == before
+
+
+def test_types_and_shapes_count_not_only_bytes() -> None:
+    def with_time(time: torch.Tensor) -> str:
+        graph = HeteroData()
+        graph["user"].num_nodes, graph["item"].num_nodes = 2, 1
+        graph[INTERACTS].edge_index = torch.tensor([[0, 1], [0, 0]])
+        graph[INTERACTS].time = time
+        return graph_hash(graph)
+
+    time = torch.tensor([[1], [2]])
+    views = [time, time.view(2), time.view(torch.float64)]
+    assert len({with_time(view) for view in views}) == 3

@@ -1,0 +1,147 @@
+import polars as pl
+import pytest
+import torch
+from torch_geometric.data import HeteroData
+
+from graphseq.data import HeldOut, Interactions, leave_one_out
+from graphseq.errors import ConfigError, DataError, GraphError, GraphSeqError
+from graphseq.graphs import build_graph
+from graphseq.models.base import Model
+from graphseq.recommend import Recommender
+
+ITEMS = ["milk", "bread", "eggs", "rice", "salt", "tea"]
+LINES = {"ann": [0, 1, 2, 3], "bob": [2, 3, 4, 5], "cid": [5, 4, 0, 1]}
+
+
+class Next(Model):
+    """Sequence (…, i) asks for item i + 1; the nearer an item to it, the better."""
+
+    def __init__(self, num_users: int, num_items: int) -> None:
+        super().__init__()
+        self.num_users, self.num_items = num_users, num_items
+        self.bias = 0.0
+
+    def represent(self, batch, graph):
+        wanted = batch.last(batch.items[..., None].double())[:, 0] + 1 + self.bias
+        return torch.stack([2 * wanted, torch.ones_like(wanted)], dim=1).float()
+
+    def item_vectors(self, graph):
+        item = torch.arange(self.num_items).float()
+        return torch.stack([item, -(item**2)], dim=1)  # 2 w i - i^2 peaks at i = w
+
+    def losses(self, batch, graph):
+        return {}
+
+
+@pytest.fixture
+def graph() -> HeteroData:
+    rows = [(u, ITEMS[i], t) for u, line in LINES.items() for t, i in enumerate(line)]
+    user, item, time = zip(*rows, strict=True)
+    frame = pl.DataFrame({"user": user, "item": item, "time": time})
+    return build_graph(leave_one_out(Interactions.from_frame(frame)))
+
+
+@pytest.fixture(params=["exact", "faiss", "hnsw"])
+def shop(graph, request) -> Recommender:
+    return Recommender(Next(3, 6), graph, index=request.param)
+
+
+def test_known_users_get_what_follows_all_that_is_known(shop) -> None:
+    found = shop.recommend(users=["cid", "ann"], k=2)
+    assert found.columns == ["user", "rank", "item", "score"]
+    assert found["user"].to_list() == ["cid", "cid", "ann", "ann"]
+    assert found["rank"].to_list() == [1, 2, 1, 2]
+    # cid's last is bread (1), and rice (3) is nearer to eggs (2) than any other unseen;
+    # ann's last is rice (3): salt (4), tea (5).
+    assert found["item"].to_list() == ["eggs", "rice", "salt", "tea"]
+    assert found["score"].to_list() == [4, 3, 16, 15]
+
+
+def test_histories_of_strangers(shop) -> None:
+    found = shop.recommend(histories=[["milk"], ["tea", "eggs"], []], k=1)
+    assert found["user"].to_list() == [0, 1, 2]
+    assert found["item"].to_list() == ["bread", "rice", "bread"]
+
+
+def test_history_can_be_recommended_when_asked(shop) -> None:
+    found = shop.recommend(histories=[["bread", "milk"]], k=3, exclude_history=False)
+    assert found["item"].to_list()[0] == "bread"
+    assert set(found["item"]) == {"bread", "milk", "eggs"}
+    assert "bread" not in shop.recommend(histories=[["bread", "milk"]], k=6)["item"]
+
+
+def test_lists_end_with_the_catalogue_and_hold_no_padding(shop) -> None:
+    found = shop.recommend(users=["ann"], k=100)
+    assert sorted(found["item"]) == ["salt", "tea"]
+    everything = shop.recommend(users=["ann"], k=100, exclude_history=False)
+    assert sorted(everything["item"]) == sorted(ITEMS)
+
+
+def test_nobody_gets_nothing(shop) -> None:
+    assert len(shop.recommend(users=[])) == len(shop.recommend(histories=[])) == 0
+
+
+def test_unknown_ids_are_named_with_suggestions(shop) -> None:
+    with pytest.raises(DataError, match=r"'anne'.*did you mean 'ann'"):
+        shop.recommend(users=["anne"])
+    with pytest.raises(DataError, match=r"'mlk'.*did you mean 'milk'"):
+        shop.recommend(histories=[["mlk"]])
+    with pytest.raises(DataError, match="'sugar'"):
+        shop.similar_items(["sugar"])
+
+
+def test_similar_items_leave_out_the_item_itself(shop) -> None:
+    found = shop.similar_items(["tea", "bread"], k=2)
+    assert found.columns == ["item", "rank", "similar", "score"]
+    assert found["item"].to_list() == ["tea", "tea", "bread", "bread"]
+    assert found["similar"].to_list()[:2] == ["salt", "rice"]
+    assert (found["score"] <= 1 + 1e-6).all()
+    assert len(shop.similar_items(["tea"], k=50)) == 5
+
+
+def test_users_or_histories_not_both(shop) -> None:
+    for options in ({}, {"users": ["ann"], "histories": [["milk"]]}):
+        with pytest.raises(ConfigError, match="either users"):
+            shop.recommend(**options)
+    with pytest.raises(ConfigError, match="1 or more"):
+        shop.recommend(users=["ann"], k=0)
+
+
+def test_a_model_of_user_ids_needs_users(graph) -> None:
+    model = Next(3, 6)
+    model.sampler = "pairs"
+    shop = Recommender(model, graph)
+    assert len(shop.recommend(users=["ann"], k=1)) == 1
+    with pytest.raises(ConfigError, match="knows users by their ids"):
+        shop.recommend(histories=[["milk"]])
+
+
+def test_a_graph_that_does_not_fit_is_refused(graph) -> None:
+    with pytest.raises(GraphError, match="was made for 4 users"):
+        Recommender(Next(4, 6), graph)
+    with pytest.raises(GraphError, match="was made for 7 items"):
+        Recommender(Next(3, 7), graph)
+
+
+def test_a_diverged_model_is_named(graph) -> None:
+    shop = Recommender(Next(3, 6), graph)
+    shop.model.bias = float("nan")
+    with pytest.raises(GraphSeqError, match="Next gives NaN"):
+        shop.recommend(users=["ann"])
+
+
+def test_a_model_in_training_stays_in_training(graph) -> None:
+    model = Next(3, 6).train()
+    Recommender(model, graph).recommend(users=["ann"])
+    assert model.training
+
+
+def test_a_user_held_out_whole_is_known_by_the_held_out_rows(graph) -> None:
+    # As in a user split: cid has no training events.
+    edges = graph["user", "interacts", "item"].edge_index
+    graph["user", "interacts", "item"].edge_index = edges[:, edges[0] != 2]
+    graph.validation = HeldOut(
+        *(torch.zeros(n, dtype=torch.int64) for n in (0, 0, 1, 0, 1))
+    )
+    found = Recommender(Next(3, 6), graph).recommend(users=["cid"], k=1)
+    assert found["item"].to_list() == ["eggs"]
