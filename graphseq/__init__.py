@@ -19,7 +19,8 @@ if TYPE_CHECKING:
         leave_one_out,
         read_log,
     )
-    from graphseq.evaluation import compare, evaluate
+    from graphseq.evaluation import compare
+    from graphseq.evaluation.evaluate import evaluate
     from graphseq.graphs import (
         CoOccurrence,
         Transitions,
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
         summary,
     )
     from graphseq.recommend import Recommender
-    from graphseq.training import fit
+    from graphseq.training.fit import fit
 
     __version__: str
 
@@ -64,7 +65,8 @@ _HOMES = {
         "leave_one_out",
         "read_log",
     ),
-    "evaluation": ("compare", "evaluate"),
+    "evaluation": ("compare",),
+    "evaluation.evaluate": ("evaluate",),
     "graphs": (
         "CoOccurrence",
         "Transitions",
@@ -74,7 +76,7 @@ _HOMES = {
         "summary",
     ),
     "recommend": ("Recommender",),
-    "training": ("fit",),
+    "training.fit": ("fit",),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 

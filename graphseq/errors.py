@@ -28,7 +28,7 @@ class RunError(GraphSeqError):
     """A run folder cannot be used: foreign, unfinished, or of another graph."""
 
 
-def suggest(name: str, known: Collection[str]) -> str:
+def suggest(name: object, known: Collection[str]) -> str:
     """The nearest known name as a question, or else all of them."""
     ranks = {other.lower(): other for other in known}
     near = difflib.get_close_matches(str(name).lower(), ranks, n=1)

@@ -14,6 +14,7 @@ from graphseq.training import Run
 def plot_learning(runs: Mapping[str, Run], path: Path, metric: str = "NDCG@10") -> None:
     """Draw the validation metric of every epoch; what is not trained is a level."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.subplots()
@@ -27,7 +28,7 @@ def plot_learning(runs: Mapping[str, Run], path: Path, metric: str = "NDCG@10") 
     axes.set(
         xlabel="epoch", ylabel=f"validation {metric}, history kept", ylim=(0, None)
     )
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=130)
@@ -61,7 +62,7 @@ def _communities(graph: HeteroData) -> list[int]:
     """The community of every item in the item-item graph, by Louvain's method."""
     import networkx
 
-    found = networkx.Graph()
+    found: networkx.Graph[int] = networkx.Graph()
     found.add_nodes_from(range(graph["item"].num_nodes))
     edges = graph[ITEM_CO_OCCURS]
     pairs = zip(*edges.edge_index.tolist(), edges.edge_weight.tolist(), strict=True)

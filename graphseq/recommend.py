@@ -148,7 +148,9 @@ class Recommender:
         self, users: Int[Tensor, "N"], sequences: Ragged, seen: Ragged, k: int
     ) -> Int[Tensor, "N k"]:
         """Keys of the items found for each user."""
-        rows = HeldOut(users, *sequences, sequences.items[:0], sequences.ptr * 0)
+        order = sequences.lengths.argsort(stable=True)  # so that little is padded
+        ordered, barred = sequences.take(order), seen.take(order)
+        rows = HeldOut(users[order], *ordered, ordered.items[:0], ordered.ptr * 0)
         size, device = self.model.num_items, self._vectors.device
         found = [torch.empty(0, min(k, size), dtype=torch.int64)]
         with threads.limited(), scoring(self.model):
@@ -156,15 +158,15 @@ class Recommender:
                 here = torch.arange(start, min(start + BLOCK, len(users)))
                 batch = batches.histories(rows, here, self.model.max_length, size)
                 vectors = self.model.represent(batch.to(device), self.graph)
-                barred = seen.between(start, start + len(here))
+                near = barred.between(start, start + len(here))
                 try:
-                    found.append(self._search.search(vectors, barred, k))
+                    found.append(self._search.search(vectors, near, k))
                 except FloatingPointError as error:
                     raise GraphSeqError(
                         f"{type(self.model).__name__} gives NaN as a score. Its "
                         "training diverged: go back to an earlier checkpoint"
                     ) from error
-        return torch.cat(found)
+        return torch.cat(found)[order.argsort()]
 
     def _table(
         self, names: pl.Series, found: Int[Tensor, "N k"], column: str

@@ -11,6 +11,8 @@ and a number that is passed always win over these defaults.
 """
 
 import os
+import statistics
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -64,22 +66,27 @@ def cgroup_quota(root: Path = Path("/sys/fs/cgroup")) -> float | None:
         return None
 
 
-def busy_cores(loadavg: Path = Path("/proc/loadavg")) -> float:
-    """Cores that run something else: the lower of the last minute's load and now's.
+def busy_cores(loadavg: Path = Path("/proc/loadavg"), samples: int = 7) -> float:
+    """Cores that run something else now.
 
-    The load average still holds what this process or its predecessor did half a minute
-    ago; the number of runnable threads counts a moment's flicker. What is truly busy
-    shows in both.
+    Counts the runnable threads of the machine, without the one that counts, and takes
+    the median of some milliseconds. The load average would still hold what this process
+    did a minute ago, and not yet hold what another has just begun; it stands in where
+    the system does not count runnable threads.
     """
     try:
-        load, _, _, runnable, *_ = loadavg.read_text().split()
-        return min(float(load), float(int(runnable.split("/")[0]) - 1))
-    except (OSError, ValueError):
+        return statistics.median(_runnable(loadavg) - 1 for _ in range(samples))
+    except (OSError, ValueError, IndexError):
         pass
     try:
         return os.getloadavg()[0]
     except (OSError, AttributeError):  # not every system counts it
         return 0.0
+
+
+def _runnable(loadavg: Path) -> float:
+    time.sleep(0.005)
+    return float(loadavg.read_text().split()[3].split("/")[0])
 
 
 def default() -> int:

@@ -66,7 +66,9 @@ def test_imports_are_absolute() -> None:
 
 
 def test_an_import_uphill_is_seen_wherever_it_stands() -> None:
-    source = "def f():\n    from graphseq.models import MODELS\n    import graphseq.cli\n"
+    source = (
+        "def f():\n    from graphseq.models import MODELS\n    import graphseq.cli\n"
+    )
     assert imports_of(source) == {"models", "cli"}
     assert imports_of("from graphseq import graphs, nn") == {"graphs", "nn"}
     assert RANK["models"] > RANK["nn"]

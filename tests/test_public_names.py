@@ -13,11 +13,10 @@ import graphseq
 from graphseq.models import MODELS, Model
 
 PACKAGE = Path(graphseq.__file__).parent
-NAMES = """
-read_log Interactions k_core leave_one_out by_user by_time build_graph CoOccurrence
-Transitions save_graph load_graph summary fit evaluate compare Recommender models nn
-objectives
-""".split()
+NAMES = ["read_log", "Interactions", "k_core", "leave_one_out", "by_user", "by_time"]
+NAMES += ["build_graph", "CoOccurrence", "Transitions", "save_graph", "load_graph"]
+NAMES += ["summary", "fit", "evaluate", "compare", "Recommender"]
+NAMES += ["models", "nn", "objectives"]
 PUBLIC = ["data", "graphs", "models", "nn", "objectives", "sequences", "evaluation"]
 PUBLIC += ["training", "config", "cli"]
 

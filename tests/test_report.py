@@ -1,56 +1,98 @@
+"""Rows of results and tables of reports."""
+
 import csv
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import polars as pl
 import pytest
+from rich.console import Console
 
 from graphseq.errors import DataError
 from graphseq.evaluation import Report
-from graphseq.report import append, table
+from graphseq.report import append, row, table
 
 
-def report(kept: float, excluded: float) -> Report:
-    def means(value):
-        return {"HR@5": value, "NDCG@5": value, "NDCG@10": 2 * value, "coverage@5": 1.0}
+def report(shift: float = 0.0) -> Report:
+    names = ["HR@5", "Recall@5", "NDCG@5", "MRR@5", "coverage@5"]
+    means = {p: {n: 0.25 + shift for n in names} for p in ("kept", "excluded")}
+    return Report(means, pl.DataFrame(), {"ks": [5], "users": 3, "part": "test"})
 
-    return Report(
-        {"kept": means(kept), "excluded": means(excluded)}, pl.DataFrame(), {}
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_header_is_written_once(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "results.csv"
+    for seed in range(3):
+        append(path, {"model": "POP", "seed": seed})
+    assert path.read_text() == "model,seed\nPOP,0\nPOP,1\nPOP,2\n"
+    assert [p.name for p in path.parent.iterdir()] == ["results.csv"]
+
+
+def test_new_columns_come_on_the_right_and_older_rows_stay(tmp_path: Path) -> None:
+    path = tmp_path / "results.csv"
+    append(path, {"model": "POP", "HR@5 kept": 0.1})
+    append(path, {"model": "a, b", "HR@10 kept": 0.2})
+    assert path.read_text().splitlines() == [
+        "model,HR@5 kept,HR@10 kept",
+        "POP,0.1,",
+        '"a, b",,0.2',
+    ]
+
+
+def test_rows_that_are_appended_at_the_same_time_all_arrive(tmp_path: Path) -> None:
+    path = tmp_path / "results.csv"
+    code = (
+        "import sys; from graphseq.report import append\n"
+        "for n in range(20): append(sys.argv[1], {'job': sys.argv[2], 'number': n})"
+    )
+    command = [sys.executable, "-c", code, str(path)]
+    jobs = [subprocess.Popen([*command, str(job)]) for job in range(3)]
+    assert [job.wait() for job in jobs] == [0, 0, 0]
+    found = [(r["job"], r["number"]) for r in rows(path)]
+    assert sorted(found) == sorted(
+        (str(i), str(n)) for i in range(3) for n in range(20)
     )
 
 
-def test_the_table_has_both_protocols_and_marks_the_best() -> None:
-    made = table({"POP": report(0.1, 0.4), "SASRec": report(0.2, 0.3)})
-    assert made.row_count == 4
-    cells = {column.header: list(column.cells) for column in made.columns}
-    assert cells["history"] == ["kept", "", "excluded", ""]
-    assert cells["model"] == ["POP", "SASRec"] * 2
-    best = ["0.1000", "[bold]0.2000[/bold]", "[bold]0.4000[/bold]", "0.3000"]
-    assert cells["NDCG@5"] == best
-    assert "coverage@5" not in cells
-
-
-def test_the_table_can_show_one_length() -> None:
-    made = table({"POP": report(0.1, 0.4)}, k=10)
-    headers = [column.header for column in made.columns]
-    assert headers == ["history", "model", "NDCG@10"]
-    assert list(made.columns[2].cells) == ["0.2000", "0.8000"]  # alone, none stands out
-
-
-def test_rows_are_appended_and_new_columns_added(tmp_path) -> None:
-    path = tmp_path / "deep" / "results.csv"
-    append(path, {"model": "POP", "HR@5 kept": 0.1})
-    append(path, {"model": "SASRec, big", "seed": 1})
-    with path.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert rows == [
-        {"model": "POP", "HR@5 kept": "0.1", "seed": ""},
-        {"model": "SASRec, big", "HR@5 kept": "", "seed": "1"},
-    ]
-    assert [entry.name for entry in path.parent.iterdir()] == ["results.csv"]
-
-
-def test_a_ragged_table_is_left_alone(tmp_path) -> None:
+@pytest.mark.parametrize("text", ["a,b\n1\n", "a\n1,2\n"])
+def test_a_file_that_is_no_table_is_left_alone(text: str, tmp_path: Path) -> None:
     path = tmp_path / "results.csv"
-    path.write_text("model,seed\nPOP\n")
-    with pytest.raises(DataError, match="nothing was written"):
-        append(path, {"model": "SASRec"})
-    assert path.read_text() == "model,seed\nPOP\n"
+    path.write_text(text)
+    with pytest.raises(DataError, match=r"results\.csv"):
+        append(path, {"a": 1})
+    assert path.read_text() == text
+
+
+def test_a_row_says_what_the_run_was_and_what_it_reached() -> None:
+    commit = {"id": "0123456789abcdef", "changed": True}
+    run: Any = SimpleNamespace(
+        experiment={"model": {"POP": {}}, "train": {"seed": 4}},
+        record={
+            "environment": {"commit": commit, "device": "cpu"},
+            "graph": {"hash": "f" * 64},
+        },
+        cpu_seconds=1.26,
+        epochs=2,
+    )
+    found = row(run, report(), data="beauty", experiment="pop.yaml")
+    assert found["commit"] == "0123456789ab+"
+    assert (found["model"], found["seed"], found["cpu_seconds"]) == ("POP", 4, 1.3)
+    assert found["HR@5 excluded"] == "0.25"
+    assert found["graph"] == "f" * 12
+
+
+def test_the_table_shows_both_protocols_and_marks_the_best() -> None:
+    console = Console(width=100, force_terminal=True, color_system="standard")
+    with console.capture() as captured:
+        console.print(table({"POP": report(), "SASRec": report(0.1)}))
+    shown = captured.get()
+    assert "\x1b[1m0.3500" in shown
+    assert "\x1b[1m0.2500" not in shown
+    assert shown.count("kept") == shown.count("excluded") == 2

@@ -52,19 +52,22 @@ def test_no_cgroup_is_no_quota(tmp_path: Path) -> None:
     assert threads.cgroup_quota(tmp_path / "absent") is None
 
 
-@pytest.mark.parametrize(
-    ("text", "busy"),
-    [
-        ("3.00 1.0 0.5 2/98 77", 1.0),  # a minute's load that has just ended
-        ("1.20 1.0 0.5 9/98 77", 1.2),  # a flicker of runnable threads
-        ("0.00 0.0 0.0 1/98 77", 0.0),  # nobody but ourselves
-    ],
-)
-def test_busy_is_what_was_busy_and_still_is(
-    tmp_path: Path, text: str, busy: float
+def test_busy_is_what_runs_now_and_not_this_process(tmp_path: Path) -> None:
+    (tmp_path / "loadavg").write_text("9.00 5.00 0.50 3/98 77")
+    assert threads.busy_cores(tmp_path / "loadavg") == 2
+
+
+def test_a_moments_flicker_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    counted = iter([2.0, 1.0, 9.0, 2.0, 2.0, 1.0, 7.0])
+    monkeypatch.setattr(threads, "_runnable", lambda path: next(counted))
+    assert threads.busy_cores() == 1
+
+
+def test_elsewhere_the_load_average_stands_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "loadavg").write_text(text)
-    assert threads.busy_cores(tmp_path / "loadavg") == busy
+    monkeypatch.setattr(os, "getloadavg", lambda: (1.5, 0.0, 0.0))
+    assert threads.busy_cores(tmp_path / "absent") == 1.5
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ Graphs, models and honest rankings from a log of user, item, time.
 
   graphseq demo                                     see it all work, in a minute or two
   graphseq build log.csv --output graph             make the graphs of your own log
-  graphseq train experiments/sasrec-beauty.yaml     train and measure a model
+  graphseq train experiments/sasrec/beauty.yaml     train and measure a model
 """
 
 
@@ -44,10 +44,11 @@ class Formatter(argparse.RawDescriptionHelpFormatter, DefaultHelpFormatter):
         return f"{text} (default: {spelt})"
 
 
-class Parser(ArgumentParser):  # type: ignore[misc]
+class Parser(ArgumentParser):
     """A parser that complains in the words of the command line."""
 
     takes: dict[str, str]
+    places: dict[str, str]
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Say what is wrong and how to learn more; exit with code 2."""
@@ -67,7 +68,9 @@ class Parser(ArgumentParser):  # type: ignore[misc]
             return f"which command? There are {', '.join(self.takes)}"
         if found := re.search(r"arguments are required: (.*)", message):
             command, _, name = found[1].split(", ")[0].partition(".")
-            return f"{command} needs --{name.replace('_', '-')}" if name else message
+            return (
+                f"{command} needs {self.places.get(f'{command}.{name}', _flag(name))}"
+            )
         found = re.search(r'^Parser key "(\w+)"', message)
         value = re.search(r"(?:Given|Got) value: (.*)", message)
         if found and value and found[1] in self.takes:
@@ -81,12 +84,13 @@ def make_parser(commands: Sequence[Callable[..., None]]) -> ArgumentParser:
     subcommands = parser.add_subcommands(
         dest="command", metavar="COMMAND", title="commands", description=None
     )
-    parser.takes = {}
+    parser.takes, parser.places = {}, {}
     for command in commands:
         name = command.__name__
         brief, subparser = _subparser(command)
         subcommands.add_subcommand(name, subparser, help=brief.rstrip("."))
         parser.takes[name] = brief
+        parser.places |= {f"{name}.{k}": v for k, v in subparser.places.items()}
     return parser
 
 
@@ -98,7 +102,7 @@ def _subparser(command: Callable[..., None]) -> tuple[str, Parser]:
     parameters = inspect.signature(command).parameters.values()
     places = [p.name.upper() for p in parameters if p.kind is not p.KEYWORD_ONLY]
     needed = [
-        f"{_flag(p)} {p.name.upper()}"
+        f"{_flag(p.name)} {p.name.upper()}"
         for p in parameters
         if p.kind is p.KEYWORD_ONLY and p.default is p.empty
     ]
@@ -108,7 +112,7 @@ def _subparser(command: Callable[..., None]) -> tuple[str, Parser]:
         epilog="examples:\n" + indent("\n".join(examples), "  "),
         formatter_class=Formatter,
     )
-    parser.takes = {}
+    parser.takes, parser.places = {}, {}
     helps = {p.arg_name: " ".join((p.description or "").split()) for p in said.params}
     hints = get_type_hints(command)
     for parameter in parameters:
@@ -121,9 +125,10 @@ def _add(parser: Parser, parameter: inspect.Parameter, hint: Any, text: str) -> 
     name = parameter.name
     if parameter.kind is not parameter.KEYWORD_ONLY:
         parser.add_argument(name, type=hint, help=text, metavar=name.upper())
+        parser.places[name] = name.upper()
         return
     if hint is bool:
-        parser.add_argument(_flag(parameter), action="store_true", help=text)
+        parser.add_argument(_flag(name), action="store_true", help=text)
         return
     members = get_args(hint) if get_origin(hint) is UnionType else (hint,)
     of_list = [get_args(m)[0] for m in members if get_origin(m) is list]
@@ -133,7 +138,7 @@ def _add(parser: Parser, parameter: inspect.Parameter, hint: Any, text: str) -> 
     if of_list and parameter.default == []:
         extra["action"] = "extend"  # may be given several times
     parser.add_argument(
-        _flag(parameter),
+        _flag(name),
         type=kind,
         default=None if required else parameter.default,
         required=required,
@@ -141,11 +146,11 @@ def _add(parser: Parser, parameter: inspect.Parameter, hint: Any, text: str) -> 
         metavar=_choices(kind) or name.upper(),
         **extra,
     )
-    parser.takes[name] = f"{_flag(parameter)} takes {_spell(kind)}"
+    parser.takes[name] = f"{_flag(name)} takes {_spell(kind)}"
 
 
-def _flag(parameter: inspect.Parameter) -> str:
-    return "--" + parameter.name.replace("_", "-")
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
 
 
 def _choices(kind: Any) -> str:

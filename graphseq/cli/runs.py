@@ -32,9 +32,9 @@ def train(
     The test part is ranked once, at the very end.
 
     Examples:
-      graphseq train experiments/sasrec-beauty.yaml --data ../data
-      graphseq train experiments/sasrec-beauty.yaml --set model.SASRec.dim=32 --seed 1
-      graphseq train experiments/sasrec-beauty.yaml --folder runs/first --resume
+      graphseq train experiments/sasrec/beauty.yaml --data ../data
+      graphseq train experiments/sasrec/beauty.yaml --set model.SASRec.dim=32 --seed 1
+      graphseq train experiments/sasrec/beauty.yaml --folder runs/first --resume
 
     Args:
         experiment: YAML file that says data, split, graphs, model, training.
@@ -160,9 +160,12 @@ def graph_of(
 
 
 def _name(experiment: str) -> str:
-    """What a run is called after: its file, or for a run's own file, the run."""
+    """What a run is called after: its file and folder, or for a run's file, the run."""
     path = Path(experiment)
-    return path.parent.name if path.name == EXPERIMENT else path.stem
+    if path.name == EXPERIMENT:
+        return path.parent.name
+    folder = path.resolve().parent.name
+    return path.stem if folder == "experiments" else f"{folder}-{path.stem}"
 
 
 def _print(reports: dict[str, "Report"]) -> None:

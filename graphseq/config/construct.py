@@ -41,7 +41,7 @@ def _convert(schema: Schema, value: Any, hint: Any, supplied: dict[str, Any]) ->
         return tuple(value)
     if origin is float:
         return float(value)
-    if isinstance(origin, type) and origin not in MAPPINGS and origin is not Literal:
+    if isinstance(origin, type) and origin not in MAPPINGS:
         if issubclass(origin, Path):
             return Path(value)
         if choices := schema.choices(origin):

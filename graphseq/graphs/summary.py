@@ -74,7 +74,7 @@ class Summary:
 
         frame = self.frame()
         table = rich_table.Table(header_style="bold")
-        table.add_column("")
+        table.add_column("", no_wrap=True)
         for relation, side in frame.select("relation", "side").iter_rows():
             table.add_column(f"{relation}: {side}", justify="right")
         for name in frame.columns[2:]:

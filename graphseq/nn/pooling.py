@@ -97,7 +97,7 @@ class QueryPooling(nn.Module):
 
 
 def masked_softmax(
-    logits: Float[Tensor, "*B L"], mask: Bool[Tensor, "*B L"]
+    logits: Float[Tensor, "*B L"], mask: Bool[Tensor, "*#B L"]
 ) -> Float[Tensor, "*B L"]:
     """Softmax over the last axis where ``mask`` is True; zeros if that is nowhere."""
     weights = logits.masked_fill(~mask, -torch.inf).softmax(dim=-1)

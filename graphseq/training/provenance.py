@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from torch_geometric.data import HeteroData
 
-import graphseq
 from graphseq.graphs import graph_hash, held_out_hash
 
 LIBRARIES = (
@@ -35,7 +34,7 @@ def environment(options: dict[str, Any], threads: int) -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "versions": {name: _version(name) for name in LIBRARIES},
-        "commit": commit(Path(graphseq.__file__).parent),
+        "commit": commit(Path(__file__).parents[1]),
         "device": _device(options["accelerator"]),
         "threads": threads,
     }

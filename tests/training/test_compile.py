@@ -34,10 +34,13 @@ class Follows(Model):
 
     def losses(self, batch: Batch, graph: HeteroData) -> dict[str, Tensor]:
         scores = self.before(batch.items) @ self.after.weight.T
-        loss = nn.functional.cross_entropy(scores.flatten(0, 1), batch.targets.flatten())
+        loss = nn.functional.cross_entropy(
+            scores.flatten(0, 1), batch.targets.flatten()
+        )
         return {"next_item": loss}
 
 
+@pytest.mark.slow  # half a minute of C++ compiler
 @pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")  # torch's own
 def test_compiled_losses_train_the_same_weights(graph: HeteroData) -> None:
     trained = []

@@ -28,7 +28,7 @@ Make = Callable[..., SASRec]
 def short(model: Any, graph: HeteroData, **options: Any) -> Run:
     """A quick run."""
     given = {"max_epochs": 2, "batch_size": 30, "lr": 0.01, "progress": False}
-    return fit(model, graph, **(given | options))
+    return fit(model, graph, **(given | {"threads": 1} | options))
 
 
 def same(a: torch.nn.Module, b: torch.nn.Module) -> bool:

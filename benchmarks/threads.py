@@ -1,0 +1,94 @@
+"""CPU seconds and wall seconds of a training-like loop beside a busy neighbour.
+
+Usage: python benchmarks/threads.py [--neighbours N] [--repeats N]
+
+Each line is the median of fresh processes that run the same loop: a layer's small
+products and norms, and one product with a whole catalogue (384 rows, D = 64, V =
+12,101), forward and backward. Neighbours are processes that keep a core busy. The
+variants differ in how OpenMP waits and in the number of threads only. Figures vary with
+the machine; what counts is the ratio between lines, measured in turns.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+NEIGHBOUR = "while True: pass"
+LOOP = """
+import contextlib, json, sys, time
+sleeping, limited = json.loads(sys.argv[1])
+from graphseq import threads
+if sleeping:
+    threads.prepare()
+import torch
+scope = threads.limited() if limited else contextlib.nullcontext()
+with scope:
+    x = torch.randn(384, 64, requires_grad=True)
+    weight = torch.randn(64, 256, requires_grad=True)
+    items = torch.randn(12101, 64, requires_grad=True)
+    def step():
+        y = x
+        for _ in range(20):
+            y = torch.layer_norm(torch.relu(y @ weight) @ weight.T + y, (64,))
+        (y @ items.T).logsumexp(dim=1).mean().backward()
+    step()
+    wall, cpu = time.perf_counter(), time.process_time()
+    for _ in range(40):
+        step()
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    print(json.dumps([wall, cpu, torch.get_num_threads()]))
+"""
+VARIANTS = {
+    "torch's default": (False, False),
+    "sleeping threads": (True, False),
+    "free cores only": (False, True),
+    "both (graphseq)": (True, True),
+}
+SETTINGS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OMP_WAIT_POLICY", "KMP_BLOCKTIME")
+
+
+def measure(variant: tuple[bool, bool]) -> list[float]:
+    """[wall seconds, CPU seconds, threads] of a fresh process."""
+    clean = {name: value for name, value in os.environ.items() if name not in SETTINGS}
+    done = subprocess.run(
+        [sys.executable, "-c", LOOP, json.dumps(variant)],
+        env=clean | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found: list[float] = json.loads(done.stdout)
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Threads beside a busy neighbour.")
+    parser.add_argument("--neighbours", type=int, default=1)
+    parser.add_argument("--repeats", type=int, default=5)
+    options = parser.parse_args()
+    busy = [
+        subprocess.Popen([sys.executable, "-c", NEIGHBOUR])
+        for _ in range(options.neighbours)
+    ]
+    results: dict[str, list[list[float]]] = {name: [] for name in VARIANTS}
+    try:
+        for _ in range(options.repeats):  # in turns, so that all share the weather
+            for name, variant in VARIANTS.items():
+                results[name].append(measure(variant))
+    finally:
+        for process in busy:
+            process.kill()
+    print(f"{os.cpu_count()} cores, {options.neighbours} busy neighbours")
+    print(f"{'':18}{'threads':>8}{'wall s':>9}{'CPU s':>9}")
+    for name, rows in results.items():
+        wall, cpu, threads = (statistics.median(column) for column in zip(*rows))
+        print(f"{name:18}{threads:>8.0f}{wall:>9.2f}{cpu:>9.2f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""Help that a newcomer understands, and complaints in the words of the command line."""
+
+import subprocess
+import sys
+
+import pytest
+
+from graphseq.cli import main
+
+COMMANDS = ["build", "show", "train", "evaluate", "compare", "recommend", "demo"]
+
+
+def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """What the command line says when it refuses the arguments."""
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    assert stopped.value.code == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "Traceback" not in captured.err
+    return captured.err
+
+
+def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["--help"])
+    assert stopped.value.code == 0
+    shown = capsys.readouterr().out
+    assert all(f"    {command} " in shown for command in COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_help_of_a_command_explains_every_option_and_has_an_example(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main([command, "--help"])
+    assert stopped.value.code == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith(f"usage: graphseq {command}")
+    assert f"examples:\n  graphseq {command}" in shown
+    options = shown.partition("options:\n")[2].partition("\nexamples:")[0]
+    for line in options.replace("\n" + " " * 20, " ").splitlines():
+        assert len(line.split("  ")) > 1, f"not explained: {line}"
+
+
+def test_help_takes_less_than_a_second_of_cpu_and_imports_nothing_heavy() -> None:
+    code = (
+        "import sys, time\n"
+        "from graphseq.cli import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "heavy = {'torch', 'polars', 'lightning', 'numpy', 'matplotlib'}\n"
+        "print(sorted(heavy & set(sys.modules)), time.process_time() < 1)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "[] True"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["biuld"], "graphseq: there is no command biuld; did you mean 'build'?"),
+        ([], "graphseq: which command? There are build, show, train"),
+        (
+            ["build", "x", "--output", "y", "--topk", "3"],
+            "graphseq build: there is no option --topk; did you mean '--top-k'?",
+        ),
+        (
+            ["build", "x", "--output", "y", "--top-k", "few"],
+            "graphseq build: --top-k takes a whole number or null; got 'few'",
+        ),
+        (
+            ["build", "x", "--output", "y", "--weight", "jacard"],
+            "graphseq build: --weight takes one of count, binary, cosine, jaccard",
+        ),
+        (
+            ["build", "x", "--output", "y", "--relations", "user", "itm"],
+            "graphseq build: --relations takes one of user, item, precedes; got 'itm'",
+        ),
+        (["build", "x"], "graphseq: build needs --output"),
+        (["train"], "graphseq: train needs EXPERIMENT"),
+    ],
+)
+def test_a_complaint_says_what_would_do(
+    arguments: list[str], complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert said(capsys, *arguments).startswith(complaint)

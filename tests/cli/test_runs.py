@@ -1,0 +1,146 @@
+"""``graphseq train``, ``evaluate``, ``compare`` and ``recommend`` on one small run."""
+
+import csv
+from pathlib import Path
+
+import pytest
+import yaml
+
+from graphseq.cli import main
+from graphseq.evaluation import Report
+
+ROOT = Path(__file__).resolve().parents[2]
+EXPERIMENT = {
+    "data": {"path": "tiny.csv"},
+    "split": {"leave_one_out": {}},
+    "graph": [{"CoOccurrence": {"kind": "item"}}],
+    "model": {"SASRec": {"dim": 8}},
+    "train": {"max_epochs": 1, "progress": False},
+    "evaluate": {"ks": [1, 3]},
+}
+DATA = ["--data", str(ROOT / "datasets")]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an experiment, two runs of it and a table of results."""
+    folder = tmp_path_factory.mktemp("cli")
+    experiment = folder / "small.yaml"
+    experiment.write_text(yaml.safe_dump(EXPERIMENT))
+    results = ["--record", str(folder / "results.csv")]
+    for name, more in {"a": [], "b": ["--seed", "7"]}.items():
+        run = ["--folder", str(folder / name), *more, *DATA, *results]
+        assert main(["train", str(experiment), *run]) == 0
+    return folder
+
+
+def test_a_run_leaves_its_report_and_a_row(place: Path) -> None:
+    report = Report.load(place / "a")
+    with (place / "results.csv").open() as file:
+        first, second = csv.DictReader(file)
+    assert first["model"] == second["model"] == "SASRec"
+    assert first["data"] == "tiny.csv"
+    assert (first["seed"], second["seed"]) == ("0", "7")
+    assert (first["settings"], second["settings"]) == ("", "train.seed=7")
+    assert first["experiment"].endswith("small.yaml")
+    assert first["graph"] == report.facts["graph_hash"][:12]
+    assert first["epochs"] == "1"
+    assert float(first["cpu_seconds"]) >= 0
+    for protocol in ("kept", "excluded"):
+        for metric, value in report[protocol].items():
+            assert float(first[f"{metric} {protocol}"]) == pytest.approx(
+                value, rel=1e-5
+            )
+
+
+def test_a_finished_run_is_not_trained_over(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [
+        "train",
+        str(place / "small.yaml"),
+        "--folder",
+        str(place / "a"),
+        *DATA,
+    ]
+    assert main(arguments) == 2
+    assert "holds a run already" in capsys.readouterr().err
+    assert main([*arguments, "--resume"]) == 0
+
+
+def test_evaluate_builds_the_graph_of_the_run_again(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["evaluate", str(place / "a"), "--part", "validation", *DATA]
+    assert main(arguments) == 0
+    assert "validation part: 11 users" in capsys.readouterr().out
+    assert Report.load(place / "a", "validation").facts["ks"] == [1, 3]
+    assert main([*arguments, "--ks", "2", "5", "--history", "kept"]) == 0
+    found = Report.load(place / "a", "validation")
+    assert found.facts["ks"] == [2, 5]
+    assert list(found.means) == ["kept"]
+
+
+def test_evaluate_takes_a_saved_graph_and_refuses_another(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = str(ROOT / "datasets" / "tiny.csv")
+    same, other = str(tmp_path / "same"), str(tmp_path / "other")
+    main(["build", log, "--relations", "item", "--output", same])
+    main(["build", log, "--relations", "item", "--top-k", "1", "--output", other])
+    run = ["evaluate", str(place / "a"), "--part", "validation"]
+    assert main([*run, "--graph", same]) == 0
+    assert main([*run, "--graph", other]) == 2
+    assert "was trained on the graph" in capsys.readouterr().err
+
+
+def test_compare_speaks_of_both_runs(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = [str(place / "a"), str(place / "b")]
+    assert main(["compare", *runs, "--metric", "NDCG@3", "--history", "kept"]) == 0
+    assert "NDCG@3, history kept, 11 users" in capsys.readouterr().out
+    assert main(["compare", *runs, "--metric", "NDCG@10"]) == 2
+    assert "NDCG@10" in capsys.readouterr().err
+
+
+def test_recommend_takes_users_or_a_history(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = ["recommend", str(place / "a"), *DATA]
+    assert main([*run, "--users", "ana", "ben", "--k", "2"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.count("ana") == shown.count("ben") == 2
+    assert main([*run, "--history", "bread", "milk", "--k", "3"]) == 0
+    shown = capsys.readouterr().out
+    assert "bread" not in shown
+    assert main(run) == 2
+    assert "either --users" in capsys.readouterr().err
+    assert main([*run, "--users", "anna"]) == 2
+    assert "did you mean 'ana'" in capsys.readouterr().err
+
+
+def test_a_run_of_python_says_that_it_needs_its_graph(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (place / "a" / "experiment.yaml").read_text()
+    options = {k: v for k, v in yaml.safe_load(text).items() if k in ("model", "train")}
+    run = tmp_path / "run"
+    run.mkdir()
+    for path in (place / "a").iterdir():
+        (run / path.name).write_bytes(path.read_bytes())
+    (run / "experiment.yaml").write_text(yaml.safe_dump(options))
+    assert main(["evaluate", str(run)]) == 2
+    assert "--graph FOLDER" in capsys.readouterr().err
+
+
+def test_a_bad_experiment_is_told_whole_and_leaves_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, run = tmp_path / "bad.yaml", tmp_path / "run"
+    path.write_text(yaml.safe_dump(EXPERIMENT | {"trian": {}, "model": {"SASrec": {}}}))
+    assert main(["train", str(path), "--folder", str(run), "--seed", "1"]) == 2
+    captured = capsys.readouterr()
+    assert captured.err.splitlines()[0] == f"{path}: 2 problems"
+    assert "did you mean 'train'?" in captured.err
+    assert not run.exists()

@@ -1,0 +1,96 @@
+"""An experiment builds what its file says, again and again the same."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+from graphseq.config import Experiment, check
+from graphseq.constants import ITEM_CO_OCCURS, PRECEDES
+from graphseq.graphs import graph_hash
+
+TINY = Path(__file__).resolve().parents[2] / "datasets" / "tiny.csv"
+OPTIONS: dict[str, Any] = {
+    "data": {"path": "tiny.csv"},
+    "filters": [{"min_length": {"n": 3}}],
+    "split": {"leave_one_out": {}},
+    "graph": [{"CoOccurrence": {"kind": "item"}}, "Transitions"],
+    "model": {"SASRec": {"dim": 8, "features": {"Propagated": {"dim": 8}}}},
+    "train": {"max_epochs": 2, "seed": 3, "progress": False, "batch_size": 16},
+    "evaluate": {"ks": [1, 3]},
+}
+
+
+@pytest.fixture(scope="module")
+def experiment() -> Experiment:
+    return check(OPTIONS)
+
+
+def test_the_log_is_read_from_the_folder_of_the_data_and_filtered(
+    experiment: Experiment,
+) -> None:
+    log = experiment.read(TINY.parent)
+    assert log.num_users == 11  # one of 12 has fewer than 3 events
+    assert experiment.data_name == "tiny.csv"
+
+
+def test_the_graph_has_the_relations_of_its_steps(experiment: Experiment) -> None:
+    graph = experiment.graph(TINY.parent)
+    assert {ITEM_CO_OCCURS, PRECEDES} <= set(graph.edge_types)
+    assert len(graph.test.user) == 11
+
+
+def test_the_seed_draws_the_weights_and_leaves_the_process_alone(
+    experiment: Experiment,
+) -> None:
+    graph = experiment.graph(TINY.parent)
+    torch.manual_seed(0)
+    before = torch.get_rng_state()
+    first, second = experiment.model(graph), experiment.model(graph)
+    assert torch.equal(torch.get_rng_state(), before)
+    for a, b in zip(first.parameters(), second.parameters(), strict=True):
+        assert torch.equal(a, b)
+    other = check({**OPTIONS, "train": {"seed": 4}}).model(graph)
+    assert not torch.equal(first.features.weight, other.features.weight)
+
+
+def test_the_resolved_experiment_is_complete_and_resolves_to_itself(
+    experiment: Experiment,
+) -> None:
+    full = experiment.resolved()
+    assert full["graph"][0]["CoOccurrence"]["top_k"] == 50
+    assert full["train"]["lr"] == 0.001
+    assert full["evaluate"]["ks"] == [1, 3]
+    assert full["model"]["SASRec"]["features"]["Propagated"]["layers"] == 1
+    again = check(yaml.safe_load(yaml.safe_dump(full)))
+    assert again.resolved() == full
+    first, second = (e.graph(TINY.parent) for e in (experiment, again))
+    assert graph_hash(first) == graph_hash(second)
+
+
+def test_the_file_in_the_run_folder_repeats_the_run(
+    experiment: Experiment, tmp_path: Path
+) -> None:
+    graph = experiment.graph(TINY.parent)
+    model = experiment.model(graph)
+    run = experiment.fit(model, graph, folder=tmp_path / "first")
+    report = experiment.evaluate(model, graph, part="test")
+    written = yaml.safe_load((tmp_path / "first" / "experiment.yaml").read_text())
+    again = check(written)
+    graph = again.graph(TINY.parent)
+    second = again.model(graph)
+    rerun = again.fit(second, graph, folder=tmp_path / "second")
+    assert rerun.history == run.history
+    assert again.evaluate(second, graph, part="test").means == report.means
+    text = (tmp_path / "second" / "experiment.yaml").read_text()
+    assert yaml.safe_load(text) == written
+
+
+def test_what_a_command_says_comes_before_the_file(experiment: Experiment) -> None:
+    graph = experiment.graph(TINY.parent)
+    model = experiment.model(graph)
+    report = experiment.evaluate(model, graph, part="validation", ks=(2,))
+    assert report.facts["ks"] == [2]
+    assert report.facts["part"] == "validation"

@@ -1,0 +1,156 @@
+"""Experiment files checked whole, before anything runs."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from graphseq.config import check, load
+from graphseq.errors import ConfigError
+
+GOOD: dict[str, Any] = {
+    "data": {"cycle": {"num_users": 12, "num_items": 8, "length": 6}},
+    "filters": [{"k_core": {"user": 2, "item": 2}}],
+    "split": {"leave_one_out": {}},
+    "graph": [{"CoOccurrence": {"kind": "item", "top_k": 5}}],
+    "model": {"SASRec": {"dim": 8, "features": {"Propagated": {"dim": 8}}}},
+    "train": {"max_epochs": 1, "progress": False},
+    "evaluate": {"ks": [1, 3]},
+}
+
+
+def problems(**sections: Any) -> list[str]:
+    with pytest.raises(ConfigError) as error:
+        check({**copy.deepcopy(GOOD), **sections}, "file.yaml")
+    first, *lines = str(error.value).splitlines()
+    assert first.startswith("file.yaml: ")
+    return [" ".join(line.split()) for line in lines]
+
+
+def test_a_good_experiment_passes() -> None:
+    assert check(GOOD).options == GOOD
+
+
+def test_the_error_is_the_one_of_the_style_guide(tmp_path: Path) -> None:
+    path = tmp_path / "beauty.yaml"
+    path.write_text(
+        "data: {cycle: {}}\n"
+        "split: {leave_one_out: {}}\n"
+        "graph:\n"
+        "- CoOccurrence: {kind: usr, top_k: fifty}\n"
+        "- CoOccurrence: {top_k: 10}\n"
+        "model: {MCLSR: {temprature: 0.1}}\n"
+    )
+    with pytest.raises(ConfigError) as error:
+        load(path)
+    none = "CoOccurrence.kind"
+    assert str(error.value).splitlines() == [
+        f"{path}: 4 problems",
+        f"  graph[0].{none}   expected one of 'user', 'item', got 'usr'",
+        "  graph[0].CoOccurrence.top_k  expected int | None, got 'fifty'",
+        f"  graph[1].{none}   CoOccurrence needs it: one of 'user', 'item'",
+        "  model.MCLSR.temprature       MCLSR has no such option; "
+        "did you mean 'temperature'?",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("sections", "line"),
+    [
+        ({"trian": {}}, "trian no such section; did you mean 'train'?"),
+        ({"model": None}, "model an experiment needs this section"),
+        (
+            {"model": {"SASrec": {}}},
+            "model.SASrec no such name; did you mean 'SASRec'?",
+        ),
+        (
+            {"model": {"SASRec": {"num_items": 3}}},
+            "model.SASRec.num_items this comes from elsewhere; leave it out",
+        ),
+        (
+            {"model": {"SASRec": {"loss": "BCE"}}},
+            "model.SASRec.loss expected one of 'ce', 'bce', 'gbce', got 'BCE'",
+        ),
+        (
+            {"model": {"SASRec": {"features": {"Propagated": {"layer": 2}}}}},
+            "model.SASRec.features.Propagated.layer Propagated has no such option; "
+            "did you mean 'layers'?",
+        ),
+        (
+            {"data": {"dataset": "amazon-beuty"}},
+            "data.dataset no data set 'amazon-beuty'; did you mean 'amazon-beauty'?",
+        ),
+        (
+            {"data": {"path": "log.csv", "formt": "csv"}},
+            "data.formt read_log has no such option; did you mean 'format'?",
+        ),
+        (
+            {"data": {"cycle": {"length": "long"}}},
+            "data.cycle.length expected int, got 'long'",
+        ),
+        (
+            {"split": "leave_one"},
+            "split.leave_one no such name; did you mean 'leave_one_out'?",
+        ),
+        (
+            {"split": {"by_user": {"seed": 1.5}}},
+            "split.by_user.seed expected int, got 1.5",
+        ),
+        (
+            {"filters": [{"k_core": {"users": 2}}]},
+            "filters[0].k_core.users k_core has no such option; did you mean 'user'?",
+        ),
+        (
+            {"filters": {"k_core": {}}},
+            "filters expected a list of {Name: {option: …}}, got {'k_core': {}}",
+        ),
+        ({"train": {"lr": "fast"}}, "train.lr expected float, got 'fast'"),
+        (
+            {"train": {"folder": "x"}},
+            "train.folder this comes from elsewhere; leave it out",
+        ),
+        ({"evaluate": {"ks": 10}}, "evaluate.ks expected list of int, got 10"),
+        (
+            {"evaluate": {"part": "test"}},
+            "evaluate.part this comes from elsewhere; leave it out",
+        ),
+    ],
+)
+def test_each_kind_of_fault_is_told_with_its_place(
+    sections: dict[str, Any], line: str
+) -> None:
+    assert problems(**sections) == [line]
+
+
+def test_data_without_a_source_say_what_there_is() -> None:
+    [line] = problems(data={"file": "x"})
+    assert line.startswith(
+        "data expected one of dataset, path, cycle, markov, communities"
+    )
+
+
+@pytest.mark.parametrize("content", [None, [], "text", 3])
+def test_a_file_that_is_no_experiment_is_told(content: Any) -> None:
+    with pytest.raises(ConfigError, match="expected the sections data, split, model"):
+        check(content)
+
+
+@pytest.mark.parametrize(
+    ("sections", "why"),
+    [
+        ({"graph": []} | {"model": {"MCLSR": {}}}, "MCLSR cannot train on this graph"),
+        ({"train": {"patience": -1}}, "patience must be above 0"),
+        ({"train": {"monitor": "NDGC@10"}}, "monitor is a metric"),
+        (
+            {"graph": [{"CoOccurrence": {"kind": "item", "top_k": 0}}]},
+            "top_k of at least 1",
+        ),
+    ],
+)
+def test_what_no_signature_says_is_found_before_the_data_are_read(
+    sections: dict[str, Any], why: str
+) -> None:
+    unread = {"data": {"path": "there is no such file"}}
+    with pytest.raises(ConfigError, match=why):
+        check({**GOOD, **sections, **unread})

@@ -1,0 +1,73 @@
+"""The names of an experiment file are those of Python, and none is forgotten."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+from torch_geometric.transforms import BaseTransform
+
+from graphseq import data, graphs, models, nn
+from graphseq.config import tables
+from graphseq.config.checks import parameters
+from graphseq.evaluation import evaluate
+from graphseq.nn.features import Features
+from graphseq.training import fit
+
+TABLES = {
+    "FILTERS": tables.FILTERS,
+    "SPLITS": tables.SPLITS,
+    "GRAPH": tables.GRAPH,
+    "MODELS": tables.MODELS,
+    "PARTS": tables.PARTS,
+}
+
+
+@pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
+def test_a_name_is_that_of_what_it_stands_for(
+    table: Mapping[str, Callable[..., Any]],
+) -> None:
+    assert {name: target.__name__ for name, target in table.items()} == {
+        name: name for name in table
+    }
+
+
+def test_every_option_has_a_type_that_can_be_checked() -> None:
+    targets = [t for table in TABLES.values() for t in table.values()]
+    for target in [*targets, *tables.DATA.values(), fit, evaluate]:
+        for option in parameters(target).values():
+            assert not isinstance(option.annotation, str), (target, option)
+
+
+def test_every_graph_step_can_be_named() -> None:
+    exported = [getattr(graphs, name) for name in graphs.__all__]
+    steps = {e for e in exported if inspect.isclass(e) and issubclass(e, BaseTransform)}
+    assert steps == set(tables.GRAPH.values())
+
+
+def test_every_split_can_be_named() -> None:
+    functions = [
+        f for f in map(data.__dict__.get, data.__all__) if inspect.isfunction(f)
+    ]
+    splits = {f for f in functions if parameters_return(f) is data.Split}
+    assert splits == set(tables.SPLITS.values())
+
+
+def test_every_filter_can_be_named() -> None:
+    functions = [
+        f for f in map(data.__dict__.get, data.__all__) if inspect.isfunction(f)
+    ]
+    filters = {
+        f for f in functions if [*inspect.signature(f).parameters][:1] == ["log"]
+    }
+    assert filters - set(tables.SPLITS.values()) == set(tables.FILTERS.values())
+
+
+def test_every_kind_of_features_can_be_named() -> None:
+    exported = [getattr(nn.features, name) for name in dir(nn.features)]
+    kinds = {e for e in exported if inspect.isclass(e) and issubclass(e, Features)}
+    assert kinds - {Features} == set(models.PARTS.values())
+
+
+def parameters_return(function: Callable[..., Any]) -> Any:
+    return inspect.get_annotations(function, eval_str=True).get("return")

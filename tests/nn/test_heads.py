@@ -1,0 +1,30 @@
+"""The projection head against the specification's figures."""
+
+import pytest
+import torch
+
+from graphseq.nn import ProjectionHead
+
+
+@pytest.mark.parametrize(
+    "row, expected",
+    [
+        ([1.25999098, 0.41746852], [1.88504492, 2.50745499]),
+        ([0.33288614, 0.26298700], [0.33979830, 0.96231621]),
+    ],
+)
+def test_head_of_the_specification(row: list[float], expected: list[float]) -> None:
+    """6.4: two layers with ELU between them."""
+    head = ProjectionHead(2).double()
+    with torch.no_grad():
+        head.inner.weight[:] = torch.tensor([[1.0, -1], [0.5, 2]])
+        head.inner.bias[:] = torch.tensor([0.1, -0.2])
+        head.outer.weight[:] = torch.tensor([[2.0, 0], [1, 1]])
+        head.outer.bias[:] = torch.tensor([0, 0.3])
+    found = head(torch.tensor([row], dtype=torch.float64))
+    assert found[0].tolist() == pytest.approx(expected, abs=1e-7)
+
+
+def test_rows_are_projected_one_by_one() -> None:
+    head, x = ProjectionHead(4), torch.randn(5, 4)
+    torch.testing.assert_close(head(x)[2:3], head(x[2:3]))

@@ -1,0 +1,287 @@
+"""The encoder against a naive one, and the laws it has to keep."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from graphseq.nn import Transformer
+
+F64 = torch.float64
+
+
+def built(seed: int = 0, **options) -> Transformer:
+    """A small encoder in float64, all of whose weights are random."""
+    torch.manual_seed(seed)
+    given = {"dim": 6, "max_length": 8, "layers": 2, "heads": 2, "dropout": 0.0}
+    made = Transformer(**(given | options)).double().eval()
+    with torch.no_grad():
+        for parameter in made.parameters():
+            parameter.copy_(torch.randn_like(parameter) * 0.5)
+    return made
+
+
+def sequences(batch: int = 3, length: int = 5, seed: int = 0) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randn(batch, length, 6, dtype=F64, generator=generator)
+    lengths = torch.tensor([length, *range(1, length)][:batch])
+    mask = torch.arange(length) < lengths[:, None]
+    return x * mask[..., None], mask
+
+
+def layer_norm(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """One vector; the variance is the biased one, and eps stands inside the root."""
+    mean = sum(float(v) for v in x) / len(x)
+    variance = sum((float(v) - mean) ** 2 for v in x) / len(x)
+    return torch.stack(
+        [
+            (x[d] - mean) / math.sqrt(variance + 1e-12) * weight[d] + bias[d]
+            for d in range(len(x))
+        ]
+    )
+
+
+def gelu(x: Tensor) -> Tensor:
+    return torch.stack([v * 0.5 * (1 + math.erf(float(v) / math.sqrt(2))) for v in x])
+
+
+def naive(model: Transformer, x: Tensor, mask: Tensor, *, pre: bool) -> Tensor:
+    """Row by row, place by place, head by head; no padding is ever touched."""
+    w = dict(model.named_parameters())
+    heads = model.blocks[0].heads
+    out = torch.zeros_like(x)
+    for b in range(len(x)):
+        n = int(mask[b].sum())
+        offset = len(w["position"]) - n if model.positions == "end" else 0
+        h = [
+            layer_norm(
+                x[b, t] + w["position"][offset + t], w["norm.weight"], w["norm.bias"]
+            )
+            for t in range(n)
+        ]
+        for k in range(len(model.blocks)):
+            h = naive_block(f"blocks.{k}.", w, h, heads, model.causal, pre)
+        for t in range(n):
+            if pre:
+                h[t] = layer_norm(h[t], w["final.weight"], w["final.bias"])
+            out[b, t] = h[t]
+    return out
+
+
+def naive_block(
+    name: str, w: dict, h: list[Tensor], heads: int, causal: bool, pre: bool
+) -> list[Tensor]:
+    def linear(part: str, v: Tensor) -> Tensor:
+        return w[f"{name}{part}.weight"] @ v + w[f"{name}{part}.bias"]
+
+    def norm(part: str, v: Tensor) -> Tensor:
+        return layer_norm(v, w[f"{name}{part}.weight"], w[f"{name}{part}.bias"])
+
+    dim = len(h[0])
+    size = dim // heads
+    read = [norm("norm1", v) if pre else v for v in h]
+    projected = [linear("qkv", v) for v in read]
+    mixed = []
+    for t in range(len(h)):
+        parts = []
+        for a in range(heads):
+            at = slice(a * size, (a + 1) * size)
+            q = projected[t][:dim][at]
+            seen = range(t + 1) if causal else range(len(h))
+            logits = [
+                float(q @ projected[s][dim : 2 * dim][at]) / math.sqrt(size)
+                for s in seen
+            ]
+            mass = sum(math.exp(v) for v in logits)
+            part = torch.zeros(size, dtype=F64)
+            for s, logit in zip(seen, logits, strict=True):
+                part += math.exp(logit) / mass * projected[s][2 * dim :][at]
+            parts.append(part)
+        mixed.append(linear("out", torch.cat(parts)))
+    result = []
+    for v, o in zip(h, mixed, strict=True):
+        if pre:
+            v = v + o
+            result.append(v + linear("down", gelu(linear("up", norm("norm2", v)))))
+        else:
+            v = norm("norm1", o + v)
+            result.append(norm("norm2", linear("down", gelu(linear("up", v))) + v))
+    return result
+
+
+@pytest.mark.parametrize("norm", ["post", "pre"])
+@pytest.mark.parametrize("causal", [True, False])
+@pytest.mark.parametrize("positions", ["start", "end"])
+def test_encoder_is_the_specification_written_as_loops(
+    norm: str, causal: bool, positions: str
+) -> None:
+    model = built(norm=norm, causal=causal, positions=positions)
+    x, mask = sequences()
+    with torch.no_grad():
+        expected = naive(model, x, mask, pre=norm == "pre")
+        torch.testing.assert_close(model(x, mask), expected)
+
+
+@pytest.mark.parametrize("norm", ["post", "pre"])
+@pytest.mark.parametrize("causal", [True, False])
+def test_attention_dropout_takes_another_way_to_the_same_states(
+    norm: str, causal: bool
+) -> None:
+    """In training the weights are formed by hand; the share dropped here is nil."""
+    model = built(norm=norm, causal=causal, attention_dropout=1e-9)
+    x, mask = sequences()
+    expected = model(x, mask)
+    torch.testing.assert_close(model.train()(x, mask), expected)
+
+
+@pytest.mark.parametrize("norm", ["post", "pre"])
+@pytest.mark.parametrize("training", [False, True])
+def test_a_causal_state_does_not_depend_on_later_items(
+    norm: str, training: bool
+) -> None:
+    model = built(norm=norm, attention_dropout=1e-9).train(training)
+    x, mask = sequences(batch=1)
+    for t in range(5):
+        changed = x.clone()
+        changed[:, t] = -changed[:, t].roll(1)
+        before, after = model(x, mask), model(changed, mask)
+        torch.testing.assert_close(after[:, :t], before[:, :t])
+        assert ((after - before)[:, t:].abs().amax(-1) > 1e-6).all(), "later ones do"
+
+
+def test_a_bidirectional_state_depends_on_every_item() -> None:
+    model = built(causal=False)
+    x, mask = sequences(batch=1)
+    for t in range(5):
+        changed = x.clone()
+        changed[:, t] = -changed[:, t].roll(1)
+        moved = (model(changed, mask) - model(x, mask)).abs().amax(-1)
+        assert (moved > 1e-6).all()
+
+
+@pytest.mark.parametrize("causal", [True, False])
+@pytest.mark.parametrize("positions", ["start", "end"])
+@pytest.mark.parametrize("norm", ["post", "pre"])
+def test_padding_changes_nothing_and_its_own_states_are_zero(
+    causal: bool, positions: str, norm: str
+) -> None:
+    model = built(causal=causal, positions=positions, norm=norm)
+    x, mask = sequences()
+    expected = model(x, mask)
+    longer = torch.nn.functional.pad(x, (0, 0, 0, 3), value=1e4)
+    longer[:, :5][~mask] = -1e4
+    found = model(longer, torch.nn.functional.pad(mask, (0, 3)))
+    torch.testing.assert_close(found[:, :5], expected)
+    assert not expected[~mask].any() and not found[:, 5:].any()
+
+
+@pytest.mark.parametrize("causal", [True, False])
+def test_a_row_without_items_gives_zeros_and_finite_gradients(causal: bool) -> None:
+    """U-18: a row that sees nothing must not become NaN."""
+    model = built(causal=causal, attention_dropout=0.1)
+    for training in (False, True):
+        x, mask = sequences(batch=2)
+        mask[1] = False
+        states = model.train(training)(x.requires_grad_(), mask)
+        assert not states[1].any()
+        states.square().sum().backward()
+        assert x.grad.isfinite().all()
+        assert all(p.grad.isfinite().all() for p in model.parameters())
+
+
+def test_positions_from_the_start_give_a_prefix_the_same_states() -> None:
+    model = built(positions="start")
+    x, mask = sequences(batch=1)
+    torch.testing.assert_close(model(x[:, :3], mask[:, :3]), model(x, mask)[:, :3])
+
+
+def test_positions_from_the_end_put_the_last_item_at_the_last_place() -> None:
+    """Only the 3 last rows of the table are read by 3 items, whatever the padding."""
+    model = built(positions="end")
+    x, _ = sequences(batch=1)
+    mask = torch.tensor([[True, True, True, False, False]])
+    expected = model(x, mask)
+    with torch.no_grad():
+        model.position[:5] += 1.0
+    torch.testing.assert_close(model(x, mask), expected)
+    with torch.no_grad():
+        model.position[5] += torch.randn(6)
+    assert not torch.allclose(model(x, mask), expected)
+
+
+def test_the_longest_sequence_uses_every_position_from_either_end() -> None:
+    x, mask = torch.randn(1, 8, 6, dtype=F64), torch.ones(1, 8, dtype=torch.bool)
+    torch.testing.assert_close(
+        built(positions="end")(x, mask), built(positions="start")(x, mask)
+    )
+
+
+def test_rows_of_a_batch_do_not_mix() -> None:
+    for causal in (True, False):
+        model = built(causal=causal)
+        x, mask = sequences()
+        whole = model(x, mask)
+        for b in range(3):
+            one = slice(b, b + 1)
+            torch.testing.assert_close(model(x[one], mask[one]), whole[one])
+
+
+def count(module: torch.nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def test_parameter_counts_are_those_of_the_specification() -> None:
+    """U-16; our item table has no row for padding, and none for a mask token."""
+    model = Transformer(64, 50, layers=2)
+    assert [count(block) for block in model.blocks] == [49_984, 49_984]
+    table = 12_101 * 64
+    assert count(model) + table == 877_760
+    assert count(model) + table + 2 * 64 == 877_888
+    assert count(Transformer(64, 50, layers=1)) + table + 2 * 64 == 827_904
+    assert count(Transformer(64, 50, norm="pre")) == count(model) + 2 * 64
+    assert count(Transformer(8, 5, layers=1, inner=3)) == (
+        5 * 8 + 2 * 8 + (8 * 24 + 24) + (8 * 8 + 8) + 4 * 8 + (8 * 3 + 3) + (3 * 8 + 8)
+    )
+
+
+def test_weights_start_as_specified() -> None:
+    torch.manual_seed(0)
+    model = Transformer(64, 50)
+    for name, parameter in model.named_parameters():
+        if "norm" in name:
+            assert torch.all(parameter == (1 if name.endswith("weight") else 0))
+        elif name.endswith("bias"):
+            assert not parameter.any()
+        else:
+            assert parameter.std().item() == pytest.approx(0.02, rel=0.05)
+
+
+def test_dropout_acts_in_training_only() -> None:
+    model = Transformer(6, 8, dropout=0.5).double()
+    x, mask = sequences()
+    assert not torch.equal(model(x, mask), model(x, mask))
+    model.eval()
+    assert torch.equal(model(x, mask), model(x, mask))
+
+
+def test_attention_dropout_is_the_others_unless_given() -> None:
+    assert Transformer(6, 8, dropout=0.3).blocks[0].attention_dropout == 0.3
+    model = Transformer(6, 8, dropout=0.0, attention_dropout=0.5).double().train()
+    x, mask = sequences()
+    assert not torch.equal(model(x, mask), model(x, mask))
+
+
+def test_gradients_are_exact() -> None:
+    for causal in (True, False):
+        model = built(causal=causal, layers=1)
+        x, mask = sequences(batch=2, length=3)
+        x.requires_grad_()
+        assert torch.autograd.gradcheck(
+            lambda x, m=model, k=mask: m(x, k), x, fast_mode=True
+        )
+
+
+def test_heads_that_do_not_divide_the_width_are_refused() -> None:
+    with pytest.raises(ValueError, match="dim=6 and heads=4"):
+        Transformer(6, 8, heads=4)

@@ -1,0 +1,85 @@
+"""The tests mirror the package: what a module does is tested in a file of its name."""
+
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE, TESTS = ROOT / "graphseq", ROOT / "tests"
+MODULES = sorted(p.relative_to(PACKAGE) for p in PACKAGE.rglob("*.py"))
+MODULES = [path for path in MODULES if path.name != "__init__.py"]
+
+ELSEWHERE: dict[str, str] = {
+    "cli/use.py": "cli/test_runs.py, on the run that it trains; test_demo.py",
+    "constants.py": "names only; every test of a graph reads them",
+    "data/columns.py": "data/test_interactions.py",
+    "data/held_out.py": "data/test_split.py",
+    "data/raw_ids.py": "data/test_vocabulary.py",
+    "data/readers/delimited.py": "data/readers/test_formats.py",
+    "data/readers/fields.py": "data/readers/test_formats.py",
+    "data/readers/layouts.py": "data/readers/test_formats.py",
+    "data/readers/parquet.py": "data/readers/test_formats.py",
+    "data/readers/recognise.py": "data/readers/test_formats.py",
+    "data/readers/records.py": "data/readers/test_formats.py",
+    "data/readers/roles.py": "data/readers/test_formats.py",
+    "data/readers/sequences.py": "data/readers/test_formats.py",
+    "data/readers/source.py": "data/readers/test_faults.py",
+    "data/readers/table.py": "data/readers/test_formats.py",
+    "data/synthetic/chains.py": "data/test_synthetic.py",
+    "data/synthetic/communities.py": "data/test_synthetic.py",
+    "data/synthetic/naming.py": "data/test_synthetic.py",
+    "data/time_split.py": "data/test_split.py",
+    "evaluation/facts.py": "evaluation/test_evaluate.py",
+    "evaluation/known.py": "test_recommend.py",
+    "evaluation/ragged.py": "evaluation/test_ranking.py",
+    "evaluation/report.py": "evaluation/test_evaluate.py",
+    "evaluation/rows.py": "evaluation/test_evaluate.py",
+    "evaluation/scoring.py": "evaluation/test_evaluate.py",
+    "graphs/bipartite.py": "graphs/test_build_graph.py",
+    "graphs/hashing.py": "graphs/test_graph_hash.py",
+    "graphs/pruning.py": "graphs/test_cooccurrence.py",
+    "graphs/relations.py": "graphs/test_cooccurrence.py",
+    "nn/sparse.py": "nn/test_propagation.py",
+    "plots.py": "test_demo.py, which draws them",
+    "training/callbacks.py": "training/test_fit.py",
+    "training/checks.py": "training/test_fit.py",
+    "training/files.py": "training/test_run.py",
+    "training/folder.py": "training/test_run.py",
+    "training/journal.py": "training/test_fit.py",
+    "training/module.py": "training/test_fit.py",
+    "training/provenance.py": "training/test_run.py",
+    "training/trainer.py": "training/test_fit.py",
+    "training/validation.py": "training/test_fit.py",
+}
+"""Modules without a test file of their name: the file that tests them, or why none."""
+
+
+def find_tests(module: Path) -> list[Path]:
+    """Files named after a module, in its folder's mirror; a word more is allowed."""
+    folder, name = TESTS / module.parent, module.stem
+    patterns = (f"test_{name}.py", f"test_*_{name}.py", f"test_{name}_*.py")
+    return [path for pattern in patterns for path in folder.glob(pattern)]
+
+
+@pytest.mark.parametrize("module", MODULES, ids=str)
+def test_every_module_has_a_test_of_its_name_or_a_reason(module: Path) -> None:
+    name = module.as_posix()
+    if name not in ELSEWHERE:
+        assert find_tests(module), f"no tests/{module.parent}/test_{module.stem}.py"
+        return
+    assert not find_tests(module), f"{name} has its test; it needs no entry here"
+    first = ELSEWHERE[name].split()[0].rstrip(",;")
+    assert not first.endswith(".py") or (TESTS / first).is_file(), f"no tests/{first}"
+
+
+def test_reasons_are_given_for_modules_that_are_there() -> None:
+    assert set(ELSEWHERE) <= {path.as_posix() for path in MODULES}
+
+
+def test_names_of_test_files_are_unique() -> None:
+    names = [path.name for path in TESTS.rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names))
+
+
+def test_folders_of_tests_are_no_packages() -> None:
+    assert not list(TESTS.rglob("__init__.py"))

@@ -1,0 +1,50 @@
+"""Files around the package agree with it and with each other."""
+
+import re
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))[
+    "project"
+]
+
+
+def normal(requirement: str) -> str:
+    """A package's name as registries compare it."""
+    name = re.match(r"[\w.-]+", requirement)
+    assert name is not None
+    return re.sub(r"[-_.]+", "-", name[0]).lower()
+
+
+def test_every_direct_dependency_has_one_tested_version() -> None:
+    text = (ROOT / "constraints.txt").read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    assert all(re.fullmatch(r"[\w.-]+==[\d.]+", line) for line in lines)
+    pinned = [normal(line) for line in lines]
+    extras = PROJECT["optional-dependencies"].values()
+    direct = [*PROJECT["dependencies"], *(r for extra in extras for r in extra)]
+    assert sorted(pinned) == sorted({normal(requirement) for requirement in direct})
+
+
+def test_the_version_stands_in_the_citation_too() -> None:
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\nversion: {PROJECT['version']}\n" in citation
+
+
+def test_the_changelog_has_a_place_for_what_is_not_released() -> None:
+    assert "## [Unreleased]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_no_make_target_compiles_the_accelerators() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    recipes = [line for line in makefile.splitlines() if line.startswith("\t")]
+    assert not [line for line in recipes if "accel]" in line or "torch-s" in line]
+
+
+def test_files_that_contributors_are_sent_to_are_there() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    named = re.findall(r"`((?:graphseq|tests|datasets)/[\w/.]+)`", text)
+    named = [path for path in named if "NAME" not in path]
+    assert len(named) > 8
+    assert [path for path in named if not (ROOT / path).exists()] == []
