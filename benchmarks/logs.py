@@ -8,7 +8,7 @@ from graphseq.data import Interactions, Vocabulary
 
 
 def beauty() -> Interactions:
-    """Amazon Beauty (22,363 users, 12,101 items, 198,502 events), or one of its size."""
+    """Amazon Beauty: 22,363 users, 12,101 items, 198,502 events; or one of its size."""
     folder = shared_data()
     if folder is None:
         return heavy_tailed(22_363, 12_101, 198_502)

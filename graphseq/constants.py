@@ -1,4 +1,4 @@
-"""Names that several layers share: the relations of a graph and the parts of a split."""
+"""Names that several layers share: a graph's relations, a split's parts."""
 
 from typing import Literal
 

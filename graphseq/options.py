@@ -14,6 +14,7 @@ class Recorded:
     options: dict[str, Any]
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        """Make the object, and note what it is made with."""
         instance = super().__new__(cls)
         bound = inspect.signature(cls.__init__).bind(instance, *args, **kwargs)
         bound.apply_defaults()

@@ -81,17 +81,42 @@ class Transformer(nn.Module):
         self, x: Float[Tensor, "B L D"], mask: Bool[Tensor, "B L"]
     ) -> Float[Tensor, "B L D"]:
         """Encode; ``mask`` is True at real items, which stand to the left."""
+        x = self._enter(x, mask)
+        allowed = None if self.causal else _keys(mask)
+        for block in self.blocks:
+            x = block(x, x, allowed)
+        return self._leave(x) * mask[..., None]
+
+    def last(
+        self, x: Float[Tensor, "B L D"], mask: Bool[Tensor, "B L"]
+    ) -> Float[Tensor, "B D"]:
+        """The state at each row's last item; zero for an empty row.
+
+        What :meth:`forward` gives there, without the final block at other places.
+        """
+        x = self._enter(x, mask)
+        allowed = None if self.causal else _keys(mask)
+        *before, final = self.blocks
+        for block in before:
+            x = block(x, x, allowed)
+        rows = torch.arange(len(x), device=x.device)
+        own = x[rows, (mask.sum(dim=1) - 1).clamp(min=0)][:, None]
+        first = torch.arange(mask.shape[1], device=x.device) == 0  # for empty rows
+        own = final(own, x, (mask | first)[:, None, None, :])
+        return self._leave(own)[:, 0] * mask.any(dim=1, keepdim=True)
+
+    def _enter(self, x: Tensor, mask: Tensor) -> Tensor:
+        """Add the positions, normalise, drop."""
         length = x.shape[1]
         position = self.position[:length]
         if self.positions == "end":
             steps = torch.arange(length, device=x.device) - mask.sum(1, keepdim=True)
             position = self.position[(steps + len(self.position)) % len(self.position)]
-        x = dropout(self.norm(x + position), self.dropout, self.training)
-        allowed = None if self.causal else _keys(mask)
-        for block in self.blocks:
-            x = block(x, allowed)
-        x = x if self.final is None else self.final(x)
-        return x * mask[..., None]
+        return dropout(self.norm(x + position), self.dropout, self.training)
+
+    def _leave(self, x: Tensor) -> Tensor:
+        """Pre-LN normalises once more at the end."""
+        return x if self.final is None else self.final(x)
 
 
 class Block(nn.Module):
@@ -119,18 +144,33 @@ class Block(nn.Module):
         self.norm2 = nn.LayerNorm(dim, eps=1e-12)
 
     def forward(
-        self, x: Float[Tensor, "B L D"], allowed: Bool[Tensor, "B 1 L L"] | None
-    ) -> Float[Tensor, "B L D"]:
-        """Apply the block; ``allowed=None`` is causal attention."""
+        self,
+        x: Float[Tensor, "B Q D"],
+        context: Float[Tensor, "B L D"],
+        allowed: Bool[Tensor, "*B 1 Q L"] | None,
+    ) -> Float[Tensor, "B Q D"]:
+        """Apply the block at the places x, which look at the places ``context``.
+
+        ``allowed=None`` is causal attention, for which the two are the same.
+        """
         if self.pre:
-            x = x + self._drop(self.attend(self.norm1(x), allowed))
+            normed = self.norm1(x)
+            around = normed if x is context else self.norm1(context)
+            x = x + self._drop(self.attend(normed, around, allowed))
             return x + self._drop(self.feed(self.norm2(x)))
-        x = self.norm1(self._drop(self.attend(x, allowed)) + x)
+        x = self.norm1(self._drop(self.attend(x, context, allowed)) + x)
         return self.norm2(self._drop(self.feed(x)) + x)  # type: ignore[no-any-return]
 
-    def attend(self, x: Tensor, allowed: Tensor | None) -> Tensor:
+    def attend(self, x: Tensor, context: Tensor, allowed: Tensor | None) -> Tensor:
         """Multi-head attention of every place to the places it may see."""
-        q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        if x is context:
+            q, k, v = self._heads(self.qkv(x), 3)
+        else:
+            split = (x.shape[-1], 2 * x.shape[-1])
+            wq, wkv = self.qkv.weight.split(split)
+            bq, bkv = self.qkv.bias.split(split)
+            (q,) = self._heads(F.linear(x, wq, bq), 1)
+            k, v = self._heads(F.linear(context, wkv, bkv), 2)
         if self.training and self.attention_dropout:
             scores = q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5
             if allowed is None:
@@ -141,6 +181,10 @@ class Block(nn.Module):
             causal = allowed is None
             o = F.scaled_dot_product_attention(q, k, v, allowed, is_causal=causal)
         return self.out(o.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
+
+    def _heads(self, x: Tensor, number: int) -> Tensor:
+        """(B, L, n D) to n tensors (B, heads, L, D / heads)."""
+        return x.unflatten(-1, (number, self.heads, -1)).permute(2, 0, 3, 1, 4)
 
     def feed(self, x: Tensor) -> Tensor:
         """The feed-forward network."""

@@ -285,3 +285,19 @@ def test_gradients_are_exact() -> None:
 def test_heads_that_do_not_divide_the_width_are_refused() -> None:
     with pytest.raises(ValueError, match="dim=6 and heads=4"):
         Transformer(6, 8, heads=4)
+
+
+@pytest.mark.parametrize("norm", ["post", "pre"])
+@pytest.mark.parametrize("causal", [True, False])
+@pytest.mark.parametrize("positions", ["start", "end"])
+def test_last_is_the_state_of_the_last_item(
+    norm: str, causal: bool, positions: str
+) -> None:
+    model = built(norm=norm, causal=causal, positions=positions).eval()
+    x = torch.randn(4, 5, 6)
+    lengths = torch.tensor([5, 1, 3, 0])
+    mask = torch.arange(5) < lengths[:, None]
+    states = model(x, mask)
+    expected = states[torch.arange(4), (lengths - 1).clamp(min=0)]
+    torch.testing.assert_close(model.last(x, mask), expected)
+    assert not model.last(x, mask)[3].any()
