@@ -34,8 +34,9 @@ def _both(log: Log) -> tuple[Tensor, int]:
     """Each distinct user-item pair in both directions, sorted by row."""
     graph = build_graph(leave_one_out(log()))
     users, items = graph["user"].num_nodes, graph["item"].num_nodes
-    user, item = torch.unique(graph[INTERACTS].edge_index, dim=1)
-    pairs = torch.stack([user, item + users])
+    user, item = graph[INTERACTS].edge_index
+    pair = torch.unique(user * items + item)
+    pairs = torch.stack([pair // items, pair % items + users])
     pairs = torch.cat([pairs, pairs.flip(0)], dim=1)
     return pairs[:, pairs[0].argsort(stable=True)].contiguous(), users + items
 

@@ -55,18 +55,16 @@ def train(
     model = checked.model(graph)
     run = checked.fit(model, graph, folder=place, resume=resume)
     report = checked.evaluate(model, graph, part="test", folder=place)
-    _print({type(model).__name__: report})
-    print(
-        f"{run!r}\nnext: graphseq recommend {shlex.quote(place)} --history ITEM ITEM …"
-    )
-    if record is not None:
+    if record is not None:  # first of all: what is printed may go nowhere
         from graphseq.report import append, row
 
-        name = checked.data_name
-        words = " ".join(settings)
-        append(
-            record, row(run, report, data=name, experiment=experiment, settings=words)
-        )
+        name, words = checked.data_name, " ".join(settings)
+        new = row(run, report, data=name, experiment=experiment, settings=words)
+        append(record, new)
+    _print({type(model).__name__: report})
+    print(repr(run))
+    print(f"next: graphseq recommend {shlex.quote(place)} --history ITEM ITEM …")
+    if record is not None:
         print(f"one row added to {record}")
 
 

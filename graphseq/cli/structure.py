@@ -144,10 +144,11 @@ def show(
             f"--node takes a kind and a raw id, as in user:42 or item:B01; got {node!r}"
         )
     [known] = typed(loaded[kind].vocabulary, [raw])
+    steps = "1 step" if hops == 1 else f"{hops} steps"
     ego = graphs.to_networkx(loaded, known, kind=kind, hops=hops)
     names = [f"{of} {label}" for (of, _), label in ego.nodes(data="label")][1:]
     console.print(
-        f"{kind} {raw}: {len(names)} nodes within {hops} steps: {', '.join(names)}"
+        f"{kind} {raw}: {len(names)} nodes within {steps}: {', '.join(names)}"
     )
     if plot is not None:
         graphs.draw(ego, plot)

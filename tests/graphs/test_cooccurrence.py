@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -211,6 +212,23 @@ def test_both_ways_to_count_agree(
         "graphseq.graphs.cooccurrence.fits_in_marks", lambda most, nodes: False
     )
     assert edges_of(step(graph), "user") == marked
+
+
+def test_both_ways_to_count_agree_on_real_data(
+    bipartite: Build, shared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = (shared / "data" / "amazon-beauty" / "Beauty.txt").read_text().splitlines()
+    rows = [[int(word) for word in line.split()] for line in lines[:6000]]
+    pairs = [(row[0] - 1, item - 1) for row in rows for item in row[1:-2]]
+    graph = bipartite(pairs, 6000, 12101)
+    step = CoOccurrence("user", top_k=50)
+    marked = step(graph)[USER_CO_OCCURS]
+    monkeypatch.setattr(
+        "graphseq.graphs.cooccurrence.fits_in_marks", lambda most, nodes: False
+    )
+    sorted_out = step(graph)[USER_CO_OCCURS]
+    assert torch.equal(marked.edge_index, sorted_out.edge_index)
+    assert torch.equal(marked.edge_weight, sorted_out.edge_weight)
 
 
 @pytest.mark.parametrize("one_item_first", [True, False])

@@ -20,8 +20,8 @@ SMALL: dict[str, dict[str, Any]] = {
     "POP": {},
     "BPRMF": {"dim": 16},
     "LightGCN": {"dim": 16, "layers": 2},
-    "SASRec": {"dim": 16, "layers": 1, "max_length": 8, "dropout": 0.1},
-    "MCLSR": {"dim": 16, "max_length": 8},
+    "SASRec": {"dim": 16, "layers": 1, "max_length": 4, "dropout": 0.1},
+    "MCLSR": {"dim": 16, "max_length": 4},
 }
 
 
@@ -101,10 +101,7 @@ def homes(num_users: int, seed: int = 0) -> Interactions:
     rng = np.random.default_rng(seed)
     user = np.repeat(np.arange(num_users), 12)
     item = 6 * (user % 4) + rng.integers(6, size=len(user))
-    cycle = synthetic.cycle(num_users, 24, length=24, seed=0)
-    return Interactions.from_arrays(
-        user, item, np.tile(np.arange(12), num_users), cycle.users, cycle.items
-    )
+    return Interactions.from_arrays(user, item, np.tile(np.arange(12), num_users))
 
 
 def literal(

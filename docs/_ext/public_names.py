@@ -1,0 +1,405 @@
+"""The reference, made from the package's own lists of public names.
+
+Nothing is listed by hand: a name that enters a package's ``__all__`` has its entry, and
+so have the options of experiment files, the command line and the data sets.
+"""
+
+import importlib
+import inspect
+import io
+import pkgutil
+import re
+from collections.abc import Iterator
+from contextlib import redirect_stdout, suppress
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import graphseq
+
+FOLDER = Path(__file__).resolve().parents[1] / "reference" / "generated"
+ORDER = ["data", "graphs", "sequences", "nn", "objectives", "models", "training"]
+ORDER += ["evaluation", "config", "cli"]
+INTERNAL = {"graphseq.demo", "graphseq.plots"}  # what one command does, not to build on
+DEPARTS = re.compile(r"^(Departs from [^:\n]+):\n((?:    .*\n|\n)+)", re.MULTILINE)
+SOURCE = re.compile(r"^Source:\n((?:    .*\n|\n)+)", re.MULTILINE)
+
+
+def modules() -> list[str]:
+    """Every module that has public names of its own, packages in reading order."""
+    rank = {f"graphseq.{name}": place for place, name in enumerate(ORDER)}
+    found = [
+        info.name for info in pkgutil.walk_packages(graphseq.__path__, "graphseq.")
+    ]
+    top = [name for name in found if name.count(".") == 1 and name not in INTERNAL]
+    top.sort(key=lambda name: (rank.get(name, len(rank)), name))
+    listed, seen = [], set()
+    for name in top:
+        inner = [other for other in found if other.startswith(f"{name}.")]
+        for module in (name, *(n for n in inner if _is_package(n))):
+            fresh = [n for n in names(module) if id(_get(module, n)) not in seen]
+            if fresh and not name.rpartition(".")[2].startswith("_"):
+                listed.append(module)
+                seen |= {id(_get(module, n)) for n in fresh}
+    return listed
+
+
+def names(module: str) -> list[str]:
+    """The public names of a module: its ``__all__``, else what it defines itself."""
+    loaded = importlib.import_module(module)
+    if hasattr(loaded, "__all__"):
+        return [*loaded.__all__]
+    if _is_package(module):
+        return []
+    return [
+        name
+        for name, value in vars(loaded).items()
+        if not name.startswith("_") and _is_own(module, name, value)
+    ]
+
+
+def _is_own(module: str, name: str, value: Any) -> bool:
+    if inspect.isclass(value) or inspect.isfunction(value):
+        return bool(value.__module__ == module)
+    return module == "graphseq.constants" and name.isupper()
+
+
+def _is_package(module: str) -> bool:
+    return hasattr(importlib.import_module(module), "__path__")
+
+
+def _get(module: str, name: str) -> Any:
+    return getattr(importlib.import_module(module), name)
+
+
+def brief(value: Any) -> str:
+    """The first sentence of a docstring, on one line."""
+    paragraph = (inspect.getdoc(value) or "").partition("\n\n")[0]
+    return " ".join(paragraph.split())
+
+
+def pages() -> dict[str, str]:
+    """File name below ``reference/generated`` -> text."""
+    written = {f"{module}.rst": module_page(module) for module in modules()}
+    return written | {
+        "graphseq.rst": top_page(),
+        "command-line.rst": command_line_page(),
+        "experiment-files.rst": experiment_page(),
+        "data-sets.rst": data_sets_page(),
+        "departures.inc": departures(),
+    }
+
+
+def top_page() -> str:
+    """The names at the top of the package, each linked to its home."""
+    rows = [(f":py:obj:`~graphseq.{n}`", brief(_get("graphseq", n))) for n in _top()]
+    rows += [
+        (f":py:mod:`graphseq.{n}`", brief(_get("graphseq", n)))
+        for n in graphseq.__all__
+        if n not in _top()
+    ]
+    text = (graphseq.__doc__ or "").replace("``import graphseq``", "its import")
+    return "\n".join(
+        [
+            *_heading("graphseq", "="),
+            ".. py:module:: graphseq",
+            "",
+            "The names at the top of the package; ``import graphseq as gs``.",
+            "",
+            " ".join(text.partition("\n\n")[2].split()),
+            "",
+            *_table(rows),
+        ]
+    )
+
+
+def _top() -> list[str]:
+    """The names at the top that are no packages."""
+    every = {name: _get("graphseq", name) for name in graphseq.__all__}
+    return [name for name, value in every.items() if not isinstance(value, ModuleType)]
+
+
+def module_page(module: str) -> str:
+    """All public names of a module, each under a heading of its own."""
+    loaded = importlib.import_module(module)
+    shown = names(module)
+    rows = [(_link(module, n), _about(_get(module, n))) for n in shown]
+    lines = [
+        *_heading(module, "="),
+        f".. py:module:: {module}",
+        "",
+        (inspect.getdoc(loaded) or "").strip(),
+        "",
+        *_table(rows),
+    ]
+    for name in shown:
+        value = _get(module, name)
+        if not isinstance(value, ModuleType):
+            lines += ["", *_heading(name, "-"), *_entry(module, name, value)]
+    return "\n".join(lines) + "\n"
+
+
+def _link(module: str, name: str) -> str:
+    if isinstance(_get(module, name), ModuleType):
+        return f":py:mod:`~{module}.{name}`"
+    return f":py:obj:`~{module}.{name}`"
+
+
+def _about(value: Any) -> str:
+    known = inspect.isclass(value) or inspect.isroutine(value)
+    return brief(value) if known or isinstance(value, ModuleType) else _kind(value)
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, dict):
+        return "A table: " + ", ".join(f"``{key}``" for key in value) + "."
+    return f"``{value!r}``"
+
+
+def _entry(module: str, name: str, value: Any) -> list[str]:
+    if inspect.isclass(value):
+        return [f".. autoclass:: {module}.{name}", "   :members:", ""]
+    if inspect.isroutine(value):
+        return [f".. autofunction:: {module}.{name}", ""]
+    lines = [f".. py:data:: {name}", ""]
+    if not isinstance(value, dict):
+        return [*lines, f"   ``{value!r}``", ""]
+    rows = [(f"``{key}``", _meaning(member)) for key, member in value.items()]
+    return [*lines, *(f"   {line}" for line in _table(rows))]
+
+
+def _meaning(member: Any) -> str:
+    """What a member of a table of formats or of models is."""
+    if inspect.isclass(member):
+        return f":py:obj:`~graphseq.models.{member.__name__}`"
+    return str(getattr(member, "says", member))
+
+
+def command_line_page() -> str:
+    """What ``graphseq --help`` and the help of every command print."""
+    overall = help_of()
+    lines = [
+        *_heading("The command line", "="),
+        "What ``graphseq --help`` and ``graphseq COMMAND --help`` print.",
+        "",
+        *_console(overall),
+    ]
+    for command in commands():
+        lines += [*_heading(f"graphseq {command}", "-"), *_console(help_of(command))]
+    return "\n".join(lines)
+
+
+def commands() -> list[str]:
+    """The commands, as the help of the program lists them."""
+    return re.findall(r"^    (\w+) {2,}\S", help_of().partition("commands:")[2], re.M)
+
+
+def help_of(*arguments: str) -> str:
+    """What a command prints when it is asked for help."""
+    from graphseq.cli import main
+
+    printed = io.StringIO()
+    with redirect_stdout(printed), suppress(SystemExit):
+        main([*arguments, "--help"])
+    return printed.getvalue()
+
+
+def experiment_page() -> str:
+    """Every name that an experiment file may use, with its options."""
+    from graphseq.config import tables
+    from graphseq.config.load import NEEDED, SECTIONS
+    from graphseq.evaluation import evaluate
+    from graphseq.training import fit
+
+    own = {"train": {"": fit}, "evaluate": {"": evaluate}}
+    named = {"data": tables.DATA, "filters": tables.FILTERS, "split": tables.SPLITS}
+    named |= {"graph": tables.GRAPH, "model": tables.MODELS}
+    lines = [
+        *_heading("Experiment files", "="),
+        "The sections of an experiment file, and every option that each may hold. The",
+        "options are those of the signatures: there is no other place for defaults.",
+        "A complete file is shown in :doc:`/how-to/experiment-file`.",
+        "",
+    ]
+    for section in SECTIONS:
+        lines += _heading(section, "-")
+        lines += ["Needed in every file." if section in NEEDED else "Optional.", ""]
+        for name, target in {**named, **own}[section].items():
+            lines += _options_of(name, target, section)
+    lines += _heading("Parts of a model", "-")
+    for name, target in tables.PARTS.items():
+        lines += _options_of(name, target, "features")
+    return "\n".join(lines)
+
+
+SUPPLIED = {"log", "model", "graph", "num_users", "num_items", "folder", "resume"}
+SUPPLIED |= {"experiment", "part", "progress"}
+
+
+def _options_of(name: str, target: Any, section: str) -> list[str]:
+    from graphseq.config.checks import parameters
+
+    home = _home(target)
+    title = [f"``{name}``", ""] if name else []
+    keep = {"train": {"progress"}, "data": set()}.get(section, set())
+    supplied = SUPPLIED - keep - ({"num_users", "num_items"} & _sizes(section))
+    rows = [
+        (f"``{p.name}``", f"``{_type(p.annotation)}``", _default(p))
+        for p in parameters(target, supplied).values()
+    ]
+    link = f":py:obj:`~{home}`" if home else f"``{target.__name__}``"
+    lines = [*title, f"   {link}: {brief(target)}" if name else f"{link}.", ""]
+    if rows:
+        table = _table(rows, ("option", "type", "default"))
+        lines += [f"   {line}" if name else line for line in table]
+    return lines
+
+
+def _sizes(section: str) -> set[str]:
+    """A synthetic log is told its sizes; a model has them of the graph."""
+    return {"num_users", "num_items"} if section == "data" else set()
+
+
+def _type(hint: Any) -> str:
+    text = hint.__name__ if inspect.isclass(hint) else str(hint)
+    text = re.sub(r"\b(?:[a-z_]\w*\.)+(\w+)", r"\1", text)
+    return text.replace("NoneType", "None")
+
+
+def _default(parameter: inspect.Parameter) -> str:
+    if parameter.default is parameter.empty:
+        return "*needed*"
+    return f"``{parameter.default!r}``"
+
+
+def _home(value: Any) -> str | None:
+    """The public name of an object."""
+    for module in modules():
+        for name in names(module):
+            if _get(module, name) is value:
+                return f"{module}.{name}"
+    return None
+
+
+def data_sets_page() -> str:
+    """The facts about known data sets."""
+    from graphseq.data import catalog
+
+    rows = [
+        (f"``{d.name}``", f"{d.users:,}", f"{d.items:,}", f"{d.interactions:,}", d.note)
+        for d in catalog().values()
+    ]
+    return "\n".join(
+        [
+            *_heading("Known data sets", "="),
+            "What ``datasets/`` says of published data: counts that",
+            ":py:func:`~graphseq.data.load_dataset` makes sure of. The data themselves",
+            "are not ours to pass on; each file of facts says where they come from.",
+            "",
+            *_table(rows, ("name", "users", "items", "events", "note")),
+        ]
+    )
+
+
+def departing() -> Iterator[tuple[str, str, Any]]:
+    """Every public model, and all else public that departs from its source."""
+    order = sorted(modules(), key=lambda name: name != "graphseq.models")
+    for module in order:
+        for name in names(module):
+            value = _get(module, name)
+            if not (inspect.isclass(value) or inspect.isroutine(value)):
+                continue
+            is_model = module == "graphseq.models" and name in _get(module, "MODELS")
+            if is_model or DEPARTS.search(_doc(value)):
+                yield module, name, value
+
+
+def _doc(value: Any) -> str:
+    return (inspect.getdoc(value) or "") + "\n\n"
+
+
+def departures() -> str:
+    """What docstrings say of their sources and of the departures from them."""
+    lines: list[str] = []
+    previous = ""
+    for module, name, value in departing():
+        if module != previous:
+            previous = module
+            lines += _heading(module, "-")
+        found, source = DEPARTS.search(_doc(value)), SOURCE.search(_doc(value))
+        origin = source[1] if source else brief(value)
+        lines += [f":py:obj:`~{module}.{name}`", ""]
+        lines += [f"   *{'Source' if source else 'Paper'}.* {_flow(origin)}", ""]
+        said = f"*{found[1]}.* {_flow(found[2])}" if found else "*As printed.*"
+        lines += [f"   {said}", ""]
+    return "\n".join(lines)
+
+
+def _flow(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _heading(text: str, sign: str) -> list[str]:
+    return [text, sign * len(text), ""]
+
+
+def _console(text: str) -> list[str]:
+    body = [f"   {line}".rstrip() for line in text.strip().splitlines()]
+    return [".. code-block:: text", "", *body, ""]
+
+
+def _table(rows: list[tuple[str, ...]], header: tuple[str, ...] = ()) -> list[str]:
+    lines = [".. list-table::", "   :class: names"]
+    lines += ["   :header-rows: 1"] * bool(header) + [""]
+    for row in ([header] if header else []) + rows:
+        for place, cell in enumerate(row):
+            lines.append(f"   {'*' if place == 0 else ' '} - {cell}".rstrip())
+    return [*lines, ""]
+
+
+def write(folder: Path = FOLDER) -> None:
+    """Write the pages; those that say what they said before are left alone."""
+    folder.mkdir(parents=True, exist_ok=True)
+    made = pages()
+    for path in folder.iterdir():
+        if path.name not in made:
+            path.unlink()
+    for name, text in made.items():
+        path = folder / name
+        if not path.is_file() or path.read_text("utf-8") != text:
+            path.write_text(text, "utf-8")
+
+
+def signature_of(app: Any, what: str, name: str, value: Any, *rest: Any) -> Any:
+    """The signature of ``__init__`` for classes that also note their options."""
+    from sphinx.util.inspect import signature, stringify_signature
+
+    from graphseq.options import Recorded
+
+    if what == "class" and issubclass(value, Recorded):
+        found = signature(value.__init__, bound_method=True)
+        return stringify_signature(found, show_return_annotation=False), None
+    return None
+
+
+def skip(app: Any, what: str, name: str, value: Any, skipped: bool, _: Any) -> Any:
+    """Leave out what the fields of a named tuple say of themselves."""
+    return True if type(value).__name__ == "_tuplegetter" else None
+
+
+def alias(app: Any, env: Any) -> None:
+    """Let ``graphseq.fit`` be a name for the entry of ``graphseq.training.fit``."""
+    objects = env.domains.python_domain.objects
+    for name in _top():
+        home = _home(_get("graphseq", name))
+        if home in objects:
+            objects[f"graphseq.{name}"] = objects[home]._replace(aliased=True)
+
+
+def setup(app: Any) -> dict[str, Any]:
+    """Take part in a build with Sphinx."""
+    app.connect("builder-inited", lambda _: write())
+    app.connect("autodoc-process-signature", signature_of)
+    app.connect("autodoc-skip-member", skip)
+    app.connect("env-updated", alias)
+    return {"version": "1", "parallel_read_safe": True}
