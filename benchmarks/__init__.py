@@ -1,0 +1,1 @@
+"""Speed and memory, each against a peer or a naive way in the same run."""

@@ -21,7 +21,9 @@ BATCH = 384
 CHUNK = 64
 
 
-def sasrec(path: str, *, naive: bool = False, epochs: int = 1, monitor: str = "") -> dict:
+def sasrec(
+    path: str, *, naive: bool = False, epochs: int = 1, monitor: str = ""
+) -> dict:
     """An epoch, or several with validation, through the public ``fit``."""
     import torch
     import torch.nn.functional as F
@@ -121,7 +123,9 @@ def main() -> None:
             cpu = statistics.median(r[way]["cpu"] for r in rounds)
             ratios = [r[way]["cpu"] / r["graphseq"]["cpu"] for r in rounds]
             peak = max(r[way]["mb"] for r in rounds)
-            print(f"| {way} | {cpu:.1f} | {statistics.median(ratios):.2f} | {peak:.0f} |")
+            print(
+                f"| {way} | {cpu:.1f} | {statistics.median(ratios):.2f} | {peak:.0f} |"
+            )
 
 
 if __name__ == "__main__":

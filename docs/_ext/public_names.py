@@ -20,7 +20,7 @@ import graphseq
 FOLDER = Path(__file__).resolve().parents[1] / "reference" / "generated"
 ORDER = ["data", "graphs", "sequences", "nn", "objectives", "models", "training"]
 ORDER += ["evaluation", "config", "cli"]
-INTERNAL = {"graphseq.demo", "graphseq.plots"}  # what one command does, not to build on
+INTERNAL = {"graphseq.demo"}  # what one command does, not to build on
 DEPARTS = re.compile(r"^(Departs from [^:\n]+):\n((?:    .*\n|\n)+)", re.MULTILINE)
 SOURCE = re.compile(r"^Source:\n((?:    .*\n|\n)+)", re.MULTILINE)
 
@@ -224,6 +224,7 @@ def experiment_page() -> str:
     for section in SECTIONS:
         lines += _heading(section, "-")
         lines += ["Needed in every file." if section in NEEDED else "Optional.", ""]
+        lines += NOTES.get(section, [])
         for name, target in {**named, **own}[section].items():
             lines += _options_of(name, target, section)
     lines += _heading("Parts of a model", "-")
@@ -232,32 +233,41 @@ def experiment_page() -> str:
     return "\n".join(lines)
 
 
-SUPPLIED = {"log", "model", "graph", "num_users", "num_items", "folder", "resume"}
-SUPPLIED |= {"experiment", "part", "progress"}
+NOTES = {
+    "data": [
+        "One of these. ``dataset: NAME`` and ``path: FILE`` stand beside their options;",
+        "a synthetic log has its options below its name.",
+        "",
+    ],
+    "filters": ["A list, applied in its order.", ""],
+    "split": ["One of these.", ""],
+    "graph": ["A list, applied in its order.", ""],
+    "model": ["One of these; an option that takes a part names it.", ""],
+}
+SIZES = {"num_users", "num_items"}  # a model has them of the graph
+SUPPLIED = SIZES | {"log", "model", "graph", "folder", "resume", "experiment"}
+SUPPLIED |= {"part", "progress"}
 
 
 def _options_of(name: str, target: Any, section: str) -> list[str]:
     from graphseq.config.checks import parameters
 
     home = _home(target)
-    title = [f"``{name}``", ""] if name else []
-    keep = {"train": {"progress"}, "data": set()}.get(section, set())
-    supplied = SUPPLIED - keep - ({"num_users", "num_items"} & _sizes(section))
+    keep = {"train": {"progress"}, "data": SIZES}.get(section, set())
     rows = [
         (f"``{p.name}``", f"``{_type(p.annotation)}``", _default(p))
-        for p in parameters(target, supplied).values()
+        for p in parameters(target, SUPPLIED - keep).values()
     ]
-    link = f":py:obj:`~{home}`" if home else f"``{target.__name__}``"
-    lines = [*title, f"   {link}: {brief(target)}" if name else f"{link}.", ""]
-    if rows:
-        table = _table(rows, ("option", "type", "default"))
-        lines += [f"   {line}" if name else line for line in table]
-    return lines
+    says = f":py:obj:`~{home}`: {_plain(brief(target))}"
+    table = _table(rows, ("option", "type", "default")) if rows else []
+    if not name:
+        return [says, "", *table]
+    return [f"``{name}``", f"   {says}", "", *(f"   {line}".rstrip() for line in table)]
 
 
-def _sizes(section: str) -> set[str]:
-    """A synthetic log is told its sizes; a model has them of the graph."""
-    return {"num_users", "num_items"} if section == "data" else set()
+def _plain(text: str) -> str:
+    """Text without links, which would be looked for beside the wrong neighbours."""
+    return re.sub(r":\w+:`[~.]?([^`]+)`", r"``\1``", text)
 
 
 def _type(hint: Any) -> str:
@@ -325,13 +335,11 @@ def departures() -> str:
     for module, name, value in departing():
         if module != previous:
             previous = module
-            lines += _heading(module, "-")
+            lines += [*_heading(module, "-"), f".. py:currentmodule:: {module}", ""]
         found, source = DEPARTS.search(_doc(value)), SOURCE.search(_doc(value))
-        origin = source[1] if source else brief(value)
-        lines += [f":py:obj:`~{module}.{name}`", ""]
-        lines += [f"   *{'Source' if source else 'Paper'}.* {_flow(origin)}", ""]
+        origin = f"*Source.* {_flow(source[1])}" if source else brief(value)
         said = f"*{found[1]}.* {_flow(found[2])}" if found else "*As printed.*"
-        lines += [f"   {said}", ""]
+        lines += [f":py:obj:`~{module}.{name}`", f"   {origin}", "", f"   {said}", ""]
     return "\n".join(lines)
 
 

@@ -1,9 +1,10 @@
 """MCLSR: contrast between a user's sequence and three graphs."""
 
+from functools import partial
 from typing import Any, Literal, final
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
@@ -13,9 +14,10 @@ from graphseq.models.base import Model
 from graphseq.models.catalogue import Softmax, next_item
 from graphseq.nn.dropout import dropout
 from graphseq.nn.features import look_up
+from graphseq.nn.graph_encoder import GraphEncoder
 from graphseq.nn.heads import ProjectionHead
 from graphseq.nn.pooling import AdditivePooling, QueryPooling
-from graphseq.nn.propagation import operator, propagate
+from graphseq.nn.propagation import Readout
 from graphseq.objectives import nt_xent, same
 from graphseq.objectives.contrastive import Scheme, Similarity
 from graphseq.sequences.batch import Batch
@@ -95,7 +97,7 @@ class MCLSR(Model):
         dim: int = 64,
         max_length: int = 20,
         layers: int = 2,
-        readout: Literal["last", "mean"] = "last",
+        readout: Readout = "last",
         alpha: float = 0.5,
         interest_weight: float = 1.0,
         user_weight: float = 0.05,
@@ -121,30 +123,28 @@ class MCLSR(Model):
             )
         self.num_users, self.num_items = num_users, num_items
         self.max_length, self.sampler = max_length, sampler
-        self.layers = layers
-        self.readout: Literal["last", "mean"] = readout
         self.alpha = alpha
         self.interest_weight = interest_weight
         self.user_weight, self.item_weight = user_weight, item_weight
-        self.contrast: dict[str, Any] = {
-            "temperature": temperature,
-            "similarity": similarity,
-            "scheme": scheme,
-        }
+        self.contrast = partial(
+            nt_xent, temperature=temperature, similarity=similarity, scheme=scheme
+        )
         self.mask_same_user = mask_same_user
         self.recency = positions == "recency"
-        self.key_dropout, self.graph_dropout = key_dropout, graph_dropout
+        self.key_dropout = key_dropout
         self.max_contrast_items = max_contrast_items
         self.num_negatives = num_negatives if softmax == "uniform" else 0
-        self.denominator: dict[str, Any] = {
-            "softmax": softmax,
-            "num_negatives": num_negatives,
-        }
+        self.next_item = partial(
+            next_item, softmax=softmax, num_negatives=num_negatives
+        )
         self.users = nn.Parameter(torch.empty(num_users, dim))
         self.items = nn.Parameter(torch.empty(num_items, dim))
         self.position = nn.Parameter(torch.empty(max_length, dim))
         for table in (self.users, self.items, self.position):
             nn.init.trunc_normal_(table, std=0.02, a=-0.04, b=0.04)
+        self.encoder = GraphEncoder(
+            layers=layers, readout=readout, dropout=graph_dropout
+        )
         self.norm = nn.LayerNorm(dim, eps=1e-9) if key_dropout else None
         self.current = AdditivePooling(dim)
         self.general = QueryPooling(dim)
@@ -185,31 +185,33 @@ class MCLSR(Model):
         current = self.current.prefixes(keys, values, batch.mask)[asked]
 
         # The user-item graph, once, and the general interest: Eqs. (4)-(6).
-        user_ui, item_ui = self.interacting(graph, who, what)
+        nodes = torch.cat([self.users, self.items])
+        both = torch.cat([who, what + self.num_users])
+        both = self.encoder(graph, INTERACTS, nodes, both)
+        user_ui, item_ui = both.split([len(who), len(what)])
         place = torch.searchsorted(what, batch.items)  # padding V: past the end
         query = user_ui[torch.searchsorted(who, batch.user)]
         general = self.general.prefixes(query, look_up(item_ui, place), batch.mask)
         general = general[asked]
 
         blend = self.alpha * current + (1 - self.alpha) * general  # Eq. (13)
-        terms = {  # Eq. (14)
-            "next_item": next_item(blend, self.items, batch, graph, **self.denominator)
-        }
+        terms = {"next_item": self.next_item(blend, self.items, batch, graph)}  # (14)
         if self.interest_weight:  # Eqs. (7)-(8)
             head = self.general_head or self.current_head
             views = self.current_head(current), head(general)
             spared = same(user) if self.mask_same_user else None
-            loss = nt_xent(*views, exclude=spared, **self.contrast)
+            loss = self.contrast(*views, exclude=spared)
             terms["interest"] = self.interest_weight * loss
         if self.user_weight:  # Eqs. (9)-(11)
-            co_user = self.propagated(graph, USER_CO_OCCURS, self.users, who)
+            co_user = self.encoder(graph, USER_CO_OCCURS, self.users, who)
             views = self.user_head(user_ui), self.user_head(co_user)
-            terms["user"] = self.user_weight * nt_xent(*views, **self.contrast)
+            terms["user"] = self.user_weight * self.contrast(*views)
         if self.item_weight:  # Eqs. (9), (10), (12)
-            some = _sample(what, self.max_contrast_items)
-            co_item = self.propagated(graph, ITEM_CO_OCCURS, self.items, what[some])
+            some = torch.randperm(len(what), device=what.device)
+            some = some[: self.max_contrast_items]
+            co_item = self.encoder(graph, ITEM_CO_OCCURS, self.items, what[some])
             views = self.item_head(item_ui[some]), self.item_head(co_item)
-            terms["item"] = self.item_weight * nt_xent(*views, **self.contrast)
+            terms["item"] = self.item_weight * self.contrast(*views)
         return terms
 
     def keys(
@@ -223,32 +225,3 @@ class MCLSR(Model):
         if self.norm is None:
             return keys
         return dropout(self.norm(keys), self.key_dropout, self.training)
-
-    def interacting(
-        self, graph: HeteroData, who: Int[Tensor, "n"], what: Int[Tensor, "m"]
-    ) -> tuple[Float[Tensor, "n D"], Float[Tensor, "m D"]]:
-        """User and item features from the user-item graph: Eq. (4)."""
-        nodes = torch.cat([self.users, self.items])
-        rows = torch.cat([who, what + self.num_users])
-        both = self.propagated(graph, INTERACTS, nodes, rows)
-        return both[: len(who)], both[len(who) :]
-
-    def propagated(
-        self,
-        graph: HeteroData,
-        relation: tuple[str, str, str],
-        nodes: Float[Tensor, "N D"],
-        rows: Int[Tensor, "n"],
-    ) -> Float[Tensor, "n D"]:
-        """The graph encoder, Eq. (1)."""
-        step = operator(graph, relation)
-        if self.training and self.graph_dropout:
-            step = step.dropout(self.graph_dropout)
-        return propagate(nodes, step, self.layers, self.readout, rows)
-
-
-def _sample(ids: Int[Tensor, "m"], most: int) -> Int[Tensor, "n"] | Bool[Tensor, "m"]:
-    """Places of at most ``most`` ids."""
-    if len(ids) <= most:
-        return torch.arange(len(ids), device=ids.device)
-    return torch.randperm(len(ids), device=ids.device)[:most]

@@ -84,7 +84,7 @@ class SASRec(Model):
     def represent(self, batch: Batch, graph: HeteroData) -> Float[Tensor, "B D"]:
         """The state at the last item of the history."""
         items = look_up(self.item_vectors(graph), batch.items)
-        return self.encoder.last(items, batch.mask)  # type: ignore[no-any-return]
+        return self.encoder.last(items, batch.mask)
 
     def item_vectors(self, graph: HeteroData) -> Float[Tensor, "V D"]:
         """The features, which are also what the encoder reads."""

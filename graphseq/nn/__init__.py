@@ -2,6 +2,7 @@
 
 from graphseq.nn.dropout import dropout
 from graphseq.nn.features import Embedding, Features, Propagated, look_up
+from graphseq.nn.graph_encoder import GraphEncoder
 from graphseq.nn.heads import ProjectionHead
 from graphseq.nn.pooling import (
     AdditivePooling,
@@ -17,6 +18,7 @@ __all__ = [
     "AdditivePooling",
     "Embedding",
     "Features",
+    "GraphEncoder",
     "ProjectionHead",
     "Propagated",
     "QueryPooling",

@@ -184,7 +184,8 @@ class Block(nn.Module):
 
     def _heads(self, x: Tensor, number: int) -> Tensor:
         """(B, L, n D) to n tensors (B, heads, L, D / heads)."""
-        return x.unflatten(-1, (number, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        heads: Tensor = x.unflatten(-1, (number, self.heads, -1))
+        return heads.permute(2, 0, 3, 1, 4)
 
     def feed(self, x: Tensor) -> Tensor:
         """The feed-forward network."""

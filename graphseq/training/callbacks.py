@@ -3,6 +3,7 @@
 Importing this file imports Lightning; :func:`graphseq.fit` does so when it is called.
 """
 
+import sys
 from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
@@ -64,7 +65,22 @@ class Recorder(Checkpoint):
 
 
 class Bar(TQDMProgressBar):
-    """A bar an epoch, with the mean losses so far and the last validation metric."""
+    """A bar an epoch, with the mean losses so far and the last validation metric.
+
+    Where the output is no terminal, only the lines of the epochs are printed.
+    """
+
+    @property
+    def is_disabled(self) -> bool:
+        """No bar in a file: each of its states would be a line there."""
+        return super().is_disabled or not sys.stdout.isatty()
+
+    def print(self, *args: Any, **kwargs: Any) -> None:
+        """Print above the bar, or plainly."""
+        if self.is_disabled:
+            print(*args, flush=True)
+        else:
+            super().print(*args, **kwargs)
 
     def get_metrics(
         self, trainer: Trainer, pl_module: LightningModule

@@ -1,70 +1,14 @@
-"""Sparse times dense, differentiable in the dense factor.
+"""The normalised adjacency of a graph as a linear operator."""
 
-The matrix is kept as compressed rows with 32-bit ids. On a CPU the product runs through
-``embedding_bag``, which fetches the rows of X ahead of their use and was two to four
-times as fast as ``torch.sparse_csr`` (``benchmarks/propagation.py``); elsewhere it is
-``torch.sparse_csr`` itself. The backward pass of a symmetric matrix reuses it.
-"""
+from functools import cached_property, partial
 
-import warnings
-from functools import cached_property
-from typing import Any, NamedTuple
-
-import numpy as np
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int
-from scipy.sparse import csr_matrix
 from torch import Tensor
 
 from graphseq.constants import INTERACTS
 from graphseq.errors import GraphError
-
-
-class CompressedRows(NamedTuple):
-    """A sparse matrix by rows: row i owns ``columns[pointers[i]:pointers[i + 1]]``."""
-
-    pointers: Int[Tensor, "R1"]
-    columns: Int[Tensor, "E"]
-    values: Float[Tensor, "E"]
-
-    def select(self, rows: Int[Tensor, "n"]) -> "CompressedRows":
-        """The matrix of these rows alone, in the order asked for."""
-        first = self.pointers[rows].long()
-        counts = self.pointers[rows + 1].long() - first
-        pointers = F.pad(counts.cumsum(0), (1, 0))
-        shift = torch.repeat_interleave(first - pointers[:-1], counts)
-        places = shift + torch.arange(len(shift), device=shift.device)
-        pointers = pointers.to(self.columns.dtype)
-        return CompressedRows(pointers, self.columns[places], self.values[places])
-
-    def multiply(self, x: Float[Tensor, "N D"]) -> Float[Tensor, "R D"]:
-        """This matrix times a dense one; a row without entries gives exactly 0."""
-        matrix = self._replace(values=self.values.to(x.dtype))
-        if x.device.type != "cpu":
-            return matrix.tensor(len(x)) @ x
-        return F.embedding_bag(
-            matrix.columns,
-            x.contiguous(),
-            matrix.pointers,
-            mode="sum",
-            per_sample_weights=matrix.values,
-            include_last_offset=True,
-        )
-
-    def tensor(self, num_columns: int) -> Tensor:
-        """The same matrix as a ``torch.sparse_csr`` tensor that shares its memory."""
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Sparse CSR tensor support")
-            shape = (len(self.pointers) - 1, num_columns)
-            return torch.sparse_csr_tensor(*self, size=shape, check_invariants=False)
-
-    def to(self, **where: Any) -> "CompressedRows":
-        """The same matrix on another device or with values of another type."""
-        ids = {key: value for key, value in where.items() if key != "dtype"}
-        return CompressedRows(
-            self.pointers.to(**ids), self.columns.to(**ids), self.values.to(**where)
-        )
+from graphseq.nn.compressed import CompressedRows, Product
 
 
 class SymmetricOperator:
@@ -118,7 +62,12 @@ class SymmetricOperator:
                 f"for each; got x of shape {tuple(x.shape)}. Give all nodes of the "
                 f"relation: for {INTERACTS} the users first, then the items."
             )
-        product: Tensor = _Multiply.apply(x, self, rows)
+        if rows is None:
+            matrix, transpose = self.rows, lambda: self.columns
+        else:
+            matrix = self.rows.select(rows)
+            transpose = partial(matrix.transpose, self.num_nodes)
+        product: Tensor = Product.apply(x, matrix, transpose)
         return product
 
     def to(
@@ -161,33 +110,9 @@ class SymmetricOperator:
     @cached_property
     def _mirror(self) -> Int[Tensor, "E"]:
         """Where entry e of the transpose stands among the entries of the rows, (E,)."""
-        pointers, columns, values = (part.cpu().numpy() for part in self.rows)
-        places = np.arange(len(values))
-        matrix = csr_matrix((places, columns, pointers), (self.num_nodes,) * 2)
-        flipped = matrix.T.tocsr().data
-        return torch.from_numpy(flipped).to(self.rows.values.device)
+        return self.rows.transposition(self.num_nodes)[0]
 
     def __repr__(self) -> str:
         kind = "symmetric" if self.is_symmetric else "not symmetric"
         entries = len(self.rows.columns)
         return f"SymmetricOperator({self.num_nodes} nodes, {entries} entries, {kind})"
-
-
-class _Multiply(torch.autograd.Function):
-    """y = (A x)[rows]; its gradient is A^T applied to the rows put back in place."""
-
-    @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, operator: SymmetricOperator, rows: Tensor | None
-    ) -> Tensor:
-        ctx.operator, ctx.chosen = operator, rows
-        matrix = operator.rows if rows is None else operator.rows.select(rows)
-        return matrix.multiply(x)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
-        gradient, operator = gradients[0], ctx.operator
-        if ctx.chosen is not None:
-            whole = gradient.new_zeros(operator.num_nodes, gradient.shape[1])
-            gradient = whole.index_add(0, ctx.chosen, gradient)
-        return operator.transpose.multiply(gradient), None, None
