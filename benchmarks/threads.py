@@ -4,9 +4,9 @@ Usage: python benchmarks/threads.py [--neighbours N] [--repeats N]
 
 Each line is the median of fresh processes that run the same loop, forward and backward:
 a transformer of two layers over 256 sequences of 50 places (D = 64), and the product of
-their last states with a catalogue of 12,101 items. Neighbours are processes that keep a core busy. The
-variants differ in how OpenMP waits and in the number of threads only. Figures vary with
-the machine; what counts is the ratio between lines, measured in turns.
+their last states with a catalogue of 12,101 items. Neighbours
+are processes that keep a core busy. The variants differ only in how OpenMP waits and in
+the number of threads. What counts is the ratio between lines, measured in turns.
 """
 
 import argparse
@@ -17,12 +17,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+PACKAGE = Path(__file__).parents[1] / "graphseq"
 NEIGHBOUR = "while True: pass"
 LOOP = """
 import contextlib, json, sys, time
 sleeping, limited = json.loads(sys.argv[1])
-from graphseq import threads
+import threads  # the file alone: importing graphseq prepares already
 if sleeping:
     threads.prepare()
 import torch
@@ -55,9 +55,10 @@ SETTINGS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OMP_WAIT_POLICY", "KMP_BLOCKT
 def measure(variant: tuple[bool, bool]) -> list[float]:
     """[wall seconds, CPU seconds, threads] of a fresh process."""
     clean = {name: value for name, value in os.environ.items() if name not in SETTINGS}
+    code = f"import sys; sys.path.append({str(PACKAGE)!r})" + LOOP
     done = subprocess.run(
-        [sys.executable, "-c", LOOP, json.dumps(variant)],
-        env=clean | {"PYTHONPATH": str(ROOT)},
+        [sys.executable, "-c", code, json.dumps(variant)],
+        env=clean,
         capture_output=True,
         text=True,
         check=True,

@@ -40,11 +40,12 @@ html_css_files = ["graphseq.css"]
 html_show_copyright = False
 pygments_style = "friendly"
 
+suppress_warnings = ["toc.empty_glob"]
 nitpicky = True
 nitpick_ignore_regex = [
     # types in signatures: there is no inventory of other projects to link them to
     (r"py:(class|obj|exc|data)", r"(?!graphseq).*"),
-    (r"py:class", r"graphseq\..*\.(Int64s|Integers|Mask|Columns|RawIds|Moment)"),
+    (r"py:class", r"graphseq\.(data\.columns|nn\.sparse|evaluation\.ragged)\..*"),
 ]
 
 autodoc_member_order = "bysource"

@@ -39,6 +39,7 @@ ELSEWHERE: dict[str, str] = {
     "graphs/hashing.py": "graphs/test_graph_hash.py",
     "graphs/pruning.py": "graphs/test_cooccurrence.py",
     "graphs/relations.py": "graphs/test_cooccurrence.py",
+    "nn/compressed.py": "nn/test_propagation.py",
     "nn/sparse.py": "nn/test_propagation.py",
     "plots.py": "test_demo.py, which draws them",
     "training/callbacks.py": "training/test_fit.py",

@@ -396,12 +396,18 @@ def skip(app: Any, what: str, name: str, value: Any, skipped: bool, _: Any) -> A
 
 
 def alias(app: Any, env: Any) -> None:
-    """Let ``graphseq.fit`` be a name for the entry of ``graphseq.training.fit``."""
+    """Let an entry be found by the name at the top, and by where it is defined."""
     objects = env.domains.python_domain.objects
-    for name in _top():
-        home = _home(_get("graphseq", name))
-        if home in objects:
-            objects[f"graphseq.{name}"] = objects[home]._replace(aliased=True)
+    others = {id(_get("graphseq", name)): f"graphseq.{name}" for name in _top()}
+    for module in modules():
+        for name in names(module):
+            entry, value = objects.get(f"{module}.{name}"), _get(module, name)
+            if entry is None:
+                continue
+            defined = f"{getattr(value, '__module__', module)}.{name}"
+            for other in (defined, others.get(id(value))):
+                if other is not None and other not in objects:
+                    objects[other] = entry._replace(aliased=True)
 
 
 def setup(app: Any) -> dict[str, Any]:

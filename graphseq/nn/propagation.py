@@ -13,7 +13,7 @@ from torch_geometric.data import HeteroData
 from graphseq.constants import INTERACTS, EdgeType
 from graphseq.errors import GraphError
 from graphseq.nn.compressed import CompressedRows
-from graphseq.nn.operator import SymmetricOperator
+from graphseq.nn.sparse import SymmetricOperator
 
 __all__ = ["CompressedRows", "Readout", "SymmetricOperator", "operator", "propagate"]
 

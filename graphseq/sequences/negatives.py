@@ -32,7 +32,7 @@ class UniformNegatives:
     def draw(
         self, user: Int[Tensor, "B"], size: tuple[int, ...], generator: torch.Generator
     ) -> Int[Tensor, "B *size"]:
-        """Negatives for each row: shape (B, *size)."""
+        """Negatives for each row: shape ``(B, *size)``."""
         shape = (len(user), *size)
         base = (user * self.num_items).view(-1, *(1 for _ in size)).expand(shape)
         drawn = torch.randint(self.num_items, shape, generator=generator)
