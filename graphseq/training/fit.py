@@ -83,8 +83,9 @@ def fit(
             Lightning logger objects.
         progress: Show a bar, and a line for each epoch.
         workers: Processes that make batches; they change no batch.
-        threads: Threads of a tensor operation; ``None``: as many as cores are free
-            (:mod:`graphseq.threads`), or as the resumed run had.
+        threads: Threads of a tensor operation in each process; ``None``: as many as
+            cores are free (:mod:`graphseq.threads`), or as the resumed run had. Results
+            repeat to the last bit only with as many threads.
         resume: Go on with the run in ``folder``; start it if there is none yet.
         experiment: Sections of an experiment file (data, split, …) to keep with the
             model's and the training's own in the folder, so that it repeats the run.
@@ -108,6 +109,8 @@ def fit(
         before = folders.look(where, model, graph, options, resume=resume)
         if before is not None and threads is None:
             threads = before.record["environment"]["threads"]
+        if threads is None and isinstance(devices, int) and devices > 1:
+            threads = max(1, intra_op.default() // devices)
         with intra_op.limited(threads) as used:
             if before is None or not folders.is_done(before, options):
                 record = folders.begin(
