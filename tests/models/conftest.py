@@ -1,6 +1,6 @@
 """Small graphs with a known answer, models small enough for them, and a training loop."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
+from graphseq import threads
 from graphseq.constants import INTERACTS, ITEM_CO_OCCURS, USER_CO_OCCURS
 from graphseq.data import Interactions, leave_one_out, synthetic
 from graphseq.graphs import CoOccurrence, build_graph
 from graphseq.models import MODELS, Model
-from graphseq.nn import Propagated
 from graphseq.sequences import Batch, SequenceLoader, histories
 
 SMALL: dict[str, dict[str, Any]] = {
@@ -104,16 +104,11 @@ def homes(num_users: int, seed: int = 0) -> Interactions:
     return Interactions.from_arrays(user, item, np.tile(np.arange(12), num_users))
 
 
-def literal(
-    pairs: Sequence[tuple[int, int]], num_users: int, num_items: int
-) -> HeteroData:
-    """A graph of exactly these events, in this order, and of their co-occurrences."""
-    graph = HeteroData()
-    graph["user"].num_nodes, graph["item"].num_nodes = num_users, num_items
-    graph[INTERACTS].edge_index = torch.tensor(pairs).T.contiguous()
-    for kind in ("user", "item"):
-        graph = CoOccurrence(kind)(graph)
-    return graph
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """These models are far too small to share out among threads."""
+    with threads.limited(1):
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -170,13 +165,11 @@ class Laboratory:
     train = staticmethod(train)
     test_batch = staticmethod(test_batch)
     hit_rate = staticmethod(hit_rate)
-    literal = staticmethod(literal)
-    Propagated = Propagated
+    graph_of = staticmethod(graph_of)
+    shuffle = staticmethod(shuffle)
 
 
 @pytest.fixture(scope="session")
 def lab() -> type[Laboratory]:
     return Laboratory
 
-
-Build = Callable[..., Model]

@@ -392,3 +392,16 @@ def test_equals_torch_sparse() -> None:
     x = torch.randn(30, 8, dtype=torch.float64, generator=seeded(9))
     matrix = torch_sparse.SparseTensor.from_dense(dense(made))
     torch.testing.assert_close(made @ x, torch_sparse.matmul(matrix, x))
+
+
+@pytest.mark.accel
+def test_equals_torch_scatter() -> None:
+    torch_scatter = pytest.importorskip(
+        "torch_scatter", reason="torch-scatter is an optional accelerator"
+    )
+    made = random_operator(30, seed=10, symmetric=True)
+    x = torch.randn(30, 8, dtype=torch.float64, generator=seeded(11))
+    row, column = dense(made).nonzero(as_tuple=True)
+    messages = x[column] * dense(made)[row, column, None]
+    summed = torch_scatter.scatter(messages, row, dim=0, dim_size=30, reduce="sum")
+    torch.testing.assert_close(made @ x, summed)

@@ -93,23 +93,32 @@ def child(folder: Path, arm: Callable[[], None] = lambda: None) -> int:
     return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
 
 
-def at_random(folder: Path, seconds: float) -> int:
-    """Train in a fork and kill it from outside after so many seconds."""
+def at_random(folder: Path, epochs: int, seconds: float) -> int:
+    """Train in a fork and kill it from outside, some time after so many epochs."""
     pid = os.fork()
     if pid == 0:
         train(folder)
         os._exit(0)
-    time.sleep(seconds)
-    os.kill(pid, signal.SIGKILL)
-    _, status = os.waitpid(pid, 0)
+    done = 0
+    while not done and epochs_of(folder) < epochs:
+        time.sleep(0.001)
+        done, status = os.waitpid(pid, os.WNOHANG)
+    if not done:
+        time.sleep(seconds)
+        os.kill(pid, signal.SIGKILL)
+        _, status = os.waitpid(pid, 0)
     return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+
+
+def epochs_of(folder: Path) -> int:
+    """Epochs that the history knows of."""
+    history = folder / HISTORY
+    return len(history.read_text().splitlines()) - 1 if history.exists() else 0
 
 
 def main(root: Path) -> None:
     """Print {moment: signals of its deaths}; the folders are left for the test."""
-    started = time.perf_counter()
     child(root / "unbroken")
-    lasts = time.perf_counter() - started
     steps = 6  # an epoch has this many
     moments = {
         "in the first epoch": [("step", 2)],
@@ -130,9 +139,10 @@ def main(root: Path) -> None:
     for moment, kills in moments.items():
         deaths[moment] = [child(root / moment, dying(*kill)) for kill in kills]
         child(root / moment)
-    chance = random.Random(0)
-    folder = root / "at random"
-    deaths["at random"] = [at_random(folder, chance.random() * lasts) for _ in range(4)]
+    chance, folder = random.Random(0), root / "at random"
+    deaths["at random"] = [
+        at_random(folder, epochs, chance.uniform(0, 0.02)) for epochs in (0, 1, 1, 2)
+    ]
     child(folder)
     print(json.dumps(deaths))
 

@@ -3,6 +3,7 @@
 import logging
 import math
 import os
+import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -378,7 +379,21 @@ def test_each_epoch_is_a_line(
     tiny: Make, graph: HeteroData, capsys: pytest.CaptureFixture[str]
 ) -> None:
     short(tiny(), graph, progress=True)
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith("epoch   1  loss ")
+    assert first.endswith("best so far")
+    assert second.startswith("epoch   2  loss ")
+
+
+def test_on_a_terminal_there_is_a_bar_with_the_losses(
+    tiny: Make,
+    graph: HeteroData,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    short(tiny(), graph, progress=True)
     shown = capsys.readouterr().out
-    assert "epoch   1  loss " in shown
+    assert "epoch   2: 100%" in shown
     assert "next_item=" in shown
-    assert "best so far" in shown
+    assert "NDCG@10=" in shown

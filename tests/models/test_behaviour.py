@@ -1,0 +1,271 @@
+"""What every model owes, whatever its paper says.
+
+A newcomer to ``MODELS`` gets the whole suite for one line in ``SMALL`` (conftest.py).
+"""
+
+import copy
+import json
+import pickle
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
+from torch_geometric.data import HeteroData
+
+from graphseq import models
+from graphseq.models import MODELS, Model
+from graphseq.nn import Propagated
+from graphseq.options import describe
+from graphseq.sequences import Batch
+
+VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
+    **{name: (name, {}) for name in MODELS},
+    "SASRec, pre-LN from the end": ("SASRec", {"norm": "pre", "positions": "end"}),
+    "SASRec, bce by user": ("SASRec", {"loss": "bce", "sampler": "user"}),
+    "SASRec, gbce by prefix": (
+        "SASRec",
+        {"loss": "gbce", "num_negatives": 3, "sampler": "prefix"},
+    ),
+    "SASRec, propagated": ("SASRec", {"features": {"Propagated": {"dim": 16}}}),
+    "MCLSR, paper": ("MCLSR", {**models.mclsr.PRESETS["paper"], "num_negatives": 5}),
+    "MCLSR, reference": ("MCLSR", models.mclsr.PRESETS["reference"]),
+    "MCLSR, log-uniform": ("MCLSR", {"softmax": "log_uniform", "num_negatives": 5}),
+}
+SEQUENTIAL = {
+    name: pair for name, pair in VARIANTS.items() if pair[0] in {"SASRec", "MCLSR"}
+}
+GENERAL = ["BPRMF", "LightGCN"]
+
+
+def made(lab, variant: str, graph: HeteroData, *, seed: int = 0) -> Model:
+    """A variant of a model, built for a graph; parts are spelt as in a file."""
+    name, options = VARIANTS[variant]
+    spelt = options.get("features")
+    if spelt is not None:
+        torch.manual_seed(seed)
+        part = Propagated(graph["item"].num_nodes, **spelt["Propagated"])
+        options = options | {"features": part}
+    return lab.build(name, graph, seed=seed, **options)
+
+
+@pytest.fixture(params=VARIANTS)
+def variant(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture
+def model(lab, variant: str, cycle: HeteroData) -> Model:
+    return made(lab, variant, cycle).eval()
+
+
+@pytest.fixture
+def batch(lab, model: Model, cycle: HeteroData) -> Batch:
+    """Histories of 1 to 4 items, so that there is padding."""
+    full = lab.test_batch(model, cycle)
+    width = full.items.shape[1]
+    lengths = (torch.arange(len(full)) % width + 1).minimum(full.lengths)
+    mask = torch.arange(width) < lengths[:, None]
+    items = full.items.masked_fill(~mask, full.num_items)
+    return replace(full, items=items, lengths=lengths)
+
+
+def rows(batch: Batch, chosen: torch.Tensor) -> Batch:
+    picked = {n: getattr(batch, n)[chosen] for n in ("user", "items", "lengths")}
+    return replace(batch, **picked)
+
+
+def test_every_parameter_receives_a_gradient(
+    lab, model: Model, cycle: HeteroData
+) -> None:
+    model.train()
+    torch.manual_seed(0)
+    for batch in lab.load(model, cycle):
+        terms = model.losses(batch, cycle)
+        if terms:
+            torch.stack([*terms.values()]).sum().backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.isfinite().all(), name
+        assert parameter.grad.any(), f"{name} is not trained"
+
+
+def test_losses_are_finite_scalars_with_names(
+    lab, model: Model, cycle: HeteroData
+) -> None:
+    terms = model.losses(lab.load(model, cycle)[0], cycle)
+    assert bool(terms) == bool([*model.parameters()])
+    for name, term in terms.items():
+        assert name.isidentifier() and term.shape == () and term.isfinite()
+
+
+def test_scores_are_one_column_for_each_real_item(
+    model: Model, batch: Batch, cycle: HeteroData
+) -> None:
+    """So padding, which is item V, can never be recommended."""
+    scores = model.score(batch, cycle)
+    assert scores.shape == (len(batch), 12) and scores.isfinite().all()
+    assert model.item_vectors(cycle).shape[0] == 12 == batch.num_items
+    assert not scores.requires_grad
+
+
+def test_scores_are_inner_products_with_the_item_vectors(
+    model: Model, batch: Batch, cycle: HeteroData
+) -> None:
+    items = model.item_vectors(cycle)
+    scores = model.score(batch, cycle)
+    torch.testing.assert_close(scores, model.represent(batch, cycle) @ items.T)
+    assert torch.equal(scores, model.score(batch, cycle, items))
+
+
+def test_padding_changes_no_score(
+    model: Model, batch: Batch, cycle: HeteroData
+) -> None:
+    longer = replace(batch, items=F.pad(batch.items, (0, 4), value=12))
+    if longer.items.shape[1] > model.max_length:
+        longer = replace(batch, items=F.pad(batch.items[:, :3], (0, 1), value=12))
+        batch = replace(longer, items=longer.items[:, :3])
+        lengths = batch.lengths.clamp(max=3)
+        batch, longer = replace(batch, lengths=lengths), replace(longer, lengths=lengths)
+    torch.testing.assert_close(model.score(longer, cycle), model.score(batch, cycle))
+
+
+def test_a_rows_scores_do_not_depend_on_its_batch(
+    model: Model, batch: Batch, cycle: HeteroData
+) -> None:
+    whole = model.score(batch, cycle)
+    for i in (0, 1, len(batch) - 1):
+        alone = rows(batch, torch.tensor([i]))
+        width = int(alone.lengths.max())
+        alone = replace(alone, items=alone.items[:, :width])
+        torch.testing.assert_close(model.score(alone, cycle)[0], whole[i])
+    order = torch.arange(len(batch)).flip(0)
+    torch.testing.assert_close(model.score(rows(batch, order), cycle), whole[order])
+
+
+def test_a_user_without_a_history_has_finite_scores(
+    model: Model, batch: Batch, cycle: HeteroData
+) -> None:
+    empty = torch.full((2, 1), 12)
+    user, lengths = torch.tensor([0, 1]), torch.tensor([0, 0])
+    scores = model.score(Batch(user, empty, lengths, 12), cycle)
+    assert scores.isfinite().all()
+
+
+def test_scoring_is_repeatable_and_leaves_the_model_as_it_was(
+    model: Model, batch: Batch, cycle: HeteroData
+) -> None:
+    before = copy.deepcopy(model.state_dict())
+    assert torch.equal(model.score(batch, cycle), model.score(batch, cycle))
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(tensor, before[name])
+    assert not model.training
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_the_seed_decides_the_weights_and_every_loss(
+    lab, variant: str, cycle: HeteroData
+) -> None:
+    losses = []
+    for seed in (3, 3, 4):
+        built = made(lab, variant, cycle, seed=seed)
+        losses.append(lab.train(built, cycle, 1, seed=seed))
+    assert losses[0] == losses[1]
+    assert not losses[0] or losses[0] != losses[2]
+
+
+def test_weights_survive_a_file(
+    lab, variant: str, model: Model, batch: Batch, cycle: HeteroData, tmp_path: Path
+) -> None:
+    save_file(model.state_dict(), tmp_path / "weights.safetensors")
+    other = made(lab, variant, cycle, seed=9).eval()
+    parameters = [*other.parameters()]
+    assert not parameters or not torch.equal(
+        other.score(batch, cycle), model.score(batch, cycle)
+    )
+    other.load_state_dict(load_file(tmp_path / "weights.safetensors"))
+    assert torch.equal(other.score(batch, cycle), model.score(batch, cycle))
+
+
+def test_a_description_rebuilds_an_equal_model(
+    model: Model, batch: Batch, cycle: HeteroData
+) -> None:
+    spec = json.loads(json.dumps(describe(model)))
+    other = models.create(spec, 48, 12).eval()
+    assert describe(other) == describe(model)
+    assert (other.max_length, other.sampler, other.num_negatives) == (
+        model.max_length,
+        model.sampler,
+        model.num_negatives,
+    )
+    other.load_state_dict(model.state_dict())
+    assert torch.equal(other.score(batch, cycle), model.score(batch, cycle))
+
+
+@pytest.mark.parametrize("way", ["deepcopy", "pickle"])
+def test_a_copy_is_a_model_of_its_own(
+    way: str, model: Model, batch: Batch, cycle: HeteroData
+) -> None:
+    deep = way == "deepcopy"
+    other = copy.deepcopy(model) if deep else pickle.loads(pickle.dumps(model))
+    assert describe(other) == describe(model)
+    assert torch.equal(other.score(batch, cycle), model.score(batch, cycle))
+    for mine, its in zip(other.parameters(), model.parameters(), strict=True):
+        assert mine.data_ptr() != its.data_ptr()
+
+
+@pytest.mark.parametrize("name", ["SASRec", "MCLSR"])
+def test_a_cycle_is_learnt(lab, name: str, cycle: HeteroData) -> None:
+    """HR@3, chance 0.25. At rank 1, MCLSR may well put the last item: it serves one
+    half of the blend that it trains, a mean of vectors of the history.
+    """
+    model = lab.build(name, cycle)
+    losses = lab.train(model, cycle, 20, lr=0.02)
+    assert losses[-1] < 0.8 * losses[0]
+    assert lab.hit_rate(model, cycle, 3) > 0.9
+
+
+@pytest.mark.parametrize("name", ["SASRec", "MCLSR"])
+def test_where_there_is_nothing_to_learn_a_model_stays_at_chance(
+    lab, name: str, shuffled_cycle: HeteroData
+) -> None:
+    """Above it, something would have leaked; 240 users, so 0.25 ± 0.028."""
+    model = lab.build(name, shuffled_cycle)
+    lab.train(model, shuffled_cycle, 20, lr=0.02, batch_size=320)
+    assert lab.hit_rate(model, shuffled_cycle, 3) < 0.25 + 4 * 0.028
+
+
+def at_home(lab, model: Model, graph: HeteroData) -> float:
+    """Share of the three best items that are of the user's own quarter."""
+    best = model.score(lab.test_batch(model, graph), graph).topk(3).indices
+    raw = torch.tensor(graph["item"].vocabulary.decode(best.flatten().numpy()))
+    home = graph.test.user[:, None] % 4
+    return (raw.view_as(best) // 6 == home).float().mean().item()
+
+
+@pytest.mark.parametrize("name", GENERAL)
+def test_communities_are_learnt(lab, name: str, quarters: HeteroData) -> None:
+    """Chance is a quarter at home, and 3 of 24 hit; a perfect model hits 3 of 6."""
+    model = lab.build(name, quarters)
+    lab.train(model, quarters, 10, lr=0.02, batch_size=256)
+    assert at_home(lab, model, quarters) > 0.95
+    assert lab.hit_rate(model, quarters, 3) > 0.35
+
+
+@pytest.mark.parametrize("name", GENERAL)
+def test_without_communities_a_model_stays_at_chance(
+    lab, name: str, shuffled_quarters: HeteroData
+) -> None:
+    """400 users: 0.125 ± 0.0165 hit."""
+    model = lab.build(name, shuffled_quarters)
+    lab.train(model, shuffled_quarters, 10, lr=0.02, batch_size=1024)
+    assert at_home(lab, model, shuffled_quarters) < 0.35
+    assert lab.hit_rate(model, shuffled_quarters, 3) < 0.125 + 4 * 0.0165
+
+
+def test_popularity_cannot_learn_communities(lab, quarters: HeteroData) -> None:
+    model = lab.build("POP", quarters)
+    assert at_home(lab, model, quarters) == pytest.approx(0.25)
