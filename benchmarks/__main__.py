@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-NEEDS_DATA = ("training", "evaluation")
+NEEDS_DATA = ("training", "where_time_goes", "evaluation")
 OTHERS = ("graphs", "propagation", "threads")
 
 

@@ -16,7 +16,12 @@ os.environ["PYTHONPATH"] = str(ROOT)
 os.environ["PATH"] = os.pathsep.join(
     [str(Path(sys.executable).parent), os.environ["PATH"]]
 )
-os.environ |= {"OMP_NUM_THREADS": "1", "COLUMNS": "96", "PYTHONHASHSEED": "0"}
+os.environ |= {
+    "OMP_NUM_THREADS": "1",
+    "COLUMNS": "96",
+    "BASH_ENV": str(ROOT / "docs" / "_ext" / "terminal.sh"),
+    "PYTHONWARNINGS": "ignore:IProgress not found",  # tqdm's, in any notebook
+}
 
 import graphseq  # noqa: E402
 

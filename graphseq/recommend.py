@@ -56,7 +56,7 @@ class Recommender:
         self.items: Vocabulary = _vocabulary(graph, ITEM, model.num_items, model)
         self._known = known_sequences(graph)
         with threads.limited(), scoring(model):
-            self._vectors = model.item_vectors(graph)
+            self._vectors = model.item_vectors(graph).detach()
             self._search = self._indexed(self._vectors)
 
     def __repr__(self) -> str:

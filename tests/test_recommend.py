@@ -6,6 +6,7 @@ from torch_geometric.data import HeteroData
 from graphseq.data import HeldOut, Interactions, leave_one_out
 from graphseq.errors import ConfigError, DataError, GraphError, GraphSeqError
 from graphseq.graphs import build_graph
+from graphseq.models import BPRMF
 from graphseq.models.base import Model
 from graphseq.recommend import Recommender
 
@@ -145,3 +146,13 @@ def test_a_user_held_out_whole_is_known_by_the_held_out_rows(graph) -> None:
     )
     found = Recommender(Next(3, 6), graph).recommend(users=["cid"], k=1)
     assert found["item"].to_list() == ["eggs"]
+
+
+@pytest.mark.parametrize("index", ["exact", "faiss"])
+def test_item_vectors_that_are_trained_are_read_without_their_gradient(
+    graph, index
+) -> None:
+    torch.manual_seed(0)
+    shop = Recommender(BPRMF(3, 6, dim=4), graph, index=index)
+    assert len(shop.similar_items(["tea"], k=2)) == 2
+    assert len(shop.recommend(users=["ann"], k=2)) == 2

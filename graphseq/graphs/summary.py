@@ -81,10 +81,10 @@ class Summary:
             table.add_row(name, *map(_spell, frame[name]))
         return table
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         from rich.console import Console
 
-        console = Console(width=200, color_system=None)
+        console = Console(width=200, color_system=None, force_jupyter=False)
         with console.capture() as captured:
             console.print(self)
         return captured.get()

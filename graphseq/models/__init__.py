@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from graphseq.errors import ConfigError
+from graphseq.errors import ConfigError, suggest
 from graphseq.models.base import Model
 from graphseq.models.bprmf import BPRMF
 from graphseq.models.lightgcn import LightGCN
@@ -37,7 +37,7 @@ def create(spec: Mapping[str, Any], num_users: int, num_items: int) -> Model:
     """
     ((name, options),) = spec.items()
     if name not in MODELS:
-        raise ConfigError(f"there is no model {name!r}; there are {[*MODELS]}")
+        raise ConfigError(f"there is no model {name!r}; {suggest(name, MODELS)}")
     given = {key: _part(value, num_items) for key, value in (options or {}).items()}
     given.pop("num_users", None), given.pop("num_items", None)
     model: Model = MODELS[name](num_users, num_items, **given)

@@ -1,6 +1,6 @@
 """The next-item loss of models that let their user choose the softmax's denominator."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from jaxtyping import Float
@@ -8,6 +8,7 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from graphseq.constants import INTERACTS
+from graphseq.errors import ConfigError, suggest
 from graphseq.objectives import (
     cross_entropy,
     in_batch_softmax,
@@ -43,12 +44,17 @@ def next_item(
 
     Returns:
         The mean over the targets.
+
+    Raises:
+        ConfigError: No such softmax.
     """
     asked, targets = batch.asked()
     if softmax == "full":
         return cross_entropy(states, items, targets)
     if softmax == "uniform":
         return sampled_softmax(states, items, targets, batch.drawn())
+    if softmax not in get_args(Softmax):
+        raise ConfigError(f"no softmax {softmax!r}; {suggest(softmax, get_args(Softmax))}")
     counts = torch.bincount(graph[INTERACTS].edge_index[1], minlength=len(items))
     if softmax == "in_batch":
         user = batch.user[:, None].expand_as(asked)[asked]

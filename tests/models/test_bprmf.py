@@ -41,7 +41,7 @@ def test_loss_with_several_negatives_is_the_equation_written_as_loops() -> None:
     total = 0.0
     for u, i, drawn in zip(users, targets, negatives, strict=True):
         for j in drawn:
-            gap = float(model.users[u] @ (model.items[i] - model.items[j]))
+            gap = (model.users[u] @ (model.items[i] - model.items[j])).item()
             total -= math.log(1 / (1 + math.exp(-gap)))
     loss = model.losses(batch(users, targets, negatives), HeteroData())["pairs"]
     assert loss.item() == pytest.approx(total / 9)

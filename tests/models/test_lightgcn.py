@@ -107,5 +107,5 @@ def test_loss_sees_the_propagated_vectors(t1: HeteroData, t1_tables: Tables) -> 
     total = 0.0
     for u, i, drawn in [(0, 1, [2, 3]), (2, 1, [0, 3])]:
         for j in drawn:
-            total += float(torch.log1p(torch.exp(users[u] @ (items[j] - items[i]))))
+            total += torch.log1p(torch.exp(users[u] @ (items[j] - items[i]))).item()
     assert model.losses(given, t1)["pairs"].item() == pytest.approx(total / 4)

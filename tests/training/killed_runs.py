@@ -26,15 +26,15 @@ from graphseq.training import files, fit, trainer  # noqa: F401  (imports Lightn
 from graphseq.training.run import CHECKPOINT, HISTORY, RECORD, WEIGHTS
 
 EPOCHS = 4
+FIRST, OTHER = 7, 8  # seeds of the model's own weights
+UNRECORDED = ("writing the first checkpoint", "before anything")
+"""Deaths before the initial weights are on record: these the user must make again."""
 GRAPH = build_graph(leave_one_out(synthetic.cycle(30, 12, length=8, seed=0)))
 
 
-def train(folder: Path) -> None:
-    """One attempt; the model is made anew, as after a reboot.
-
-    Its initial weights are those of the first attempt only until one is on record.
-    """
-    torch.manual_seed(7 + (folder / CHECKPOINT).exists())
+def train(folder: Path, seed: int) -> None:
+    """One attempt; the model is made anew, as after a reboot, from some seed."""
+    torch.manual_seed(seed)
     model = SASRec(30, 12, dim=8, layers=1, heads=1, loss="bce", max_length=8)
     options = {"max_epochs": EPOCHS, "batch_size": 30, "lr": 0.01, "threads": 1}
     fit(model, GRAPH, folder=folder, progress=False, resume=True, **options)
@@ -76,13 +76,13 @@ def dying(name: str, number: int) -> Callable[[], None]:
     return arm
 
 
-def child(folder: Path, arm: Callable[[], None] = lambda: None) -> int:
+def child(folder: Path, seed: int, arm: Callable[[], None] = lambda: None) -> int:
     """Train in a fork; returns the signal that killed it, or 0."""
     pid = os.fork()
     if pid == 0:
         try:
             arm()
-            train(folder)
+            train(folder, seed)
             os._exit(0)
         except BaseException as error:
             print(repr(error), file=sys.stderr)
@@ -93,11 +93,11 @@ def child(folder: Path, arm: Callable[[], None] = lambda: None) -> int:
     return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
 
 
-def at_random(folder: Path, epochs: int, seconds: float) -> int:
+def at_random(folder: Path, seed: int, epochs: int, seconds: float) -> int:
     """Train in a fork and kill it from outside, some time after so many epochs."""
     pid = os.fork()
     if pid == 0:
-        train(folder)
+        train(folder, seed)
         os._exit(0)
     done = 0
     while not done and epochs_of(folder) < epochs:
@@ -118,7 +118,7 @@ def epochs_of(folder: Path) -> int:
 
 def main(root: Path) -> None:
     """Print {moment: signals of its deaths}; the folders are left for the test."""
-    child(root / "unbroken")
+    child(root / "unbroken", FIRST)
     steps = 6  # an epoch has this many
     moments = {
         "in the first epoch": [("step", 2)],
@@ -137,13 +137,19 @@ def main(root: Path) -> None:
     }
     deaths = {}
     for moment, kills in moments.items():
-        deaths[moment] = [child(root / moment, dying(*kill)) for kill in kills]
-        child(root / moment)
+        again = FIRST if moment in UNRECORDED else OTHER
+        seeds = [FIRST, again, again]
+        deaths[moment] = [
+            child(root / moment, seed, dying(*kill))
+            for seed, kill in zip(seeds, kills, strict=False)
+        ]
+        child(root / moment, again)
     chance, folder = random.Random(0), root / "at random"
     deaths["at random"] = [
-        at_random(folder, epochs, chance.uniform(0, 0.02)) for epochs in (0, 1, 1, 2)
+        at_random(folder, seed, epochs, chance.uniform(0, 0.02))
+        for seed, epochs in ((FIRST, 1), (OTHER, 1), (OTHER, 2), (OTHER, 2))
     ]
-    child(folder)
+    child(folder, OTHER)
     print(json.dumps(deaths))
 
 

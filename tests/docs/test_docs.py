@@ -1,0 +1,159 @@
+"""The documentation names everything that is public, and its first example runs."""
+
+import ast
+import importlib
+import importlib.util
+import re
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+PAGES = sorted(
+    path
+    for path in DOCS.rglob("*.md")
+    if not {"_build", "generated"} & set(path.relative_to(DOCS).parts)
+)
+README = (ROOT / "README.md").read_text("utf-8")
+
+
+def load_generator() -> ModuleType:
+    path = DOCS / "_ext" / "public_names.py"
+    spec = importlib.util.spec_from_file_location("public_names", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@cache
+def reference() -> dict[str, str]:
+    pages: dict[str, str] = load_generator().pages()
+    return pages
+
+
+def declared() -> list[tuple[str, str]]:
+    """(module, name) of every ``__all__`` of a package, read from its source."""
+    found = []
+    for path in sorted((ROOT / "graphseq").rglob("__init__.py")):
+        parts = path.parent.relative_to(ROOT).parts
+        for node in ast.parse(path.read_text("utf-8")).body:
+            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == (
+                "__all__"
+            ):
+                names = ast.literal_eval(node.value)
+                found += [(".".join(parts), name) for name in names]
+    return found
+
+
+def entries() -> set[int]:
+    """Identities of all objects that have an entry in the reference."""
+    known = set()
+    for text in reference().values():
+        for module, name in re.findall(
+            r"^\.\. auto(?:class|function):: ([\w.]+)\.(\w+)$", text, re.MULTILINE
+        ):
+            known.add(id(getattr(importlib.import_module(module), name)))
+    return known
+
+
+def test_every_public_class_and_function_has_an_entry_in_the_reference() -> None:
+    public, known = declared(), entries()
+    assert len(public) > 80
+    forgotten = []
+    for module, name in public:
+        value = getattr(importlib.import_module(module), name)
+        if isinstance(value, ModuleType):
+            continue
+        if isinstance(value, dict):
+            if f".. py:data:: {name}\n" not in reference()[f"{module}.rst"]:
+                forgotten.append(f"{module}.{name}")
+        elif id(value) not in known:
+            forgotten.append(f"{module}.{name}")
+    assert forgotten == []
+
+
+def test_every_generated_page_is_reached_from_the_index_of_the_reference() -> None:
+    index = (DOCS / "reference" / "index.md").read_text("utf-8")
+    listed = set(re.findall(r"^generated/(\S+)$", index, re.MULTILINE))
+    written = {name.removesuffix(".rst") for name in reference() if ".rst" in name}
+    assert listed == written
+
+
+def test_every_command_has_its_help_in_the_reference() -> None:
+    page = reference()["command-line.rst"]
+    commands = ["build", "show", "train", "evaluate", "compare", "recommend", "demo"]
+    shown = re.findall(r"^graphseq (\w+)\n-+$", page, re.MULTILINE)
+    assert shown == commands
+    for command in commands:
+        assert f"usage: graphseq {command}" in page
+
+
+def test_every_name_of_an_experiment_file_is_in_the_reference() -> None:
+    from graphseq.config import tables
+
+    page = reference()["experiment-files.rst"]
+    for table in (tables.__dict__[name] for name in tables.__all__):
+        assert [name for name in table if f"\n``{name}``\n" not in page] == []
+
+
+def test_departures_are_told_of_every_model_and_every_other_that_has_them() -> None:
+    from graphseq.models import MODELS
+
+    page = reference()["departures.inc"]
+    for name, model in MODELS.items():
+        part = page.partition(f"graphseq.models.{name}`\n")[2].split("\n:py:obj:")[0]
+        departs = "Departs from" in (model.__doc__ or "")
+        assert ("*Departs from" in part) == departs, name
+        assert ("*As printed.*" in part) != departs, name
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.relative_to(DOCS).as_posix())
+def test_every_page_is_in_the_table_of_contents(page: Path) -> None:
+    name = page.relative_to(DOCS).with_suffix("")
+    if name.as_posix() == "index":
+        return
+    above = name.parent if name.name != "index" else name.parent.parent
+    index = (DOCS / above / "index.md").read_text("utf-8")
+    listed = re.findall(r"^[\w*/-]+$", index, re.MULTILINE)
+    entry = name.relative_to(above).as_posix()
+    assert any(re.fullmatch(line.replace("*", ".*"), entry) for line in listed), entry
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.relative_to(DOCS).as_posix())
+def test_no_page_speaks_of_where_it_was_written(page: Path) -> None:
+    text = page.read_text("utf-8")
+    assert not re.search(r"(?<![\w.])/(?:work|root|tmp|home)/", text)
+
+
+def test_the_quick_start_of_the_readme_runs(tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    assert len(blocks) == 1
+    names: dict[str, object] = {"__name__": "readme"}
+    exec(compile(blocks[0], "README.md", "exec"), names)
+    printed = capsys.readouterr().out
+    assert "candidates: all 120 items" in printed
+    assert "user-2" in printed
+    assert (tmp_path / "runs" / "first" / "weights.safetensors").is_file()
+
+
+def test_the_commands_of_the_readme_are_commands_with_these_options() -> None:
+    generator = load_generator()
+    lines = re.findall(r"^graphseq (\w+) (.*)$", README, re.MULTILINE)
+    assert len(lines) >= 4
+    for command, rest in lines:
+        text = generator.help_of(command)
+        assert f"usage: graphseq {command}" in text
+        assert [o for o in re.findall(r"--[\w-]+", rest) if o not in text] == []
+    for target in re.findall(r"^make (\w+)", README, re.MULTILINE):
+        assert f"\n{target}:" in (ROOT / "Makefile").read_text("utf-8")
+
+
+def test_the_readme_names_files_that_are_there() -> None:
+    named = re.findall(r"(?:experiments|docs)/[\w/.-]+|\w+\.(?:md|cff)\b", README)
+    named = [path for path in named if not path.startswith("docs/_build")]
+    assert [path for path in named if not (ROOT / path.rstrip("/")).exists()] == []

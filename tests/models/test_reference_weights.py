@@ -1,0 +1,110 @@
+"""Published weights of another program give its published ranks through our encoder."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+from torch_geometric.data import HeteroData
+
+from graphseq.data import leave_one_out, read_log
+from graphseq.graphs import build_graph
+from graphseq.models import SASRec
+from graphseq.sequences import histories
+
+PARTS = {  # of a layer: theirs -> ours; query, key and value are fused
+    "attention.dense": "out",
+    "attention.LayerNorm": "norm1",
+    "intermediate.dense_1": "up",
+    "intermediate.dense_2": "down",
+    "intermediate.LayerNorm": "norm2",
+}
+
+
+def converted(theirs: Mapping[str, Tensor], rows: Tensor) -> dict[str, Tensor]:
+    """The S3-Rec family's names as ours; ``rows`` are their ids of our items."""
+    ours = {
+        "features.weight": theirs["item_embeddings.weight"][rows],
+        "encoder.position": theirs["position_embeddings.weight"],
+    }
+    for kind in ("weight", "bias"):
+        ours[f"encoder.norm.{kind}"] = theirs[f"LayerNorm.{kind}"]
+        here, there = "encoder.blocks.0", "item_encoder.layer.0"
+        for name, new in PARTS.items():
+            ours[f"{here}.{new}.{kind}"] = theirs[f"{there}.{name}.{kind}"]
+        qkv = [theirs[f"{there}.attention.{p}.{kind}"] for p in ("query", "key", "value")]
+        ours[f"{here}.qkv.{kind}"] = torch.cat(qkv)
+    return ours
+
+
+@pytest.fixture(scope="module")
+def graph(shared: Path) -> HeteroData:
+    log = read_log(shared / "data/amazon-beauty/Beauty.txt", format="sequences")
+    return build_graph(leave_one_out(log))
+
+
+@pytest.fixture(scope="module")
+def published(shared: Path) -> dict[str, np.ndarray]:
+    folder = shared / "reference/iclrec_beauty"
+    names = ("targets", "ranks_kept", "ranks_excluded")
+    return {name: np.load(folder / f"{name}.npy") for name in names}
+
+
+@pytest.fixture(scope="module")
+def ranks(shared: Path, graph: HeteroData) -> dict[str, np.ndarray]:
+    """Ours, by both history protocols; an equal score does not push down."""
+    sizes = graph["user"].num_nodes, graph["item"].num_nodes
+    model = SASRec(*sizes, layers=1, positions="end").eval()
+    weights = load_file(shared / "reference/iclrec_beauty/weights.safetensors")
+    raw = [int(item) for item in graph["item"].vocabulary.ids]
+    model.load_state_dict(converted(weights, torch.tensor(raw)))
+    model.double()
+    items, found = model.item_vectors(graph), {"kept": [], "excluded": []}
+    pointers = graph.test.history_ptr
+    for rows in torch.arange(len(graph.test.user)).split(1024):
+        batch = histories(graph.test, rows, model.max_length, model.num_items)
+        scores = model.score(batch, graph, items)
+        target = scores.gather(1, graph.test.target[rows][:, None])
+        above = scores > target
+        found["kept"].append(1 + above.sum(dim=1))
+        seen = torch.zeros_like(above)
+        counts = pointers[rows + 1] - pointers[rows]
+        events = slice(int(pointers[rows[0]]), int(pointers[rows[-1] + 1]))
+        row = torch.arange(len(rows)).repeat_interleave(counts)
+        seen[row, graph.test.history[events]] = True
+        found["excluded"].append(1 + (above & ~seen).sum(dim=1))
+    return {name: torch.cat(parts).numpy() for name, parts in found.items()}
+
+
+def test_users_and_targets_are_those_of_the_published_ranks(
+    graph: HeteroData, published: dict[str, np.ndarray]
+) -> None:
+    raw = graph["item"].vocabulary.decode(graph.test.target.numpy())
+    assert [int(item) for item in raw] == published["targets"].tolist()
+
+
+@pytest.mark.parametrize("history", ["kept", "excluded"])
+def test_ranks_are_the_published_ones_user_by_user(
+    ranks: dict[str, np.ndarray], published: dict[str, np.ndarray], history: str
+) -> None:
+    """Rounding moves a few by one place: two scores within it of each other."""
+    off = np.abs(ranks[history] - published[f"ranks_{history}"])
+    assert off.max() <= 1 and np.count_nonzero(off) <= 8
+
+
+HIT = {"excluded": (0.04999, 0.07436, 0.10580), "kept": (0.03761, 0.06368, 0.09936)}
+NDCG = {"excluded": (0.03258, 0.04032, 0.04826), "kept": (0.01942, 0.02783, 0.03682)}
+
+
+@pytest.mark.parametrize("history", ["kept", "excluded"])
+def test_figures_are_the_published_ones(
+    ranks: dict[str, np.ndarray], history: str
+) -> None:
+    rank = ranks[history]
+    for k, hit, ndcg in zip((5, 10, 20), HIT[history], NDCG[history], strict=True):
+        assert (rank <= k).mean() == pytest.approx(hit, abs=2e-5)
+        gain = np.where(rank <= k, 1 / np.log2(rank + 1), 0)
+        assert gain.mean() == pytest.approx(ndcg, abs=2e-5)

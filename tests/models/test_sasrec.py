@@ -1,0 +1,141 @@
+"""SASRec: its three losses, and that samplers ask for the same thing."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch_geometric.data import HeteroData
+
+from graphseq.data import synthetic
+from graphseq.models import SASRec
+from graphseq.nn import Embedding, Propagated
+from graphseq.sequences import SequenceLoader
+
+
+def small(**options) -> SASRec:
+    torch.manual_seed(0)
+    given = {"dim": 8, "layers": 1, "max_length": 8}
+    return SASRec(48, 12, **(given | options)).double().eval()
+
+
+def only_batch(graph: HeteroData, sampler: str = "targets", **options):
+    given = {"batch_size": 10_000, "max_length": 8, "num_negatives": 3}
+    (batch,) = SequenceLoader(graph, sampler, **(given | options))
+    return batch
+
+
+def test_parameters_are_those_of_the_specification() -> None:
+    """U-16, less the rows for padding and mask that our item table does not have."""
+    model = SASRec(22_363, 12_101)
+    count = sum(parameter.numel() for parameter in model.parameters())
+    assert count == 877_760 == 877_888 - 2 * 64
+
+
+def test_ce_is_the_cross_entropy_of_every_place_with_a_target(
+    cycle: HeteroData,
+) -> None:
+    model, batch = small(), only_batch(cycle)
+    states, items = model.states(batch, model.features.weight), model.features.weight
+    losses = []
+    for row in range(len(batch)):
+        for place in range(int(batch.lengths[row])):
+            target = batch.targets[row, place]
+            if target != 12:
+                losses.append(F.cross_entropy(items @ states[row, place], target))
+    terms = model.losses(batch, cycle)
+    torch.testing.assert_close(terms["next_item"], torch.stack(losses).mean())
+    assert set(terms) == {"next_item"}
+
+
+@pytest.mark.parametrize("loss", ["bce", "gbce"])
+def test_sampled_losses_are_the_equations_written_as_loops(
+    cycle: HeteroData, loss: str
+) -> None:
+    model, batch = small(loss=loss, num_negatives=3), only_batch(cycle)
+    states, items = model.states(batch, model.features.weight), model.features.weight
+    alpha = 3 / 11
+    beta = 1.0 if loss == "bce" else alpha * (0.75 * (1 - 1 / alpha) + 1 / alpha)
+    total, number = 0.0, 0
+    for row in range(len(batch)):
+        for place in range(batch.items.shape[1]):
+            if batch.targets[row, place] == 12:
+                continue
+            score = (states[row, place] @ items[batch.targets[row, place]]).item()
+            total += beta * math.log1p(math.exp(-score))
+            for other in batch.negatives[row, place].tolist():
+                total += math.log1p(math.exp((states[row, place] @ items[other]).item()))
+            number += 1
+    found = model.losses(batch, cycle)["next_item"].item()
+    assert found == pytest.approx(total / number)
+
+
+def test_only_the_sampled_losses_ask_for_negatives() -> None:
+    assert small().num_negatives == 0
+    assert small(loss="bce").num_negatives == 1
+    assert small(loss="gbce", num_negatives=4).num_negatives == 4
+
+
+@pytest.mark.parametrize("sampler", ["prefix", "user"])
+@pytest.mark.parametrize("features", ["Embedding", "Propagated"])
+def test_samplers_ask_for_the_same_targets_when_sequences_fit(
+    cycle: HeteroData, sampler: str, features: str
+) -> None:
+    """Counted from the start, a prefix alone and a place in a window are one state."""
+    kind = {"Embedding": Embedding, "Propagated": Propagated}[features]
+    torch.manual_seed(1)
+    model = small(features=kind(12, dim=8, std=1.0))
+    whole = model.losses(only_batch(cycle), cycle)["next_item"]
+    apart = model.losses(only_batch(cycle, sampler), cycle)["next_item"]
+    torch.testing.assert_close(apart, whole)
+
+
+def test_a_state_does_not_depend_on_later_items(cycle: HeteroData) -> None:
+    model, batch = small(), only_batch(cycle)
+    items = model.features.weight
+    later = replace(batch, items=batch.items.clone())
+    later.items[:, 3:] = 0
+    torch.testing.assert_close(
+        model.states(later, items)[:, :3], model.states(batch, items)[:, :3]
+    )
+
+
+def test_history_is_read_and_the_user_is_not(lab, cycle: HeteroData) -> None:
+    model = small()
+    batch = lab.test_batch(model, cycle)
+    scores = model.score(batch, cycle)
+    other = replace(batch, user=batch.user.flip(0))
+    assert torch.equal(model.score(other, cycle), scores)
+    assert torch.equal(model.score(batch, HeteroData()), scores), "nor is the graph"
+    reversed_ = replace(batch, items=batch.items.flip(1))
+    assert not torch.allclose(model.score(reversed_, cycle), scores)
+
+
+def test_propagated_features_are_read_and_scored_alike(
+    lab, cycle: HeteroData
+) -> None:
+    torch.manual_seed(0)
+    model = small(features=Propagated(12, dim=8, layers=2, std=1.0))
+    items = model.features(cycle)
+    torch.testing.assert_close(model.item_vectors(cycle), items)
+    plain = small(features=Embedding(12, dim=8))
+    plain.load_state_dict(model.state_dict())
+    with torch.no_grad():
+        plain.features.weight[:] = items
+    batch = lab.test_batch(model, cycle)
+    expected = plain.score(batch, cycle)
+    torch.testing.assert_close(model.score(batch, cycle), expected)
+
+
+@pytest.mark.parametrize("loss", ["bce", "gbce"])
+def test_sampled_losses_learn_a_ring_as_well(lab, loss: str) -> None:
+    """History excluded: an item of the user is never drawn against him."""
+    graph = lab.graph_of(synthetic.cycle(90, 30, length=7, seed=0))
+    model = lab.build("SASRec", graph, loss=loss, num_negatives=2, dropout=0.0)
+    lab.train(model, graph, 15, lr=0.02)
+    batch = lab.test_batch(model, graph)
+    scores = model.score(batch, graph).scatter(1, graph.test.history.view(90, 6), -1e9)
+    best = scores.topk(3).indices
+    hits = (best == graph.test.target[:, None]).any(dim=1).float().mean()
+    assert hits > 0.9  # chance: 3 of 24
