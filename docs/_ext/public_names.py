@@ -11,6 +11,7 @@ import pkgutil
 import re
 from collections.abc import Iterator
 from contextlib import redirect_stdout, suppress
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -25,6 +26,7 @@ DEPARTS = re.compile(r"^(Departs from [^:\n]+):\n((?:    .*\n|\n)+)", re.MULTILI
 SOURCE = re.compile(r"^Source:\n((?:    .*\n|\n)+)", re.MULTILINE)
 
 
+@cache
 def modules() -> list[str]:
     """Every module that has public names of its own, packages in reading order."""
     rank = {f"graphseq.{name}": place for place, name in enumerate(ORDER)}
@@ -194,6 +196,7 @@ def commands() -> list[str]:
     return re.findall(r"^    (\w+) {2,}\S", help_of().partition("commands:")[2], re.M)
 
 
+@cache
 def help_of(*arguments: str) -> str:
     """What a command prints when it is asked for help."""
     from graphseq.cli import main
@@ -235,8 +238,8 @@ def experiment_page() -> str:
 
 NOTES = {
     "data": [
-        "One of these. ``dataset: NAME`` and ``path: FILE`` stand beside their options;",
-        "a synthetic log has its options below its name.",
+        "One of these. ``dataset: NAME`` and ``path: FILE`` stand beside their",
+        "options; a synthetic log has its options below its name.",
         "",
     ],
     "filters": ["A list, applied in its order.", ""],
@@ -282,13 +285,16 @@ def _default(parameter: inspect.Parameter) -> str:
     return f"``{parameter.default!r}``"
 
 
-def _home(value: Any) -> str | None:
+def _home(value: Any) -> str:
     """The public name of an object."""
-    for module in modules():
-        for name in names(module):
-            if _get(module, name) is value:
-                return f"{module}.{name}"
-    return None
+    return _homes()[id(value)]
+
+
+@cache
+def _homes() -> dict[int, str]:
+    """The public name of every object that has one, by its identity."""
+    every = [(module, name) for module in modules() for name in names(module)]
+    return {id(_get(m, n)): f"{m}.{n}" for m, n in reversed(every)}
 
 
 def data_sets_page() -> str:

@@ -1,7 +1,7 @@
 """What every model owes: a vector per row, a vector per item, and its loss terms."""
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, final
+from typing import final
 
 import torch
 from jaxtyping import Float
@@ -32,7 +32,7 @@ class Model(Recorded, nn.Module, ABC):
         num_negatives: Negatives that the loader draws for each target.
     """
 
-    requires: ClassVar[tuple[EdgeType, ...]] = ()
+    requires: tuple[EdgeType, ...] = ()
     num_users: int
     num_items: int
     max_length: int = 50

@@ -54,7 +54,9 @@ def next_item(
     if softmax == "uniform":
         return sampled_softmax(states, items, targets, batch.drawn())
     if softmax not in get_args(Softmax):
-        raise ConfigError(f"no softmax {softmax!r}; {suggest(softmax, get_args(Softmax))}")
+        raise ConfigError(
+            f"no softmax {softmax!r}; {suggest(softmax, get_args(Softmax))}"
+        )
     counts = torch.bincount(graph[INTERACTS].edge_index[1], minlength=len(items))
     if softmax == "in_batch":
         user = batch.user[:, None].expand_as(asked)[asked]

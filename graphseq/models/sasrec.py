@@ -70,6 +70,7 @@ class SASRec(Model):
         self.loss = loss
         self.num_negatives = 0 if loss == "ce" else num_negatives
         self.features = features or Embedding(num_items, dim=dim)
+        self.requires = self.features.requires
         self.encoder = Transformer(
             self.features.dim,
             max_length,

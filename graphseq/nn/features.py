@@ -8,11 +8,11 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
-from graphseq.constants import ITEM_CO_OCCURS
+from graphseq.constants import ITEM_CO_OCCURS, PRECEDES, EdgeType
 from graphseq.nn.propagation import operator, propagate
 from graphseq.options import Recorded
 
-RELATIONS = {"item": ITEM_CO_OCCURS}
+RELATIONS = {"item": ITEM_CO_OCCURS, "precedes": PRECEDES}
 
 
 class Features(Recorded, nn.Module, ABC):
@@ -20,6 +20,7 @@ class Features(Recorded, nn.Module, ABC):
 
     weight: nn.Parameter
     dim: int
+    requires: tuple[EdgeType, ...] = ()
 
     @abstractmethod
     def forward(self, graph: HeteroData) -> Float[Tensor, "V D"]:
@@ -64,7 +65,8 @@ class Propagated(Features):
     Args:
         num_items: V.
         dim: D.
-        relation: The graph: ``item`` is the items' co-occurrence.
+        relation: The graph: the items' co-occurrence (``item``), or what follows what
+            (``precedes``, from ``Transitions``).
         layers: Steps of propagation, l.
         readout: ``mean`` of the layers 0 … l, or the ``last`` one.
         std: Standard deviation of the initial rows.
@@ -75,7 +77,7 @@ class Propagated(Features):
         num_items: int,
         *,
         dim: int = 64,
-        relation: Literal["item"] = "item",
+        relation: Literal["item", "precedes"] = "item",
         layers: int = 1,
         readout: Literal["mean", "last"] = "mean",
         std: float = 0.02,
@@ -83,6 +85,7 @@ class Propagated(Features):
         super().__init__()
         self.dim = dim
         self.relation = RELATIONS[relation]
+        self.requires = (self.relation,)
         self.layers = layers
         self.readout: Literal["mean", "last"] = readout
         self.weight = nn.Parameter(torch.empty(num_items, dim))

@@ -1,4 +1,4 @@
-"""Small graphs with a known answer, models small enough for them, and a training loop."""
+"""Small graphs with a known answer, models to fit them, and a training loop."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -172,4 +172,3 @@ class Laboratory:
 @pytest.fixture(scope="session")
 def lab() -> type[Laboratory]:
     return Laboratory
-

@@ -30,7 +30,9 @@ class Interests(Model):
 
 
 def batch() -> Batch:
-    return Batch(torch.tensor([0, 1]), torch.tensor([[2], [2]]), torch.tensor([0, 0]), 2)
+    return Batch(
+        torch.tensor([0, 1]), torch.tensor([[2], [2]]), torch.tensor([0, 0]), 2
+    )
 
 
 def test_an_item_is_scored_by_the_interest_that_likes_it_best() -> None:

@@ -96,7 +96,11 @@ def test_log_uniform_is_by_rank_of_popularity_and_corrected(
 def test_log_uniform_draws_popular_items_more_often(graph: HeteroData) -> None:
     """The item vectors are one-hot, so the gradient tells which item was drawn."""
     batch = Batch(
-        torch.tensor([0]), torch.tensor([[0]]), torch.tensor([1]), 6, torch.tensor([[5]])
+        torch.tensor([0]),
+        torch.tensor([[0]]),
+        torch.tensor([1]),
+        6,
+        torch.tensor([[5]]),
     )
     torch.manual_seed(0)
     times: Counter = Counter()

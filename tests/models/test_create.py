@@ -35,7 +35,7 @@ def test_sizes_come_from_the_graph_and_not_from_the_description() -> None:
 
 
 def test_an_unknown_model_is_refused_with_the_nearest_name() -> None:
-    with pytest.raises(ConfigError, match="SASRek.*did you mean 'SASRec'"):
+    with pytest.raises(ConfigError, match=r"SASRek.*mean 'SASRec'"):
         create({"SASRek": {}}, 3, 4)
 
 

@@ -37,7 +37,11 @@ def test_vectors_are_the_mean_of_the_layers_of_the_specification(
 ) -> None:
     """6.1, layers 0 … 2."""
     model = on_t1(t1_tables, layers=2)
-    users = [[1.27807353, 1.14985855], [1.72088257, 2.59266759], [1.10036213, 1.29281222]]
+    users = [
+        [1.27807353, 1.14985855],
+        [1.72088257, 2.59266759],
+        [1.10036213, 1.29281222],
+    ]
     items = [
         [1.02437739, 1.38490018],
         [2.57254979, 3.32055543],
@@ -53,8 +57,14 @@ def test_vectors_are_the_mean_of_the_layers_of_the_specification(
 def test_last_read_out_is_the_last_layer(t1: HeteroData, t1_tables: Tables) -> None:
     model = on_t1(t1_tables, layers=3, readout="last")
     found = model.represent(batch([0, 1, 2], [0] * 3, [[0]] * 3), t1)
-    expected = [[2.48952919, 3.55507451], [3.90374275, 4.96928807], [2.15470054, 2.87293405]]
-    torch.testing.assert_close(found, torch.tensor(expected).double(), rtol=0, atol=1e-6)
+    expected = [
+        [2.48952919, 3.55507451],
+        [3.90374275, 4.96928807],
+        [2.15470054, 2.87293405],
+    ]
+    torch.testing.assert_close(
+        found, torch.tensor(expected).double(), rtol=0, atol=1e-6
+    )
 
 
 @pytest.mark.parametrize("layers", [0, 1, 3])
@@ -70,7 +80,9 @@ def test_vectors_and_their_gradients_are_those_of_pyg(
     for _ in range(layers):
         steps.append(conv(steps[-1], edges))
     expected = torch.stack(steps).mean(dim=0)
-    found = torch.cat([model.propagated(cycle, torch.arange(48)), model.item_vectors(cycle)])
+    found = torch.cat(
+        [model.propagated(cycle, torch.arange(48)), model.item_vectors(cycle)]
+    )
     torch.testing.assert_close(found, expected)
     weight = torch.randn(60, 5)
     (mine,) = torch.autograd.grad((found * weight).sum(), model.nodes)
@@ -93,7 +105,8 @@ def test_penalty_is_on_the_vectors_before_propagation(
 ) -> None:
     given = batch([0, 2], [1, 1], [[2], [3]])
     terms = [
-        on_t1(t1_tables, layers=layers, decay=1.0).losses(given, t1) for layers in (0, 2)
+        on_t1(t1_tables, layers=layers, decay=1.0).losses(given, t1)
+        for layers in (0, 2)
     ]
     assert terms[0]["decay"] == terms[1]["decay"]
     assert terms[0]["pairs"] != terms[1]["pairs"]

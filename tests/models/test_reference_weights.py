@@ -35,7 +35,9 @@ def converted(theirs: Mapping[str, Tensor], rows: Tensor) -> dict[str, Tensor]:
         here, there = "encoder.blocks.0", "item_encoder.layer.0"
         for name, new in PARTS.items():
             ours[f"{here}.{new}.{kind}"] = theirs[f"{there}.{name}.{kind}"]
-        qkv = [theirs[f"{there}.attention.{p}.{kind}"] for p in ("query", "key", "value")]
+        qkv = [
+            theirs[f"{there}.attention.{p}.{kind}"] for p in ("query", "key", "value")
+        ]
         ours[f"{here}.qkv.{kind}"] = torch.cat(qkv)
     return ours
 

@@ -65,7 +65,9 @@ def test_sampled_losses_are_the_equations_written_as_loops(
             score = (states[row, place] @ items[batch.targets[row, place]]).item()
             total += beta * math.log1p(math.exp(-score))
             for other in batch.negatives[row, place].tolist():
-                total += math.log1p(math.exp((states[row, place] @ items[other]).item()))
+                total += math.log1p(
+                    math.exp((states[row, place] @ items[other]).item())
+                )
             number += 1
     found = model.losses(batch, cycle)["next_item"].item()
     assert found == pytest.approx(total / number)
@@ -112,9 +114,7 @@ def test_history_is_read_and_the_user_is_not(lab, cycle: HeteroData) -> None:
     assert not torch.allclose(model.score(reversed_, cycle), scores)
 
 
-def test_propagated_features_are_read_and_scored_alike(
-    lab, cycle: HeteroData
-) -> None:
+def test_propagated_features_are_read_and_scored_alike(lab, cycle: HeteroData) -> None:
     torch.manual_seed(0)
     model = small(features=Propagated(12, dim=8, layers=2, std=1.0))
     items = model.features(cycle)

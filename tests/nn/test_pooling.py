@@ -58,9 +58,7 @@ def test_several_interests_are_those_of_the_specification() -> None:
     made = AdditivePooling(2, hidden=4, interests=2).double()
     with torch.no_grad():
         made.inner.weight[:] = torch.tensor([[1.0, 0], [0, 1], [1, 1], [1, -1]])
-        made.outer.weight[:] = torch.tensor(
-            [[1.0, -1, 0.5, 0.25], [-0.5, 1, 0, 0.5]]
-        )
+        made.outer.weight[:] = torch.tensor([[1.0, -1, 0.5, 0.25], [-0.5, 1, 0, 0.5]])
     found = made((E + P)[:, :3], E[:, :3], MASK[:, :3])
     assert found[0, 0].tolist() == pytest.approx(CURRENT, abs=1e-8)
     assert found[0, 1].tolist() == pytest.approx([1.11419556, 0.77768151], abs=1e-8)
@@ -74,14 +72,11 @@ def test_biases_and_the_inner_width_are_as_asked() -> None:
     assert shapes == [(5, 6), (5,), (3, 5), (3,)]
 
 
-@pytest.mark.parametrize("content", [0.0, 1e3, math.inf])
+@pytest.mark.parametrize("content", [0.0, 1e3, 1e30])
 @pytest.mark.parametrize("extra", [0, 3])
 def test_padding_changes_nothing(
     additive: AdditivePooling, query: QueryPooling, content: float, extra: int
 ) -> None:
-    """Infinite padding may make 0 · inf = NaN in the product, so it must be finite."""
-    if math.isinf(content):
-        content = 1e30
     e, p, v, mask = (
         torch.nn.functional.pad(x, (0, 0) * (x.dim() == 3) + (0, extra))
         for x in (E, P, V, MASK)
@@ -120,9 +115,7 @@ def test_one_item_is_pooled_to_itself(
     expected = values[:, 0]
     torch.testing.assert_close(additive(values, values, mask)[:, 0], expected)
     torch.testing.assert_close(query(values[:, 0], values, mask), expected)
-    torch.testing.assert_close(
-        additive.prefixes(values, values, mask)[:, 0], expected
-    )
+    torch.testing.assert_close(additive.prefixes(values, values, mask)[:, 0], expected)
 
 
 @pytest.mark.parametrize("batch, length", [(1, 1), (1, 5), (4, 1), (4, 6)])

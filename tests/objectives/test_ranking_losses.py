@@ -89,7 +89,8 @@ def test_bpr_of_the_specification() -> None:
 
 
 @pytest.mark.parametrize(
-    "calibration, expected", [(0.0, 0.711112293), (0.75, 0.695246292), (1.0, 0.689957625)]
+    "calibration, expected",
+    [(0.0, 0.711112293), (0.75, 0.695246292), (1.0, 0.689957625)],
 )
 def test_gbce_of_the_specification(calibration: float, expected: float) -> None:
     """U-8: a target of 2, negatives 0 and 1, of a catalogue of five."""

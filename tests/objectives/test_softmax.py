@@ -29,7 +29,7 @@ def seeded(seed: int) -> torch.Generator:
 def problem(
     n: int, d: int, v: int, dtype: torch.dtype = torch.float64, scale: float = 1.0
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """States (N, D) and items (V, D), both leaves that ask for gradients, and targets."""
+    """States (N, D) and items (V, D), leaves that ask for gradients, and targets."""
     states = torch.randn(n, d, dtype=dtype, generator=seeded(0)) * scale
     items = torch.randn(v, d, dtype=dtype, generator=seeded(1))
     targets = torch.randint(v, (n,), generator=seeded(2))
@@ -264,7 +264,7 @@ def test_log_uniform_sample_is_distinct_and_no_larger_than_the_catalogue(
 ) -> None:
     ranks, tries = log_uniform_sample(10, size, seeded(size))
     assert len(set(ranks.tolist())) == len(ranks) == min(size, 10)
-    assert 0 <= ranks.min() and ranks.max() < 10
+    assert ranks.min() >= 0 and ranks.max() < 10
     assert tries >= len(ranks)
 
 

@@ -11,7 +11,9 @@ from graphseq.constants import INTERACTS
 Written = Callable[..., HeteroData]
 
 
-def write(sequences: Sequence[Sequence[int]], num_items: int | None = None) -> HeteroData:
+def write(
+    sequences: Sequence[Sequence[int]], num_items: int | None = None
+) -> HeteroData:
     graph = HeteroData()
     items = [item for row in sequences for item in row]
     users = [user for user, row in enumerate(sequences) for _ in row]

@@ -104,7 +104,8 @@ def test_epochs_differ_and_can_be_repeated(
     assert same_epoch([*loader], first)
     negatives = [b.negatives for b in first], [b.negatives for b in second]
     assert not any(
-        a.shape == b.shape and torch.equal(a, b) for a, b in zip(*negatives, strict=False)
+        a.shape == b.shape and torch.equal(a, b)
+        for a, b in zip(*negatives, strict=False)
     )
 
 
