@@ -74,12 +74,14 @@ def main() -> None:
         square @ square
         rates.append(2 * 2048**3 / (time.process_time() - start))
     total = sum(cpu for name, cpu in spent.items() if not name.startswith("("))
-    print(f"about {targets:,} targets\n\n| part | CPU s an epoch | share |\n|---|---|---|")
+    print(f"about {targets:,} targets\n")
+    print("| part | CPU s an epoch | share |\n|---|---|---|")
     for name, cpu in spent.items():
         print(f"| {name} | {cpu:.2f} | {cpu / total:.0%} |")
     print(f"| together | {total:.2f} | |")
-    reached = flops / spent["(the softmax's three products alone)"]
-    print(f"\nproducts: {reached / 1e9:.0f} GFLOP/s; the machine's {max(rates) / 1e9:.0f}")
+    rate = flops / spent["(the softmax's three products alone)"]
+    limit = max(rates) / 1e9
+    print(f"\nproducts: {rate / 1e9:.0f} GFLOP/s; the machine: {limit:.0f}")
 
 
 if __name__ == "__main__":
