@@ -6,7 +6,10 @@ The reference is made from the package's own lists of names, the pages under
 
 import os
 import sys
+from functools import partialmethod
 from pathlib import Path
+
+from nbclient import NotebookClient
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "docs" / "_ext")]
@@ -22,6 +25,9 @@ os.environ |= {
     "BASH_ENV": str(ROOT / "docs" / "_ext" / "terminal.sh"),
     "PYTHONWARNINGS": "ignore:IProgress not found",  # tqdm's, in any notebook
 }
+
+# A command's output comes in pieces, and myst-nb would break the line after each.
+NotebookClient.__init__ = partialmethod(NotebookClient.__init__, coalesce_streams=True)
 
 import graphseq  # noqa: E402
 
@@ -45,12 +51,11 @@ html_css_files = ["graphseq.css"]
 html_show_copyright = False
 pygments_style = "friendly"
 
-suppress_warnings = ["toc.empty_glob"]
 nitpicky = True
 nitpick_ignore_regex = [
     # types in signatures: there is no inventory of other projects to link them to
     (r"py:(class|obj|exc|data)", r"(?!graphseq).*"),
-    (r"py:class", r"graphseq\.(data\.columns|nn\.sparse|evaluation\.ragged)\..*"),
+    (r"py:class", r"graphseq\.(data\.columns|nn\.\w+|evaluation\.ragged)\..*"),
 ]
 
 autodoc_member_order = "bysource"

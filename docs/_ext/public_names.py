@@ -260,6 +260,7 @@ def _options_of(name: str, target: Any, section: str) -> list[str]:
     rows = [
         (f"``{p.name}``", f"``{_type(p.annotation)}``", _default(p))
         for p in parameters(target, SUPPLIED - keep).values()
+        if (name, p.name) not in (("dataset", "name"), ("path", "path"))
     ]
     says = f":py:obj:`~{home}`: {_plain(brief(target))}"
     table = _table(rows, ("option", "type", "default")) if rows else []
@@ -396,6 +397,11 @@ def signature_of(app: Any, what: str, name: str, value: Any, *rest: Any) -> Any:
     return None
 
 
+def letters(app: Any, what: str, name: str, value: Any, _: Any, lines: Any) -> None:
+    """Keep ``num_items: V.`` from being read as item V of a list."""
+    lines[:] = [re.sub(r"^(:\w+ \w+: )([A-Z]\.)", r"\1\\\2", line) for line in lines]
+
+
 def skip(app: Any, what: str, name: str, value: Any, skipped: bool, _: Any) -> Any:
     """Leave out what the fields of a named tuple say of themselves."""
     return True if type(value).__name__ == "_tuplegetter" else None
@@ -420,6 +426,7 @@ def setup(app: Any) -> dict[str, Any]:
     """Take part in a build with Sphinx."""
     app.connect("builder-inited", lambda _: write())
     app.connect("autodoc-process-signature", signature_of)
+    app.connect("autodoc-process-docstring", letters, priority=900)  # after napoleon
     app.connect("autodoc-skip-member", skip)
     app.connect("env-updated", alias)
     return {"version": "1", "parallel_read_safe": True}

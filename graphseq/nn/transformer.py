@@ -63,6 +63,10 @@ class Transformer(nn.Module):
         super().__init__()
         if dim % heads:
             raise ValueError(f"heads must divide dim; got dim={dim} and heads={heads}")
+        if layers < 1:
+            raise ValueError(
+                f"a transformer has one layer or more; got layers={layers}"
+            )
         self.position = nn.Parameter(torch.empty(max_length, dim))
         self.positions = positions
         self.causal = causal

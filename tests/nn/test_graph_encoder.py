@@ -53,9 +53,9 @@ def test_dropout_leaves_the_graph_and_the_mean_of_one_step_alone(
     expected = encoder.eval()(ring, USER_CO_OCCURS, X, everyone)
     torch.manual_seed(0)
     encoder.train()
-    calls = [encoder(ring, USER_CO_OCCURS, X, everyone) for _ in range(500)]
+    calls = [encoder(ring, USER_CO_OCCURS, X, everyone) for _ in range(100)]
     off = (torch.stack(calls).mean(dim=0) - expected).abs()
-    assert off.max() < 0.1
+    assert off.max() < 0.25
     assert torch.equal(encoder.eval()(ring, USER_CO_OCCURS, X, everyone), expected)
 
 

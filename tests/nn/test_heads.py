@@ -1,5 +1,7 @@
 """The projection head against the specification's figures."""
 
+import math
+
 import pytest
 import torch
 
@@ -23,6 +25,17 @@ def test_head_of_the_specification(row: list[float], expected: list[float]) -> N
         head.outer.bias[:] = torch.tensor([0, 0.3])
     found = head(torch.tensor([row], dtype=torch.float64))
     assert found[0].tolist() == pytest.approx(expected, abs=1e-7)
+
+
+def test_head_bends_below_zero_as_elu_does() -> None:
+    """The figures above are of positive inner values only."""
+    torch.manual_seed(0)
+    head, x = ProjectionHead(3).double(), torch.tensor([2.0, -1.0, 0.5]).double()
+    inner = head.inner.weight @ x + head.inner.bias
+    assert (inner < 0).any()
+    bent = [v if v > 0 else math.exp(v) - 1 for v in inner.tolist()]
+    expected = head.outer.weight @ torch.tensor(bent).double() + head.outer.bias
+    torch.testing.assert_close(head(x[None])[0], expected)
 
 
 def test_rows_are_projected_one_by_one() -> None:

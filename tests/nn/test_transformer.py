@@ -190,6 +190,25 @@ def test_a_row_without_items_gives_zeros_and_finite_gradients(causal: bool) -> N
         assert all(p.grad.isfinite().all() for p in model.parameters())
 
 
+@pytest.mark.parametrize("norm", ["post", "pre"])
+@pytest.mark.parametrize("causal", [True, False])
+@pytest.mark.parametrize("positions", ["start", "end"])
+@pytest.mark.parametrize("layers", [1, 2])
+def test_the_last_state_alone_is_the_one_among_all(
+    norm: str, causal: bool, positions: str, layers: int
+) -> None:
+    options = {"norm": norm, "causal": causal, "positions": positions}
+    model = built(layers=layers, **options)
+    x, mask = sequences(batch=4)
+    mask[3] = False
+    lengths = mask.sum(dim=1)
+    everywhere = model(x, mask)
+    last = model.last(x, mask)
+    expected = everywhere[torch.arange(4), (lengths - 1).clamp(min=0)]
+    torch.testing.assert_close(last, expected)
+    assert last[:3].any(dim=1).all() and not last[3].any()
+
+
 def test_positions_from_the_start_give_a_prefix_the_same_states() -> None:
     model = built(positions="start")
     x, mask = sequences(batch=1)
@@ -301,3 +320,8 @@ def test_last_is_the_state_of_the_last_item(
     expected = states[torch.arange(4), (lengths - 1).clamp(min=0)]
     torch.testing.assert_close(model.last(x, mask), expected)
     assert not model.last(x, mask)[3].any()
+
+
+def test_an_encoder_without_layers_is_refused() -> None:
+    with pytest.raises(ValueError, match="layers=0"):
+        Transformer(6, 8, layers=0)
