@@ -1,13 +1,12 @@
 """Published weights of another program give its published ranks through our encoder."""
 
-from collections.abc import Mapping
+import runpy
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from graphseq.data import leave_one_out, read_log
@@ -15,31 +14,7 @@ from graphseq.graphs import build_graph
 from graphseq.models import SASRec
 from graphseq.sequences import histories
 
-PARTS = {  # of a layer: theirs -> ours; query, key and value are fused
-    "attention.dense": "out",
-    "attention.LayerNorm": "norm1",
-    "intermediate.dense_1": "up",
-    "intermediate.dense_2": "down",
-    "intermediate.LayerNorm": "norm2",
-}
-
-
-def converted(theirs: Mapping[str, Tensor], rows: Tensor) -> dict[str, Tensor]:
-    """The S3-Rec family's names as ours; ``rows`` are their ids of our items."""
-    ours = {
-        "features.weight": theirs["item_embeddings.weight"][rows],
-        "encoder.position": theirs["position_embeddings.weight"],
-    }
-    for kind in ("weight", "bias"):
-        ours[f"encoder.norm.{kind}"] = theirs[f"LayerNorm.{kind}"]
-        here, there = "encoder.blocks.0", "item_encoder.layer.0"
-        for name, new in PARTS.items():
-            ours[f"{here}.{new}.{kind}"] = theirs[f"{there}.{name}.{kind}"]
-        qkv = [
-            theirs[f"{there}.attention.{p}.{kind}"] for p in ("query", "key", "value")
-        ]
-        ours[f"{here}.qkv.{kind}"] = torch.cat(qkv)
-    return ours
+SCRIPT = Path(__file__).parents[2] / "experiments" / "published_weights.py"
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +37,8 @@ def ranks(shared: Path, graph: HeteroData) -> dict[str, np.ndarray]:
     model = SASRec(*sizes, layers=1, positions="end").eval()
     weights = load_file(shared / "reference/iclrec_beauty/weights.safetensors")
     raw = [int(item) for item in graph["item"].vocabulary.ids]
-    model.load_state_dict(converted(weights, torch.tensor(raw)))
+    assert raw == [*range(1, len(raw) + 1)]  # their rows, after the padding
+    model.load_state_dict(runpy.run_path(str(SCRIPT))["converted"](weights, len(raw)))
     model.double()
     items, found = model.item_vectors(graph), {"kept": [], "excluded": []}
     pointers = graph.test.history_ptr

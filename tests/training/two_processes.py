@@ -43,6 +43,7 @@ def main(folder: Path) -> None:
     save_file(model.state_dict(), folder / f"rank{rank}.safetensors")
     histories = [run.history for run in runs]
     (folder / f"rank{rank}.json").write_text(json.dumps([seen, histories]))
+    torch.distributed.barrier()  # neither leaves before both have written
 
 
 if __name__ == "__main__":
