@@ -5,13 +5,20 @@ them as data (a run folder, a graph's parameters) asks :func:`describe`.
 """
 
 import inspect
-from typing import Any
+from typing import Any, ClassVar
 
 
 class Recorded:
     """Remembers the arguments of its construction, defaults filled in."""
 
     options: dict[str, Any]
+    __signature__: ClassVar[inspect.Signature]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Show the signature of ``__init__``, which ``__new__`` would hide."""
+        super().__init_subclass__(**kwargs)
+        _, *rest = inspect.signature(cls.__init__).parameters.values()
+        cls.__signature__ = inspect.Signature(rest)
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         """Make the object, and note what it is made with."""

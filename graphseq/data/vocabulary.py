@@ -154,8 +154,7 @@ class Vocabulary:
         lines = [f"{raw!r}{self._near(raw)}" for raw in wanted.head(SHOWN).to_list()]
         more = f" and {len(wanted) - SHOWN:,} more" if len(wanted) > SHOWN else ""
         raise DataError(
-            f"{len(wanted):,} unknown ids: {', '.join(lines)}{more}; known are "
-            f"{self!r}. Pass missing=-1 to encode() to let them through"
+            f"{len(wanted):,} unknown ids: {', '.join(lines)}{more}; known are {self!r}"
         )
 
     def _near(self, raw: str | int | None) -> str:

@@ -1,6 +1,6 @@
 """Train a model on a graph."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -118,9 +118,11 @@ def fit(
                 )
                 journal = Journal(where, record, monitor=monitor, patience=patience)
                 train = _train if is_trained(model, options) else _only_evaluate
-                train(model, graph, journal, options)
-                where = journal.folder
-            run = folders.end(where, model)
+                meet = train(model, graph, journal, options)
+                run = folders.end(journal.folder, model)
+                meet()  # or one process removes what another still reads
+            else:
+                run = folders.end(where, model)
     return run if folder is not None else replace(run, folder=None)
 
 
@@ -133,8 +135,12 @@ def is_trained(model: Model, options: dict[str, Any]) -> bool:
 
 def _train(
     model: Model, graph: HeteroData, journal: Journal, options: dict[str, Any]
-) -> None:
-    """Train with Lightning, from the checkpoint if there is one."""
+) -> Callable[[], Any]:
+    """Train with Lightning, from the checkpoint if there is one.
+
+    Returns:
+        What to call where all processes that train together are to wait for each other.
+    """
     from lightning.pytorch.utilities.seed import isolate_rng
 
     from graphseq.training.callbacks import Recorder
@@ -148,14 +154,16 @@ def _train(
         resumed = str(checkpoint) if checkpoint.is_file() else None
         trainer.fit(training, ckpt_path=resumed)
         trainer.strategy.barrier()  # others read what the first process wrote
+        return trainer.strategy.barrier
 
 
 def _only_evaluate(
     model: Model, graph: HeteroData, journal: Journal, options: dict[str, Any]
-) -> None:
+) -> Callable[[], Any]:
     """The history of a model that learns nothing: one row, epoch 0."""
     from graphseq.training.validation import validate
 
     metrics = validate(model, graph, options) if options["monitor"] else {}
     journal.add({"epoch": 0, **metrics})
     journal.write(model, improved=True)
+    return lambda: None

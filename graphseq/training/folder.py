@@ -62,8 +62,8 @@ def look(
         return None
     if not resume:
         raise RunError(
-            f"{folder} holds a run already. Go on with it with resume=True, or train "
-            "in another folder"
+            f"{folder} holds a run already. Go on with it with resume=True (--resume), "
+            "or train in another folder"
         )
     run = load_run(folder)
     check_same(run, _experiment(model, graph, options), identity(graph))
