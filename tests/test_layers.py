@@ -15,7 +15,7 @@ evaluation
 models
 graphs | sequences
 data | nn | objectives
-constants | errors | options | threads
+allocator | constants | errors | options | threads
 """
 LINES = [line.split(" | ") for line in LAYERS.strip().splitlines()]
 RANK = {home: -depth for depth, line in enumerate(LINES) for home in line}

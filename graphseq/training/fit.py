@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from torch_geometric.data import HeteroData
 
+from graphseq import allocator
 from graphseq import threads as intra_op
 from graphseq.constants import Protocol
 from graphseq.models import Model
@@ -105,6 +106,7 @@ def fit(
     check_fits(model, graph, validated=monitor is not None)
     if compile:
         check_compiler()
+    allocator.keep_pages()
     with folders.place(folder) as where:
         before = folders.look(where, model, graph, options, resume=resume)
         if before is not None and threads is None:
