@@ -103,7 +103,7 @@ def main() -> None:
         found["mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         print(json.dumps(found))
     elif given.until:
-        found = sasrec(given.path, epochs=20, monitor="NDCG@10")
+        found = sasrec(given.path, epochs=15, monitor="NDCG@10")
         total = 0.0
         for epoch, (value, cpu) in enumerate(
             zip(found["values"], found["times"], strict=True), 1

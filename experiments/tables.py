@@ -1,0 +1,59 @@
+"""The README's table of results, made from ``results.csv``.
+
+python experiments/tables.py            print it
+python experiments/tables.py README.md  put it between the marks in the file
+"""
+
+import sys
+from pathlib import Path
+
+import polars as pl
+
+HERE = Path(__file__).parent
+BEGIN, END = "<!-- results: begin", "<!-- results: end -->"
+ROWS = {  # experiment file -> what it is called
+    "pop/beauty": ("Amazon Beauty", "POP"),
+    "lightgcn/beauty": ("Amazon Beauty", "LightGCN"),
+    "sasrec/beauty-bce-user": ("Amazon Beauty", "SASRec, BCE, users"),
+    "sasrec/beauty-ce-prefix": ("Amazon Beauty", "SASRec, softmax, prefixes"),
+    "sasrec/beauty-ce-targets": ("Amazon Beauty", "SASRec, softmax, targets"),
+    "sasrec/beauty-propagated": ("Amazon Beauty", "SASRec on graph features"),
+    "mclsr/clothing": ("Amazon Clothing, user split", "MCLSR"),
+}
+
+
+def table(results: pl.DataFrame) -> str:
+    """Markdown; of several rows of an experiment, the newest."""
+    lines = [
+        "| data | model | HR kept | NDCG kept | HR excluded | NDCG excluded | CPU s |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, (data, model) in ROWS.items():
+        found = results.filter(experiment=f"experiments/{name}.yaml").tail(1)
+        for row in found.iter_rows(named=True):
+            k = 20 if row["HR@10 kept"] is None else 10
+            cells = [
+                f"{row[f'{metric}@{k} {protocol}']:.4f}"
+                for protocol in ("kept", "excluded")
+                for metric in ("HR", "NDCG")
+            ]
+            shown = f"{data} (@{k})"
+            cells = [shown, model, *cells, f"{row['cpu_seconds']:.0f}"]
+            lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    made = table(pl.read_csv(HERE / "results.csv", infer_schema_length=None))
+    if len(sys.argv) == 1:
+        print(made)
+        return
+    path = Path(sys.argv[1])
+    before, rest = path.read_text().split(BEGIN)
+    note, rest = rest.split("-->\n", 1)
+    _, after = rest.split(END)
+    path.write_text(f"{before}{BEGIN}{note}-->\n{made}\n{END}{after}")
+
+
+if __name__ == "__main__":
+    main()
