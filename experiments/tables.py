@@ -14,7 +14,7 @@ BEGIN, END = "<!-- results: begin", "<!-- results: end -->"
 ROWS = {  # experiment file -> what it is called
     "pop/beauty": ("Amazon Beauty", "POP"),
     "lightgcn/beauty": ("Amazon Beauty", "LightGCN"),
-    "sasrec/beauty-bce-user": ("Amazon Beauty", "SASRec, BCE, users"),
+    "sasrec/beauty-bce-targets": ("Amazon Beauty", "SASRec, BCE, targets"),
     "sasrec/beauty-ce-prefix": ("Amazon Beauty", "SASRec, softmax, prefixes"),
     "sasrec/beauty-ce-targets": ("Amazon Beauty", "SASRec, softmax, targets"),
     "sasrec/beauty-propagated": ("Amazon Beauty", "SASRec on graph features"),
