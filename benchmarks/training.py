@@ -16,14 +16,13 @@ import statistics
 import subprocess
 import sys
 import time
+from typing import Any
 
 BATCH = 384
 CHUNK = 64
 
 
-def sasrec(
-    path: str, *, naive: bool = False, epochs: int = 1, monitor: str = ""
-) -> dict:
+def sasrec(path: str, *, naive: bool = False, **options: Any) -> dict[str, Any]:
     """An epoch, or several with validation, through the public ``fit``."""
     import torch
     import torch.nn.functional as F
@@ -37,19 +36,12 @@ def sasrec(
     graph = gs.build_graph(gs.leave_one_out(log))
     torch.manual_seed(0)
     model = gs.models.SASRec(log.num_users, log.num_items)
+    given = {"max_epochs": 1, "monitor": None} | options
+    given |= {"batch_size": BATCH, "patience": None, "progress": False, "threads": 1}
     start = time.process_time()
-    run = gs.fit(
-        model,
-        graph,
-        max_epochs=epochs,
-        batch_size=BATCH,
-        monitor=monitor or None,
-        patience=None,
-        progress=False,
-        threads=1,
-    )
+    run = gs.fit(model, graph, **given)
     found = {"cpu": run.cpu_seconds, "with import": time.process_time() - start}
-    if monitor:
+    if monitor := given["monitor"]:
         found["values"] = [row[monitor] for row in run.history]
         found["times"] = [row["cpu_seconds"] for row in run.times]
         report = gs.evaluate(model, graph)
@@ -79,6 +71,7 @@ def products(path: str) -> dict:
 
 WAYS = {
     "graphseq": sasrec,
+    "graphseq, bf16-mixed": lambda path: sasrec(path, precision="bf16-mixed"),
     "full logits, torch": lambda path: sasrec(path, naive=True),
     "three products alone": products,
 }
@@ -97,13 +90,15 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--way", choices=WAYS)
     parser.add_argument("--until", type=float, help="time to this validation NDCG@10")
+    parser.add_argument("--precision", default="32-true", help="with --until")
     given = parser.parse_args()
     if given.way:
         found = WAYS[given.way](given.path)
         found["mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         print(json.dumps(found))
     elif given.until:
-        found = sasrec(given.path, epochs=15, monitor="NDCG@10")
+        options = {"max_epochs": 15, "precision": given.precision}
+        found = sasrec(given.path, monitor="NDCG@10", **options)
         total = 0.0
         for epoch, (value, cpu) in enumerate(
             zip(found["values"], found["times"], strict=True), 1
