@@ -49,7 +49,7 @@ def main() -> None:
         with timed("encoder, forward"):
             items = model.item_vectors(graph)
             asked, wanted = batch.asked()
-            states = model.states(batch, items)[asked]
+            states = model.backbone.states(items, batch)[asked]
         h, w = states.detach().requires_grad_(), items.detach().requires_grad_()
         with timed("softmax, both directions"):
             cross_entropy(h, w, wanted).backward()

@@ -1,6 +1,6 @@
 """One paper, one file; ``MODELS`` is the table of them all."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from graphseq.errors import ConfigError, suggest
@@ -10,7 +10,9 @@ from graphseq.models.lightgcn import LightGCN
 from graphseq.models.mclsr import MCLSR
 from graphseq.models.pop import POP
 from graphseq.models.sasrec import SASRec
-from graphseq.nn.features import Embedding, Propagated
+from graphseq.models.stages import Stage, Step
+from graphseq.nn.features import Embedding, Features, Propagated
+from graphseq.nn.transformer import Transformer
 
 MODELS: dict[str, type[Model]] = {
     "POP": POP,
@@ -20,7 +22,11 @@ MODELS: dict[str, type[Model]] = {
     "MCLSR": MCLSR,
 }
 
-PARTS = {"Embedding": Embedding, "Propagated": Propagated}
+PARTS: dict[str, type] = {
+    "Embedding": Embedding,
+    "Propagated": Propagated,
+    "Transformer": Transformer,
+}
 
 
 def create(spec: Mapping[str, Any], num_users: int, num_items: int) -> Model:
@@ -40,8 +46,8 @@ def create(spec: Mapping[str, Any], num_users: int, num_items: int) -> Model:
         raise ConfigError(f"there is no model {name!r}; {suggest(name, MODELS)}")
     given = {key: _part(value, num_items) for key, value in (options or {}).items()}
     given.pop("num_users", None), given.pop("num_items", None)
-    model: Model = MODELS[name](num_users, num_items, **given)
-    return model
+    make: Callable[..., Model] = MODELS[name]
+    return make(num_users, num_items, **given)
 
 
 def _part(value: Any, num_items: int) -> Any:
@@ -49,8 +55,21 @@ def _part(value: Any, num_items: int) -> Any:
     if isinstance(value, Mapping) and len(value) == 1 and next(iter(value)) in PARTS:
         ((name, options),) = value.items()
         given = {k: v for k, v in (options or {}).items() if k != "num_items"}
-        return PARTS[name](num_items, **given)
+        if issubclass(PARTS[name], Features):
+            given["num_items"] = num_items
+        return PARTS[name](**given)
     return value
 
 
-__all__ = ["BPRMF", "MCLSR", "MODELS", "POP", "LightGCN", "Model", "SASRec", "create"]
+__all__ = [
+    "BPRMF",
+    "MCLSR",
+    "MODELS",
+    "POP",
+    "LightGCN",
+    "Model",
+    "SASRec",
+    "Stage",
+    "Step",
+    "create",
+]

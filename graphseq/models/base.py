@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
 from graphseq.constants import EdgeType
+from graphseq.models.stages import Stage, Step
 from graphseq.options import Recorded
 from graphseq.sequences.batch import Batch
 from graphseq.sequences.examples import Sampler
@@ -30,6 +31,11 @@ class Model(Recorded, nn.Module, ABC):
             user, batches counted in users), ``prefix`` (one row a target), ``pairs``
             (user and item, no sequence).
         num_negatives: Negatives that the loader draws for each target.
+        warmup: Epochs during which a run does not stop early, however it goes.
+        knows_users: Whether there is a vector for each user, so that users without
+            training events cannot be ranked.
+        memory: What is kept between epochs and is no weight (centroids, importances):
+            a resumed run has it again, a finished one does not need it.
     """
 
     requires: tuple[EdgeType, ...] = ()
@@ -38,6 +44,12 @@ class Model(Recorded, nn.Module, ABC):
     max_length: int = 50
     sampler: Sampler = "targets"
     num_negatives: int = 0
+    warmup: int = 0
+    knows_users: bool = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.memory: dict[str, Tensor] = {}
 
     @abstractmethod
     def represent(
@@ -52,6 +64,20 @@ class Model(Recorded, nn.Module, ABC):
     @abstractmethod
     def losses(self, batch: Batch, graph: HeteroData) -> dict[str, Float[Tensor, ""]]:
         """The weighted terms of the objective, by name; their sum is minimised."""
+
+    def refresh(self, graph: HeteroData, epoch: int) -> None:
+        """Renew what the coming epoch's losses rest on: clusters, importances.
+
+        Called before every epoch in evaluation mode, without gradients.
+
+        Args:
+            graph: The graph, on the model's device.
+            epoch: The coming epoch; the first is 0.
+        """
+
+    def stages(self) -> tuple[Stage, ...]:
+        """How it is trained: here all parameters by all losses, in one stage."""
+        return (Stage((Step(self.losses),)),)
 
     @final
     @torch.no_grad()

@@ -32,6 +32,7 @@ class BPRMF(Model):
     """
 
     sampler: Sampler = "pairs"
+    knows_users = True
 
     def __init__(
         self, num_users: int, num_items: int, *, dim: int = 64, num_negatives: int = 1

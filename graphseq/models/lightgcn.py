@@ -37,6 +37,7 @@ class LightGCN(Model):
 
     requires = (INTERACTS,)
     sampler: Sampler = "pairs"
+    knows_users = True
 
     def __init__(
         self,

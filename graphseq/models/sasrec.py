@@ -1,16 +1,15 @@
 """SASRec: self-attentive sequential recommendation."""
 
-from typing import Literal, final
+from typing import final
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
+from graphseq.models.backbone import Backbone, Loss
 from graphseq.models.base import Model
-from graphseq.nn.features import Embedding, Features, look_up
+from graphseq.nn.features import Embedding, Features
 from graphseq.nn.transformer import Norm, Positions, Transformer
-from graphseq.objectives import bce, cross_entropy, gbce
 from graphseq.sequences.batch import Batch
 from graphseq.sequences.examples import Sampler
 
@@ -57,7 +56,7 @@ class SASRec(Model):
         dropout: float = 0.5,
         norm: Norm = "post",
         positions: Positions = "start",
-        loss: Literal["ce", "bce", "gbce"] = "ce",
+        loss: Loss = "ce",
         num_negatives: int = 1,
         sampler: Sampler = "targets",
         features: Features | None = None,
@@ -67,45 +66,38 @@ class SASRec(Model):
         self.num_items = num_items
         self.max_length = max_length
         self.sampler = sampler
-        self.loss = loss
-        self.num_negatives = 0 if loss == "ce" else num_negatives
-        self.features = features or Embedding(num_items, dim=dim)
-        self.requires = self.features.requires
-        self.encoder = Transformer(
-            self.features.dim,
-            max_length,
-            layers=layers,
-            heads=heads,
-            inner=inner,
-            dropout=dropout,
-            norm=norm,
-            positions=positions,
+        features = features or Embedding(num_items, dim=dim)
+        self.backbone = Backbone(
+            num_items,
+            encoder=Transformer(
+                features.dim,
+                max_length,
+                layers=layers,
+                heads=heads,
+                inner=inner,
+                dropout=dropout,
+                norm=norm,
+                positions=positions,
+            ),
+            features=features,
+            max_length=max_length,
+            sampler=sampler,
+            loss=loss,
+            num_negatives=num_negatives,
         )
+        self.requires = self.backbone.requires
+        self.num_negatives = self.backbone.num_negatives
 
     def represent(self, batch: Batch, graph: HeteroData) -> Float[Tensor, "B D"]:
         """The state at the last item of the history."""
-        items = look_up(self.item_vectors(graph), batch.items)
-        return self.encoder.last(items, batch.mask)
+        return self.backbone.last(self.item_vectors(graph), batch)
 
     def item_vectors(self, graph: HeteroData) -> Float[Tensor, "V D"]:
         """The features, which are also what the encoder reads."""
-        return self.features(graph)  # type: ignore[no-any-return]
-
-    def states(
-        self, batch: Batch, items: Float[Tensor, "V D"]
-    ) -> Float[Tensor, "B L D"]:
-        """The state at every place."""
-        return self.encoder(look_up(items, batch.items), batch.mask)  # type: ignore[no-any-return]
+        return self.backbone.items(graph)
 
     def losses(self, batch: Batch, graph: HeteroData) -> dict[str, Float[Tensor, ""]]:
         """The next item, at every place that has a target."""
         items = self.item_vectors(graph)
-        asked, targets = batch.asked()
-        states = self.states(batch, items)[asked]
-        if self.loss == "ce":
-            return {"next_item": cross_entropy(states, items, targets)}
-        positive = (states * items[targets]).sum(dim=1)
-        negative = torch.einsum("nd,nkd->nk", states, items[batch.drawn()])
-        if self.loss == "bce":
-            return {"next_item": bce(positive, negative)}
-        return {"next_item": gbce(positive, negative, num_items=self.num_items)}
+        states = self.backbone.asked(items, batch)
+        return {"next_item": self.backbone.next_item(states, items, batch)}

@@ -1,8 +1,47 @@
-"""One vector, or K, from a sequence of them: additive and bilinear attention."""
+"""One vector, or K, from a sequence of them."""
+
+from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
+
+from graphseq.nn.encoder import last_state
+
+Pooling = Literal["last", "mean", "flatten"]
+
+
+def pool(
+    states: Float[Tensor, "B L D"],
+    mask: Bool[Tensor, "B L"],
+    how: Pooling,
+    *,
+    places: int | None = None,
+) -> Float[Tensor, "B n"]:
+    """A sequence as one vector, to be compared with others.
+
+    Args:
+        states: State of every place.
+        mask: True at real items, which stand to the left.
+        how: The ``last`` state; the ``mean`` of the states of real places; or all of
+            them side by side (``flatten``), the newest with the newest, zeros where a
+            sequence has none.
+        places: Places that ``flatten`` makes room for; ``None``: L.
+
+    Returns:
+        Shape (B, D), or (B, places D).
+    """
+    if how == "last":
+        return last_state(states, mask)
+    lengths = mask.sum(dim=1, keepdim=True)
+    if how == "mean":
+        return (states * mask[..., None]).sum(dim=1) / lengths.clamp(min=1)
+    places = places or states.shape[1]
+    back = torch.arange(places, device=states.device).flip(0)  # steps before the newest
+    place = lengths - 1 - back
+    rows = torch.arange(len(states), device=states.device)[:, None]
+    found = states[rows, place.clamp(min=0)]
+    return (found * (place >= 0)[..., None]).flatten(1)
 
 
 class AdditivePooling(nn.Module):

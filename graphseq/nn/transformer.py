@@ -1,6 +1,6 @@
 """The transformer encoder that the sequential models share."""
 
-from typing import Literal
+from typing import Literal, final
 
 import torch
 import torch.nn.functional as F
@@ -8,12 +8,14 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from graphseq.nn.dropout import dropout
+from graphseq.nn.encoder import Encoder
 
 Norm = Literal["post", "pre"]
 Positions = Literal["start", "end"]
 
 
-class Transformer(nn.Module):
+@final
+class Transformer(Encoder):
     r"""Self-attention over a sequence: states (B, L, D) from item features (B, L, D).
 
     With ``norm="post"``, each block computes
@@ -48,8 +50,8 @@ class Transformer(nn.Module):
 
     def __init__(
         self,
-        dim: int,
-        max_length: int,
+        dim: int = 64,
+        max_length: int = 50,
         *,
         layers: int = 2,
         heads: int = 2,
@@ -67,6 +69,7 @@ class Transformer(nn.Module):
             raise ValueError(
                 f"a transformer has one layer or more; got layers={layers}"
             )
+        self.dim, self.max_length = dim, max_length
         self.position = nn.Parameter(torch.empty(max_length, dim))
         self.positions = positions
         self.causal = causal

@@ -25,6 +25,8 @@ class Batch:
         targets: Item that follows each position, ``V`` where none is asked for, (B, L).
         negatives: Items drawn against each target, ``V`` where there is none,
             (B, L, n).
+        example: Which training example each row is, an index into the loader's
+            :class:`~graphseq.sequences.Examples`, (B,).
     """
 
     user: Int[Tensor, "B"]
@@ -33,6 +35,7 @@ class Batch:
     num_items: int
     targets: Int[Tensor, "B L"] | None = None
     negatives: Int[Tensor, "B L n"] | None = None
+    example: Int[Tensor, "B"] | None = None
 
     def __len__(self) -> int:
         return len(self.user)
@@ -83,6 +86,7 @@ class Batch:
             lengths=self.lengths.to(device, non_blocking=non_blocking),
             targets=move(self.targets),
             negatives=move(self.negatives),
+            example=move(self.example),
         )
 
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from graphseq.constants import INTERACTS
+from graphseq.sequences.batch import Batch, cut
 
 Sampler = Literal["targets", "user", "prefix", "pairs"]
 
@@ -101,3 +102,25 @@ def examples(graph: HeteroData, sampler: Sampler, max_length: int) -> Examples:
         return pairs(graph)
     cutters = {"targets": windows, "user": newest, "prefix": prefixes}
     return cutters[sampler](graph, max_length)
+
+
+def gather(
+    flat: Int[Tensor, "E"], picked: Examples, rows: Int[Tensor, "B"], num_items: int
+) -> Batch:
+    """Cut some training examples out of the sequences.
+
+    Args:
+        flat: The items of all sequences, ``graph[INTERACTS].edge_index[1]``.
+        picked: The examples, from :func:`examples`.
+        rows: Which of them.
+        num_items: V, which is also the padding id.
+
+    Returns:
+        A batch with targets, on the device of ``flat``.
+    """
+    start, lengths = picked.start[rows], picked.length[rows]
+    items = cut(flat, start, lengths, fill=num_items)
+    targets = cut(flat, start + 1, lengths, fill=num_items)
+    steps = torch.arange(targets.shape[1], device=flat.device)
+    targets[steps < picked.first[rows][:, None]] = num_items
+    return Batch(picked.user[rows], items, lengths, num_items, targets, example=rows)

@@ -1,5 +1,7 @@
 """Batches of training examples, the same for a seed whatever the workers."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from jaxtyping import Int
@@ -8,8 +10,8 @@ from torch.utils.data import Dataset
 from torch_geometric.data import HeteroData
 
 from graphseq.constants import INTERACTS
-from graphseq.sequences.batch import Batch, cut
-from graphseq.sequences.examples import Examples, Sampler, examples
+from graphseq.sequences.batch import Batch
+from graphseq.sequences.examples import Examples, Sampler, examples, gather
 from graphseq.sequences.negatives import UniformNegatives
 
 
@@ -73,31 +75,20 @@ class SequenceLoader(Dataset[Batch]):
 
     def __getitem__(self, index: int) -> Batch:
         rows = self.batches[index]
-        picked = self.examples
-        user, lengths, first = (
-            picked.user[rows],
-            picked.length[rows],
-            picked.first[rows],
-        )
-        start = picked.start[rows]
-        targets = cut(self.flat, start + 1, lengths, fill=self.num_items)
-        targets[torch.arange(targets.shape[1]) < first[:, None]] = self.num_items
-        if self.sampler == "pairs":
-            items = torch.full_like(targets, self.num_items)
-            lengths = torch.zeros_like(lengths)
-        else:
-            items = cut(self.flat, start, lengths, fill=self.num_items)
-        negatives = None
-        if self.negatives is not None:
-            asked = targets != self.num_items
-            generator = _generator(self.seed, self.epoch, self.rank, index)
-            drawn = self.negatives.draw(
-                user[:, None].expand_as(asked)[asked], (self.num_negatives,), generator
-            )
-            shape = (*targets.shape, self.num_negatives)
-            negatives = torch.full(shape, self.num_items)
-            negatives[asked] = drawn
-        return Batch(user, items, lengths, self.num_items, targets, negatives)
+        batch = gather(self.flat, self.examples, rows, self.num_items)
+        if self.sampler == "pairs":  # nothing is read
+            nothing = torch.full_like(batch.items, self.num_items)
+            none = torch.zeros_like(batch.lengths)
+            batch = replace(batch, items=nothing, lengths=none)
+        if self.negatives is None:
+            return batch
+        asked, _ = batch.asked()
+        generator = _generator(self.seed, self.epoch, self.rank, index)
+        user = batch.user[:, None].expand_as(asked)[asked]
+        shape = (*asked.shape, self.num_negatives)
+        negatives = torch.full(shape, self.num_items)
+        negatives[asked] = self.negatives.draw(user, (self.num_negatives,), generator)
+        return replace(batch, negatives=negatives)
 
     def _by_targets(self, generator: torch.Generator) -> list[Int[Tensor, "B"]]:
         """Windows of similar length, about ``batch_size`` targets a batch."""

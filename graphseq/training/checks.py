@@ -5,10 +5,12 @@ import shutil
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import torch
 from torch_geometric.data import HeteroData
 
+from graphseq.constants import INTERACTS
 from graphseq.errors import ConfigError, GraphError, RunError
-from graphseq.models import Model
+from graphseq.models import Model, Stage
 from graphseq.training.run import Run
 from graphseq.training.validation import METRIC
 
@@ -72,11 +74,43 @@ def check_fits(model: Model, graph: HeteroData, *, validated: bool) -> None:
             "the graph holds no validation users, so nothing can be monitored: build "
             "it of a split that has some, or pass monitor=None"
         )
+    if model.knows_users:
+        problems += _strangers(graph)
     if problems:
         name = type(model).__name__
         raise GraphError(
             f"{name} cannot train on this graph:\n  " + "\n  ".join(problems)
         )
+
+
+def check_stages(plan: tuple[Stage, ...], max_epochs: int) -> None:
+    """Refuse to train for fewer epochs than the stages before the last one take.
+
+    Raises:
+        ConfigError: Saying how many that is.
+    """
+    before = sum(stage.epochs or 0 for stage in plan[:-1])
+    if before and 0 < max_epochs <= before:
+        raise ConfigError(
+            f"the model trains for {before} epochs before its last stage, and "
+            f"max_epochs is {max_epochs}: give it more, or the model fewer"
+        )
+
+
+def _strangers(graph: HeteroData) -> Iterator[str]:
+    """Held-out users of whom a vector for each user can know nothing."""
+    known = torch.bincount(
+        graph[INTERACTS].edge_index[0], minlength=graph["user"].num_nodes
+    )
+    for part in ("validation", "test"):
+        users = graph[part].user if part in graph else known[:0]
+        unknown = int((known[users] == 0).sum())
+        if unknown:
+            yield (
+                f"it has a vector for each user, and {unknown} of {len(users)} {part} "
+                "users have no training events: use a split that keeps every user's "
+                "past, such as leave_one_out, or a model that reads the history"
+            )
 
 
 def check_same(

@@ -12,7 +12,12 @@ from graphseq import threads as intra_op
 from graphseq.constants import Protocol
 from graphseq.models import Model
 from graphseq.training import folder as folders
-from graphseq.training.checks import check_compiler, check_fits, check_options
+from graphseq.training.checks import (
+    check_compiler,
+    check_fits,
+    check_options,
+    check_stages,
+)
 from graphseq.training.journal import Journal
 from graphseq.training.run import CHECKPOINT, Run
 
@@ -104,6 +109,7 @@ def fit(
     options["batch_size"] = batch_size or BATCH_SIZE[model.sampler]
     check_options(options)
     check_fits(model, graph, validated=monitor is not None)
+    check_stages(model.stages(), max_epochs)
     if compile:
         check_compiler()
     allocator.keep_pages()
@@ -118,7 +124,11 @@ def fit(
                 record = folders.begin(
                     where, before, model, graph, options, used, experiment or {}
                 )
-                journal = Journal(where, record, monitor=monitor, patience=patience)
+                before_last = sum(stage.epochs or 0 for stage in model.stages())
+                warmup = max(model.warmup, before_last)
+                journal = Journal(
+                    where, record, monitor=monitor, patience=patience, warmup=warmup
+                )
                 train = _train if is_trained(model, options) else _only_evaluate
                 meet = train(model, graph, journal, options)
                 run = folders.end(journal.folder, model)

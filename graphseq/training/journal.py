@@ -22,6 +22,7 @@ class Journal:
         record: What stands in ``run.json``; times and the best epoch are added to it.
         monitor: Metric that says which epoch is best; ``None``: the newest is.
         patience: Evaluations without a better one after which to stop.
+        warmup: Epochs during which patience is not tried.
     """
 
     def __init__(
@@ -31,11 +32,13 @@ class Journal:
         *,
         monitor: str | None,
         patience: int | None,
+        warmup: int = 0,
     ) -> None:
         self.folder = folder
         self.record = record
         self.monitor = monitor
         self.patience = patience
+        self.warmup = warmup
         self.rows: list[dict[str, Any]] = []
         self.times: list[dict[str, float]] = []
         self.best_epoch = 0
@@ -58,7 +61,7 @@ class Journal:
         if value is None:  # not evaluated in this epoch
             return False
         if self.best is not None and value <= self.best:
-            self.since += 1
+            self.since += row["epoch"] > self.warmup
             return False
         self.best, self.best_epoch, self.since = value, row["epoch"], 0
         return True

@@ -5,6 +5,8 @@ Importing this file imports Lightning; :func:`graphseq.fit` does so when it is c
 
 import copy
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,7 @@ from torch.utils.data import DataLoader
 from torch_geometric.data import HeteroData
 
 from graphseq.errors import RunError
-from graphseq.models import Model
+from graphseq.models import Model, Stage, Step
 from graphseq.sequences import Batch, SequenceLoader
 from graphseq.training.validation import validate
 
@@ -43,15 +45,26 @@ class Training(LightningModule):
         self.options = options
         self.home = graph  # batches are cut on the CPU
         self.graph = graph  # the device's own, once there is one
-        self.losses = model.losses
-        if options["compile"]:
-            self.losses = torch.compile(model.losses, dynamic=True)
-        self.loader: SequenceLoader | None = None
+        self.plan = model.stages()
+        self.compiled: dict[Step, Any] = {}
+        self.loaders: dict[Stage, SequenceLoader] = {}
+        self.automatic_optimization = len(self.turns()) == 1
         self.row: dict[str, Any] = {}
         self.sums: dict[str, Tensor] = {}
-        self.steps = 0
+        self.counts: dict[str, int] = {}
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
+    @property
+    def stage(self) -> Stage:
+        """The stage of the current epoch."""
+        progress: Any = self.trainer.fit_loop.epoch_progress.current
+        return stage_of(self.plan, progress.processed)
+
+    def turns(self) -> list[tuple[Stage, tuple[str, ...] | None]]:
+        """What needs an optimiser of its own: each stage's sets of parameters."""
+        sets = [(stage, step.parameters) for stage in self.plan for step in stage.steps]
+        return list(dict.fromkeys(sets))
+
+    def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         """Adam, fused: on the CPU 9 times faster than torch's default there.
 
         The exception is clipping under 16-bit loss scaling, which a fused step cannot
@@ -59,12 +72,20 @@ class Training(LightningModule):
         """
         options = self.options
         scaled = options["precision"] == "16-mixed" and options["gradient_clip"]
-        return torch.optim.Adam(
-            [weight for weight in self.parameters() if weight.requires_grad],
-            lr=options["lr"],
-            weight_decay=options["weight_decay"],
-            fused=not scaled,
-        )
+        moved = [Step(self.model.losses, names).moves for _, names in self.turns()]
+        return [
+            torch.optim.Adam(
+                [
+                    weight
+                    for name, weight in self.model.named_parameters()
+                    if weight.requires_grad and moves(name)
+                ],
+                lr=options["lr"],
+                weight_decay=options["weight_decay"],
+                fused=not scaled,
+            )
+            for moves in moved
+        ]
 
     def on_fit_start(self) -> None:
         """Give the device a graph of its own; the caller's stays where it is."""
@@ -73,22 +94,23 @@ class Training(LightningModule):
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """The next epoch's batches. Lightning asks anew before every epoch."""
-        options, model = self.options, self.model
-        if self.loader is None:
-            self.loader = SequenceLoader(
+        options, model, stage = self.options, self.model, self.stage
+        if stage not in self.loaders:
+            self.loaders[stage] = SequenceLoader(
                 self.home,
-                model.sampler,
-                options["batch_size"],
+                stage.sampler or model.sampler,
+                stage.batch_size or options["batch_size"],
                 model.max_length,
                 seed=options["seed"],
                 num_negatives=model.num_negatives,
                 rank=self.trainer.global_rank,
                 world=self.trainer.world_size,
             )
+        loader = self.loaders[stage]
         progress: Any = self.trainer.fit_loop.epoch_progress.current
-        self.loader.set_epoch(progress.processed)
+        loader.set_epoch(progress.processed)
         return DataLoader(
-            self.loader,
+            loader,
             batch_size=None,  # an element is a batch already
             collate_fn=_as_is,
             num_workers=options["workers"],
@@ -96,18 +118,47 @@ class Training(LightningModule):
         )
 
     def on_train_epoch_start(self) -> None:
-        """Start the epoch's own random numbers."""
+        """Start the epoch's own random numbers; let the model renew what it keeps."""
         key = (self.options["seed"], self.current_epoch, self.global_rank)
         state = np.random.SeedSequence(key).generate_state(1, np.uint64)[0]
         torch.manual_seed(int(state) % 2**63)
-        self.sums, self.steps = {}, 0
+        self.sums, self.counts = {}, {}
+        self.model.eval()
+        with torch.no_grad():
+            self.model.refresh(self.graph, self.current_epoch)
+        self.model.train()
 
-    def training_step(self, batch: Batch, index: int) -> Tensor:
-        """The sum of the model's loss terms; each is also added to the epoch's."""
-        terms = self.losses(batch, self.graph)
+    def training_step(self, batch: Batch, index: int) -> Tensor | None:
+        """The sum of the model's loss terms; each is also added to the epoch's.
+
+        Where the model has several optimisers, the steps are taken here.
+        """
+        stage = self.stage
+        if self.automatic_optimization:
+            return self._loss(stage.steps[0], batch)
+        optimisers: Any = self.optimizers()
+        turns = self.turns()
+        for step in stage.steps:
+            optimiser = optimisers[turns.index((stage, step.parameters))]
+            with _moving(self.model, step):
+                optimiser.zero_grad()
+                self.manual_backward(self._loss(step, batch))
+                if self.options["gradient_clip"]:
+                    self.clip_gradients(optimiser, self.options["gradient_clip"])
+                optimiser.step()
+        return None
+
+    def _loss(self, step: Step, batch: Batch) -> Tensor:
+        """The sum of a step's terms."""
+        losses = step.losses
+        if self.options["compile"]:
+            compiled = self.compiled.get(step)
+            losses = compiled or torch.compile(losses, dynamic=True)
+            self.compiled[step] = losses
+        terms = losses(batch, self.graph)
         for name, term in terms.items():
             self.sums[name] = self.sums.get(name, 0.0) + term.detach()
-        self.steps += 1
+            self.counts[name] = self.counts.get(name, 0) + 1
         return torch.stack([*terms.values()]).sum()
 
     def on_train_epoch_end(self) -> None:
@@ -120,7 +171,9 @@ class Training(LightningModule):
                 f"the loss became {self.row['loss']} in epoch {epoch}: "
                 f"{self.row}. Lower lr (now {options['lr']}) or set gradient_clip"
             )
-        if options["monitor"] and (last or epoch % options["evaluate_every"] == 0):
+        due = last or epoch % options["evaluate_every"] == 0
+        final = stage_of(self.plan, self.current_epoch) is self.plan[-1]
+        if options["monitor"] and due and final:
             self.row |= self._validate()
         numbers = {name: value for name, value in self.row.items() if name != "epoch"}
         self.log_dict(numbers, sync_dist=True, batch_size=1)
@@ -131,13 +184,22 @@ class Training(LightningModule):
         Args:
             reduce: Over all processes, too (then all must call).
         """
-        if not self.steps:
+        if not self.sums:
             return {}
-        means = torch.stack([*self.sums.values()]) / self.steps
+        each = [total / self.counts[name] for name, total in self.sums.items()]
+        means = torch.stack(each)
         if reduce:
             means = self.trainer.strategy.reduce(means, reduce_op="mean")
         terms = dict(zip(self.sums, means.tolist(), strict=True))
         return {"loss": sum(terms.values()), **terms}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """What the model keeps between epochs goes into the checkpoint."""
+        checkpoint["memory"] = dict(self.model.memory)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """The model has again what it kept."""
+        self.model.memory = checkpoint["memory"]
 
     def _validate(self) -> dict[str, float]:
         """Validation metrics; the first process ranks, the others hear of it."""
@@ -150,3 +212,29 @@ class Training(LightningModule):
 
 def _as_is(batch: Any) -> Any:
     return batch
+
+
+def stage_of(plan: tuple[Stage, ...], epoch: int) -> Stage:
+    """The stage of an epoch; the first epoch is 0."""
+    for stage in plan[:-1]:
+        epoch -= stage.epochs or 0
+        if epoch < 0:
+            return stage
+    return plan[-1]
+
+
+@contextmanager
+def _moving(model: Model, step: Step) -> Iterator[None]:
+    """Let only a step's parameters have gradients; afterwards all that had."""
+    still = [
+        weight
+        for name, weight in model.named_parameters()
+        if weight.requires_grad and not step.moves(name)
+    ]
+    for weight in still:
+        weight.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for weight in still:
+            weight.requires_grad_(True)

@@ -53,7 +53,8 @@ def test_the_seed_draws_the_weights_and_leaves_the_process_alone(
     for a, b in zip(first.parameters(), second.parameters(), strict=True):
         assert torch.equal(a, b)
     other = check({**OPTIONS, "train": {"seed": 4}}).model(graph)
-    assert not torch.equal(first.features.weight, other.features.weight)
+    ours, theirs = first.backbone.features, other.backbone.features
+    assert not torch.equal(ours.weight, theirs.weight)
 
 
 def test_the_resolved_experiment_is_complete_and_resolves_to_itself(

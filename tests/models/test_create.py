@@ -13,7 +13,7 @@ def test_options_that_are_not_named_have_their_defaults() -> None:
     assert isinstance(model, SASRec)
     assert model.options["layers"] == 1 and model.options["dim"] == 64
     assert (model.num_users, model.num_items) == (3, 4)
-    assert len(model.encoder.blocks) == 1
+    assert len(model.backbone.encoder.blocks) == 1
 
 
 @pytest.mark.parametrize("options", [None, {}])
@@ -24,14 +24,16 @@ def test_no_options_at_all_are_fine(options: dict | None) -> None:
 @pytest.mark.parametrize("kind", [Embedding, Propagated])
 def test_parts_are_built_for_the_same_items(kind: type) -> None:
     model = create({"SASRec": {"features": {kind.__name__: {"dim": 8}}}}, 3, 4)
-    assert type(model.features) is kind
-    assert model.features.weight.shape == (4, 8)
-    assert model.encoder.position.shape == (50, 8), "the features' width is the model's"
+    assert type(model.backbone.features) is kind
+    assert model.backbone.features.weight.shape == (4, 8)
+    assert model.backbone.encoder.position.shape == (50, 8), (
+        "the features' width is the model's"
+    )
 
 
 def test_sizes_come_from_the_graph_and_not_from_the_description() -> None:
     spec = {"SASRec": {"num_users": 9, "num_items": 9, "features": {"Embedding": None}}}
-    assert create(spec, 3, 4).features.weight.shape == (4, 64)
+    assert create(spec, 3, 4).backbone.features.weight.shape == (4, 64)
 
 
 def test_an_unknown_model_is_refused_with_the_nearest_name() -> None:

@@ -37,7 +37,10 @@ def test_ce_is_the_cross_entropy_of_every_place_with_a_target(
     cycle: HeteroData,
 ) -> None:
     model, batch = small(), only_batch(cycle)
-    states, items = model.states(batch, model.features.weight), model.features.weight
+    states, items = (
+        model.backbone.states(model.backbone.features.weight, batch),
+        model.backbone.features.weight,
+    )
     losses = []
     for row in range(len(batch)):
         for place in range(int(batch.lengths[row])):
@@ -54,7 +57,10 @@ def test_sampled_losses_are_the_equations_written_as_loops(
     cycle: HeteroData, loss: str
 ) -> None:
     model, batch = small(loss=loss, num_negatives=3), only_batch(cycle)
-    states, items = model.states(batch, model.features.weight), model.features.weight
+    states, items = (
+        model.backbone.states(model.backbone.features.weight, batch),
+        model.backbone.features.weight,
+    )
     alpha = 3 / 11
     beta = 1.0 if loss == "bce" else alpha * (0.75 * (1 - 1 / alpha) + 1 / alpha)
     total, number = 0.0, 0
@@ -95,11 +101,12 @@ def test_samplers_ask_for_the_same_targets_when_sequences_fit(
 
 def test_a_state_does_not_depend_on_later_items(cycle: HeteroData) -> None:
     model, batch = small(), only_batch(cycle)
-    items = model.features.weight
+    items = model.backbone.features.weight
     later = replace(batch, items=batch.items.clone())
     later.items[:, 3:] = 0
     torch.testing.assert_close(
-        model.states(later, items)[:, :3], model.states(batch, items)[:, :3]
+        model.backbone.states(items, later)[:, :3],
+        model.backbone.states(items, batch)[:, :3],
     )
 
 
@@ -117,12 +124,12 @@ def test_history_is_read_and_the_user_is_not(lab, cycle: HeteroData) -> None:
 def test_propagated_features_are_read_and_scored_alike(lab, cycle: HeteroData) -> None:
     torch.manual_seed(0)
     model = small(features=Propagated(12, dim=8, layers=2, std=1.0))
-    items = model.features(cycle)
+    items = model.backbone.features(cycle)
     torch.testing.assert_close(model.item_vectors(cycle), items)
     plain = small(features=Embedding(12, dim=8))
     plain.load_state_dict(model.state_dict())
     with torch.no_grad():
-        plain.features.weight[:] = items
+        plain.backbone.features.weight[:] = items
     batch = lab.test_batch(model, cycle)
     expected = plain.score(batch, cycle)
     torch.testing.assert_close(model.score(batch, cycle), expected)
