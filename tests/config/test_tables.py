@@ -11,7 +11,7 @@ from graphseq import data, graphs, models, nn
 from graphseq.config import tables
 from graphseq.config.checks import parameters
 from graphseq.evaluation import evaluate
-from graphseq.nn.features import Features
+from graphseq.nn import Encoder, Features
 from graphseq.training import fit
 
 TABLES = {
@@ -63,10 +63,12 @@ def test_every_filter_can_be_named() -> None:
     assert filters - set(tables.SPLITS.values()) == set(tables.FILTERS.values())
 
 
-def test_every_kind_of_features_can_be_named() -> None:
-    exported = [getattr(nn.features, name) for name in dir(nn.features)]
-    kinds = {e for e in exported if inspect.isclass(e) and issubclass(e, Features)}
-    assert kinds - {Features} == set(models.PARTS.values())
+@pytest.mark.parametrize("kind", [Features, Encoder])
+def test_every_kind_of_part_can_be_named(kind: type) -> None:
+    public = (getattr(nn, name) for name in nn.__all__)
+    kinds = {p for p in public if inspect.isclass(p) and issubclass(p, kind)} - {kind}
+    assert kinds
+    assert kinds == {p for p in models.PARTS.values() if issubclass(p, kind)}
 
 
 def parameters_return(function: Callable[..., Any]) -> Any:

@@ -1,0 +1,80 @@
+"""The backbone: masked places, the states that are asked for, and what must fit."""
+
+import pytest
+import torch
+from torch_geometric.data import HeteroData
+
+from graphseq.errors import ConfigError
+from graphseq.models.backbone import Backbone
+from graphseq.nn import Embedding, Transformer
+from graphseq.sequences import Batch, SequenceLoader
+
+V = 12
+
+
+def batch_of(*rows: list[int]) -> Batch:
+    lengths = torch.tensor([len(row) for row in rows])
+    items = torch.full((len(rows), int(lengths.max())), V)
+    for place, row in enumerate(rows):
+        items[place, : len(row)] = torch.tensor(row)
+    return Batch(torch.arange(len(rows)), items, lengths, V)
+
+
+def test_a_masked_place_reads_the_token_and_padding_reads_nothing() -> None:
+    backbone = Backbone(V, dim=8, mask_token=True)
+    table = backbone.features.weight
+    x = backbone.read(table, batch_of([3, V, 5], [4]))
+    assert backbone.token is not None
+    torch.testing.assert_close(x[0, 1], backbone.token)
+    torch.testing.assert_close(x[0, 2], table[5])
+    assert not x[1, 1:].any()
+
+
+def test_without_a_token_a_masked_place_reads_zeros() -> None:
+    backbone = Backbone(V, dim=8)
+    x = backbone.read(backbone.features.weight, batch_of([3, V, 5]))
+    assert not x[0, 1].any()
+    assert backbone.token is None
+
+
+def test_what_is_asked_is_the_same_for_prefixes_and_for_all_places(
+    cycle: HeteroData,
+) -> None:
+    torch.manual_seed(0)
+    items = cycle["item"].num_nodes
+    backbone = Backbone(items, dim=8, sampler="prefix").eval()
+    batch = SequenceLoader(cycle, "prefix", 16, 50)[0]
+    table = backbone.items(cycle)
+    every = backbone.states(table, batch)[batch.asked()[0]]
+    torch.testing.assert_close(backbone.asked(table, batch), every)
+
+
+@pytest.mark.parametrize("pooling", ["last", "mean", "flatten"])
+def test_the_vector_for_contrast_knows_no_padding(pooling: str) -> None:
+    torch.manual_seed(0)
+    backbone = Backbone(V, dim=8, max_length=10).eval()
+    table = backbone.features.weight
+    alone = backbone.view(table, batch_of([3, 1]), pooling)  # type: ignore[arg-type]
+    among = backbone.view(table, batch_of([3, 1], [1, 2, 3, 4]), pooling)  # type: ignore[arg-type]
+    torch.testing.assert_close(alone[0], among[0])
+    assert alone.shape[1] == (80 if pooling == "flatten" else 8)
+
+
+def test_flattened_states_stand_with_the_newest_at_the_end() -> None:
+    backbone = Backbone(V, dim=8, max_length=10).eval()
+    batch = batch_of([3, 1], [1, 2, 3, 4])
+    states = backbone.states(backbone.features.weight, batch)
+    flat = backbone.view(backbone.features.weight, batch, "flatten").view(2, 10, 8)
+    torch.testing.assert_close(flat[0, 8:], states[0, :2])
+    torch.testing.assert_close(flat[1, 6:], states[1])
+    assert not flat[0, :8].any()
+
+
+def test_features_and_encoder_of_different_widths_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"8 dimensions and the encoder reads 16"):
+        Backbone(V, features=Embedding(V, dim=8), encoder=Transformer(16))
+
+
+def test_an_encoder_that_reads_less_than_the_model_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"max_length=50 .* up to 20"):
+        Backbone(V, encoder=Transformer(8, 20), max_length=50)

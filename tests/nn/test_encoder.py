@@ -1,0 +1,83 @@
+"""What every encoder owes: causality, zeros under padding, and its own last state."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from graphseq import models, nn
+from graphseq.nn import Encoder
+from graphseq.nn.encoder import last_state
+
+KINDS = {n: kind for n, kind in models.PARTS.items() if issubclass(kind, Encoder)}
+
+
+@pytest.fixture(params=KINDS)
+def encoder(request: pytest.FixtureRequest) -> Encoder:
+    torch.manual_seed(0)
+    made: Encoder = KINDS[request.param](dim=8)
+    return made.eval()
+
+
+@pytest.fixture
+def rows() -> tuple[Tensor, Tensor]:
+    torch.manual_seed(1)
+    mask = torch.arange(6) < torch.tensor([6, 3, 1, 0])[:, None]
+    return torch.randn(4, 6, 8) * mask[..., None], mask
+
+
+def test_states_are_as_wide_as_what_is_read_and_zero_under_the_padding(
+    encoder: Encoder, rows: tuple[Tensor, Tensor]
+) -> None:
+    x, mask = rows
+    states = encoder(x, mask)
+    assert states.shape == x.shape
+    assert not states[~mask].any()
+    assert (states[mask].abs().sum(dim=1) > 0).all()
+
+
+def test_a_state_reads_nothing_that_comes_later(
+    encoder: Encoder, rows: tuple[Tensor, Tensor]
+) -> None:
+    x, mask = rows
+    later = x.clone()
+    later[:, 3:] = torch.randn(4, 3, 8)
+    torch.testing.assert_close(encoder(later, mask)[:, :3], encoder(x, mask)[:, :3])
+
+
+def test_a_state_reads_what_stands_before_it(
+    encoder: Encoder, rows: tuple[Tensor, Tensor]
+) -> None:
+    x, mask = rows
+    earlier = x.clone()
+    earlier[0, 4] = torch.randn(8)
+    change = (encoder(earlier, mask) - encoder(x, mask))[0].abs().sum(dim=1)
+    assert not change[:4].any()
+    assert (change[4:] > 1e-4).all()
+
+
+def test_padding_to_more_places_changes_nothing(
+    encoder: Encoder, rows: tuple[Tensor, Tensor]
+) -> None:
+    x, mask = rows
+    wide, more = torch.zeros(4, 9, 8), torch.zeros(4, 9, dtype=torch.bool)
+    wide[:, :6], more[:, :6] = x, mask
+    torch.testing.assert_close(encoder(wide, more)[:, :6], encoder(x, mask))
+
+
+def test_the_last_state_is_that_of_all_states(
+    encoder: Encoder, rows: tuple[Tensor, Tensor]
+) -> None:
+    x, mask = rows
+    torch.testing.assert_close(
+        encoder.last(x, mask), last_state(encoder(x, mask), mask)
+    )
+
+
+def test_the_last_state_stands_at_the_last_real_place() -> None:
+    states = torch.arange(6.0).view(2, 3, 1) + 1
+    mask = torch.tensor([[True, True, False], [False, False, False]])
+    assert last_state(states, mask).tolist() == [[2.0], [0.0]]
+
+
+def test_every_encoder_is_public() -> None:
+    assert all(hasattr(nn, name) for name in KINDS)
