@@ -51,34 +51,36 @@ class _LinearCrossEntropy(torch.autograd.Function):
         rows = len(states)
         most = CHUNK if states.device.type == "cpu" else 16 * CHUNK
         chunk = -(-rows // -(-rows // most))  # equal ones: no small rest
-        total = states.new_zeros((), dtype=torch.float64)
-        grad_states = torch.empty_like(states)
-        grad_items = torch.empty_like(items)
+        grad_states, grad_items = torch.empty_like(states), torch.empty_like(items)
         largest = torch.linalg.vector_norm(states, dim=1).amax()
         largest = largest * torch.linalg.vector_norm(items, dim=1).amax()
         shift = bool(largest > SAFE_EXPONENT) or states.dtype != torch.float32
+        wanted = items[targets]
+        light = states / rows
+        scaled = states * LOG2_E  # powers of 2 are 3 times as fast as those of e
+        loss = (scaled * wanted).sum(dim=1, keepdim=True).neg_()
+        mass = torch.empty_like(loss)
         buffer = states.new_empty(chunk, len(items))
         keep = 0.0  # of grad_items: nothing before the first chunk
-        scaled = states * LOG2_E  # powers of 2 are 3 times as fast as those of e
 
-        for state, binary, target, gradient in _chunks(
-            chunk, states, scaled, targets, grad_states
+        for state, binary, gradient, share, part in _chunks(
+            chunk, light, scaled, grad_states, mass, loss
         ):
             logits = torch.mm(binary, items.T, out=buffer[: len(state)])
-            positive = logits.gather(1, target[:, None])
             if shift:
                 top = logits.amax(dim=1, keepdim=True)
                 logits.sub_(top)
-                positive = positive - top
-            mass = logits.exp2_().sum(dim=1, keepdim=True)
-            total += (mass.log2() - positive).sum() / LOG2_E
+                part.add_(top)
+            torch.sum(logits.exp2_(), dim=1, keepdim=True, out=share)
             if want_gradient:  # softmax minus one-hot, without forming either
                 torch.mm(logits, items, out=gradient)
-                gradient.div_(mass).sub_(items[target]).div_(rows)
-                grad_items.addmm_(logits.T, state / (mass * rows), beta=keep)
-                grad_items.index_add_(0, target, state, alpha=-1 / rows)
+                grad_items.addmm_(logits.T, state / share, beta=keep)
                 keep = 1.0
 
+        total = loss.add_(mass.log2()).double().sum() / LOG2_E
+        if want_gradient:
+            grad_states.div_(mass).sub_(wanted).div_(rows)
+            grad_items.index_add_(0, targets, light, alpha=-1)
         ctx.save_for_backward(grad_states, grad_items)
         return (total / rows).to(torch.promote_types(states.dtype, torch.float32))
 
