@@ -1,5 +1,6 @@
 """Small graphs with a known answer, models to fit them, and a training loop."""
 
+import inspect
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,30 +14,47 @@ from graphseq import threads
 from graphseq.constants import INTERACTS, ITEM_CO_OCCURS, USER_CO_OCCURS
 from graphseq.data import Interactions, leave_one_out, synthetic
 from graphseq.graphs import CoOccurrence, build_graph
-from graphseq.models import MODELS, Model
-from graphseq.sequences import Batch, SequenceLoader, histories
+from graphseq.models import MODELS, Model, create
+from graphseq.sequences import Batch, Sampler, SequenceLoader, histories
 
+ENCODER = {"Transformer": {"dim": 16, "max_length": 4, "layers": 1, "dropout": 0.1}}
+SIZES: dict[str, Any] = {"dim": 16, "max_length": 4, "encoder": ENCODER}
 SMALL: dict[str, dict[str, Any]] = {
-    "POP": {},
-    "BPRMF": {"dim": 16},
-    "LightGCN": {"dim": 16, "layers": 2},
-    "SASRec": {"dim": 16, "layers": 1, "max_length": 4, "dropout": 0.1},
-    "MCLSR": {"dim": 16, "max_length": 4},
+    "LightGCN": {"layers": 2},
+    "GRU4Rec": {"hidden": 32, "dropout": 0.1},
+    "Caser": {"window": 3, "dropout": 0.1},
+    "SASRec": {"layers": 1, "dropout": 0.1},
+    "ComiRec": {"num_negatives": 6},
+    "BERT4Rec": {"layers": 1, "max_length": 5, "dropout": 0.1},
+    "S3Rec": {"variant": "ISP", "pretrain_epochs": 2},
 }
+"""What a small model needs besides what it takes of ``SIZES``."""
+
+
+def small(name: str) -> dict[str, Any]:
+    """The options that make a model small, as an experiment file spells them."""
+    known = inspect.signature(MODELS[name]).parameters
+    return {n: v for n, v in SIZES.items() if n in known} | SMALL.get(name, {})
 
 
 def build(name: str, graph: HeteroData, *, seed: int = 0, **options: Any) -> Model:
+    """A small model for a graph; its parts may be spelt ``{Name: options}``."""
     torch.manual_seed(seed)
     sizes = graph["user"].num_nodes, graph["item"].num_nodes
-    return MODELS[name](*sizes, **(SMALL[name] | options))
+    return create({name: small(name) | options}, *sizes)
 
 
 def load(
-    model: Model, graph: HeteroData, *, batch_size: int = 64, seed: int = 0
+    model: Model,
+    graph: HeteroData,
+    *,
+    batch_size: int = 64,
+    seed: int = 0,
+    sampler: Sampler | None = None,
 ) -> SequenceLoader:
     return SequenceLoader(
         graph,
-        model.sampler,
+        sampler or model.sampler,
         batch_size,
         model.max_length,
         seed=seed,
@@ -53,22 +71,40 @@ def train(
     batch_size: int = 64,
     seed: int = 0,
 ) -> list[float]:
-    """Train with Adam, leave the model in evaluation mode, return every step's loss."""
+    """Train with Adam as the model's stages say; return every step's loss.
+
+    Stages before the last take half of the epochs together. The model is left in
+    evaluation mode.
+    """
     torch.manual_seed(seed)
-    loader, values = load(model, graph, batch_size=batch_size, seed=seed), []
-    parameters = [*model.parameters()]
-    if not parameters:
-        return []
-    adam = torch.optim.Adam(parameters, lr)
-    model.train()
-    for epoch in range(epochs):
-        loader.set_epoch(epoch)
-        for batch in loader:
-            loss = torch.stack([*model.losses(batch, graph).values()]).sum()
-            adam.zero_grad()
-            loss.backward()
-            adam.step()
-            values.append(loss.item())
+    values: list[float] = []
+    if not [*model.parameters()]:
+        return values
+    plan, epoch = model.stages(), 0
+    for stage in plan:
+        loader = load(
+            model, graph, batch_size=batch_size, seed=seed, sampler=stage.sampler
+        )
+        adams = {
+            step.parameters: torch.optim.Adam(
+                [w for n, w in model.named_parameters() if step.moves(n)], lr
+            )
+            for step in stage.steps
+        }
+        for _ in range(epochs if len(plan) == 1 else max(1, epochs // 2)):
+            loader.set_epoch(epoch)
+            model.eval()
+            with torch.no_grad():
+                model.refresh(graph, epoch)
+            model.train()
+            for batch in loader:
+                for step in stage.steps:
+                    loss = torch.stack([*step.losses(batch, graph).values()]).sum()
+                    model.zero_grad()
+                    loss.backward()
+                    adams[step.parameters].step()
+                    values.append(loss.item())
+            epoch += 1
     model.eval()
     return values
 
