@@ -49,13 +49,14 @@ class AdditivePooling(nn.Module):
 
     Source:
         Lin et al., 2017; Wang et al., MCLSR, CIKM 2022, Eqs. (2)-(3) with K = 1;
-        Cen et al., ComiRec-SA, KDD 2020, with K interests and biases.
+        Cen et al., ComiRec-SA, KDD 2020, with K interests and a bias.
 
     Args:
         dim: D.
         hidden: Width of the inner layer; ``None`` is 4 D.
         interests: K, the number of vectors drawn from a sequence.
-        bias: Whether both maps have one (ComiRec has, MCLSR has none).
+        bias: Whether the inner map has one (ComiRec has, MCLSR has none). The outer
+            one needs none: it would add the same to every place of the softmax.
     """
 
     def __init__(
@@ -68,7 +69,7 @@ class AdditivePooling(nn.Module):
     ) -> None:
         super().__init__()
         self.inner = nn.Linear(dim, hidden or 4 * dim, bias=bias)
-        self.outer = nn.Linear(hidden or 4 * dim, interests, bias=bias)
+        self.outer = nn.Linear(hidden or 4 * dim, interests, bias=False)
 
     def forward(
         self,

@@ -64,12 +64,12 @@ def test_several_interests_are_those_of_the_specification() -> None:
     assert found[0, 1].tolist() == pytest.approx([1.11419556, 0.77768151], abs=1e-8)
 
 
-def test_biases_and_the_inner_width_are_as_asked() -> None:
+def test_bias_and_inner_width_are_as_asked() -> None:
     made = AdditivePooling(6)
     assert [tuple(p.shape) for p in made.parameters()] == [(24, 6), (1, 24)]
     made = AdditivePooling(6, hidden=5, interests=3, bias=True)
     shapes = [tuple(p.shape) for p in made.parameters()]
-    assert shapes == [(5, 6), (5,), (3, 5), (3,)]
+    assert shapes == [(5, 6), (5,), (3, 5)]
 
 
 @pytest.mark.parametrize("content", [0.0, 1e3, 1e30])
