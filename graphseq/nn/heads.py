@@ -1,5 +1,6 @@
 """Small networks on top of a representation."""
 
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -23,3 +24,31 @@ class ProjectionHead(nn.Module):
     def forward(self, x: Float[Tensor, "N D"]) -> Float[Tensor, "N D"]:
         """Project every row."""
         return self.outer(nn.functional.elu(self.inner(x)))  # type: ignore[no-any-return]
+
+
+class Augmenter(nn.Module):
+    r"""A learnt view of a representation: D, D / 2, D / 4 and back to D.
+
+    Source:
+        Qin et al., MCLRec, SIGIR 2023, Eqs. (4)-(5): the meta-trained augmenter.
+
+    Departs from the source:
+        As in the authors' code, the view has length 1; ``normalize=False`` is as
+        printed.
+
+    Args:
+        dim: D.
+        normalize: Whether the view is divided by its length.
+    """
+
+    def __init__(self, dim: int, *, normalize: bool = True) -> None:
+        super().__init__()
+        self.down = nn.Linear(dim, dim // 2)
+        self.middle = nn.Linear(dim // 2, dim // 4)
+        self.up = nn.Linear(dim // 4, dim)
+        self.normalize = normalize
+
+    def forward(self, x: Float[Tensor, "N D"]) -> Float[Tensor, "N D"]:
+        """A view of every row."""
+        view = self.up(F.gelu(self.middle(F.gelu(self.down(x)))))
+        return F.normalize(view, dim=1) if self.normalize else view

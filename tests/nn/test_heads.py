@@ -1,11 +1,11 @@
-"""The projection head against the specification's figures."""
+"""Small networks: the specification's figures, and their equations by hand."""
 
 import math
 
 import pytest
 import torch
 
-from graphseq.nn import ProjectionHead
+from graphseq.nn import Augmenter, ProjectionHead
 
 
 @pytest.mark.parametrize(
@@ -41,3 +41,27 @@ def test_head_bends_below_zero_as_elu_does() -> None:
 def test_rows_are_projected_one_by_one() -> None:
     head, x = ProjectionHead(4), torch.randn(5, 4)
     torch.testing.assert_close(head(x)[2:3], head(x[2:3]))
+
+
+@pytest.mark.parametrize("normalize", [True, False])
+def test_the_augmenter_is_three_layers_and_a_length_of_one(normalize: bool) -> None:
+    torch.manual_seed(0)
+    augmenter = Augmenter(8, normalize=normalize).double()
+    x = torch.randn(8, dtype=torch.float64)
+
+    def gelu(values: list[float]) -> torch.Tensor:
+        bent = [v * (1 + math.erf(v / math.sqrt(2))) / 2 for v in values]
+        return torch.tensor(bent).double()
+
+    hidden = gelu((augmenter.down.weight @ x + augmenter.down.bias).tolist())
+    hidden = gelu((augmenter.middle.weight @ hidden + augmenter.middle.bias).tolist())
+    expected = augmenter.up.weight @ hidden + augmenter.up.bias
+    if normalize:
+        expected = expected / math.sqrt(sum(v * v for v in expected.tolist()))
+    torch.testing.assert_close(augmenter(x[None])[0], expected)
+
+
+def test_the_augmenter_has_the_specifications_parameters() -> None:
+    """2.17: 64 → 32 → 16 → 64."""
+    sizes = [parameter.numel() for parameter in Augmenter(64).parameters()]
+    assert sum(sizes) == 3696

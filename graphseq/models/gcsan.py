@@ -1,0 +1,125 @@
+"""GC-SAN: self-attention on the states of a session graph."""
+
+from typing import final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch_geometric.data import HeteroData
+
+from graphseq.errors import ConfigError
+from graphseq.models.base import Model
+from graphseq.models.sessions import SessionStates
+from graphseq.nn.features import Embedding, Features
+from graphseq.nn.transformer import Block
+from graphseq.objectives import cross_entropy
+from graphseq.sequences.batch import Batch
+from graphseq.sequences.examples import Sampler
+
+
+@final
+class GCSAN(Model):
+    r"""Xu et al., "Graph Contextualized Self-Attention Network …", IJCAI 2019.
+
+    A gated network on the graph of each session (as in ``SRGNN``) gives every item a
+    state; read along the sequence, the states go through self-attention without
+    positions. The vector that scores the items mixes the last place's attention state
+    with its state in the graph:
+
+    .. math:: s = ω\, e_n + (1 - ω)\, h_n
+
+    The graphs are built when a batch is read, vectorised over all of it, and the model
+    always learns from prefixes (see ``SRGNN``).
+
+    Departs from the paper:
+        The blocks are those of ``Transformer`` (post-LN, gelu, N(0, 0.02²)), in which a
+        place sees only what came before it; both as in the public reimplementation. A
+        transition counts once (``binary``). There is no L2 term: the reimplementation's
+        is practically zero; see ``weight_decay`` of ``fit``.
+
+    Args:
+        num_users: U.
+        num_items: V.
+        dim: D; ignored in favour of the features' own if ``features`` is given.
+        max_length: Longest history that is read.
+        steps: Steps of the gated network.
+        binary: Whether the edges of a session are counted once each.
+        layers: Attention blocks.
+        heads: Attention heads; the paper has 1.
+        inner: Width of the feed-forward layers; ``None`` is 4 D.
+        dropout: In the attention blocks.
+        weight: ω, the share of attention; the paper's best are 0.4 to 0.8.
+        features: What is read of an item; ``None`` is a plain ``Embedding``.
+
+    Raises:
+        ConfigError: ``weight`` is not a share.
+    """
+
+    sampler: Sampler = "prefix"
+
+    def __init__(
+        self,
+        num_users: int,
+        num_items: int,
+        *,
+        dim: int = 64,
+        max_length: int = 50,
+        steps: int = 1,
+        binary: bool = True,
+        layers: int = 1,
+        heads: int = 1,
+        inner: int | None = None,
+        dropout: float = 0.2,
+        weight: float = 0.6,
+        features: Features | None = None,
+    ) -> None:
+        super().__init__()
+        if not 0 < weight <= 1:
+            raise ConfigError(
+                f"GCSAN mixes two states with the shares weight and 1 - weight; got "
+                f"weight={weight}; set it above 0 and to at most 1"
+            )
+        self.num_users, self.num_items = num_users, num_items
+        self.max_length = max_length
+        self.weight = weight
+        self.features = features or Embedding(num_items, dim=dim)
+        self.requires, dim = self.features.requires, self.features.dim
+        self.states = SessionStates(dim, steps=steps, binary=binary, bias=False)
+        self.attention = nn.ModuleList(
+            Block(dim, heads, inner or 4 * dim, dropout, dropout, "post")
+            for _ in range(layers)
+        )
+        for name, parameter in self.attention.named_parameters():
+            if "norm" not in name:
+                std = 0.02 if name.endswith("weight") else 0.0
+                nn.init.normal_(parameter, std=std)
+
+    def represent(self, batch: Batch, graph: HeteroData) -> Float[Tensor, "B D"]:
+        """The mixed session vector."""
+        return self.session(self.item_vectors(graph), batch)
+
+    def item_vectors(self, graph: HeteroData) -> Float[Tensor, "V D"]:
+        """The features themselves, not the network's states."""
+        return self.features(graph)  # type: ignore[no-any-return]
+
+    def losses(self, batch: Batch, graph: HeteroData) -> dict[str, Float[Tensor, ""]]:
+        """The one target of each row."""
+        items = self.item_vectors(graph)
+        _, targets = batch.asked()
+        return {"next_item": cross_entropy(self.session(items, batch), items, targets)}
+
+    def session(
+        self, table: Float[Tensor, "V D"], batch: Batch
+    ) -> Float[Tensor, "B D"]:
+        """A row's vector from item vectors; zero for an empty row."""
+        states = self.states(table, batch)
+        last = batch.last(states)
+        *before, final = self.attention
+        deep = states
+        for block in before:
+            deep = block(deep, deep, None)
+        first = torch.arange(deep.shape[1], device=deep.device) == 0  # for empty rows
+        seen = (batch.mask | first)[:, None, None, :]
+        own = final(batch.last(deep)[:, None], deep, seen)[:, 0]
+        mixed: Tensor = self.weight * own + (1 - self.weight) * last
+        return mixed * batch.mask.any(dim=1, keepdim=True)

@@ -1,0 +1,102 @@
+"""The intent contrast: U-2, loops, and what sparing false negatives does."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from graphseq.objectives import intent_contrast
+
+M1 = torch.tensor([[1.0, 0], [0, 1], [1, 1]], dtype=torch.float64)
+M2 = torch.tensor([[2.0, 0], [0, 1], [1, 0]], dtype=torch.float64)
+IDS = torch.tensor([0, 1, 0])
+RAW = torch.tensor([[3.0, 4], [0, 2]], dtype=torch.float64)
+C = F.normalize(RAW, dim=1)[IDS]
+
+
+def loops(
+    views: list[Tensor], intents: Tensor, ids: list[int] | None, form: str
+) -> float:
+    """Anchor by anchor: the positive, and every other row that is not spared."""
+
+    def anchored(anchors: Tensor, others: Tensor, within: bool) -> list[float]:
+        values = []
+        for i in range(len(anchors)):
+            positive = float(anchors[i] @ others[i])
+            mass = math.exp(positive)
+            for j in range(len(anchors)):
+                if j == i or (ids is not None and ids[i] == ids[j]):
+                    continue
+                mass += math.exp(float(anchors[i] @ others[j]))
+                if within:
+                    mass += math.exp(float(anchors[i] @ anchors[j]))
+            values.append(math.log(mass) - positive)
+        return values
+
+    total = 0.0
+    for view in views:
+        if form == "paper":
+            values = anchored(view, intents, False)
+            total += sum(values) / len(values)
+        else:
+            values = anchored(view, intents, True) + anchored(intents, view, True)
+            total += sum(values) / len(values) / 2
+    return total
+
+
+@pytest.mark.parametrize(
+    "form, spared, expected",
+    [
+        ("symmetric", False, 1.501654991),
+        ("symmetric", True, 1.006193794),
+        ("paper", False, 1.875504934),
+        ("paper", True, 1.196969143),
+    ],
+)
+def test_the_specifications_numbers(form: str, spared: bool, expected: float) -> None:
+    """U-2: the code's form and Eqs. (16), (17)."""
+    found = intent_contrast(M1, M2, C, identity=IDS if spared else None, form=form)
+    assert found.item() == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    "spared, first, second",
+    [(False, 1.470852596, 1.532457385), (True, 1.057263067, 0.955124521)],
+)
+def test_the_specifications_parts(spared: bool, first: float, second: float) -> None:
+    """U-2: of one view alone, twice."""
+    identity = IDS if spared else None
+    one = intent_contrast(M1, M1, C, identity=identity).item()
+    two = intent_contrast(M2, M2, C, identity=identity).item()
+    assert (one, two) == pytest.approx((first, second), abs=1e-9)
+
+
+@pytest.mark.parametrize("form", ["symmetric", "paper"])
+@pytest.mark.parametrize("ids", [None, [0, 1, 0, 2, 1], [3, 3, 3, 3, 3]])
+def test_it_is_the_equation_written_as_loops(form: str, ids: list[int] | None) -> None:
+    generator = torch.Generator().manual_seed(0)
+    a, b, c = torch.randn(3, 5, 4, dtype=torch.float64, generator=generator)
+    identity = None if ids is None else torch.tensor(ids)
+    found = intent_contrast(a, b, c, identity=identity, form=form)
+    assert found.item() == pytest.approx(loops([a, b], c, ids, form), abs=1e-12)
+
+
+@pytest.mark.parametrize("form", ["symmetric", "paper"])
+def test_sparing_never_makes_it_harder(form: str) -> None:
+    plain = intent_contrast(M1, M2, C, form=form)
+    assert intent_contrast(M1, M2, C, identity=IDS, form=form) <= plain
+    alone = torch.zeros(3, dtype=torch.long)
+    assert intent_contrast(M1, M2, C, identity=alone, form=form).item() == (
+        pytest.approx(0, abs=1e-12)
+    )
+
+
+def test_the_temperature_divides_the_products() -> None:
+    """As if both factors of every product were divided by its root."""
+    root = 0.5**0.5
+    torch.testing.assert_close(
+        intent_contrast(M1, M2, C, temperature=0.5),
+        intent_contrast(M1 / root, M2 / root, C / root),
+    )

@@ -1,0 +1,92 @@
+"""R of MCLRec: its definition with clamps as loops, U-5, closed forms."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from graphseq.objectives import separation
+
+SCOPES = ["anchor", "batch"]
+A = torch.tensor([[1.0, 0], [0, 1]], dtype=torch.float64)
+B = torch.tensor([[0.6, 0.8], [0.8, 0.6]], dtype=torch.float64)
+
+
+def views(b: int, d: int, seed: int = 0) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    a, p = torch.randn(2, b, d, dtype=torch.float64, generator=generator)
+    return a.requires_grad_(), p.requires_grad_()
+
+
+def loops(a: Tensor, b: Tensor, scope: str) -> float:
+    """Eqs. (12)-(13) as they stand, with their clamps."""
+    rows, size = [*a, *b], len(a)
+    positive, negative = [], []
+    for i, row in enumerate(rows):
+        partner = (i + size) % (2 * size)
+        positive.append(float(row @ rows[partner]))
+        others = [j for j in range(2 * size) if j not in (i, partner)]
+        negative.append([float(row @ rows[j]) for j in others])
+    everything = [n for ns in negative for n in ns]
+    up, down = [], []
+    for p, ns in zip(positive, negative, strict=True):
+        low = p if scope == "anchor" else min(positive)
+        high = max(ns) if scope == "anchor" else max(everything)
+        o_min, o_max = min(low, high), max(low, high)
+        up.append(max(p - o_min, 0))
+        down += [max(o_max - n, 0) for n in ns]
+    return sum(up) / len(up) + sum(down) / len(down)
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+@pytest.mark.parametrize("b, d", [(2, 2), (3, 5), (7, 4)])
+def test_it_is_the_definition_written_as_loops(scope: str, b: int, d: int) -> None:
+    a, p = views(b, d, seed=b)
+    found = separation(a, p, scope=scope).item()
+    assert found == pytest.approx(loops(a.detach(), p.detach(), scope), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    "second, anchor, batch", [(B, 0.24, 0.32), (B.flip(0), 0.44, 0.42)]
+)
+def test_the_specifications_numbers(
+    second: Tensor, anchor: float, batch: float
+) -> None:
+    """U-5."""
+    assert separation(A, second).item() == pytest.approx(anchor)
+    assert separation(A, second, scope="batch").item() == pytest.approx(batch)
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+def test_gradients_are_exact(scope: str) -> None:
+    assert torch.autograd.gradcheck(
+        lambda a, p: separation(a, p, scope=scope), views(4, 3)
+    )
+
+
+def test_a_positive_above_the_hardest_negative_is_drawn_down() -> None:
+    """R works against the contrast: less similar views, smaller R."""
+    first = torch.eye(3, dtype=torch.float64)
+    values = [separation(first, scale * first).item() for scale in (0.5, 1.0, 2.0)]
+    assert values == pytest.approx([2 * 0.5, 2 * 1.0, 2 * 2.0])
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+def test_the_views_and_the_order_of_rows_can_be_exchanged(scope: str) -> None:
+    a, p = views(5, 3)
+    value = separation(a, p, scope=scope)
+    torch.testing.assert_close(separation(p, a, scope=scope), value)
+    torch.testing.assert_close(separation(a.flip(0), p.flip(0), scope=scope), value)
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+def test_one_row_has_nothing_to_be_separated_from(scope: str) -> None:
+    a, p = views(1, 3)
+    value = separation(a, p, scope=scope)
+    value.backward()
+    assert value.item() == 0 and not a.grad.any() and not p.grad.any()
+
+
+def test_inputs_are_left_alone() -> None:
+    a, p = A.clone(), B.clone()
+    separation(a, p)
+    assert torch.equal(a, A) and torch.equal(p, B)
