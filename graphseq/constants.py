@@ -6,6 +6,7 @@ EdgeType = tuple[str, str, str]
 
 USER = "user"
 ITEM = "item"
+ATTRIBUTE = "attribute"
 
 INTERACTS: EdgeType = ("user", "interacts", "item")
 USER_CO_OCCURS: EdgeType = ("user", "co_occurs", "user")

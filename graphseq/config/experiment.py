@@ -32,7 +32,7 @@ from graphseq.training import Run, fit
 
 PLAIN = Schema()
 FILTER = Schema(supplied=frozenset({"log"}))
-STEP = Schema(PARTS)
+STEP = Schema(PARTS, frozenset({"root"}))
 MODEL = Schema(PARTS, frozenset({"num_users", "num_items"}))
 TRAIN = Schema(supplied=frozenset({"model", "graph", "folder", "resume", "experiment"}))
 EVALUATE = Schema(supplied=frozenset({"model", "graph", "part", "folder", "progress"}))
@@ -84,13 +84,13 @@ class Experiment:
         """The log, split, as a graph with all its relations."""
         name, given, _ = FILTER.pick(SPLITS, self.options["split"], "")
         split = build(FILTER, SPLITS[name], given, log=self.read(root))
-        return build_graph(split, self.steps())
+        return build_graph(split, self.steps(root))
 
-    def steps(self) -> list[BaseTransform]:
-        """What adds relations to the graph."""
+    def steps(self, root: str | Path | None = None) -> list[BaseTransform]:
+        """What adds relations to the graph; ``root`` as for :meth:`read`."""
         entries = self.options.get("graph") or ()
         picked = [STEP.pick(GRAPH, entry, "") for entry in entries]
-        return [build(STEP, GRAPH[name], given) for name, given, _ in picked]
+        return [build(STEP, GRAPH[name], given, root=root) for name, given, _ in picked]
 
     @property
     def seed(self) -> int:

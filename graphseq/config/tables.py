@@ -17,7 +17,13 @@ from graphseq.data import (
     time_window,
 )
 from graphseq.data.synthetic import communities, cycle, markov
-from graphseq.graphs import CoOccurrence, EdgeDropout, NodeDropout, Transitions
+from graphseq.graphs import (
+    Attributes,
+    CoOccurrence,
+    EdgeDropout,
+    NodeDropout,
+    Transitions,
+)
 from graphseq.models import MODELS, PARTS
 
 __all__ = ["DATA", "FILTERS", "GRAPH", "MODELS", "PARTS", "SPLITS"]
@@ -46,6 +52,7 @@ SPLITS: dict[str, Callable[..., Any]] = {
 GRAPH: dict[str, type[BaseTransform]] = {
     "CoOccurrence": CoOccurrence,
     "Transitions": Transitions,
+    "Attributes": Attributes,
     "EdgeDropout": EdgeDropout,
     "NodeDropout": NodeDropout,
 }

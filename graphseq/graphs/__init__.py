@@ -1,5 +1,6 @@
 """From a split to a graph: relations, views, summaries and storage."""
 
+from graphseq.graphs.attributes import Attributes
 from graphseq.graphs.bipartite import build_graph
 from graphseq.graphs.cooccurrence import CoOccurrence
 from graphseq.graphs.ego import draw, to_networkx
@@ -11,6 +12,7 @@ from graphseq.graphs.summary import Summary, summary
 from graphseq.graphs.transitions import Transitions
 
 __all__ = [
+    "Attributes",
     "CoOccurrence",
     "EdgeDropout",
     "NodeDropout",
