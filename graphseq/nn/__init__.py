@@ -1,10 +1,13 @@
 """Blocks that models are made of: torch and PyG only; they know no model, no data."""
 
+from graphseq.nn.clusters import kmeans, nearest
+from graphseq.nn.convolution import Convolution
 from graphseq.nn.dropout import dropout
 from graphseq.nn.encoder import Encoder
 from graphseq.nn.features import Embedding, Features, Propagated, look_up
+from graphseq.nn.gated import GatedGraph
 from graphseq.nn.graph_encoder import GraphEncoder
-from graphseq.nn.heads import ProjectionHead
+from graphseq.nn.heads import Augmenter, ProjectionHead
 from graphseq.nn.pooling import (
     AdditivePooling,
     Pooling,
@@ -14,24 +17,33 @@ from graphseq.nn.pooling import (
     pool_prefixes,
 )
 from graphseq.nn.propagation import operator, propagate
+from graphseq.nn.prototypes import Prototypes
+from graphseq.nn.recurrent import GRU
 from graphseq.nn.sparse import SymmetricOperator
 from graphseq.nn.transformer import Transformer
 
 __all__ = [
+    "GRU",
     "AdditivePooling",
+    "Augmenter",
+    "Convolution",
     "Embedding",
     "Encoder",
     "Features",
+    "GatedGraph",
     "GraphEncoder",
     "Pooling",
     "ProjectionHead",
     "Propagated",
+    "Prototypes",
     "QueryPooling",
     "SymmetricOperator",
     "Transformer",
     "dropout",
+    "kmeans",
     "look_up",
     "masked_softmax",
+    "nearest",
     "operator",
     "pool",
     "pool_prefixes",

@@ -85,24 +85,35 @@ class Transformer(Encoder):
         nn.init.normal_(self.position, std=0.02)
 
     def forward(
-        self, x: Float[Tensor, "B L D"], mask: Bool[Tensor, "B L"]
+        self,
+        x: Float[Tensor, "B L D"],
+        mask: Bool[Tensor, "B L"],
+        *,
+        causal: bool | None = None,
     ) -> Float[Tensor, "B L D"]:
-        """Encode; ``mask`` is True at real items, which stand to the left."""
+        """Encode; ``mask`` is True at real items, which stand to the left.
+
+        ``causal`` overrules the option for this one call.
+        """
         x = self._enter(x, mask)
-        allowed = None if self.causal else _keys(mask)
+        allowed = self._allowed(mask, causal)
         for block in self.blocks:
             x = block(x, x, allowed)
         return self._leave(x) * mask[..., None]
 
     def last(
-        self, x: Float[Tensor, "B L D"], mask: Bool[Tensor, "B L"]
+        self,
+        x: Float[Tensor, "B L D"],
+        mask: Bool[Tensor, "B L"],
+        *,
+        causal: bool | None = None,
     ) -> Float[Tensor, "B D"]:
         """The state at each row's last item; zero for an empty row.
 
         What :meth:`forward` gives there, without the final block at other places.
         """
         x = self._enter(x, mask)
-        allowed = None if self.causal else _keys(mask)
+        allowed = self._allowed(mask, causal)
         *before, final = self.blocks
         for block in before:
             x = block(x, x, allowed)
@@ -111,6 +122,10 @@ class Transformer(Encoder):
         first = torch.arange(mask.shape[1], device=x.device) == 0  # for empty rows
         own = final(own, x, (mask | first)[:, None, None, :])
         return self._leave(own)[:, 0] * mask.any(dim=1, keepdim=True)
+
+    def _allowed(self, mask: Tensor, causal: bool | None) -> Tensor | None:
+        """Who sees whom; ``None`` is causal attention."""
+        return None if (self.causal if causal is None else causal) else _keys(mask)
 
     def _enter(self, x: Tensor, mask: Tensor) -> Tensor:
         """Add the positions, normalise, drop."""

@@ -1,7 +1,11 @@
 """Numbers from tensors: what a model is to minimise. Torch only."""
 
 from graphseq.objectives.contrastive import nt_xent, same
+from graphseq.objectives.intents import intent_contrast
+from graphseq.objectives.masked import attribute_loss, double_sigmoid
+from graphseq.objectives.prototypes import seq2item, seq2seq
 from graphseq.objectives.ranking import bce, bpr, gbce
+from graphseq.objectives.regularizers import separation
 from graphseq.objectives.softmax import (
     cross_entropy,
     in_batch_softmax,
@@ -13,16 +17,22 @@ from graphseq.objectives.softmax import (
 )
 
 __all__ = [
+    "attribute_loss",
     "bce",
     "bpr",
     "cross_entropy",
+    "double_sigmoid",
     "gbce",
     "in_batch_softmax",
+    "intent_contrast",
     "log_expected_count",
     "log_uniform_probability",
     "log_uniform_sample",
     "nt_xent",
     "same",
     "sampled_softmax",
+    "separation",
+    "seq2item",
+    "seq2seq",
     "uniform_sample",
 ]
