@@ -28,7 +28,7 @@ def sasrec(path: str, *, naive: bool = False, **options: Any) -> dict[str, Any]:
     import torch.nn.functional as F
 
     import graphseq as gs
-    from graphseq.models import sasrec as module
+    from graphseq.models import backbone as module
 
     if naive:
         module.cross_entropy = lambda h, w, t: F.cross_entropy(h @ w.T, t)

@@ -34,7 +34,7 @@ class SequenceLoader(Dataset[Batch]):
     """
 
     CHUNK = 32  # batches whose rows are sorted by length together
-    JITTER = 0.25  # how much of its length is added to a window's sorting key
+    JITTER = 0.1  # how much of its length is added to a window's sorting key
 
     def __init__(
         self,
