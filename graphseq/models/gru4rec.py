@@ -1,0 +1,114 @@
+"""GRU4Rec: recurrent sequential recommendation."""
+
+from typing import Any, Literal, final
+
+from jaxtyping import Float
+from torch import Tensor
+from torch_geometric.data import HeteroData
+
+from graphseq.models.backbone import Backbone, Loss
+from graphseq.models.base import Model
+from graphseq.nn.features import Embedding, Features
+from graphseq.nn.recurrent import GRU
+from graphseq.sequences.batch import Batch
+from graphseq.sequences.examples import Sampler
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "recbole": {"sampler": "prefix", "loss": "ce"},
+    "s3": {"sampler": "user", "loss": "bce"},
+}
+
+
+@final
+class GRU4Rec(Model):
+    r"""Hidasi et al., "Session-based Recommendations with Recurrent …", ICLR 2016.
+
+    arXiv:1511.06939; as improved by Tan et al., DLRS 2016, arXiv:1606.08117.
+
+    Gated recurrent units read the history; their state after an item, projected to the
+    items' width, is to have the largest inner product with the item that follows.
+
+    Departs from the paper:
+        Not session-parallel batches with the losses TOP1 and BPR-max, but the model
+        that later tables call GRU4Rec: whole histories, and a softmax over the whole
+        catalogue. ``preset("recbole")`` learns from one prefix a row, and
+        ``preset("s3")`` from one row a user by binary cross-entropy; the default gives
+        the same objective as ``recbole`` in one pass over each sequence.
+
+    Args:
+        num_users: U.
+        num_items: V.
+        dim: D; ignored in favour of the features' own if ``features`` is given.
+        max_length: Longest history that is read.
+        hidden: Width of the recurrent state.
+        layers: Recurrent layers.
+        dropout: Of the item vectors.
+        bias: Whether the gates have biases.
+        loss: ``ce`` (softmax over all items), ``bce`` or ``gbce`` (sampled negatives).
+        num_negatives: Negatives a target, for ``bce`` and ``gbce``.
+        sampler: How examples are cut from the sequences.
+        features: What is read of an item; ``None`` is a plain ``Embedding``, its rows
+            Xavier-normal.
+    """
+
+    def __init__(
+        self,
+        num_users: int,
+        num_items: int,
+        *,
+        dim: int = 64,
+        max_length: int = 50,
+        hidden: int = 128,
+        layers: int = 1,
+        dropout: float = 0.3,
+        bias: bool = False,
+        loss: Loss = "ce",
+        num_negatives: int = 1,
+        sampler: Sampler = "targets",
+        features: Features | None = None,
+    ) -> None:
+        super().__init__()
+        self.num_users = num_users
+        self.num_items = num_items
+        self.max_length = max_length
+        self.sampler = sampler
+        xavier = (2 / (num_items + dim)) ** 0.5
+        features = features or Embedding(num_items, dim=dim, std=xavier)
+        self.backbone = Backbone(
+            num_items,
+            encoder=GRU(
+                features.dim, hidden=hidden, layers=layers, dropout=dropout, bias=bias
+            ),
+            features=features,
+            max_length=max_length,
+            sampler=sampler,
+            loss=loss,
+            num_negatives=num_negatives,
+        )
+        self.requires = self.backbone.requires
+        self.num_negatives = self.backbone.num_negatives
+
+    @classmethod
+    def preset(
+        cls,
+        name: Literal["recbole", "s3"],
+        num_users: int,
+        num_items: int,
+        **options: Any,
+    ) -> "GRU4Rec":
+        """The model with a named set of choices, some of them overridden."""
+        return cls(num_users, num_items, **{**PRESETS[name], **options})
+
+    def represent(self, batch: Batch, graph: HeteroData) -> Float[Tensor, "B D"]:
+        """The state at the last item of the history."""
+        return self.backbone.last(self.item_vectors(graph), batch)
+
+    def item_vectors(self, graph: HeteroData) -> Float[Tensor, "V D"]:
+        """The features, which are also what the units read."""
+        return self.backbone.items(graph)
+
+    def losses(self, batch: Batch, graph: HeteroData) -> dict[str, Float[Tensor, ""]]:
+        """The next item, at every place that has a target."""
+        items = self.item_vectors(graph)
+        states = self.backbone.asked(items, batch)
+        return {"next_item": self.backbone.next_item(states, items, batch)}
