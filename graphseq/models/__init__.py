@@ -5,20 +5,38 @@ from typing import Any
 
 from graphseq.errors import ConfigError, suggest
 from graphseq.models.base import Model
+from graphseq.models.bert4rec import BERT4Rec
 from graphseq.models.bprmf import BPRMF
+from graphseq.models.caser import Caser
+from graphseq.models.comirec import ComiRec
+from graphseq.models.dssrec import DSSRec
+from graphseq.models.gcsan import GCSAN
+from graphseq.models.gru4rec import GRU4Rec
 from graphseq.models.lightgcn import LightGCN
 from graphseq.models.mclsr import MCLSR
 from graphseq.models.pop import POP
+from graphseq.models.s3rec import S3Rec
 from graphseq.models.sasrec import SASRec
+from graphseq.models.srgnn import SRGNN
 from graphseq.models.stages import Stage, Step
+from graphseq.nn.convolution import Convolution
 from graphseq.nn.features import Embedding, Features, Propagated
+from graphseq.nn.recurrent import GRU
 from graphseq.nn.transformer import Transformer
 
 MODELS: dict[str, type[Model]] = {
     "POP": POP,
     "BPRMF": BPRMF,
     "LightGCN": LightGCN,
+    "GRU4Rec": GRU4Rec,
+    "Caser": Caser,
     "SASRec": SASRec,
+    "BERT4Rec": BERT4Rec,
+    "S3Rec": S3Rec,
+    "DSSRec": DSSRec,
+    "ComiRec": ComiRec,
+    "SRGNN": SRGNN,
+    "GCSAN": GCSAN,
     "MCLSR": MCLSR,
 }
 
@@ -26,6 +44,8 @@ PARTS: dict[str, type] = {
     "Embedding": Embedding,
     "Propagated": Propagated,
     "Transformer": Transformer,
+    "GRU": GRU,
+    "Convolution": Convolution,
 }
 
 
@@ -63,11 +83,19 @@ def _part(value: Any, num_items: int) -> Any:
 
 __all__ = [
     "BPRMF",
+    "GCSAN",
     "MCLSR",
     "MODELS",
     "POP",
+    "SRGNN",
+    "BERT4Rec",
+    "Caser",
+    "ComiRec",
+    "DSSRec",
+    "GRU4Rec",
     "LightGCN",
     "Model",
+    "S3Rec",
     "SASRec",
     "Stage",
     "Step",
