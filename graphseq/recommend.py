@@ -14,6 +14,7 @@ from graphseq import threads
 from graphseq.constants import ITEM, USER
 from graphseq.data import HeldOut, Vocabulary
 from graphseq.errors import ConfigError, GraphError, GraphSeqError
+from graphseq.evaluation.diverse import Categories, diversify, numbered
 from graphseq.evaluation.known import known_sequences
 from graphseq.evaluation.ragged import Ragged
 from graphseq.evaluation.scoring import scoring
@@ -38,14 +39,22 @@ class Recommender:
         graph: The graph that the model was trained on, on its device.
         index: ``exact`` scores every item; ``faiss`` asks an index of inner products,
             also exact; ``hnsw`` an approximate one, for catalogues of millions.
+        categories: Category of each item by raw id, or a number for each dense id; for
+            lists that mix them. An item that is not named has one of its own.
 
     Raises:
-        ConfigError: There is no such index.
+        ConfigError: There is no such index, or not a category for each item.
+        DataError: The categories are of other items.
         GraphError: The graph does not fit the model, or has no vocabularies.
     """
 
     def __init__(
-        self, model: Model, graph: HeteroData, *, index: Index = "exact"
+        self,
+        model: Model,
+        graph: HeteroData,
+        *,
+        index: Index = "exact",
+        categories: Categories | None = None,
     ) -> None:
         if index not in get_args(Index):
             raise ConfigError(f"index is one of {get_args(Index)}; found {index!r}")
@@ -55,6 +64,9 @@ class Recommender:
         self.users: Vocabulary = _vocabulary(graph, USER, model.num_users, model)
         self.items: Vocabulary = _vocabulary(graph, ITEM, model.num_items, model)
         self._known = known_sequences(graph)
+        self._category = None
+        if categories is not None:
+            self._category = numbered(categories, self.items)
         with threads.limited(), scoring(model):
             self._vectors = model.item_vectors(graph).detach()
             self._search = self._indexed(self._vectors)
@@ -72,6 +84,8 @@ class Recommender:
         histories: Sequence[RawIds] | None = None,
         k: int = 10,
         exclude_history: bool = True,
+        diversity: float = 0.0,
+        candidates: int | None = None,
     ) -> pl.DataFrame:
         """The k items that each user is likeliest to choose next.
 
@@ -82,6 +96,11 @@ class Recommender:
                 people whom the model has never seen.
             k: Items for each; fewer come where the catalogue runs out.
             exclude_history: Leave out what is in the history.
+            diversity: λ of ComiRec: a list is chosen item by item, and each item of the
+                same category that is in it already takes λ off an item's score. 0 goes
+                by score alone. The scores shown are the model's.
+            candidates: Best items of each user from which such a list is chosen;
+                ``None`` is 10 k.
 
         Returns:
             Columns ``user`` (raw id, or the place in ``histories``), ``rank`` (from 1),
@@ -89,8 +108,9 @@ class Recommender:
 
         Raises:
             DataError: An id is unknown.
-            ConfigError: Both users and histories are given, or neither; or the model
-                knows users by their ids only, and histories are given.
+            ConfigError: Both users and histories are given, or neither; the model
+                has a vector for each user, and histories are given; or diversity is
+                asked for and there are no categories.
         """
         if (users is None) == (histories is None):
             raise ConfigError(
@@ -98,6 +118,7 @@ class Recommender:
                 f"ids], …]; found {'neither' if users is None else 'both'}"
             )
         _check_k(k)
+        pool = self._pool(k, diversity, candidates)
         if users is not None:
             dense = torch.tensor(self.users.encode(users))
             names = pl.Series("user", self.users.decode(dense.numpy()))
@@ -108,7 +129,10 @@ class Recommender:
             names = pl.Series("user", np.arange(len(dense)))
         nothing = Ragged(dense[:0], torch.zeros(len(dense) + 1, dtype=torch.int64))
         seen = sequences.distinct() if exclude_history else nothing
-        return self._table(names, self._best(dense, sequences, seen, k), "item")
+        found = self._best(dense, sequences, seen, pool)
+        if diversity and self._category is not None:
+            found = diversify(found, self._category, k, diversity)
+        return self._table(names, found, "item")
 
     def similar_items(self, items: RawIds, *, k: int = 10) -> pl.DataFrame:
         """The k items whose vectors point the same way (cosine) as each item's.
@@ -128,16 +152,31 @@ class Recommender:
         found = self._indexed(vectors).search(queries, itself, k)
         return self._table(names, found, "similar")
 
+    def _pool(self, k: int, diversity: float, candidates: int | None) -> int:
+        """How many of a user's best items are looked at."""
+        pool = 10 * k if candidates is None else candidates
+        if not (diversity >= 0 and pool >= k):
+            raise ConfigError(
+                "diversity is 0 or more and candidates at least k; found "
+                f"diversity={diversity}, candidates={candidates}, k={k}"
+            )
+        if diversity and self._category is None:
+            raise ConfigError(
+                f"diversity={diversity} needs the items' categories: "
+                "Recommender(model, graph, categories={raw item id: category, …})"
+            )
+        return pool if diversity else k
+
     def _indexed(self, vectors: Float[Tensor, "V D"]) -> ExactSearch | FaissSearch:
         if self.index == "exact":
             return ExactSearch(vectors)
         return FaissSearch(vectors, "flat" if self.index == "faiss" else "hnsw")
 
     def _encode(self, histories: Sequence[RawIds]) -> Ragged:
-        if self.model.sampler == "pairs":
+        if self.model.knows_users:
             raise ConfigError(
-                f"{type(self.model).__name__} knows users by their ids and reads no "
-                "history. Ask for users=[…], or train a sequence model"
+                f"{type(self.model).__name__} has a vector for each user, and none for "
+                "strangers. Ask for users=[…], or train a model that reads the history"
             )
         lengths = [len(history) for history in histories]
         flat = [item for history in histories for item in history]

@@ -110,10 +110,10 @@ def test_users_or_histories_not_both(shop) -> None:
 
 def test_a_model_of_user_ids_needs_users(graph) -> None:
     model = Next(3, 6)
-    model.sampler = "pairs"
+    model.knows_users = True
     shop = Recommender(model, graph)
     assert len(shop.recommend(users=["ann"], k=1)) == 1
-    with pytest.raises(ConfigError, match="knows users by their ids"):
+    with pytest.raises(ConfigError, match="a vector for each user"):
         shop.recommend(histories=[["milk"]])
 
 
@@ -156,3 +156,41 @@ def test_item_vectors_that_are_trained_are_read_without_their_gradient(
     shop = Recommender(BPRMF(3, 6, dim=4), graph, index=index)
     assert len(shop.similar_items(["tea"], k=2)) == 2
     assert len(shop.recommend(users=["ann"], k=2)) == 2
+
+
+KINDS = {"milk": "fresh", "bread": "dry", "eggs": "fresh", "rice": "dry"}
+KINDS |= {"salt": "dry", "tea": "drink"}
+
+
+@pytest.mark.parametrize("index", ["exact", "faiss", "hnsw"])
+def test_lists_mix_categories_as_much_as_is_asked(graph, index) -> None:
+    shop = Recommender(Next(3, 6), graph, index=index, categories=KINDS)
+    # After milk: bread 1, eggs 0 and milk 0, rice -3, salt -8, tea -15.
+    given = {"histories": [["milk"]], "k": 4}
+    plain = shop.recommend(**given)
+    assert plain["item"].to_list() == ["bread", "eggs", "rice", "salt"]
+    assert shop.recommend(**given, diversity=0.0).equals(plain)
+    mixed = shop.recommend(**given, diversity=13.0)
+    assert mixed["item"].to_list() == ["bread", "eggs", "tea", "rice"]
+    assert mixed["score"].to_list() == [1, 0, -15, -3], "the model's own scores"
+    assert mixed["rank"].to_list() == [1, 2, 3, 4]
+    few = shop.recommend(**given, diversity=13.0, candidates=4)
+    assert few["item"].to_list() == ["bread", "eggs", "rice", "salt"]
+
+
+def test_lists_that_mix_hold_no_history_and_end_with_the_catalogue(graph) -> None:
+    shop = Recommender(Next(3, 6), graph, categories=torch.tensor([0, 1, 0, 1, 1, 2]))
+    found = shop.recommend(users=["ann", "cid"], k=100, diversity=5.0)
+    of = {user: found.filter(user=user)["item"].to_list() for user in ("ann", "cid")}
+    assert of == {"ann": ["salt", "tea"], "cid": ["eggs", "rice"]}
+
+
+def test_mixing_without_categories_or_with_numbers_that_mean_nothing_is_refused(
+    graph,
+) -> None:
+    with pytest.raises(ConfigError, match="needs the items' categories"):
+        Recommender(Next(3, 6), graph).recommend(users=["ann"], diversity=1.0)
+    shop = Recommender(Next(3, 6), graph, categories=KINDS)
+    for options in ({"diversity": -1.0}, {"diversity": 1.0, "candidates": 5}):
+        with pytest.raises(ConfigError, match="diversity is 0 or more"):
+            shop.recommend(users=["ann"], **options)

@@ -1,5 +1,6 @@
 """Full ranking of the catalogue, metrics of every user, and paired comparisons."""
 
+from graphseq.evaluation.diverse import diversity
 from graphseq.evaluation.evaluate import evaluate
 from graphseq.evaluation.metrics import accuracy, coverage, popularity
 from graphseq.evaluation.report import Report
@@ -11,6 +12,7 @@ __all__ = [
     "accuracy",
     "compare",
     "coverage",
+    "diversity",
     "evaluate",
     "popularity",
 ]
