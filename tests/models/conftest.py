@@ -24,9 +24,22 @@ SMALL: dict[str, dict[str, Any]] = {
     "GRU4Rec": {"hidden": 32, "dropout": 0.1},
     "Caser": {"window": 3, "dropout": 0.1},
     "SASRec": {"layers": 1, "dropout": 0.1},
-    "ComiRec": {"num_negatives": 6},
-    "BERT4Rec": {"layers": 1, "max_length": 5, "dropout": 0.1},
-    "S3Rec": {"variant": "ISP", "pretrain_epochs": 2},
+    "ComiRec": {"num_negatives": 6, "interests": 1},  # more: see test_comirec.py
+    "BERT4Rec": {
+        "layers": 1,
+        "max_length": 5,
+        "dropout": 0.1,
+        "mask_rate": 0.3,
+        "last_rate": 0.5,
+        "sampler": "prefix",
+    },
+    "S3Rec": {
+        "variant": "ISP",
+        "pretrain_epochs": 2,
+        "sampler": "targets",
+        "loss": "ce",
+    },
+    "DSSRec": {"sampler": "targets", "loss": "ce"},
 }
 """What a small model needs besides what it takes of ``SIZES``."""
 

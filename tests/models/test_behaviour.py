@@ -37,6 +37,12 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
         {"loss": "gbce", "num_negatives": 3, "sampler": "prefix"},
     ),
     "SASRec, propagated": ("SASRec", {"features": {"Propagated": {"dim": 16}}}),
+    "Caser, original": (
+        "Caser",
+        {"steps": 3, "output": "separate", "loss": "bce", "norm_weight": 1e-4},
+    ),
+    "Caser, without users": ("Caser", {"user_vector": False, "sampler": "prefix"}),
+    "ComiRec, three interests": ("ComiRec", {"interests": 3}),
     "MCLSR, paper": ("MCLSR", {**models.mclsr.PRESETS["paper"], "num_negatives": 5}),
     "MCLSR, reference": ("MCLSR", models.mclsr.PRESETS["reference"]),
     "MCLSR, log-uniform": ("MCLSR", {"softmax": "log_uniform", "num_negatives": 5}),
