@@ -58,7 +58,13 @@ def _cell(value: float, best: bool) -> str:
 
 
 def row(
-    run: "Run", report: "Report", *, data: str, experiment: str, settings: str = ""
+    run: "Run",
+    report: "Report",
+    *,
+    data: str,
+    experiment: str,
+    settings: str = "",
+    fingerprint: str = "",
 ) -> dict[str, Any]:
     """A finished run as one row: what it was, what it cost, what it reached.
 
@@ -68,6 +74,8 @@ def row(
         data: Name of the data set, or of the file.
         experiment: The experiment file.
         settings: What was overridden in it.
+        fingerprint: What the experiment says, as a short word; by it a queue knows
+            what is done.
 
     Returns:
         Column to value; a metric's column is named ``HR@5 excluded``.
@@ -85,6 +93,7 @@ def row(
         "epochs": run.epochs,
         "experiment": experiment,
         "settings": settings,
+        "fingerprint": fingerprint,
         "graph": run.record["graph"]["hash"][:12],
     }
     metrics = {

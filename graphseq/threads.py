@@ -121,3 +121,12 @@ def limited(number: int | None = None) -> Iterator[int]:
     finally:
         torch.set_num_threads(before)
         _limit.reset(token)
+
+
+def environment(number: int) -> dict[str, str]:
+    """Variables that give a process started with them so many threads.
+
+    They are a default there, too: a number that is passed in it still wins.
+    """
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS")
+    return SLEEPING | dict.fromkeys(names, str(number))

@@ -7,6 +7,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "graphseq"
 LAYERS = """
+__main__
 cli
 config | demo
 recommend | export | report | plots

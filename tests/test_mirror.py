@@ -10,6 +10,7 @@ MODULES = sorted(p.relative_to(PACKAGE) for p in PACKAGE.rglob("*.py"))
 MODULES = [path for path in MODULES if path.name != "__init__.py"]
 
 ELSEWHERE: dict[str, str] = {
+    "__main__.py": "cli/test_queue.py, whose processes start with it",
     "cli/use.py": "cli/test_runs.py, on the run that it trains; test_demo.py",
     "constants.py": "names only; every test of a graph reads them",
     "data/columns.py": "data/test_interactions.py",
@@ -39,6 +40,8 @@ ELSEWHERE: dict[str, str] = {
     "graphs/hashing.py": "graphs/test_graph_hash.py",
     "graphs/pruning.py": "graphs/test_cooccurrence.py",
     "graphs/relations.py": "graphs/test_cooccurrence.py",
+    "models/gcsan.py": "models/test_sessions.py",
+    "models/srgnn.py": "models/test_sessions.py",
     "nn/compressed.py": "nn/test_propagation.py",
     "nn/sparse.py": "nn/test_propagation.py",
     "plots.py": "test_demo.py, which draws them",

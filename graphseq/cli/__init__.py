@@ -1,4 +1,4 @@
-"""The command line: ``graphseq build | show | train | evaluate | …``."""
+"""The command line: ``graphseq build | show | train | queue | evaluate | …``."""
 
 import sys
 from collections.abc import Sequence
@@ -18,19 +18,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: What stands after ``graphseq``; ``None`` takes it from the process.
 
     Returns:
-        The exit code: 0, or 2 for an error that the user can mend.
+        The exit code: 0, 2 for an error that the user can mend, or the command's own.
     """
     from graphseq.cli.parser import make_parser
+    from graphseq.cli.queue import queue
     from graphseq.cli.runs import compare, evaluate, train
     from graphseq.cli.structure import build, show
     from graphseq.cli.use import demo, recommend
 
-    commands = (build, show, train, evaluate, compare, recommend, demo)
+    commands = (build, show, train, queue, evaluate, compare, recommend, demo)
     parsed = make_parser(commands).parse_args(arguments)
     command = next(c for c in commands if c.__name__ == parsed.command)
     try:
-        command(**vars(parsed[parsed.command]))
+        return command(**vars(parsed[parsed.command])) or 0
     except GraphSeqError as error:
         print(error, file=sys.stderr)
         return 2
-    return 0

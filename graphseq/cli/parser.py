@@ -78,7 +78,7 @@ class Parser(ArgumentParser):
         return message
 
 
-def make_parser(commands: Sequence[Callable[..., None]]) -> ArgumentParser:
+def make_parser(commands: Sequence[Callable[..., int | None]]) -> ArgumentParser:
     """One parser with a subcommand for each function, in their order."""
     parser = Parser(prog="graphseq", description=WELCOME, formatter_class=Formatter)
     subcommands = parser.add_subcommands(
@@ -94,7 +94,7 @@ def make_parser(commands: Sequence[Callable[..., None]]) -> ArgumentParser:
     return parser
 
 
-def _subparser(command: Callable[..., None]) -> tuple[str, Parser]:
+def _subparser(command: Callable[..., int | None]) -> tuple[str, Parser]:
     """The brief help of a command, and its parser."""
     said = parse_from_object(command)
     brief, more = said.short_description or "", said.long_description or ""
@@ -124,7 +124,11 @@ def _add(parser: Parser, parameter: inspect.Parameter, hint: Any, text: str) -> 
     """Add one parameter: keyword-only is an option, any other stands by its place."""
     name = parameter.name
     if parameter.kind is not parameter.KEYWORD_ONLY:
-        parser.add_argument(name, type=hint, help=text, metavar=name.upper())
+        several: dict[str, Any] = {}
+        if get_origin(hint) is list:
+            hint, several = get_args(hint)[0], {"nargs": "+"}
+        label = name.upper()
+        parser.add_argument(name, type=hint, help=text, metavar=label, **several)
         parser.places[name] = name.upper()
         return
     if hint is bool:

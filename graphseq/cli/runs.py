@@ -56,10 +56,17 @@ def train(
     run = checked.fit(model, graph, folder=place, resume=resume)
     report = checked.evaluate(model, graph, part="test", folder=place)
     if record is not None:  # first of all: what is printed may go nowhere
+        from graphseq.config.fingerprint import fingerprint
         from graphseq.report import append, row
 
-        name, words = checked.data_name, " ".join(settings)
-        new = row(run, report, data=name, experiment=experiment, settings=words)
+        new = row(
+            run,
+            report,
+            data=checked.data_name,
+            experiment=experiment,
+            settings=" ".join(settings),
+            fingerprint=fingerprint(checked.options),
+        )
         append(record, new)
     _print({type(model).__name__: report})
     print(repr(run))

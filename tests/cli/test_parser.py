@@ -7,7 +7,8 @@ import pytest
 
 from graphseq.cli import main
 
-COMMANDS = ["build", "show", "train", "evaluate", "compare", "recommend", "demo"]
+COMMANDS = ["build", "show", "train", "queue", "evaluate", "compare", "recommend"]
+COMMANDS += ["demo"]
 
 
 def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
