@@ -10,14 +10,27 @@ from graphseq.config import Experiment, check, load, read_yaml
 ROOT = Path(__file__).resolve().parents[1]
 FILES = sorted((ROOT / "experiments").rglob("*.yaml"))
 TINY = {"path": str(ROOT / "datasets" / "tiny.csv")}
+TASTES = {"sweet": ["honey", "jam", "figs"], "warm": ["tea", "coffee"]}
+TASTED = {item: [taste] for taste, items in TASTES.items() for item in items}
+ABOUT_TINY = {"Attributes": {"Attributes": {"source": TASTED}}}  # for another's file
 
 
 def on_tiny(experiment: Experiment) -> Experiment:
-    """The same experiment on the hand-made log, for one epoch of one batch or so."""
-    train = {**(experiment.options.get("train") or {}), "max_epochs": 1}
+    """The same experiment on the hand-made log, for one epoch of one batch or so.
+
+    With a stage of pre-training, for one epoch of it and one more.
+    """
+    [(name, given)] = experiment.options["model"].items()
+    first = int(bool((given or {}).get("pretrain_epochs")))
+    model = {name: {**(given or {}), "pretrain_epochs": 1} if first else given}
+    train = {**(experiment.options.get("train") or {}), "max_epochs": 1 + first}
     train |= {"progress": False, "accelerator": "cpu", "precision": "32-true"}
-    options = {**experiment.options, "data": TINY, "filters": [], "train": train}
-    return check(options, experiment.source)
+    graph = [
+        ABOUT_TINY.get(next(iter(step)), step)
+        for step in experiment.options.get("graph") or ()
+    ]
+    options = {**experiment.options, "data": TINY, "filters": [], "graph": graph}
+    return check(options | {"model": model, "train": train}, experiment.source)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)

@@ -39,6 +39,8 @@ SMALL: dict[str, dict[str, Any]] = {
         "sampler": "targets",
         "loss": "ce",
     },
+    "ICLRec": {"clusters": [4], "sampler": "targets"},
+    "MCLRec": {"sampler": "targets"},
     "DSSRec": {"sampler": "targets", "loss": "ce"},
 }
 """What a small model needs besides what it takes of ``SIZES``."""

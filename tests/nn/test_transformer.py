@@ -325,3 +325,13 @@ def test_last_is_the_state_of_the_last_item(
 def test_an_encoder_without_layers_is_refused() -> None:
     with pytest.raises(ValueError, match="layers=0"):
         Transformer(6, 8, layers=0)
+
+
+@pytest.mark.parametrize("causal", [True, False])
+def test_causality_can_be_overruled_for_one_call(causal: bool) -> None:
+    x, mask = sequences()
+    own, other = built(causal=causal), built(causal=not causal)
+    assert not torch.allclose(own(x, mask), other(x, mask))
+    assert torch.equal(own(x, mask, causal=not causal), other(x, mask))
+    assert torch.equal(own.last(x, mask, causal=not causal), other.last(x, mask))
+    assert own.causal is causal

@@ -1,0 +1,189 @@
+"""S3-Rec: pre-training on what a sequence's parts say of each other."""
+
+from typing import Any, Literal, final
+
+from jaxtyping import Float
+from torch import Tensor
+from torch_geometric.data import HeteroData
+
+from graphseq.constants import HAS_ATTRIBUTE
+from graphseq.errors import ConfigError
+from graphseq.models.backbone import Backbone, Loss
+from graphseq.models.base import Model
+from graphseq.models.pretraining import Pretraining
+from graphseq.models.stages import Stage, Step
+from graphseq.nn.features import Features
+from graphseq.nn.transformer import Transformer
+from graphseq.sequences.batch import Batch
+from graphseq.sequences.examples import Sampler
+from graphseq.sequences.whole import whole
+
+Variant = Literal["MIP", "ISP", "full"]
+TASKS: dict[str, tuple[str, ...]] = {
+    "MIP": ("item",),
+    "ISP": ("item", "segment"),
+    "full": ("item", "segment", "attribute", "hidden_attribute"),
+}
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "s3": {"sampler": "user", "loss": "bce", "pretrain_sampler": "prefix"},
+    "recbole": {"sampler": "prefix", "loss": "ce", "pretrain_sampler": "prefix"},
+}
+
+
+@final
+class S3Rec(Model):
+    r"""Zhou et al., "S3-Rec: Self-Supervised Learning for Sequential …", CIKM 2020.
+
+    First the transformer looks both ways and learns, of whole sequences: the items
+    hidden from it (MIP), a segment cut out of it (SP), the attributes of the items that
+    it sees (AAP) and of the hidden ones (MAP). Then the same weights, causal, learn the
+    next item, as SASRec.
+
+    The attributes are the graph's ``("item", "has", "attribute")`` edges, from the
+    graph step ``Attributes``; only ``variant="full"`` reads them. ``ISP`` is MIP and
+    SP, as in the comparison of the ICLRec paper; ``MIP`` as in those of EC4SRec,
+    MCLRec and MCLSR.
+
+    Departs from the paper:
+        One negative and a double sigmoid in place of InfoNCE over many, and summed
+        tasks, as in the authors' code; the sums are divided by the rows of the batch.
+        The vectors of the code's mask id and of segments' padding are one token here.
+        Prefixes of a single item are not pre-trained on. The fine-tuning stage starts
+        with a fresh Adam; the code selects a pre-training checkpoint by hand
+        (``pretrain_epochs``: 150 of 300 for Beauty and Toys, 100 for Sports and Yelp).
+
+    Args:
+        num_users: U.
+        num_items: V.
+        encoder: Reads the sequence, both ways and then forwards; ``None`` is the
+            default ``Transformer``. (The authors' code pads on the left, which
+            ``positions="end"`` reproduces.)
+        features: What is read of an item; ``None`` is a plain ``Embedding``.
+        dim: D, where neither encoder nor features are given.
+        max_length: Longest sequence that is read.
+        variant: ``MIP``, ``ISP`` or ``full``.
+        num_attributes: Attributes of the graph, or more; for ``full`` alone.
+        mask_rate: Probability with which an item is hidden; the last one always is.
+        item_weight: Weight of MIP.
+        segment_weight: Weight of SP.
+        attribute_weight: Weight of AAP.
+        hidden_attribute_weight: Weight of MAP.
+        pretrain_epochs: Epochs of the first stage; 0 leaves it out.
+        pretrain_batch_size: Rows a batch in it; ``None``: as in the second.
+        pretrain_sampler: How its examples are cut; ``prefix``, as in the code, takes
+            every prefix of every sequence, ``user`` each sequence once.
+        sampler: How the examples of the second stage are cut.
+        loss: Of the next item: ``ce``, ``bce`` or ``gbce``.
+        num_negatives: Negatives a target, for ``bce`` and ``gbce``.
+
+    Raises:
+        ConfigError: ``full`` without ``num_attributes``.
+    """
+
+    def __init__(
+        self,
+        num_users: int,
+        num_items: int,
+        *,
+        encoder: Transformer | None = None,
+        features: Features | None = None,
+        dim: int = 64,
+        max_length: int = 50,
+        variant: Variant = "MIP",
+        num_attributes: int | None = None,
+        mask_rate: float = 0.2,
+        item_weight: float = 1.0,
+        segment_weight: float = 0.5,
+        attribute_weight: float = 0.2,
+        hidden_attribute_weight: float = 1.0,
+        pretrain_epochs: int = 100,
+        pretrain_batch_size: int | None = None,
+        pretrain_sampler: Sampler = "prefix",
+        sampler: Sampler = "user",
+        loss: Loss = "bce",
+        num_negatives: int = 1,
+    ) -> None:
+        super().__init__()
+        if variant == "full" and not num_attributes:
+            raise ConfigError(
+                "S3Rec with variant='full' predicts the attributes of items and needs "
+                f"their number; got num_attributes={num_attributes}"
+            )
+        self.num_users, self.num_items = num_users, num_items
+        self.max_length, self.sampler = max_length, sampler
+        self.pretrain_epochs = pretrain_epochs
+        self.pretrain_batch_size = pretrain_batch_size
+        self.pretrain_sampler = pretrain_sampler
+        self.backbone = Backbone(
+            num_items,
+            encoder=encoder,
+            features=features,
+            dim=dim,
+            max_length=max_length,
+            sampler=sampler,
+            loss=loss,
+            num_negatives=num_negatives,
+            mask_token=True,
+        )
+        self.num_negatives = self.backbone.num_negatives
+        self.requires = self.backbone.requires
+        if variant == "full":
+            self.requires = (*self.requires, HAS_ATTRIBUTE)
+        weights = {
+            "item": item_weight,
+            "segment": segment_weight,
+            "attribute": attribute_weight,
+            "hidden_attribute": hidden_attribute_weight,
+        }
+        self.parts = Pretraining(
+            self.backbone.dim,
+            {task: weights[task] for task in TASKS[variant]},
+            mask_rate=mask_rate,
+            num_attributes=num_attributes or 0,
+        )
+
+    @classmethod
+    def preset(
+        cls,
+        name: Literal["s3", "recbole"],
+        num_users: int,
+        num_items: int,
+        **options: Any,
+    ) -> "S3Rec":
+        """The model with a named set of choices, some of them overridden."""
+        return cls(num_users, num_items, **{**PRESETS[name], **options})
+
+    def represent(self, batch: Batch, graph: HeteroData) -> Float[Tensor, "B D"]:
+        """The state at the last item of the history, which looks back only."""
+        return self.backbone.last(self.item_vectors(graph), batch)
+
+    def item_vectors(self, graph: HeteroData) -> Float[Tensor, "V D"]:
+        """The features, which are also what the encoder reads."""
+        return self.backbone.items(graph)
+
+    def stages(self) -> tuple[Stage, ...]:
+        """Pre-training, then the next item with encoder and features alone."""
+        moved = ("backbone.features.", "backbone.encoder.")
+        second = Stage((Step(self.losses, moved),))
+        if not self.pretrain_epochs:
+            return (second,)
+        first = Stage(
+            (Step(self.pretraining),),
+            epochs=self.pretrain_epochs,
+            sampler=self.pretrain_sampler,
+            batch_size=self.pretrain_batch_size,
+        )
+        return (first, second)
+
+    def losses(self, batch: Batch, graph: HeteroData) -> dict[str, Float[Tensor, ""]]:
+        """The next item."""
+        table = self.item_vectors(graph)
+        states = self.backbone.asked(table, batch)
+        return {"next_item": self.backbone.next_item(states, table, batch)}
+
+    def pretraining(
+        self, batch: Batch, graph: HeteroData
+    ) -> dict[str, Float[Tensor, ""]]:
+        """The terms of the variant's tasks."""
+        return self.parts(self.backbone, whole(batch, self.max_length), graph)  # type: ignore[no-any-return]
