@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 Relation = Literal["user", "item", "precedes"]
 Split = Literal["leave_one_out", "by_user", "by_time"]
-Weight = Literal["count", "binary", "cosine", "jaccard", "adamic_adar"]
+Weight = Literal["count", "binary", "cosine", "jaccard", "adamic_adar", "iuf"]
 Symmetrize = Literal["max", "min", "none"]
 
 

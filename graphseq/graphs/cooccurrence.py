@@ -13,11 +13,11 @@ from graphseq.graphs.relations import interaction_matrix, write_relation
 from graphseq.options import Recorded
 
 Kind = Literal["user", "item"]
-Weight = Literal["count", "binary", "cosine", "jaccard", "adamic_adar"]
+Weight = Literal["count", "binary", "cosine", "jaccard", "adamic_adar", "iuf"]
 Symmetrize = Literal["max", "min", "none"]
 
 BLOCK_WORK = 4_000_000  # entries that a block of rows makes at most: some 100 MB
-ONE = 2**32  # the unit of Adamic-Adar weights while they are summed
+ONE = 2**32  # the unit of weights that are sums of logarithms, while they are summed
 
 
 class CoOccurrence(Recorded, BaseTransform):
@@ -32,7 +32,9 @@ class CoOccurrence(Recorded, BaseTransform):
     * ``cosine``: :math:`c_{ij} / \sqrt{d_i d_j}`;
     * ``jaccard``: :math:`c_{ij} / (d_i + d_j - c_{ij})`;
     * ``adamic_adar``: :math:`\sum_v 1 / \ln d_v` over the shared neighbours v, each
-      term rounded to a multiple of 2⁻³² so that the order of summation is immaterial.
+      term rounded to a multiple of 2⁻³² so that the order of summation is immaterial;
+    * ``iuf``: :math:`\sum_v 1 / \ln(1 + d_v) \;/ \sqrt{d_i d_j}`, its terms rounded
+      likewise. Of items it is ItemCF-IUF: busy users say little of what is similar.
 
     The k heaviest edges of a node are those that come first by weight (as stored, in
     float32), largest first, then by the neighbour's id, smallest first: always the same
@@ -44,7 +46,8 @@ class CoOccurrence(Recorded, BaseTransform):
 
     Source:
         Wang et al., MCLSR, CIKM 2022, section 3.2: the weight of an edge is the number
-        of co-actions.
+        of co-actions. ``iuf``: Liu et al., CoSeRec, 2021, section 3.2.2, as its code
+        computes it.
 
     Departs from the source:
         Edges are pruned; the paper does not say whether its are. A node's best list
@@ -133,10 +136,12 @@ class CoOccurrence(Recorded, BaseTransform):
     ) -> csr_matrix:
         """The kept edges of some rows, by way of all their edges."""
         block, degrees = nodes[step], np.diff(nodes.indptr)
-        if self.weight == "adamic_adar":
-            sizes = np.maximum(np.diff(across.indptr), 2)
+        if self.weight in ("adamic_adar", "iuf"):
+            sizes = np.diff(across.indptr)
+            sizes = np.maximum(sizes, 2) if self.weight == "adamic_adar" else sizes + 1
             block = block.astype(np.int64)
-            block.data = np.rint(ONE / np.log(sizes)).astype(np.int64)[block.indices]
+            logs = np.log(sizes, out=np.ones(len(sizes)), where=sizes > 1)
+            block.data = np.rint(ONE / logs).astype(np.int64)[block.indices]
             across = across.astype(np.int64)
         shared = _without_self(block @ across, step.start)
         own = np.repeat(degrees[step], np.diff(shared.indptr)).astype(np.float64)
@@ -147,6 +152,7 @@ class CoOccurrence(Recorded, BaseTransform):
             "cosine": lambda: np.sqrt(count**2 / (own * other)),
             "jaccard": lambda: count / (own + other - count),
             "adamic_adar": lambda: count / ONE,
+            "iuf": lambda: count / ONE / np.sqrt(own * other),
         }
         data = weights[self.weight]().astype(np.float32)
         links = csr_matrix((data, shared.indices, shared.indptr), shared.shape)

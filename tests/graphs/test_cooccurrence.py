@@ -23,7 +23,7 @@ from graphseq.options import describe
 
 Edges = dict[tuple[int, int], float]
 Build = Callable[[list[tuple[int, int]], int, int], HeteroData]
-WEIGHTS = ["count", "binary", "cosine", "jaccard", "adamic_adar"]
+WEIGHTS = ["count", "binary", "cosine", "jaccard", "adamic_adar", "iuf"]
 
 
 def edges_of(graph: HeteroData, kind: str) -> Edges:
@@ -133,6 +133,8 @@ def naive(
                 "cosine": math.sqrt(count * count / (a * b)),
                 "jaccard": count / len(chosen[i] | chosen[j]),
                 "adamic_adar": math.fsum(1 / math.log(size[v]) for v in shared),
+                "iuf": math.fsum(1 / math.log(1 + size[v]) for v in shared)
+                / math.sqrt(a * b),
             }[weight]
         row = {j: float(np.float32(w)) for j, w in row.items()}
         ranked = sorted(row, key=lambda j: (-row[j], j))[:top_k]
@@ -142,6 +144,36 @@ def naive(
     if symmetrize == "max":
         return both(kept)
     return {(i, j): w for (i, j), w in kept.items() if (j, i) in kept}
+
+
+LISTS = [(1, 2, 3), (2, 3), (1, 3, 4, 5)]
+COSINES = {(1, 2): 0.5, (1, 3): 0.816497, (1, 4): 0.707107, (3, 4): 0.57735, (4, 5): 1}
+INVERSE = {
+    (1, 2): 0.360674,
+    (1, 3): 0.548148,
+    (2, 3): 0.666093,
+    (1, 4): 0.43935,
+    (3, 4): 0.358728,
+    (4, 5): 0.621335,
+}
+
+
+@pytest.mark.parametrize(("weight", "values"), [("cosine", COSINES), ("iuf", INVERSE)])
+def test_item_similarities_are_those_of_the_specification(
+    bipartite: Build, weight: str, values: Edges
+) -> None:
+    """U-11, whose items count from 1."""
+    pairs = [(user, item - 1) for user, row in enumerate(LISTS) for item in row]
+    graph = bipartite(pairs, 3, 5)
+    found = edges_of(CoOccurrence("item", weight=weight)(graph), "item")
+    for (i, j), value in values.items():
+        assert found[i - 1, j - 1] == pytest.approx(value, abs=1e-6)
+    if weight == "iuf":
+        assert min(found.values()) == pytest.approx(0.358728, abs=1e-6)
+        assert max(found.values()) == pytest.approx(0.666093, abs=1e-6)
+    best = CoOccurrence("item", weight=weight, top_k=1, symmetrize="none")(graph)
+    nearest = {i + 1: j + 1 for i, j in edges_of(best, "item")}
+    assert nearest == {1: 3, 2: 3, 3: 2 if weight == "iuf" else 1, 4: 5, 5: 4}
 
 
 logs = st.lists(st.tuples(st.integers(0, 7), st.integers(0, 5)), max_size=40)
