@@ -12,7 +12,9 @@ from graphseq.models.comirec import ComiRec
 from graphseq.models.dssrec import DSSRec
 from graphseq.models.gcsan import GCSAN
 from graphseq.models.gru4rec import GRU4Rec
+from graphseq.models.iclrec import ICLRec
 from graphseq.models.lightgcn import LightGCN
+from graphseq.models.mclrec import MCLRec
 from graphseq.models.mclsr import MCLSR
 from graphseq.models.pop import POP
 from graphseq.models.s3rec import S3Rec
@@ -38,6 +40,8 @@ MODELS: dict[str, type[Model]] = {
     "SRGNN": SRGNN,
     "GCSAN": GCSAN,
     "MCLSR": MCLSR,
+    "ICLRec": ICLRec,
+    "MCLRec": MCLRec,
 }
 
 PARTS: dict[str, type] = {
@@ -93,7 +97,9 @@ __all__ = [
     "ComiRec",
     "DSSRec",
     "GRU4Rec",
+    "ICLRec",
     "LightGCN",
+    "MCLRec",
     "Model",
     "S3Rec",
     "SASRec",
