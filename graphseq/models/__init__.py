@@ -8,18 +8,24 @@ from graphseq.models.base import Model
 from graphseq.models.bert4rec import BERT4Rec
 from graphseq.models.bprmf import BPRMF
 from graphseq.models.caser import Caser
+from graphseq.models.cl4srec import CL4SRec
 from graphseq.models.comirec import ComiRec
+from graphseq.models.coserec import CoSeRec
 from graphseq.models.dssrec import DSSRec
+from graphseq.models.duorec import DuoRec
+from graphseq.models.ec4srec import EC4SRec
 from graphseq.models.gcsan import GCSAN
 from graphseq.models.gru4rec import GRU4Rec
 from graphseq.models.iclrec import ICLRec
 from graphseq.models.lightgcn import LightGCN
+from graphseq.models.lma4rec import LMA4Rec
 from graphseq.models.mclrec import MCLRec
 from graphseq.models.mclsr import MCLSR
 from graphseq.models.pop import POP
 from graphseq.models.s3rec import S3Rec
 from graphseq.models.sasrec import SASRec
 from graphseq.models.srgnn import SRGNN
+from graphseq.models.srma import SRMA
 from graphseq.models.stages import Stage, Step
 from graphseq.nn.convolution import Convolution
 from graphseq.nn.features import Embedding, Features, Propagated
@@ -40,7 +46,13 @@ MODELS: dict[str, type[Model]] = {
     "SRGNN": SRGNN,
     "GCSAN": GCSAN,
     "MCLSR": MCLSR,
+    "CL4SRec": CL4SRec,
+    "CoSeRec": CoSeRec,
+    "LMA4Rec": LMA4Rec,
+    "SRMA": SRMA,
+    "DuoRec": DuoRec,
     "ICLRec": ICLRec,
+    "EC4SRec": EC4SRec,
     "MCLRec": MCLRec,
 }
 
@@ -92,12 +104,18 @@ __all__ = [
     "MODELS",
     "POP",
     "SRGNN",
+    "SRMA",
     "BERT4Rec",
+    "CL4SRec",
     "Caser",
+    "CoSeRec",
     "ComiRec",
     "DSSRec",
+    "DuoRec",
+    "EC4SRec",
     "GRU4Rec",
     "ICLRec",
+    "LMA4Rec",
     "LightGCN",
     "MCLRec",
     "Model",

@@ -123,6 +123,25 @@ class Transformer(Encoder):
         own = final(own, x, (mask | first)[:, None, None, :])
         return self._leave(own)[:, 0] * mask.any(dim=1, keepdim=True)
 
+    def attention(
+        self, x: Float[Tensor, "B L D"], mask: Bool[Tensor, "B L"]
+    ) -> Float[Tensor, "B L"]:
+        """How much each row's last item attends to every place.
+
+        The mean over blocks and heads, without dropout: in sum 1 a row, zero at padded
+        places.
+        """
+        x = self._enter(x, mask)
+        rows = torch.arange(len(x), device=x.device)
+        last = (mask.sum(dim=1) - 1).clamp(min=0)
+        first = torch.arange(mask.shape[1], device=x.device) == 0  # for empty rows
+        seen = (mask | first)[:, None, None, :]
+        paid = torch.zeros_like(x[..., 0])
+        for block in self.blocks:
+            paid = paid + block.weights(x[rows, last][:, None], x, seen).mean(1)[:, 0]
+            x = block(x, x, self._allowed(mask, None))
+        return paid / len(self.blocks) * mask
+
     def _allowed(self, mask: Tensor, causal: bool | None) -> Tensor | None:
         """Who sees whom; ``None`` is causal attention."""
         return None if (self.causal if causal is None else causal) else _keys(mask)
@@ -158,6 +177,7 @@ class Block(nn.Module):
         self.dropout = dropout
         self.attention_dropout = attention_dropout
         self.pre = norm == "pre"
+        self.learnt: nn.Module | None = None  # in the place of ``dropout``, if given
         self.qkv = nn.Linear(dim, 3 * dim)
         self.out = nn.Linear(dim, dim)
         self.norm1 = nn.LayerNorm(dim, eps=1e-12)
@@ -185,14 +205,7 @@ class Block(nn.Module):
 
     def attend(self, x: Tensor, context: Tensor, allowed: Tensor | None) -> Tensor:
         """Multi-head attention of every place to the places it may see."""
-        if x is context:
-            q, k, v = self._heads(self.qkv(x), 3)
-        else:
-            split = (x.shape[-1], 2 * x.shape[-1])
-            wq, wkv = self.qkv.weight.split(split)
-            bq, bkv = self.qkv.bias.split(split)
-            (q,) = self._heads(F.linear(x, wq, bq), 1)
-            k, v = self._heads(F.linear(context, wkv, bkv), 2)
+        q, k, v = self._projected(x, context)
         if self.training and self.attention_dropout:
             scores = q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5
             if allowed is None:
@@ -204,6 +217,26 @@ class Block(nn.Module):
             o = F.scaled_dot_product_attention(q, k, v, allowed, is_causal=causal)
         return self.out(o.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
 
+    def weights(self, x: Tensor, context: Tensor, allowed: Tensor) -> Tensor:
+        """What :meth:`attend` weighs places by, without dropout: (B, heads, Q, L)."""
+        if self.pre:
+            x, context = self.norm1(x), self.norm1(context)
+        q, k, _ = self._projected(x, context)
+        scores = q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5
+        return scores.masked_fill(~allowed, -torch.inf).softmax(dim=-1)
+
+    def _projected(self, x: Tensor, context: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries of the places x; keys and values of the places they look at."""
+        if x is context:
+            q, k, v = self._heads(self.qkv(x), 3)
+        else:
+            split = (x.shape[-1], 2 * x.shape[-1])
+            wq, wkv = self.qkv.weight.split(split)
+            bq, bkv = self.qkv.bias.split(split)
+            (q,) = self._heads(F.linear(x, wq, bq), 1)
+            k, v = self._heads(F.linear(context, wkv, bkv), 2)
+        return q, k, v
+
     def _heads(self, x: Tensor, number: int) -> Tensor:
         """(B, L, n D) to n tensors (B, heads, L, D / heads)."""
         heads: Tensor = x.unflatten(-1, (number, self.heads, -1))
@@ -214,6 +247,8 @@ class Block(nn.Module):
         return self.down(F.gelu(self.up(x)))  # type: ignore[no-any-return]
 
     def _drop(self, x: Tensor) -> Tensor:
+        if self.learnt is not None:
+            return self.learnt(x)  # type: ignore[no-any-return]
         return dropout(x, self.dropout, self.training)
 
 

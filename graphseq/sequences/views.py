@@ -140,6 +140,32 @@ def join(*batches: Batch) -> Batch:
     )
 
 
+def ask_last(views: Batch, batch: Batch) -> Batch:
+    """Views that are examples: each asks, at its end, for its row's last target.
+
+    Args:
+        views: Views of the batch's rows, once or several times over.
+        batch: With targets, and negatives if they are needed.
+
+    Raises:
+        ValueError: The batch holds no targets.
+    """
+    if batch.targets is None:
+        raise ValueError("this batch holds no targets that its views could ask for")
+    rows = torch.arange(len(batch), device=batch.items.device)
+    end = (batch.lengths - 1).clamp(min=0)
+    copies = len(views) // len(batch)
+    steps = torch.arange(views.items.shape[1], device=rows.device)
+    ends = steps == views.lengths[:, None] - 1
+    target = batch.targets[rows, end].repeat(copies)[:, None]
+    targets = torch.where(ends, target, views.num_items)
+    if batch.negatives is None:
+        return replace(views, targets=targets)
+    drawn = batch.negatives[rows, end].repeat(copies, 1)[:, None]
+    negatives = torch.where(ends[..., None], drawn, views.num_items)
+    return replace(views, targets=targets, negatives=negatives)
+
+
 def changed(
     batch: Batch, items: Int[Tensor, "B L"], lengths: Int[Tensor, "B"] | None = None
 ) -> Batch:

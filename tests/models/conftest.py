@@ -39,7 +39,12 @@ SMALL: dict[str, dict[str, Any]] = {
         "sampler": "targets",
         "loss": "ce",
     },
+    "EC4SRec": {"updates": [1, 4], "view_weight": 0.02, "negative_weight": 0.01},
     "ICLRec": {"clusters": [4], "sampler": "targets"},
+    "CL4SRec": {"sampler": "targets"},
+    "CoSeRec": {"sampler": "targets", "threshold": 2, "offline_epochs": 1},
+    "LMA4Rec": {"sampler": "targets", "threshold": 2, "offline_epochs": 1},
+    "SRMA": {"sampler": "targets", "complement_epochs": 2, "pooling": "mean"},
     "MCLRec": {"sampler": "targets"},
     "DSSRec": {"sampler": "targets", "loss": "ce"},
 }

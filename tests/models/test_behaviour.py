@@ -45,12 +45,43 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "ComiRec, three interests": ("ComiRec", {"interests": 3}),
     "SRGNN, propagated": ("SRGNN", {"features": {"Propagated": {"dim": 16}}}),
     "GCSAN, deep": ("GCSAN", {"layers": 2, "heads": 2, "steps": 2, "binary": False}),
+    "CL4SRec, per user": ("CL4SRec", models.cl4srec.PRESETS["s3"]),
+    "CL4SRec, augmented": (
+        "CL4SRec",
+        {**models.cl4srec.PRESETS["augmented"], "encoder": {"GRU": {"dim": 16}}},
+    ),
+    "CoSeRec, by the last state": (
+        "CoSeRec",
+        {**models.coserec.PRESETS["recbole"], "similarity": "online"},
+    ),
+    "LMA4Rec, concrete": ("LMA4Rec", {"estimator": "concrete", "per_unit": True}),
+    "SRMA, code": (
+        "SRMA",
+        {**models.srma.PRESETS["code"], "sampler": "targets"},
+    ),
+    "SRMA, layers alone": (
+        "SRMA",
+        {
+            "complement_weight": 0.0,
+            "neuron_masking": False,
+            "mask_token": True,
+            "pooling": "flatten",
+        },
+    ),
     "ICLRec, paper": (
         "ICLRec",
         {**models.iclrec.PRESETS["paper"], "clusters": [3, 2], "fnm": "both"},
     ),
     "MCLRec, paper": ("MCLRec", models.mclrec.PRESETS["paper"]),
     "MCLRec, joint and shared": ("MCLRec", {"joint": True, "shared": True}),
+    "DuoRec, all views by window": ("DuoRec", {"mode": "us", "sampler": "targets"}),
+    "EC4SRec, SSL": ("EC4SRec", {"variant": "SSL", "mask_token": True}),
+    "EC4SRec, SL by gradients": (
+        "EC4SRec",
+        {"variant": "SL", "explanation": "gradients", "updates": 2},
+    ),
+    "EC4SRec, paper": ("EC4SRec", models.ec4srec.PRESETS["paper"]),
+    "EC4SRec on a GRU": ("EC4SRec", {"encoder": {"GRU": {"dim": 16}}}),
     "MCLSR, paper": ("MCLSR", {**models.mclsr.PRESETS["paper"], "num_negatives": 5}),
     "MCLSR, reference": ("MCLSR", models.mclsr.PRESETS["reference"]),
     "MCLSR, log-uniform": ("MCLSR", {"softmax": "log_uniform", "num_negatives": 5}),
