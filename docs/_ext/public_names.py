@@ -82,6 +82,9 @@ def brief(value: Any) -> str:
 
 def pages() -> dict[str, str]:
     """File name below ``reference/generated`` -> text."""
+    import models_page
+    import published_page
+
     written = {f"{module}.rst": module_page(module) for module in modules()}
     return written | {
         "graphseq.rst": top_page(),
@@ -89,6 +92,8 @@ def pages() -> dict[str, str]:
         "experiment-files.rst": experiment_page(),
         "data-sets.rst": data_sets_page(),
         "departures.inc": departures(),
+        "models.inc": models_page.page(),
+        "published.inc": published_page.page(),
     }
 
 

@@ -1,5 +1,6 @@
 """Full ranking of the catalogue, metrics of every user, and paired comparisons."""
 
+from graphseq.evaluation.arithmetic import impossible
 from graphseq.evaluation.diverse import diversity
 from graphseq.evaluation.evaluate import evaluate
 from graphseq.evaluation.metrics import accuracy, coverage, popularity
@@ -14,5 +15,6 @@ __all__ = [
     "coverage",
     "diversity",
     "evaluate",
+    "impossible",
     "popularity",
 ]

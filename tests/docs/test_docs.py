@@ -2,8 +2,8 @@
 
 import ast
 import importlib
-import importlib.util
 import re
+import sys
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -21,12 +21,9 @@ README = (ROOT / "README.md").read_text("utf-8")
 
 
 def load_generator() -> ModuleType:
-    path = DOCS / "_ext" / "public_names.py"
-    spec = importlib.util.spec_from_file_location("public_names", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    if str(DOCS / "_ext") not in sys.path:
+        sys.path.insert(0, str(DOCS / "_ext"))
+    return importlib.import_module("public_names")
 
 
 @cache

@@ -1,0 +1,87 @@
+"""No model is forgotten in the documentation; its section says what the code says."""
+
+import importlib
+import inspect
+import sys
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from graphseq.models import MODELS
+from graphseq.nn import Transformer
+from graphseq.objectives import bpr, cross_entropy, nt_xent
+
+ROOT = Path(__file__).resolve().parents[2]
+EXTENSIONS = str(ROOT / "docs" / "_ext")
+
+
+def extension(name: str) -> ModuleType:
+    if EXTENSIONS not in sys.path:
+        sys.path.insert(0, EXTENSIONS)
+    return importlib.import_module(name)
+
+
+@cache
+def section(model: str) -> str:
+    return "\n".join(extension("models_page").section(model))
+
+
+def test_the_page_has_a_section_for_every_model_in_their_order() -> None:
+    page = extension("models_page").page()
+    places = [page.index(f"\n{name}\n---") for name in list(MODELS)[1:]]
+    assert page.startswith(f"{next(iter(MODELS))}\n---")
+    assert places == sorted(places)
+    index = (ROOT / "docs" / "models.md").read_text("utf-8")
+    assert "/reference/generated/models.inc" in index
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_every_model_has_an_experiment(model: str) -> None:
+    runs = [run for run in extension("evidence").experiments() if run.model == model]
+    assert runs, f"write experiments/{model.lower()}/beauty.yaml"
+    for run in runs:
+        assert f"``{run.name}``" in section(model)
+        assert f"   {run.command}" in section(model)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_section_has_every_option_with_its_meaning(model: str) -> None:
+    options = inspect.signature(MODELS[model].__init__).parameters
+    table = section(model).partition(".. rubric:: Options")[2]
+    rows = table.partition(".. rubric::")[0].split("\n   * - ")[2:]
+    shown = {}
+    for row in rows:
+        name, _, _, meaning = (cell.strip() for cell in row.split("\n     -"))
+        shown[name.strip("`")] = meaning
+    given = {"self", "num_users", "num_items"}
+    assert list(shown) == [name for name in options if name not in given]
+    assert [name for name, meaning in shown.items() if not meaning] == []
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_section_opens_with_the_paper_and_keeps_the_equations(model: str) -> None:
+    said = inspect.getdoc(MODELS[model]) or ""
+    assert said.splitlines()[0] in section(model)
+    assert section(model).count(".. math::") == said.partition("\nArgs:")[0].count(
+        ".. math::"
+    )
+
+
+def test_parts_are_those_that_the_files_import() -> None:
+    parts = extension("composition").parts
+    assert parts("SASRec")["encoder"] == [Transformer]
+    assert cross_entropy in parts("SASRec")["objectives"]  # through the backbone
+    assert nt_xent not in parts("SASRec")["objectives"]
+    assert parts("BPRMF")["objectives"] == [bpr]
+    assert "encoder" not in parts("BPRMF")
+    assert [part.__name__ for part in parts("SASRec")["model"]] == ["Backbone"]
+    assert parts("POP") == {}
+
+
+def test_models_that_contrast_are_told_from_those_that_do_not() -> None:
+    contrastive = extension("composition").contrastive
+    without = {"POP", "BPRMF", "LightGCN", "SASRec", "GRU4Rec", "Caser", "BERT4Rec"}
+    without |= {"ComiRec", "SRGNN", "GCSAN", "S3Rec"}
+    assert {name for name in MODELS if not contrastive(name)} == without & set(MODELS)

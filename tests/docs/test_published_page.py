@@ -1,0 +1,148 @@
+"""Published rows meet the experiments that aim at them, under their own protocol."""
+
+import csv
+import importlib
+import re
+import sys
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+EXTENSIONS = str(ROOT / "docs" / "_ext")
+
+
+def extension(name: str) -> ModuleType:
+    if EXTENSIONS not in sys.path:
+        sys.path.insert(0, EXTENSIONS)
+    return importlib.import_module(name)
+
+
+@cache
+def page() -> str:
+    text: str = extension("published_page").page()
+    return text
+
+
+def row(model: str, source: str, data: str = "amazon-beauty") -> Any:
+    found = [
+        r
+        for r in extension("evidence").published()
+        if r.model == model and r.data == data and r.source.startswith(source)
+    ]
+    [one] = found
+    return one
+
+
+def aiming(published: Any) -> list[str]:
+    return [run.name for run in extension("published_page").aiming([published])]
+
+
+def test_every_published_figure_is_on_the_page() -> None:
+    for published in extension("evidence").published():
+        assert f"- {published.source}" in page()
+        for value in published.figures.values():
+            assert f"- {value:.4f}" in page()
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("BPR-MF", ("BPRMF", "", "Transformer")),
+        ("S3-Rec-MIP", ("S3Rec", "mip", "Transformer")),
+        ("GC-SAN", ("GCSAN", "", "Transformer")),
+        ("SASRec on GRU4Rec", ("SASRec", "", "GRU")),
+        ("TiSASRec", None),
+    ],
+)
+def test_names_of_tables_are_understood(name: str, known: object) -> None:
+    assert extension("evidence").identify(name) == known
+
+
+def test_an_experiment_aims_at_its_model_variant_data_and_split() -> None:
+    sasrec = aiming(row("SASRec", "ICLRec"))
+    assert "sasrec/beauty-ce-prefix" in sasrec
+    assert "sasrec/beauty-propagated" not in sasrec  # other features
+    assert "sasrec/beauty-published-weights" not in sasrec  # not trained here
+    assert not any(name.startswith("mclsr") for name in sasrec)
+    assert "mclsr/clothing" in aiming(row("MCLSR", "MCLSR", "amazon-clothing"))
+    if mip := aiming(row("S3-Rec-MIP", "EC4SRec")):
+        assert all("full" not in name and "isp" not in name for name in mip)
+
+
+def test_ratios_are_taken_under_the_protocol_of_the_row() -> None:
+    published = extension("published_page")
+    excluded, kept = row("SASRec", "ICLRec"), row("SASRec", "EC4SRec")
+    assert (excluded.protocol, kept.protocol) == ("excluded", "kept")
+    result, found = published.nearest(excluded)
+    means = result.means("excluded")
+    assert found["HR@20"] == pytest.approx(means["HR@20"] / 0.0901)
+    assert means != result.means("kept")
+
+
+def results() -> list[dict[str, str]]:
+    with (ROOT / "experiments" / "results.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_means_are_over_the_seeds_newest_row_first() -> None:
+    evidence = extension("evidence")
+    [run] = [r for r in evidence.experiments() if r.name == "pop/beauty"]
+    rows = [{"HR@5 kept": v, "seed": s} for s, v in (("0", "0.25"), ("1", "0.75"))]
+    made = evidence.Result(run, (0, 1), tuple(rows))
+    assert made.means("kept") == {"HR@5": 0.5}
+    assert made.means("excluded") == {}
+
+
+def test_impossible_figures_are_marked_and_count_in_no_ratio() -> None:
+    published = extension("published_page")
+    doubted = row("SASRec", "EC4SRec")
+    assert list(published.doubtful(doubted)) == ["NDCG@10"]
+    assert "- 0.0281 †" in page()
+    ours = {"HR@5": 0.0365, "NDCG@10": 9.0}
+    assert published.ratios(doubted, ours) == {"HR@5": 1.0}
+    several = row("MCLSR", "MCLSR", "amazon-clothing")  # several targets a user
+    assert published.doubtful(several) == {}
+
+
+def test_a_row_without_a_run_says_so_and_gives_the_command() -> None:
+    evidence, published = extension("evidence"), extension("published_page")
+    for run in published.aiming(evidence.published()):
+        assert f"\n   {run.command}\n" in page()
+        if evidence.result(run) is None:
+            shown = f"     - ours: {run.name}\n     - *not run yet*\n"
+            assert page().count(shown) >= 2  # under each protocol
+    unknown = row("BPR-MF", "EC4SRec")
+    assert published.verdict(unknown) == "not compared: protocol unknown"
+
+
+def test_beside_a_contrastive_model_stands_sasrec_with_its_sampler_and_loss() -> None:
+    evidence, published = extension("evidence"), extension("published_page")
+    runs = [r for r in evidence.experiments() if r.model == "ICLRec"]
+    if not runs:
+        pytest.skip("no contrastive experiment yet")
+    for run in runs:
+        [zero] = published.zeros([run])
+        if zero is not None:
+            assert zero.model == "SASRec"
+            for option in ("sampler", "loss"):
+                assert zero.options[option] == run.options[option]
+            assert (zero.data, zero.split) == (run.data, run.split)
+    assert "SASRec, same sampler and loss" in page()
+    [plain] = [r for r in evidence.experiments() if r.name == "pop/beauty"]
+    assert published.zeros([plain]) == []
+
+
+def test_every_result_belongs_to_an_experiment_as_it_stands() -> None:
+    evidence = extension("evidence")
+    known = {run.fingerprint for run in evidence.experiments()}
+    seed_only = re.compile(r"(train\.seed=\d+)?")
+    stale = {
+        row["experiment"]
+        for row in results()
+        if seed_only.fullmatch(row["settings"]) and row["fingerprint"] not in known
+    }
+    assert stale == set(), "these files changed after their run: run them again"
