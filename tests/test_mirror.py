@@ -16,6 +16,8 @@ ELSEWHERE: dict[str, str] = {
     "data/columns.py": "data/test_interactions.py",
     "data/held_out.py": "data/test_split.py",
     "data/raw_ids.py": "data/test_vocabulary.py",
+    "data/replies.py": "data/test_download.py",
+    "data/resuming.py": "data/test_download.py",
     "data/readers/delimited.py": "data/readers/test_formats.py",
     "data/readers/fields.py": "data/readers/test_formats.py",
     "data/readers/layouts.py": "data/readers/test_formats.py",

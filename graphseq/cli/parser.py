@@ -100,7 +100,11 @@ def _subparser(command: Callable[..., int | None]) -> tuple[str, Parser]:
     brief, more = said.short_description or "", said.long_description or ""
     examples = [m.description or "" for m in said.meta if m.args == ["examples"]]
     parameters = inspect.signature(command).parameters.values()
-    places = [p.name.upper() for p in parameters if p.kind is not p.KEYWORD_ONLY]
+    places = [
+        p.name.upper() if p.default is p.empty else f"[{p.name.upper()}]"
+        for p in parameters
+        if p.kind is not p.KEYWORD_ONLY
+    ]
     needed = [
         f"{_flag(p.name)} {p.name.upper()}"
         for p in parameters
@@ -127,6 +131,8 @@ def _add(parser: Parser, parameter: inspect.Parameter, hint: Any, text: str) -> 
         several: dict[str, Any] = {}
         if get_origin(hint) is list:
             hint, several = get_args(hint)[0], {"nargs": "+"}
+        if parameter.default is not parameter.empty:
+            several = {"nargs": "?", "default": parameter.default}
         label = name.upper()
         parser.add_argument(name, type=hint, help=text, metavar=label, **several)
         parser.places[name] = name.upper()

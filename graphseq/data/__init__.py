@@ -1,7 +1,9 @@
 """From the rows of a log to interactions, and from there to a split."""
 
 from graphseq.data import synthetic
-from graphseq.data.catalog import Dataset, catalog, load_dataset
+from graphseq.data.catalog import Dataset, Download, OtherCounts, catalog
+from graphseq.data.datasets import load_dataset
+from graphseq.data.fetch import Fetched, fetch_dataset
 from graphseq.data.filters import deduplicate, k_core, min_length, time_window
 from graphseq.data.held_out import HeldOut
 from graphseq.data.interactions import Interactions
@@ -13,8 +15,11 @@ from graphseq.data.vocabulary import Vocabulary
 __all__ = [
     "LAYOUTS",
     "Dataset",
+    "Download",
+    "Fetched",
     "HeldOut",
     "Interactions",
+    "OtherCounts",
     "SkippedLines",
     "Split",
     "Vocabulary",
@@ -22,6 +27,7 @@ __all__ = [
     "by_user",
     "catalog",
     "deduplicate",
+    "fetch_dataset",
     "k_core",
     "leave_one_out",
     "load_dataset",

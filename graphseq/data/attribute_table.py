@@ -2,13 +2,12 @@
 
 import io
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
 
-from graphseq.data.catalog import ROOT
+from graphseq.data.catalog import data_folders
 from graphseq.data.raw_ids import as_series
 from graphseq.data.readers.source import Source, open_source
 from graphseq.errors import DataError, suggest
@@ -33,7 +32,8 @@ def read_attributes(
         item: Column of the items; a JSON object needs none.
         attribute: Column of the attributes, or of lists of them, however deep.
         root: Folder from which a relative path counts; ``None`` is the environment's
-            GRAPHSEQ_DATA if the file lies there, else the current folder.
+            GRAPHSEQ_DATA, the cache of ``graphseq get``, or the current folder: the
+            first that has the file.
 
     Returns:
         Columns item and attribute, strings or integers, in the order of the file.
@@ -102,6 +102,5 @@ def _read(source: Source) -> pl.DataFrame | Table:
 
 def _find(path: Path, root: str | Path | None) -> Path:
     """Where a file lies."""
-    if root is None and (Path(os.environ.get(ROOT, ".")) / path).is_file():
-        return Path(os.environ.get(ROOT, ".")) / path
-    return Path(root or ".") / path
+    places = [Path(root)] if root is not None else [*data_folders(), Path()]
+    return next((p / path for p in places if (p / path).is_file()), places[-1] / path)

@@ -1,30 +1,54 @@
-"""Facts about published data sets, one YAML each, and the reading that checks them.
+"""Facts about published data sets, one YAML each: where from, how read, how large.
 
 The data themselves are not ours to pass on; the facts say where they come from.
 """
 
-import difflib
-import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from graphseq.data.filters import k_core, min_length
-from graphseq.data.interactions import Interactions
-from graphseq.data.readers import read_log
-from graphseq.errors import DataError
+from graphseq.errors import DataError, suggest
 
 FOLDER = Path(__file__).resolve().parents[2] / "datasets"
 FACTS = "GRAPHSEQ_DATASETS"  # environment: the folder of YAML files
 ROOT = "GRAPHSEQ_DATA"  # environment: the folder below which the data lie
-FILTERS: dict[str, Callable[..., Interactions]] = {
-    "k_core": k_core,
-    "min_length": min_length,
-}
+
+
+@dataclass(frozen=True)
+class Download:
+    """A file that can be fetched, or that people fetch by hand.
+
+    Attributes:
+        file: Where it goes, below the root of the data.
+        urls: Where it is to be had, the best first; none if only people may fetch it.
+        archive: Name of the archive that holds it (zip, tar, tar.gz), in the folder of
+            ``file``; ``None`` if the file itself is downloaded.
+        member: Its name inside the archive.
+        bytes: Size of what is downloaded.
+        sha256: Of what is downloaded; ``None`` where nobody published one.
+        md5: The same; either suffices.
+        page: Where people get it, if it has no URL.
+    """
+
+    file: str
+    urls: list[str] = field(default_factory=list)
+    archive: str | None = None
+    member: str | None = None
+    bytes: int | None = None
+    sha256: str | None = None
+    md5: str | None = None
+    page: str | None = None
+
+    @property
+    def checksum(self) -> str | None:
+        """The stronger one that is known, as ``sha256:…`` or ``md5:…``."""
+        if self.sha256 is not None:
+            return f"sha256:{self.sha256}"
+        return None if self.md5 is None else f"md5:{self.md5}"
 
 
 @dataclass(frozen=True)
@@ -34,17 +58,20 @@ class Dataset:
     Attributes:
         name: That of its YAML file.
         source: Where it comes from.
-        file: Its path below the root of the data.
+        file: Its path below the root of the data; it may also lie there with ``.gz``.
         format: One of ``read_log``'s.
         users: U after the filters.
         items: V after the filters.
         interactions: E after the filters.
-        sha256: Of the file as it lies on disk, packed or not.
-        md5: The same, as older papers and repositories give it.
         licence: What its owners allow.
+        counted: True where this very file was read and counted; False where the
+            numbers are somebody's publication: others then are a warning, no error.
+        sha256: Of the file, unpacked if it is a gzip; ``None`` where it is not known.
+        md5: The same, as older papers and repositories give it.
         columns: For ``read_log``, where the format does not know them.
         times: Path of the file with the times, where it is apart (sequences).
         filters: Steps in order, each {name: options}: k_core, min_length.
+        downloads: Files to fetch: first ``file``, then what belongs to it.
         note: What a user should know.
     """
 
@@ -55,13 +82,24 @@ class Dataset:
     users: int
     items: int
     interactions: int
-    sha256: str
-    md5: str
     licence: str
+    counted: bool = False
+    sha256: str | None = None
+    md5: str | None = None
     columns: dict[str, Any] | None = None
     times: str | None = None
     filters: list[dict[str, dict[str, int]]] = field(default_factory=list)
+    downloads: list[Download] = field(default_factory=list)
     note: str = ""
+
+    @property
+    def sizes(self) -> tuple[int, int, int]:
+        """U, V and E."""
+        return self.users, self.items, self.interactions
+
+
+class OtherCounts(UserWarning):
+    """A data set is of another size than was published: perhaps a newer edition."""
 
 
 def catalog(folder: str | Path | None = None) -> dict[str, Dataset]:
@@ -81,79 +119,49 @@ def catalog(folder: str | Path | None = None) -> dict[str, Dataset]:
             "folder datasets/ of the source tree"
         )
     found = {}
-    for path in sorted(place.glob("*.yaml")):
+    for path in sorted(place.glob("*.yaml"), key=lambda path: path.stem):
         facts = yaml.safe_load(path.read_text(encoding="utf-8"))
         try:
-            found[path.stem] = Dataset(name=path.stem, **facts)
+            found[path.stem] = _dataset(path.stem, facts)
         except TypeError as error:
             raise DataError(f"{path.name} does not hold a data set: {error}") from error
     return found
 
 
-def load_dataset(
-    name: str,
-    root: str | Path | None = None,
-    *,
-    with_times: bool = False,
-    folder: str | Path | None = None,
-) -> Interactions:
-    """Read a data set and make sure that it is the one that is meant.
+def _dataset(name: str, facts: Mapping[str, Any]) -> Dataset:
+    downloads = [Download(**each) for each in facts.get("downloads") or []]
+    found = Dataset(**{**facts, "name": name, "downloads": downloads})
+    for file in (found.file, found.times, *(each.file for each in downloads)):
+        if file is not None and (Path(file).is_absolute() or ".." in Path(file).parts):
+            raise TypeError(f"{file} leads out of the folder of the data")
+    return found
 
-    Args:
-        name: Of a YAML file in the catalogue.
-        root: Folder below which the data lie; ``None`` takes GRAPHSEQ_DATA.
-        with_times: Read the times too, where they lie in a file apart.
-        folder: Of the YAML files, as for :func:`catalog`.
+
+def known(name: str, folder: str | Path | None = None) -> Dataset:
+    """One data set of the catalogue.
 
     Raises:
-        DataError: The name is unknown, the file is not there or another one, or the
-            counts differ from those in the facts.
+        DataError: It is not there; the error names the nearest.
     """
-    known = catalog(folder)
-    if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
-        cure = f"; did you mean {near[0]!r}?" if near else "."
-        raise DataError(f"no data set {name!r}{cure} There are {', '.join(known)}")
-    facts = known[name]
-    path = _locate(facts, facts.file, root)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    if digest != facts.sha256:
+    found = catalog(folder)
+    if name not in found:
         raise DataError(
-            f"{path.name} is not the file that {name!r} means: its SHA-256 is "
-            f"{digest}, expected {facts.sha256}. Get it from {facts.source}"
+            f"no data set {name!r}; {suggest(name, found)} "
+            f"There are {', '.join(found) or 'none'}"
         )
-    times = None
-    if with_times and facts.times is not None:
-        times = _locate(facts, facts.times, root)
-    log = read_log(path, format=facts.format, columns=facts.columns, times=times)
-    for step in facts.filters:
-        for filter_name, options in step.items():
-            log = FILTERS[filter_name](log, **options)
-    _check_counts(facts, log)
-    return log
+    return found[name]
 
 
-def _locate(facts: Dataset, file: str, root: str | Path | None) -> Path:
-    place = root or os.environ.get(ROOT)
-    if place is None:
-        raise DataError(
-            f"where do the data lie? Pass root= or set {ROOT} to the folder that holds "
-            f"{file}; it comes from {facts.source}"
-        )
-    path = Path(place) / file
-    if not path.is_file():
-        raise DataError(
-            f"{facts.name!r} is not at {path}. Get it from {facts.source} "
-            f"({facts.licence})"
-        )
-    return path
+def data_folders(root: str | Path | None = None) -> list[Path]:
+    """Where data are looked for, the folder that ``graphseq get`` writes to first.
 
+    Args:
+        root: The one folder to take; ``None`` takes the environment's GRAPHSEQ_DATA,
+            if it is set, and the cache folder of the user.
+    """
+    if root is not None:
+        return [Path(root)]
+    import pooch
 
-def _check_counts(facts: Dataset, log: Interactions) -> None:
-    expected = (facts.users, facts.items, facts.interactions)
-    found = (log.num_users, log.num_items, len(log))
-    if expected != found:
-        raise DataError(
-            f"{facts.name!r} should have {expected} users, items and interactions; "
-            f"read {found}. Check the format and the filters of its YAML file"
-        )
+    places = [Path(os.environ[ROOT])] if os.environ.get(ROOT) else []
+    return [*places, Path(pooch.os_cache("graphseq"))]

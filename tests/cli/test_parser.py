@@ -7,8 +7,8 @@ import pytest
 
 from graphseq.cli import main
 
-COMMANDS = ["build", "show", "train", "queue", "evaluate", "compare", "recommend"]
-COMMANDS += ["demo"]
+COMMANDS = ["get", "build", "show", "train", "queue", "evaluate", "compare"]
+COMMANDS += ["recommend", "demo"]
 
 
 def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -64,7 +64,7 @@ def test_help_takes_less_than_a_second_of_cpu_and_imports_nothing_heavy() -> Non
     ("arguments", "complaint"),
     [
         (["biuld"], "graphseq: there is no command biuld; did you mean 'build'?"),
-        ([], "graphseq: which command? There are build, show, train"),
+        ([], "graphseq: which command? There are get, build, show"),
         (
             ["build", "x", "--output", "y", "--topk", "3"],
             "graphseq build: there is no option --topk; did you mean '--top-k'?",

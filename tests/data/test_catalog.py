@@ -1,96 +1,94 @@
-import hashlib
+import re
 from pathlib import Path
 
 import pytest
 
-from graphseq.data import catalog, load_dataset, read_log
-from graphseq.data.catalog import FOLDER
+from graphseq.data import LAYOUTS, catalog
+from graphseq.data.catalog import data_folders, known
+from graphseq.data.datasets import FILTERS
 from graphseq.errors import DataError
 
 FACTS = """
 source: a shop
-file: {file}
+file: shop.csv
 format: csv
-users: {users}
+users: 2
 items: 2
 interactions: 2
-sha256: {sha256}
-md5: "-"
 licence: free
 """
-LOG = "user,item,time\na,x,1\nb,y,2\n"
 
 
-def place(tmp_path: Path, *, users: int = 2, sha256: str | None = None) -> Path:
-    (tmp_path / "shop.csv").write_text(LOG)
-    digest = sha256 or hashlib.sha256(LOG.encode()).hexdigest()
-    facts = FACTS.format(file="shop.csv", users=users, sha256=digest)
-    (tmp_path / "shop.yaml").write_text(facts)
-    return tmp_path
+def test_facts_are_read_and_what_is_not_known_is_none(tmp_path: Path) -> None:
+    download = "downloads: [{file: shop.csv, urls: [http://a.shop/log], sha256: null}]"
+    (tmp_path / "shop.yaml").write_text(FACTS + download)
+    facts = catalog(tmp_path)["shop"]
+    assert (facts.name, facts.sizes, facts.counted) == ("shop", (2, 2, 2), False)
+    assert facts.sha256 is None
+    assert facts.downloads[0].checksum is None
 
 
-def test_a_data_set_is_read_and_checked(tmp_path: Path) -> None:
-    root = place(tmp_path)
-    assert list(catalog(root)) == ["shop"]
-    log = load_dataset("shop", root, folder=root)
-    assert log.frame().rows() == [("a", "x", 1), ("b", "y", 2)]
-
-
-def test_the_environment_says_where_things_lie(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    root = place(tmp_path)
-    monkeypatch.setenv("GRAPHSEQ_DATASETS", str(root))
-    monkeypatch.setenv("GRAPHSEQ_DATA", str(root))
-    assert len(load_dataset("shop")) == 2
-
-
-def test_another_file_or_other_counts_are_refused(tmp_path: Path) -> None:
-    root = place(tmp_path, sha256="f" * 64)
-    with pytest.raises(DataError, match="not the file that 'shop' means"):
-        load_dataset("shop", root, folder=root)
-    root = place(tmp_path, users=3)
-    with pytest.raises(
-        DataError, match=r"should have \(3, 2, 2\)[^;]*; read \(2, 2, 2\)"
-    ):
-        load_dataset("shop", root, folder=root)
-
-
-def test_absent_things_are_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("GRAPHSEQ_DATA", raising=False)
-    root = place(tmp_path)
-    with pytest.raises(DataError, match="did you mean 'shop'"):
-        load_dataset("shp", root, folder=root)
-    with pytest.raises(DataError, match="Pass root= or set GRAPHSEQ_DATA"):
-        load_dataset("shop", folder=root)
-    with pytest.raises(DataError, match="Get it from a shop"):
-        load_dataset("shop", root / "elsewhere", folder=root)
+def test_what_is_no_recipe_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no folder of data set facts"):
-        catalog(root / "elsewhere")
-    (root / "bad.yaml").write_text("source: x\n")
+        catalog(tmp_path / "elsewhere")
+    (tmp_path / "bad.yaml").write_text("source: x\n")
     with pytest.raises(DataError, match=r"bad.yaml does not hold a data set"):
-        catalog(root)
+        catalog(tmp_path)
 
 
-@pytest.mark.parametrize("name", sorted(catalog()))
-def test_every_data_set_of_the_catalogue_is_as_its_facts_say(name: str, shared) -> None:
-    facts = catalog()[name]
-    log = load_dataset(name, shared / "data")
-    assert len(log) == facts.interactions
-    data = (shared / "data" / facts.file).read_bytes()
-    assert hashlib.md5(data).hexdigest() == facts.md5
+@pytest.mark.parametrize("file", ["../shop.csv", "/etc/shop.csv", "a/../../shop.csv"])
+def test_a_recipe_does_not_lead_out_of_the_folder_of_the_data(
+    file: str, tmp_path: Path
+) -> None:
+    (tmp_path / "shop.yaml").write_text(f"{FACTS}downloads: [{{file: {file}}}]\n")
+    with pytest.raises(DataError, match="leads out of the folder"):
+        catalog(tmp_path)
 
 
-def test_the_tiny_log_is_readable() -> None:
-    log = read_log(FOLDER / "tiny.csv")
-    assert (log.num_users, log.num_items, len(log)) == (12, 14, 55)
+def test_a_misspelt_name_gets_the_nearest(tmp_path: Path) -> None:
+    (tmp_path / "shop.yaml").write_text(FACTS)
+    with pytest.raises(DataError, match="did you mean 'shop'"):
+        known("shp", tmp_path)
 
 
-def test_the_times_of_beauty_lie_apart_and_change_no_sequence(shared) -> None:
-    log = load_dataset("amazon-beauty", shared / "data")
-    timed = load_dataset("amazon-beauty", shared / "data", with_times=True)
-    assert timed.has_time and not log.has_time
-    assert (timed.user == log.user).all() and (timed.item == log.item).all()
-    assert (timed.time % 86_400 == 0).all(), "Amazon's times are days"
+def test_data_lie_where_asked_else_in_the_environments_folder_then_in_the_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("GRAPHSEQ_DATA", "mine")
+    assert data_folders("here") == [Path("here")]
+    assert data_folders() == [Path("mine"), tmp_path / "graphseq"]
+    monkeypatch.delenv("GRAPHSEQ_DATA")
+    assert data_folders() == [tmp_path / "graphseq"]
+
+
+ALL = catalog()
+
+
+def test_the_catalogue_has_what_people_ask_for() -> None:
+    amazon = {f"amazon-{c}" for c in ("beauty", "sports", "toys", "clothing", "cds")}
+    others = {"ml-100k", "ml-1m", "ml-20m", "gowalla", "yelp", "steam", "diginetica"}
+    assert amazon | others | {"amazon-books"} <= set(ALL)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_recipe_is_whole_and_its_digests_look_like_digests(name: str) -> None:
+    facts = ALL[name]
+    assert facts.format in LAYOUTS
+    assert {step for each in facts.filters for step in each} <= set(FILTERS)
+    assert facts.licence and facts.source and min(facts.sizes) > 0
+    for each in facts.downloads:
+        assert each.urls or each.page, "an address, or where people get it"
+        assert all(re.match(r"https?://[\w.-]+/\S+$", url) for url in each.urls)
+        assert (each.archive is None) == (each.member is None)
+    assert not facts.downloads or facts.downloads[0].file == facts.file
+    for holder in (facts, *facts.downloads):
+        assert holder.sha256 is None or re.fullmatch("[0-9a-f]{64}", holder.sha256)
+        assert holder.md5 is None or re.fullmatch("[0-9a-f]{32}", holder.md5)
+
+
+def test_a_file_that_is_its_own_download_has_one_digest() -> None:
+    for facts in ALL.values():
+        for each in facts.downloads[:1]:
+            if each.archive is None and not each.file.endswith(".gz") and facts.sha256:
+                assert each.sha256 == facts.sha256

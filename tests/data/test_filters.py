@@ -109,5 +109,5 @@ def test_what_makes_no_sense_is_refused() -> None:
 
 
 def test_the_5_core_of_ml_1m_has_the_published_size(shared) -> None:
-    log = load_dataset("ml-1m-5core", shared / "data")
+    log = k_core(load_dataset("ml-1m-cbit", shared / "data"))
     assert (log.num_users, log.num_items, len(log)) == (6040, 3416, 999_611)

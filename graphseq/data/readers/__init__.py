@@ -41,7 +41,7 @@ def read_log(
         path: The file.
         format: One of ``LAYOUTS``: sequences, csv, tsv, parquet, jsonl, amazon,
             amazon-2023, yelp, movielens, movielens-1m, movielens-100k, gowalla,
-            recbole. ``None`` goes by the file's first lines.
+            diginetica, recbole. ``None`` goes by the file's first lines.
         columns: Column of the user, the item and the time: by name if the first line
             names them, else by position from 0. Without ``time`` the order of the rows
             is the order of events. ``None`` takes the format's own, or usual names.

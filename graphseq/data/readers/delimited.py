@@ -9,6 +9,7 @@ from graphseq.data.readers.layouts import Columns, Layout
 from graphseq.data.readers.roles import find_roles
 from graphseq.data.readers.source import Source
 from graphseq.data.readers.table import Table, make_table
+from graphseq.data.readers.timestamps import to_whole_numbers
 from graphseq.errors import DataError
 
 
@@ -39,6 +40,10 @@ def read_delimited(source: Source, layout: Layout, columns: Columns | None) -> T
         raise DataError(f"{source.name} has a header and no line below it")
     checks = shape_checks(source, fields, layout.separator)
     raw = {role: fields.frame.to_series(place) for role, place in places.items()}
+    if layout.offset in header and columns is None:
+        milliseconds = fields.frame.to_series(header.index(layout.offset))
+        days = to_whole_numbers(raw["time"])
+        raw["time"] = days * 1000 + to_whole_numbers(milliseconds)
     return make_table(raw, fields.lines, checks, text_ids=layout.text_ids)
 
 

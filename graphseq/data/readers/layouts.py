@@ -22,6 +22,7 @@ class Layout:
         columns: Of each role; a position means that the file has no header. Empty if
             every file has its own names.
         width: Number of columns, where the format fixes it.
+        offset: Column with milliseconds that are added to a time of whole days.
         text_ids: Ids stay strings even if all of them are spelt as integers.
         says: What the format is, for people.
     """
@@ -30,6 +31,7 @@ class Layout:
     separator: str = ","
     columns: Columns = field(default_factory=dict)
     width: int | None = None
+    offset: str | None = None
     text_ids: bool = False
     says: str = ""
 
@@ -84,6 +86,13 @@ LAYOUTS: dict[str, Layout] = {
         {"user": 0, "item": 4, "time": 1},
         width=5,
         says="Gowalla check-ins: user, time, latitude, longitude, place",
+    ),
+    "diginetica": Layout(
+        "delimited",
+        ";",
+        {"user": "sessionId", "item": "itemId", "time": "eventdate"},
+        offset="timeframe",
+        says="Diginetica train-item-views.csv: a session is a user; milliseconds",
     ),
     "recbole": Layout(
         "delimited",

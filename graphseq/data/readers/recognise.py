@@ -44,6 +44,8 @@ def _headed(first: str) -> str | None:
     """Formats that name their columns in the first line."""
     if ":token" in first:
         return "recbole"
+    if {"sessionId", "itemId", "timeframe", "eventdate"} <= {*first.split(";")}:
+        return "diginetica"
     for name, separator in (("csv", ","), ("tsv", "\t")):
         header = [column.strip('" ') for column in first.split(separator)]
         if name == "csv" and header == ["userId", "movieId", "rating", "timestamp"]:

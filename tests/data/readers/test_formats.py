@@ -64,6 +64,11 @@ CASES: dict[str, tuple[str, Rows]] = {
     "gowalla": ("0\t2010-10-19T23:55:27Z\t30.2359\t-97.7951\t22847\n"
                 "0\t2010-10-18T22:17:43Z\t30.2691\t-97.7493\t420315\n",
                 [(0, 420315, 1287440263), (0, 22847, 1287532527)]),
+    "diginetica": ("sessionId;userId;itemId;timeframe;eventdate\n"
+                   "1;NA;81766;526309;2016-05-09\n1;NA;31331;1031018;2016-05-09\n"
+                   "2;7;32118;243569;2016-05-10\n",
+                   [(1, 81766, 1462752526309), (1, 31331, 1462753031018),
+                    (2, 32118, 1462838643569)]),
     "recbole": ("user_id:token\titem_id:token\trating:float\ttimestamp:float\n"
                 "196\t242\t3\t881250949\n", [(196, 242, 881250949)]),
     "amazon": (lines(AMAZON), AMAZON_ROWS),

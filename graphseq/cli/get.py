@@ -1,0 +1,150 @@
+"""``graphseq get``: published data sets, fetched and checked."""
+
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from graphseq.errors import ConfigError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from graphseq.data import Dataset, Fetched
+
+MARKS = 10  # lines that tell of a download where there is no terminal
+
+
+def get(
+    name: str | None = None,
+    *,
+    list: bool = False,
+    root: str | None = None,
+    url: str | None = None,
+) -> None:
+    """Fetch a published data set, check it, and count what it holds.
+
+    What is there already is not fetched again; what was interrupted goes on where it
+    stopped, if the server allows it. The files go to --root, to the folder that
+    GRAPHSEQ_DATA names, or to the cache; experiments and load_dataset look there.
+
+    Examples:
+      graphseq get --list
+      graphseq get ml-1m
+      graphseq get amazon-beauty --root ../data
+      graphseq get gowalla --url https://mirror.example/loc-gowalla_totalCheckins.txt.gz
+
+    Args:
+        name: The data set, as --list names it.
+        list: Show all data sets: their sizes, what is fetched, which are here.
+        root: Folder to put it in.
+        url: Another address of its log, or of the archive that holds it.
+    """
+    if list == (name is not None):
+        raise ConfigError("get takes the NAME of a data set, or --list to see all")
+    if name is None:
+        _show_all(root)
+        return
+    from graphseq.data import fetch_dataset
+    from graphseq.data.catalog import known
+
+    facts = known(name)
+    print(f"{name}: {facts.source}\nterms: {facts.licence}")
+    with warnings.catch_warnings(record=True) as doubts, _watching() as watch:
+        warnings.simplefilter("always")
+        found = fetch_dataset(name, root, url=url, progress=watch, tell=_say)
+    for doubt in doubts:
+        print(f"warning: {doubt.message}", file=sys.stderr)
+    _sum_up(found, root)
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def _sum_up(found: "Fetched", root: str | None) -> None:
+    facts, log = found.facts, found.log
+    for file, digest in found.sha256.items():
+        kind = "sha256 once unpacked" if file.endswith(".gz") else "sha256"
+        print(f"{file}: {kind} {digest}")
+    counts = f"{log.num_users:,} users, {log.num_items:,} items, {len(log):,} events"
+    same = (log.num_users, log.num_items, len(log)) == facts.sizes
+    print(f"read: {counts}{', as expected' if same else ''}")
+    if facts.note:
+        print(facts.note)
+    print(f"next, in an experiment:  data: {{dataset: {facts.name}}}")
+    if root is not None:
+        print(f"with --data {root}, or: export GRAPHSEQ_DATA={Path(root).resolve()}")
+
+
+def _show_all(root: str | None) -> None:
+    """A table of the catalogue."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from graphseq.data import catalog
+    from graphseq.data.catalog import data_folders
+    from graphseq.data.datasets import find
+
+    places = data_folders(root)
+    shown = Table(header_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    shown.add_column("name", no_wrap=True)
+    for title in ("users", "items", "events"):
+        shown.add_column(title, justify="right", no_wrap=True)
+    shown.add_column("download", no_wrap=True)
+    shown.add_column("here", no_wrap=True)
+    for facts in catalog().values():
+        sizes = [f"{number:,}" for number in facts.sizes]
+        here = "yes" if find(facts.file, places) else ""
+        shown.add_row(facts.name, *sizes, _effort(facts), here)
+    console = Console(soft_wrap=True)
+    console.print(shown)
+    console.print(f"New ones go to {places[0]}: see --root and GRAPHSEQ_DATA.")
+
+
+def _effort(facts: "Dataset") -> str:
+    """What fetching it takes."""
+    if not facts.downloads or not facts.downloads[0].urls:
+        return "by hand"
+    size = facts.downloads[0].bytes
+    return "size unknown" if size is None else f"{size / 1e6:,.1f} MB"
+
+
+@contextmanager
+def _watching() -> Iterator[Callable[[str], Callable[[int, int | None], None]]]:
+    """A bar on a terminal, else a line now and then."""
+    if not sys.stdout.isatty() or os.environ.get("TERM") == "dumb":
+        yield _Lines
+        return
+    from rich import progress as bars
+
+    columns = (
+        bars.TextColumn("{task.description}"),
+        bars.BarColumn(),
+        bars.DownloadColumn(),
+        bars.TransferSpeedColumn(),
+        bars.TimeRemainingColumn(),
+    )
+    with bars.Progress(*columns, transient=True) as shown:
+        yield lambda name: _bar(shown, name)
+
+
+def _bar(shown: "Progress", name: str) -> Callable[[int, int | None], None]:
+    task = shown.add_task(name, total=None)
+    return lambda done, total: shown.update(task, completed=done, total=total)
+
+
+class _Lines:
+    """A line for every tenth of a file."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.told = name, 0
+
+    def __call__(self, done: int, total: int | None) -> None:
+        mark = done * MARKS // total if total else 0
+        if total and mark > self.told:
+            self.told = mark
+            _say(f"{self.name}: {done:,} of {total:,} bytes")

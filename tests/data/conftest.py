@@ -1,0 +1,99 @@
+"""A web server in a thread, which misbehaves as it is told."""
+
+import hashlib
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from graphseq.data import resuming
+
+
+@dataclass
+class Web:
+    """Files that are served, and how."""
+
+    files: dict[str, bytes] = field(default_factory=dict)
+    resumes: bool = True
+    marked: bool = True  # sends an ETag
+    page: bool = False  # says that it is a web page
+    measured: bool = True  # sends a Content-Length
+    cuts: list[int] = field(default_factory=list)  # bytes sent, one a request
+    hangs: bool = False  # a cut is silence, not an end
+    asked: list[tuple[str, str | None]] = field(default_factory=list)
+    address: str = ""
+    closing: threading.Event = field(default_factory=threading.Event)
+
+    def url(self, path: str) -> str:
+        return f"{self.address}/{path}"
+
+    @property
+    def ranges(self) -> list[str | None]:
+        return [wanted for _, wanted in self.asked]
+
+
+def answer(web: Web, request: BaseHTTPRequestHandler) -> None:
+    wanted = request.headers.get("Range")
+    web.asked.append((request.path, wanted))
+    data = web.files.get(request.path.lstrip("/"))
+    if data is None:
+        request.send_error(404)
+        return
+    mark = f'"{hashlib.md5(data).hexdigest()}"'
+    start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted else 0
+    if not web.resumes or request.headers.get("If-Range", mark) != mark:
+        start = 0
+    if start >= len(data) > 0:
+        request.send_response(416)
+        request.send_header("Content-Range", f"bytes */{len(data)}")
+        request.send_header("Content-Length", "0")
+        request.end_headers()
+        return
+    request.send_response(206 if start else 200)
+    if start:
+        place = f"bytes {start}-{len(data) - 1}/{len(data)}"
+        request.send_header("Content-Range", place)
+    if web.marked:
+        request.send_header("ETag", mark)
+    if web.measured:
+        request.send_header("Content-Length", str(len(data) - start))
+    kind = "text/html; charset=utf-8" if web.page else "application/octet-stream"
+    request.send_header("Content-Type", kind)
+    request.end_headers()
+    if not web.cuts:
+        request.wfile.write(data[start:])
+        return
+    request.wfile.write(data[start : start + web.cuts.pop(0)])
+    request.wfile.flush()
+    if web.hangs:
+        web.closing.wait(10)
+    request.connection.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.fixture
+def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
+    """A server on this machine; a client does not pause before it tries again."""
+    found = Web()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            answer(found, self)
+
+        def log_message(self, *words: object) -> None:
+            pass
+
+    monkeypatch.setattr(resuming, "PAUSE", 0.0)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    found.address = f"http://127.0.0.1:{server.server_port}"
+    yield found
+    found.closing.set()
+    server.shutdown()
+    server.server_close()
+    thread.join()

@@ -1,0 +1,204 @@
+"""What comes over a network that breaks, from servers that do not do as they should."""
+
+import fcntl
+import hashlib
+import resource
+import socket
+from pathlib import Path
+
+import pytest
+
+from graphseq.data.download import download
+from graphseq.data.replies import Unreachable
+from graphseq.errors import DataError
+
+DATA = bytes(range(256)) * 4096  # 1 MiB
+SHA256 = f"sha256:{hashlib.sha256(DATA).hexdigest()}"
+CUT = 25 * 16_384
+
+
+def leftovers(path: Path) -> list[str]:
+    return sorted(other.name for other in path.parent.iterdir() if other != path)
+
+
+def test_a_file_comes_whole_once_and_leaves_nothing_beside_it(web, tmp_path) -> None:
+    web.files["log.gz"] = DATA
+    path, seen = tmp_path / "deep" / "log.gz", []
+    download(web.url("log.gz"), path, SHA256, progress=lambda *told: seen.append(told))
+    assert path.read_bytes() == DATA
+    assert leftovers(path) == []
+    assert seen[-1] == (len(DATA), len(DATA))
+    download(web.url("log.gz"), path, SHA256)
+    assert len(web.asked) == 1, "what is there is not fetched again"
+
+
+def test_a_killed_connection_is_resumed_where_it_broke(web, tmp_path) -> None:
+    web.files["log"], web.cuts = DATA, [CUT, CUT]
+    download(web.url("log"), tmp_path / "log", SHA256)
+    assert (tmp_path / "log").read_bytes() == DATA
+    assert web.ranges == [None, f"bytes={CUT}-", f"bytes={2 * CUT}-"]
+
+
+def test_a_later_call_resumes_what_an_earlier_one_left(web, tmp_path) -> None:
+    path = tmp_path / "log"
+    web.files["log"], web.cuts = DATA, [CUT, 0]
+    with pytest.raises(Unreachable, match="409,600 bytes are kept"):
+        download(web.url("log"), path, SHA256, attempts=1)
+    assert not path.exists()
+    assert (tmp_path / "log.part").stat().st_size == CUT
+    web.cuts = []
+    download(web.url("log"), path, SHA256)
+    assert path.read_bytes() == DATA
+    assert web.ranges[-1] == f"bytes={CUT}-"
+    assert leftovers(path) == []
+
+
+def test_a_server_that_does_not_resume_sends_all_again(web, tmp_path) -> None:
+    web.files["log"], web.cuts, web.resumes = DATA, [CUT], False
+    download(web.url("log"), tmp_path / "log", SHA256)
+    assert (tmp_path / "log").read_bytes() == DATA
+    assert web.ranges == [None, f"bytes={CUT}-"]
+
+
+def test_a_server_that_always_breaks_is_given_up_at_last(web, tmp_path) -> None:
+    web.files["log"], web.cuts, web.resumes = DATA, [CUT] * 20, False
+    with pytest.raises(Unreachable, match="the connection broke"):
+        download(web.url("log"), tmp_path / "log", SHA256)
+    assert len(web.asked) == 4, "one that brought something, three that did not"
+
+
+def test_two_states_of_a_file_are_never_joined(web, tmp_path) -> None:
+    """No checksum is known: the server's mark alone tells that the file changed."""
+    path = tmp_path / "log"
+    web.files["log"], web.cuts = DATA, [CUT, 0]
+    with pytest.raises(Unreachable):
+        download(web.url("log"), path, attempts=1)
+    web.files["log"], web.cuts = DATA[::-1], []
+    download(web.url("log"), path)
+    assert path.read_bytes() == DATA[::-1]
+
+
+@pytest.mark.parametrize("change", ["no mark", "another address"])
+def test_without_a_mark_or_a_checksum_nothing_is_resumed(
+    change: str, web, tmp_path
+) -> None:
+    path = tmp_path / "log"
+    web.files |= {"log": DATA, "mirror": DATA}
+    web.cuts, web.marked = [CUT, 0], change != "no mark"
+    with pytest.raises(Unreachable):
+        download(web.url("log"), path, attempts=1)
+    web.cuts = []
+    download(web.url("log" if change == "no mark" else "mirror"), path)
+    assert path.read_bytes() == DATA
+    assert web.ranges[-1] is None
+
+
+def test_a_part_that_is_the_whole_is_not_fetched_again(web, tmp_path) -> None:
+    (tmp_path / "log.part").write_bytes(DATA)
+    web.files["log"] = DATA
+    download(web.url("log"), tmp_path / "log", SHA256)
+    assert (tmp_path / "log").read_bytes() == DATA
+
+
+def test_a_part_longer_than_the_file_is_thrown_away(web, tmp_path) -> None:
+    (tmp_path / "log.part").write_bytes(DATA + b"more")
+    web.files["log"] = DATA
+    download(web.url("log"), tmp_path / "log", SHA256)
+    assert (tmp_path / "log").read_bytes() == DATA
+
+
+def test_a_part_that_is_of_another_file_does_not_survive_the_checksum(
+    web, tmp_path
+) -> None:
+    (tmp_path / "log.part").write_bytes(b"x" * 1000)
+    web.files["log"] = DATA
+    with pytest.raises(Unreachable, match="not the file that is meant"):
+        download(web.url("log"), tmp_path / "log", SHA256)
+    download(web.url("log"), tmp_path / "log", SHA256)
+    assert (tmp_path / "log").read_bytes() == DATA
+
+
+def test_silence_counts_as_a_broken_connection(web, tmp_path) -> None:
+    web.files["log"], web.cuts, web.hangs = DATA, [CUT, CUT, 0], True
+    with pytest.raises(Unreachable, match=r"fell silent\. 819,200 bytes are kept"):
+        download(web.url("log"), tmp_path / "log", SHA256, timeout=0.2, attempts=1)
+    assert (tmp_path / "log.part").stat().st_size == 2 * CUT
+
+
+def test_a_length_that_nobody_says_is_taken_as_it_comes(web, tmp_path) -> None:
+    web.files["log"], web.measured = DATA, False
+    download(web.url("log"), tmp_path / "log", SHA256)
+    assert (tmp_path / "log").read_bytes() == DATA
+
+
+def test_a_wrong_checksum_names_both_and_keeps_nothing(web, tmp_path) -> None:
+    web.files["log"] = b"another"
+    other = hashlib.md5(b"another").hexdigest()
+    with pytest.raises(Unreachable, match=f"md5 is {other}, expected {'0' * 32}"):
+        download(web.url("log"), tmp_path / "log", f"md5:{'0' * 32}")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_not_there_is_not_tried_again(web, tmp_path) -> None:
+    with pytest.raises(Unreachable, match=r"answers 404 Not Found.*by --url"):
+        download(web.url("log"), tmp_path / "log")
+    assert len(web.asked) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_page_for_people_is_no_file(web, tmp_path) -> None:
+    web.files["log"], web.page = b"<html>agree?</html>", True
+    with pytest.raises(Unreachable, match="a web page, not a file"):
+        download(web.url("log"), tmp_path / "log")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_server_is_told_in_plain_words(web, tmp_path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}/log"
+        with pytest.raises(
+            Unreachable, match=r"refuses connections\. Check the network"
+        ):
+            download(url, tmp_path / "log")
+    with pytest.raises(DataError, match="begins with http"):
+        download("ftp://127.0.0.1/log", tmp_path / "log")
+
+
+def test_a_disk_that_fills_up_keeps_what_came(web, tmp_path) -> None:
+    web.files["log"], path = DATA, tmp_path / "log"
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (CUT, limits[1]))
+    try:
+        with pytest.raises(DataError, match=r"the disk is full: 409,600 bytes"):
+            download(web.url("log"), path, SHA256)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not path.exists()
+    download(web.url("log"), path, SHA256)
+    assert path.read_bytes() == DATA
+    assert web.ranges[-1] == f"bytes={CUT}-"
+
+
+def test_a_file_that_cannot_fit_is_not_begun(
+    web, tmp_path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from collections import namedtuple
+
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr("shutil.disk_usage", lambda path: usage(9, 9, 1000))
+    web.files["log"] = DATA
+    with pytest.raises(DataError, match=r"takes 1,048,576 bytes .* has 1,000 free"):
+        download(web.url("log"), tmp_path / "log")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_processes_do_not_write_one_file(web, tmp_path) -> None:
+    web.files["log"] = DATA
+    with (tmp_path / "log.part").open("ab") as other:
+        other.write(b"x")
+        other.flush()
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(DataError, match="another process is fetching"):
+            download(web.url("log"), tmp_path / "log")
+    assert (tmp_path / "log.part").read_bytes() == b"x"
