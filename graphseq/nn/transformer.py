@@ -138,6 +138,7 @@ class Transformer(Encoder):
         seen = (mask | first)[:, None, None, :]
         paid = torch.zeros_like(x[..., 0])
         for block in self.blocks:
+            assert isinstance(block, Block)
             paid = paid + block.weights(x[rows, last][:, None], x, seen).mean(1)[:, 0]
             x = block(x, x, self._allowed(mask, None))
         return paid / len(self.blocks) * mask
@@ -222,7 +223,7 @@ class Block(nn.Module):
         if self.pre:
             x, context = self.norm1(x), self.norm1(context)
         q, k, _ = self._projected(x, context)
-        scores = q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5
+        scores: Tensor = q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5
         return scores.masked_fill(~allowed, -torch.inf).softmax(dim=-1)
 
     def _projected(self, x: Tensor, context: Tensor) -> tuple[Tensor, Tensor, Tensor]:

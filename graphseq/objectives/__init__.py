@@ -3,6 +3,7 @@
 from graphseq.objectives.contrastive import nt_xent, same
 from graphseq.objectives.intents import intent_contrast
 from graphseq.objectives.masked import attribute_loss, double_sigmoid
+from graphseq.objectives.negative_views import negative_contrast
 from graphseq.objectives.prototypes import seq2item, seq2seq
 from graphseq.objectives.ranking import bce, bpr, gbce
 from graphseq.objectives.regularizers import separation
@@ -28,6 +29,7 @@ __all__ = [
     "log_expected_count",
     "log_uniform_probability",
     "log_uniform_sample",
+    "negative_contrast",
     "nt_xent",
     "same",
     "sampled_softmax",

@@ -63,7 +63,7 @@ def windows(graph: HeteroData, max_length: int) -> Examples:
     extra = ((inputs - max_length).clamp(min=0) + step - 1) // step
     number = torch.where(inputs > 0, 1 + extra, 0)
     user = torch.repeat_interleave(number)
-    nth = torch.arange(len(user)) - (number.cumsum(0) - number)[user]
+    nth = _numbers(user) - (number.cumsum(0) - number)[user]
     end = (max_length + nth * step).minimum(inputs[user])
     length = end.clamp(max=max_length)
     fresh = torch.where(nth > 0, max_length + (nth - 1) * step, 0)
@@ -84,7 +84,7 @@ def prefixes(graph: HeteroData, max_length: int) -> Examples:
     start, count = runs(graph)
     user = torch.repeat_interleave((count - 1).clamp(min=0))
     inputs = (count - 1).clamp(min=0)
-    end = torch.arange(len(user)) - (inputs.cumsum(0) - inputs)[user] + 1
+    end = _numbers(user) - (inputs.cumsum(0) - inputs)[user] + 1
     length = end.clamp(max=max_length)
     return Examples(user, start[user] + end - length, length, length - 1)
 
@@ -92,7 +92,7 @@ def prefixes(graph: HeteroData, max_length: int) -> Examples:
 def pairs(graph: HeteroData) -> Examples:
     """Every (user, item) event; nothing is read, the event itself is the target."""
     user = graph[INTERACTS].edge_index[0]
-    place = torch.arange(len(user))
+    place = _numbers(user)
     return Examples(user, place - 1, torch.ones_like(user), torch.zeros_like(user))
 
 
@@ -124,3 +124,8 @@ def gather(
     steps = torch.arange(targets.shape[1], device=flat.device)
     targets[steps < picked.first[rows][:, None]] = num_items
     return Batch(picked.user[rows], items, lengths, num_items, targets, example=rows)
+
+
+def _numbers(of: Int[Tensor, "N"]) -> Int[Tensor, "N"]:
+    """0 … N - 1, on the device of a tensor of N elements."""
+    return torch.arange(len(of), device=of.device)

@@ -1,0 +1,158 @@
+"""DuoRec: contrast between sequences that lead to the same item."""
+
+from functools import partial
+from typing import Any, Literal, final
+
+from jaxtyping import Float
+from torch import Tensor
+from torch_geometric.data import HeteroData
+
+from graphseq.models.backbone import Backbone, Loss
+from graphseq.models.base import Model
+from graphseq.models.by_length import last_by_length
+from graphseq.nn.encoder import Encoder
+from graphseq.nn.features import Features
+from graphseq.nn.transformer import Transformer
+from graphseq.objectives import nt_xent, same
+from graphseq.sequences.batch import Batch
+from graphseq.sequences.examples import Sampler
+from graphseq.sequences.same_target import SameTarget, rows_of, same_target
+
+Mode = Literal["us_x", "un", "su", "us"]
+PRESETS: dict[str, dict[str, Any]] = {"code": {}}
+
+
+@final
+class DuoRec(Model):
+    r"""Qiu et al., "Contrastive Learning for Representation …", WSDM 2022.
+
+    Two sequences with the same next item mean the same. With h the state at a
+    sequence's end, h' the same with another dropout, s that of another training
+    sequence with the same target, and the NT-Xent ℓ, the loss is
+
+    .. math:: L = L_{next} + λ\, ℓ(h', s)
+
+    in the mode ``us_x``. ``un`` has :math:`λ_d\, ℓ(h, h')` instead, ``su`` has
+    :math:`λ\, ℓ(h, s)`, and ``us`` both of these.
+
+    Departs from the paper:
+        The contrast is the mean over both views as anchors, where the paper sums the
+        two. As in the authors' code, the default contrasts h' with s. A sequence that
+        nobody shares its target with is its own s.
+
+    Args:
+        num_users: U.
+        num_items: V.
+        encoder: Reads the sequence; ``None`` is a ``Transformer``.
+        features: What is read of an item; ``None`` is an ``Embedding``.
+        dim: D, where neither encoder nor features are given.
+        max_length: Longest history that is read.
+        sampler: How examples are cut from the sequences; one's target is its newest.
+        loss: ``ce``, ``bce`` or ``gbce``.
+        num_negatives: Negatives a target, for ``bce`` and ``gbce``.
+        mode: Which views are contrasted.
+        weight: λ.
+        dropout_weight: :math:`λ_d`, in the modes ``un`` and ``us``.
+        temperature: τ of the contrast.
+        exclude_same_target: Whether rows of a batch that share a target are no
+            negatives of each other.
+    """
+
+    def __init__(
+        self,
+        num_users: int,
+        num_items: int,
+        *,
+        encoder: Encoder | None = None,
+        features: Features | None = None,
+        dim: int = 64,
+        max_length: int = 50,
+        sampler: Sampler = "prefix",
+        loss: Loss = "ce",
+        num_negatives: int = 1,
+        mode: Mode = "us_x",
+        weight: float = 0.1,
+        dropout_weight: float = 0.1,
+        temperature: float = 1.0,
+        exclude_same_target: bool = False,
+    ) -> None:
+        super().__init__()
+        self.num_users, self.num_items = num_users, num_items
+        self.max_length, self.sampler = max_length, sampler
+        self.backbone = Backbone(
+            num_items,
+            encoder=encoder,
+            features=features,
+            dim=dim,
+            max_length=max_length,
+            sampler=sampler,
+            loss=loss,
+            num_negatives=num_negatives,
+        )
+        self.requires = self.backbone.requires
+        self.num_negatives = self.backbone.num_negatives
+        self.mode = mode
+        self.weight, self.dropout_weight = weight, dropout_weight
+        self.temperature = temperature
+        self.exclude_same_target = exclude_same_target
+        self.index: SameTarget | None = None
+
+    @classmethod
+    def preset(
+        cls,
+        name: Literal["code"],
+        num_users: int,
+        num_items: int,
+        *,
+        data: Literal["amazon", "ml-1m"] = "amazon",
+        **options: Any,
+    ) -> "DuoRec":
+        """As in the authors' code; its figures for ML-1M need less dropout."""
+        if data == "ml-1m" and options.get("encoder") is None:
+            dim, length = options.get("dim", 64), options.get("max_length", 50)
+            options["encoder"] = Transformer(dim, length, dropout=0.1)
+        return cls(num_users, num_items, **{**PRESETS[name], **options})
+
+    def represent(self, batch: Batch, graph: HeteroData) -> Float[Tensor, "B D"]:
+        """The state at the last item of the history."""
+        return self.backbone.last(self.item_vectors(graph), batch)
+
+    def item_vectors(self, graph: HeteroData) -> Float[Tensor, "V D"]:
+        """The features, which are also what the encoder reads."""
+        return self.backbone.items(graph)
+
+    def refresh(self, graph: HeteroData, epoch: int) -> None:
+        """Index the training examples by target."""
+        self.index = same_target(graph, self.sampler, self.max_length)
+
+    def losses(self, batch: Batch, graph: HeteroData) -> dict[str, Float[Tensor, ""]]:
+        """The next item, and the contrast of the mode's views."""
+        table = self.item_vectors(graph)
+        h, asked = self.read(table, batch)
+        terms = {"next_item": self.backbone.next_item(asked, table, batch)}
+        if self.index is None:
+            self.refresh(graph, 0)
+        assert self.index is not None
+        rows = rows_of(batch)
+        spared = same(self.index.target[rows]) if self.exclude_same_target else None
+        contrast = partial(nt_xent, temperature=self.temperature, exclude=spared)
+        if self.mode != "su":
+            again = self.backbone.last(table, batch)
+        if self.mode in ("un", "us"):
+            terms["dropout_views"] = self.dropout_weight * contrast(h, again)
+        if self.mode != "un":
+            found = self.index.gather(self.index.draw(rows))
+            s = last_by_length(self.backbone, table, found)
+            first = again if self.mode == "us_x" else h
+            terms["same_target"] = self.weight * contrast(first, s)
+        return terms
+
+    def read(
+        self, table: Float[Tensor, "V D"], batch: Batch
+    ) -> tuple[Float[Tensor, "B D"], Float[Tensor, "N D"]]:
+        """The state at each row's end, and those at the places with targets."""
+        if self.sampler == "prefix":  # the same
+            h = self.backbone.last(table, batch)
+            return h, h
+        states = self.backbone.states(table, batch)
+        return batch.last(states), states[batch.asked()[0]]
