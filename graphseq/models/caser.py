@@ -1,6 +1,5 @@
 """Caser: convolutional sequence embedding, with a vector for each user."""
 
-from dataclasses import replace
 from typing import Any, Literal, final
 
 import torch
@@ -14,6 +13,7 @@ from graphseq.models.backbone import Backbone, Loss
 from graphseq.models.base import Model
 from graphseq.nn.convolution import Convolution
 from graphseq.nn.features import Embedding, Features
+from graphseq.sequences.ahead import ahead
 from graphseq.sequences.batch import Batch
 from graphseq.sequences.examples import Sampler
 
@@ -192,33 +192,6 @@ class Caser(Model):
         if self.blend is not None:
             return F.relu(self.blend(states))
         return F.pad(states, (0, 1), value=1.0)  # what multiplies the bias
-
-
-def ahead(batch: Batch, steps: int) -> Batch:
-    """A batch over again for each step: in copy s, a place asks for s items further on.
-
-    Every pair of a place and one of the targets up to ``steps - 1`` places after it is
-    asked for in some row once, if the windows of a long sequence overlap so far.
-    """
-
-    def shifted(tensor: Tensor, step: int) -> Tensor:
-        rest = torch.full_like(tensor[:, :step], batch.num_items)
-        return torch.cat([tensor[:, step:], rest], dim=1)
-
-    def copies(tensor: Tensor | None) -> Tensor | None:
-        if tensor is None:
-            return None
-        return torch.cat([shifted(tensor, step) for step in range(steps)])
-
-    return replace(
-        batch,
-        user=batch.user.repeat(steps),
-        items=batch.items.repeat(steps, 1),
-        lengths=batch.lengths.repeat(steps),
-        targets=copies(batch.targets),
-        negatives=copies(batch.negatives),
-        example=None,
-    )
 
 
 def _table(rows: int, dim: int) -> nn.Parameter:
