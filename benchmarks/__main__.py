@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-NEEDS_DATA = ("training", "where_time_goes", "evaluation")
+NEEDS_DATA = ("training", "where_time_goes", "models", "evaluation")
 OTHERS = ("graphs", "propagation", "threads")
 
 
