@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
+from graphseq.errors import ConfigError
 from graphseq.models.backbone import Backbone, Loss
 from graphseq.models.base import Model
 from graphseq.models.stages import Stage, Step
@@ -83,10 +84,13 @@ class SRMA(Model):
         drops: Whether the two views lose ``distinct`` layers or the ``same``.
         appended_serve: Whether the next item is looked for behind the appended layers.
         complement_weight: μ; 0 has no second encoder.
-        complement_epochs: Epochs of training the second encoder, before the others.
+        pretrain_epochs: Epochs of training the second encoder, before the others.
         crop_keep: Share of a sequence that a crop keeps.
         mask_rate: Share of its items that are masked.
         reorder_rate: Share of its items that change places.
+
+    Raises:
+        ConfigError: The second encoder would not be trained.
     """
 
     def __init__(
@@ -111,12 +115,18 @@ class SRMA(Model):
         drops: Drops = "distinct",
         appended_serve: bool = True,
         complement_weight: float = 0.5,
-        complement_epochs: int = 30,
+        pretrain_epochs: int = 30,
         crop_keep: float = 0.2,
         mask_rate: float = 0.7,
         reorder_rate: float = 0.2,
     ) -> None:
         super().__init__()
+        if complement_weight and pretrain_epochs < 1:
+            raise ConfigError(
+                "SRMA's second encoder is trained before the first; got "
+                f"pretrain_epochs={pretrain_epochs}; give 1 or more, or "
+                "complement_weight=0, which has no second encoder"
+            )
         self.num_users, self.num_items = num_users, num_items
         self.max_length, self.sampler = max_length, sampler
         if encoder is None:
@@ -143,7 +153,7 @@ class SRMA(Model):
         self.num_negatives = self.backbone.num_negatives
         self.contrast_weight = contrast_weight
         self.complement_weight = complement_weight
-        self.complement_epochs = complement_epochs
+        self.pretrain_epochs = pretrain_epochs
         self.contrast = partial(nt_xent, temperature=temperature)
         self.pooling: Pooling = pooling
         self.neuron_masking, self.drops = neuron_masking, drops
@@ -189,7 +199,7 @@ class SRMA(Model):
             return super().stages()
         before = Step(self.complement_losses, ("complement.",))
         after = Step(self.losses, ("backbone.", "appended."))
-        return Stage((before,), epochs=self.complement_epochs), Stage((after,))
+        return Stage((before,), epochs=self.pretrain_epochs), Stage((after,))
 
     def complement_losses(
         self, batch: Batch, graph: HeteroData

@@ -8,6 +8,7 @@ from graphseq.nn.features import Embedding, Features, Propagated, look_up
 from graphseq.nn.gated import GatedGraph
 from graphseq.nn.graph_encoder import GraphEncoder
 from graphseq.nn.heads import Augmenter, ProjectionHead
+from graphseq.nn.learnable_dropout import LearnableDropout
 from graphseq.nn.pooling import (
     AdditivePooling,
     Pooling,
@@ -19,6 +20,7 @@ from graphseq.nn.pooling import (
 from graphseq.nn.propagation import operator, propagate
 from graphseq.nn.prototypes import Prototypes
 from graphseq.nn.recurrent import GRU
+from graphseq.nn.residual import ResidualLayers
 from graphseq.nn.sparse import SymmetricOperator
 from graphseq.nn.transformer import Transformer
 
@@ -32,11 +34,13 @@ __all__ = [
     "Features",
     "GatedGraph",
     "GraphEncoder",
+    "LearnableDropout",
     "Pooling",
     "ProjectionHead",
     "Propagated",
     "Prototypes",
     "QueryPooling",
+    "ResidualLayers",
     "SymmetricOperator",
     "Transformer",
     "dropout",

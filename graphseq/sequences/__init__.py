@@ -4,6 +4,16 @@ from graphseq.sequences.batch import Batch, histories
 from graphseq.sequences.examples import Examples, Sampler, examples, gather
 from graphseq.sequences.loader import SequenceLoader
 from graphseq.sequences.negatives import UniformNegatives
+from graphseq.sequences.similar import insert, substitute
+from graphseq.sequences.views import (
+    ask_last,
+    crop,
+    join,
+    mask,
+    pick,
+    random_views,
+    reorder,
+)
 
 __all__ = [
     "Batch",
@@ -11,7 +21,16 @@ __all__ = [
     "Sampler",
     "SequenceLoader",
     "UniformNegatives",
+    "ask_last",
+    "crop",
     "examples",
     "gather",
     "histories",
+    "insert",
+    "join",
+    "mask",
+    "pick",
+    "random_views",
+    "reorder",
+    "substitute",
 ]

@@ -44,7 +44,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "CL4SRec": {"sampler": "targets"},
     "CoSeRec": {"sampler": "targets", "threshold": 2, "offline_epochs": 1},
     "LMA4Rec": {"sampler": "targets", "threshold": 2, "offline_epochs": 1},
-    "SRMA": {"sampler": "targets", "complement_epochs": 2, "pooling": "mean"},
+    "SRMA": {"sampler": "targets", "pretrain_epochs": 2, "pooling": "mean"},
     "MCLRec": {"sampler": "targets"},
     "DSSRec": {"sampler": "targets", "loss": "ce"},
 }

@@ -1,6 +1,7 @@
 """Views against what each operator promises, and against loops over the rows."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -11,7 +12,15 @@ from hypothesis import strategies as st
 from graphseq.sequences import Batch
 from graphseq.sequences.places import share
 from graphseq.sequences.similar import insert, substitute
-from graphseq.sequences.views import crop, join, mask, pick, random_views, reorder
+from graphseq.sequences.views import (
+    ask_last,
+    crop,
+    join,
+    mask,
+    pick,
+    random_views,
+    reorder,
+)
 
 V = 40
 Operator = Callable[[Batch], Batch]
@@ -340,3 +349,20 @@ def test_sizes_of_a_batch_do_not_depend_on_the_other_rows() -> None:
     lengths = torch.tensor([3, 11])
     both, alone = share(lengths, 0.7), share(lengths[:1], 0.7)
     assert both[:1].tolist() == alone.tolist()
+
+
+def test_views_ask_at_their_end_for_the_last_target_of_their_row() -> None:
+    lists = [[1, 2, 3], [4], [5, 6]]
+    batch = written(lists)  # whose targets are its items, and negatives likewise
+    views = join(written([[1, 2], [4], [6, 5]]), written([[3], [V], [5, 6]]))
+    asking = ask_last(views, batch)
+    assert torch.equal(asking.items, views.items)
+    asked, targets = asking.asked()
+    assert asked.sum(dim=1).tolist() == [1] * 6
+    assert asked.int().argmax(dim=1).tolist() == [1, 0, 1, 0, 0, 1]
+    assert targets.tolist() == [3, 4, 6] * 2
+    assert asking.drawn().tolist() == [[3], [4], [6]] * 2
+    plain = replace(batch, negatives=None)
+    assert ask_last(views, plain).negatives is None
+    with pytest.raises(ValueError, match="no targets"):
+        ask_last(views, replace(batch, targets=None))

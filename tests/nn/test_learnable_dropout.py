@@ -1,0 +1,147 @@
+"""Learnt dropout: what it keeps, and the gradient that passes through a choice."""
+
+from itertools import product
+
+import pytest
+import torch
+from torch import Tensor
+
+from graphseq.nn.learnable_dropout import LearnableDropout, kept, mirrored
+
+MID_POINTS = (torch.arange(200_000, dtype=torch.float64) + 0.5) / 200_000
+
+
+def test_arm_on_a_grid_of_noise_is_as_specified() -> None:
+    """U-19: f(z) = (z - .3)² at α = .3."""
+    alpha = torch.tensor(0.3, dtype=torch.float64)
+
+    def f(z: Tensor) -> Tensor:
+        return (z.double() - 0.3) ** 2
+
+    first, second = f(kept(MID_POINTS, alpha)), f(mirrored(MID_POINTS, alpha))
+    assert first.mean().item() == pytest.approx(0.319777007, abs=3e-6)
+    arm = ((first - second) * (MID_POINTS - 0.5)).mean()
+    assert arm.item() == pytest.approx(0.097783177, abs=1e-9)
+    assert arm.item() == pytest.approx(0.097783325, abs=2e-7)  # exactly
+
+
+def test_a_unit_is_kept_with_its_probability_either_way() -> None:
+    for alpha in (-2.0, 0.0, 1.5):
+        chance = torch.sigmoid(torch.tensor(alpha)).item()
+        for rule in (kept, mirrored):
+            share = rule(MID_POINTS, torch.tensor(alpha)).double().mean().item()
+            assert share == pytest.approx(chance, abs=1e-5)
+
+
+def test_nothing_is_dropped_in_evaluation() -> None:
+    x = torch.randn(3, 4)
+    assert torch.equal(LearnableDropout().eval()(x), x)
+
+
+@pytest.mark.parametrize("estimator", ["arm", "concrete"])
+def test_values_are_scaled_by_the_probability(estimator: str) -> None:
+    torch.manual_seed(0)
+    site = LearnableDropout(2, estimator=estimator, temperature=0.1).train()
+    with torch.no_grad():
+        site.logit.copy_(torch.tensor([-1.0, 2.0]))
+    x = torch.ones(20_000, 2)
+    found = site(x).detach()
+    assert found.mean(dim=0).tolist() == pytest.approx([1, 1], abs=0.05)
+    if estimator == "arm":
+        for unit, probability in enumerate(torch.sigmoid(site.logit).tolist()):
+            values = found[:, unit].unique().tolist()
+            assert values == pytest.approx([0, 1 / probability])
+
+
+def exact(logit: Tensor, x: Tensor) -> Tensor:
+    """The expected loss, over every outcome of two units."""
+    keep, total = torch.sigmoid(logit), torch.zeros(())
+    for z in product((0.0, 1.0), repeat=2):
+        chosen = torch.tensor(z)
+        chance = torch.where(chosen > 0, keep, 1 - keep).prod()
+        total = total + chance * loss(x * chosen / keep)
+    return total
+
+
+def loss(y: Tensor) -> Tensor:
+    return ((y.sum(-1) - 1.5) ** 2 + y[..., 0] ** 3).mean()
+
+
+def one_draw(site: LearnableDropout, x: Tensor) -> None:
+    """Two passes with the same noise, and ARM's gradient added to α's."""
+    with torch.no_grad(), torch.random.fork_rng([]):
+        site.begin("mirrored")
+        other = loss(site(x))
+    site.begin("first")
+    first = loss(site(x))
+    total = first + site.arm(first - other)
+    assert total.item() == first.item()
+    total.backward()
+    site.begin("plain")
+
+
+@pytest.mark.parametrize("units", [None, 2])
+def test_arm_and_the_scale_give_the_gradient_of_the_expected_loss(
+    units: int | None,
+) -> None:
+    x = torch.tensor([1.0, 0.7])
+    alpha = torch.full((units or 1,), 0.4, requires_grad=True)
+    exact(alpha.expand(2), x).backward()
+    assert alpha.grad is not None and alpha.grad.abs().min() > 0.3
+    site = LearnableDropout(units, logit=0.4).train()
+    torch.manual_seed(0)
+    for _ in range(4_000):
+        one_draw(site, x)
+    assert site.logit.grad is not None
+    torch.testing.assert_close(site.logit.grad / 4_000, alpha.grad, atol=0.12, rtol=0.0)
+
+
+def test_both_passes_see_mirrored_choices_of_one_noise() -> None:
+    site = LearnableDropout(logit=0.8).train()
+    x = torch.ones(50, 4)
+    torch.manual_seed(0)
+    with torch.random.fork_rng([]):
+        site.begin("mirrored")
+        second = site(x).detach()
+    site.begin("first")
+    first = site(x)
+    torch.manual_seed(0)
+    u = torch.rand(50, 4)
+    keep = torch.sigmoid(site.logit)
+    assert torch.equal(first > 0, u > 1 - keep)
+    assert torch.equal(second > 0, u < keep)
+    assert site.tilt is not None
+    torch.testing.assert_close(site.tilt, (u - 0.5).sum()[None])
+
+
+def test_noise_of_several_passes_adds_up_until_the_next_phase() -> None:
+    site = LearnableDropout(3).train()
+    site.begin("first")
+    torch.manual_seed(0)
+    site(torch.ones(2, 3)), site(torch.ones(5, 2, 3))
+    torch.manual_seed(0)
+    u = [torch.rand(2, 3), torch.rand(5, 2, 3).reshape(-1, 3)]
+    torch.testing.assert_close(site.tilt, (torch.cat(u) - 0.5).sum(dim=0))
+    site.begin("plain")
+    with pytest.raises(ValueError, match="no pass"):
+        site.arm(torch.tensor(1.0))
+
+
+def test_the_rate_is_a_constant_in_a_plain_pass() -> None:
+    site = LearnableDropout().train()
+    x = torch.ones(10, 2, requires_grad=True)
+    site(x).sum().backward()
+    assert site.logit.grad is None and x.grad is not None
+
+
+def test_concrete_is_its_formula() -> None:
+    site = LearnableDropout(logit=0.3, estimator="concrete", temperature=0.7).train()
+    torch.manual_seed(0)
+    found = site(torch.full((6, 2), 2.0))
+    torch.manual_seed(0)
+    u = torch.rand(6, 2).double()
+    z = torch.sigmoid((0.3 + torch.log(u) - torch.log(1 - u)) / 0.7)
+    keep = torch.sigmoid(torch.tensor(0.3, dtype=torch.float64))
+    torch.testing.assert_close(found.double(), 2 * z / keep, rtol=1e-4, atol=1e-5)
+    found.sum().backward()
+    assert site.logit.grad is not None and site.logit.grad.any()
