@@ -8,6 +8,7 @@ from torch_geometric.data import HeteroData
 from torch_geometric.transforms import BaseTransform
 
 from graphseq.errors import ConfigError
+from graphseq.graphs.progress import tracked
 from graphseq.graphs.pruning import blocks, fits_in_marks, strongest, strongest_counts
 from graphseq.graphs.relations import interaction_matrix, write_relation
 from graphseq.options import Recorded
@@ -17,6 +18,7 @@ Weight = Literal["count", "binary", "cosine", "jaccard", "adamic_adar", "iuf"]
 Symmetrize = Literal["max", "min", "none"]
 
 BLOCK_WORK = 4_000_000  # entries that a block of rows makes at most: some 100 MB
+TOLD_WORK = 100_000_000  # multiply-adds after which a block is over: about a second
 ONE = 2**32  # the unit of weights that are sums of logarithms, while they are summed
 
 
@@ -64,6 +66,7 @@ class CoOccurrence(Recorded, BaseTransform):
             (``min``), or in the one direction in which it was kept (``none``: from the
             node that keeps to its neighbour).
         block_rows: Rows multiplied at a time; ``None`` chooses by the work they make.
+            The graph does not record it.
 
     Adds ``(kind, "co_occurs", kind)`` with edge_index (2, E), sorted by node, then
     neighbour, and edge_weight (E,) float32.
@@ -95,6 +98,8 @@ class CoOccurrence(Recorded, BaseTransform):
         self.weight: Weight = weight
         self.symmetrize: Symmetrize = symmetrize
         self.block_rows = block_rows
+        # How it is computed is no part of what is recorded: the edges are the same.
+        self.options = self.options | {"block_rows": None}
 
     def forward(self, graph: HeteroData) -> HeteroData:
         """Add the edges to the graph."""
@@ -111,14 +116,21 @@ class CoOccurrence(Recorded, BaseTransform):
         """The kept edges of every row, block by block, in canonical order."""
         across = nodes.T.tocsr()
         degrees, sizes = np.diff(nodes.indptr), np.diff(across.indptr)
+        made = np.rint(nodes @ sizes.astype(np.float64)).astype(np.int64)
         most, k = int(degrees.max(initial=0)), self.top_k
         if self.weight == "count" and k and fits_in_marks(most, len(degrees)):
-            work, keep = np.full(len(degrees), k + 1), self._counted
+            work = np.maximum(k + 1, made // (TOLD_WORK // BLOCK_WORK))
+            keep = self._counted
         else:
-            made = nodes @ sizes.astype(np.float64)
-            work, keep = made.astype(np.int64), self._weighed
+            work, keep = made, self._weighed
         steps = blocks(work, self.block_rows, BLOCK_WORK)
-        links = vstack([keep(nodes, across, step) for step in steps], format="csr")
+        watched = tracked(
+            steps,
+            (int(made[step].sum()) for step in steps),
+            stage=f"{self.kind}-{self.kind} edges",
+            unit="multiply-adds",
+        )
+        links = vstack([keep(nodes, across, step) for step in watched], format="csr")
         links.sort_indices()
         return links
 

@@ -5,9 +5,6 @@
 """
 
 import json
-import os
-import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +16,7 @@ from torch_geometric.data import HeteroData
 
 from graphseq.data import HeldOut, Vocabulary
 from graphseq.errors import GraphError, GraphSeqError
+from graphseq.graphs.folder import new_folder
 from graphseq.graphs.hashing import graph_hash, held_out_hash, tensors_of
 
 FORMAT, VERSION = "graphseq graph", 1
@@ -41,23 +39,12 @@ def save_graph(graph: HeteroData, path: str | Path) -> Path:
         The folder.
 
     Raises:
-        GraphError: If something other than a saved graph stands there.
+        GraphError: If something other than a saved graph stands there, or the folder
+            cannot be written.
     """
     path = Path(path)
-    if path.exists() and not (_is_graph(path) or _is_empty(path)):
-        raise GraphError(
-            f"asked to save a graph as {path}, but what is there is not a saved graph "
-            f"and will not be overwritten. Choose another name, or remove it first."
-        )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    made = tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".new", dir=path.parent)
-    folder = Path(made)
-    try:
+    with new_folder(path, is_graph, "a saved graph") as folder:
         _write(graph, folder)
-        folder.chmod(0o755)
-        _put_in_place(folder, path)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     return path
 
 
@@ -69,7 +56,7 @@ def load_graph(path: str | Path) -> HeteroData:
             file, or holds other data than its hash says.
     """
     path = Path(path)
-    if not _is_graph(path):
+    if not is_graph(path):
         state = "it is not a saved graph" if path.exists() else "there is nothing"
         raise GraphError(
             f"asked to load a graph from {path}, but {state}: {CARD} is missing or is "
@@ -168,28 +155,10 @@ def _apart(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return apart
 
 
-def _is_graph(path: Path) -> bool:
+def is_graph(path: Path) -> bool:
+    """Whether a folder says that it is a saved graph."""
     try:
         card = json.loads((path / CARD).read_text("utf-8"))
     except (OSError, ValueError):
         return False
     return isinstance(card, dict) and card.get("format") == FORMAT
-
-
-def _is_empty(path: Path) -> bool:
-    return path.is_dir() and not any(path.iterdir())
-
-
-def _put_in_place(folder: Path, path: Path) -> None:
-    """Rename a finished folder to its final name; an older one makes way."""
-    if not path.exists():
-        os.replace(folder, path)
-        return
-    older = folder.with_suffix(".old")
-    os.replace(path, older)
-    try:
-        os.replace(folder, path)
-    except OSError:
-        os.replace(older, path)
-        raise
-    shutil.rmtree(older, ignore_errors=True)

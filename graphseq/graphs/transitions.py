@@ -8,6 +8,7 @@ from torch_geometric.transforms import BaseTransform
 
 from graphseq.constants import INTERACTS, ITEM, PRECEDES
 from graphseq.errors import ConfigError
+from graphseq.graphs.progress import tracked
 from graphseq.graphs.pruning import strongest
 from graphseq.graphs.relations import require, write_relation
 from graphseq.options import Recorded
@@ -68,7 +69,9 @@ class Transitions(Recorded, BaseTransform):
         user, item = graph[INTERACTS].edge_index.cpu().numpy()
         items = graph[ITEM].num_nodes
         links = csr_matrix((items, items))
-        for distance in range(1, self.window + 1):
+        distances = range(1, self.window + 1)
+        work = [max(0, len(user) - distance) for distance in distances]
+        for distance in tracked(distances, work, stage="transitions", unit="pairs"):
             pairs = self._pairs(user, item, distance)
             weight = np.full(pairs.shape[1], self.decay ** (distance - 1))
             links = links + csr_matrix((weight, (pairs[0], pairs[1])), (items, items))

@@ -1,8 +1,15 @@
 """A graph's hash changes with what trains a model, and with nothing else."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import polars as pl
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch_geometric.data import HeteroData
 
 from graphseq.constants import INTERACTS
@@ -15,6 +22,7 @@ from graphseq.graphs import (
     held_out_hash,
 )
 from graphseq.nn.propagation import operator
+from graphseq.threads import environment
 
 
 def log(last: int = 0, first: int = 0, before: int = 0) -> Interactions:
@@ -57,7 +65,7 @@ def test_the_same_construction_gives_the_same_hash() -> None:
 def test_parameters_of_steps_and_split_change_the_hash() -> None:
     data = synthetic.cycle(num_users=40, num_items=12, length=9, seed=0)
     splits = [leave_one_out(data), by_user(data), by_user(data, seed=1)]
-    steps = [[], [CoOccurrence("user")], [CoOccurrence("user", block_rows=3)]]
+    steps = [[], [CoOccurrence("user")], [CoOccurrence("user", top_k=3)]]
     graphs = [build_graph(split) for split in splits]
     graphs += [build_graph(splits[0], step) for step in steps[1:]]
     assert len({graph_hash(graph) for graph in graphs}) == 5
@@ -89,3 +97,65 @@ def test_types_and_shapes_count_not_only_bytes() -> None:
     time = torch.tensor([[1], [2]])
     views = [time, time.view(2), time.view(torch.float64)]
     assert len({with_time(view) for view in views}) == 3
+
+
+EVENTS = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 12)), min_size=4)
+WEIGHTS = st.sampled_from(["count", "cosine", "adamic_adar", "iuf"])
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    pairs=EVENTS,
+    weight=WEIGHTS,
+    top_k=st.sampled_from([None, 2, 50]),
+    block_rows=st.integers(1, 12),
+    threads=st.integers(1, 3),
+)
+def test_neither_the_size_of_blocks_nor_the_number_of_threads_changes_the_hash(
+    pairs: list[tuple[int, int]], weight: str, block_rows: int, threads: int, **how: int
+) -> None:
+    user, item = zip(*[(10, 0), (10, 1), (10, 2), *pairs], strict=True)
+    split = leave_one_out(Interactions.from_arrays(list(user), list(item)))
+
+    def made(block_rows: int | None, threads: int) -> str:
+        steps = [
+            CoOccurrence(kind, weight=weight, block_rows=block_rows, **how)
+            for kind in ("user", "item")
+        ]
+        before = torch.get_num_threads()
+        torch.set_num_threads(threads)
+        try:
+            return graph_hash(build_graph(split, [*steps, Transitions(window=3)]))
+        finally:
+            torch.set_num_threads(before)
+
+    assert made(block_rows, threads) == made(None, 1)
+
+
+HASHED = """
+import sys
+from graphseq.data import leave_one_out, read_log
+from graphseq.graphs import CoOccurrence, Transitions, build_graph, graph_hash
+steps = [CoOccurrence("user"), CoOccurrence("item", weight="iuf"), Transitions()]
+print(graph_hash(build_graph(leave_one_out(read_log(sys.argv[1])), steps)))
+"""
+
+
+def test_a_process_of_other_threads_and_another_hash_seed_gives_the_same_hash(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "log.csv"
+    rng = np.random.default_rng(0)
+    lines = [f"u{u},i{i},{t}" for t, (u, i) in enumerate(rng.integers(0, 60, (999, 2)))]
+    path.write_text("user,item,time\n" + "\n".join(lines) + "\n")
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", HASHED, str(path)],
+            capture_output=True,
+            text=True,
+            check=True,
+            env=os.environ | environment(number) | {"PYTHONHASHSEED": str(number)},
+        ).stdout
+        for number in (1, 3)
+    }
+    assert len(found) == 1

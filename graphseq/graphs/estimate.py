@@ -1,0 +1,116 @@
+"""What a graph will cost, before it is built: multiply-adds, edges and memory."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import csr_matrix
+from torch_geometric.transforms import BaseTransform
+
+from graphseq.data import Interactions
+from graphseq.graphs.cooccurrence import BLOCK_WORK, CoOccurrence
+from graphseq.graphs.pruning import Integers
+from graphseq.graphs.transitions import Transitions
+
+SAMPLED_WORK = 5_000_000  # multiply-adds spent on looking at some rows
+SAMPLED_ROWS = 2_000
+
+# Bytes, measured as peaks of builds of 0.2 to 5 million edges; see the test.
+EVENT, EDGE, BUILDING = 24, 20, 34  # kept an event; kept an edge; while made, an edge
+BLOCK, MATRIX = 80, 60  # an entry of a block of rows; an event of the matrices
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What one step will cost.
+
+    Attributes:
+        step: The step.
+        operations: Multiply-adds, or pairs of events, exactly; ``None``: not known.
+        edges: Edges that it adds: hardly more, often fewer; ``None``: not known.
+        memory: Bytes at its peak, beside what is there before it.
+        kept: Bytes that stay.
+    """
+
+    step: BaseTransform
+    operations: int | None = None
+    edges: int | None = None
+    memory: int = 0
+    kept: int = 0
+
+
+def estimate(train: Interactions, steps: Sequence[BaseTransform]) -> list[Estimate]:
+    """What each of some steps will cost on these training events.
+
+    Multiply-adds are counted from the degrees, which is exact. Edges are extrapolated
+    from some rows that are multiplied, always the same ones; what ``top_k`` and both
+    directions allow is the bound. Steps of other classes are listed without figures.
+    """
+    found = []
+    for step in steps:
+        if isinstance(step, CoOccurrence):
+            found.append(_co_occurrence(train, step))
+        elif isinstance(step, Transitions):
+            found.append(_transitions(train, step))
+        else:
+            found.append(Estimate(step))
+    return found
+
+
+def peak(train: Interactions, estimates: Sequence[Estimate]) -> int:
+    """Bytes that a build will need at most at a time, beside the log itself."""
+    there, most = EVENT * len(train), 0
+    for each in estimates:
+        most = max(most, there + each.memory)
+        there += each.kept
+    return max(most, there)
+
+
+def _co_occurrence(train: Interactions, step: CoOccurrence) -> Estimate:
+    shape = train.num_users, train.num_items
+    ones = np.ones(len(train), np.float32)
+    nodes = csr_matrix((ones, (train.user, train.item)), shape)
+    if step.kind == "item":
+        nodes = nodes.T.tocsr()
+    nodes.data[:] = 1
+    sizes = np.bincount(nodes.indices, minlength=nodes.shape[1])
+    work = np.rint(nodes @ sizes.astype(np.float64)).astype(np.int64)
+    degrees = np.diff(nodes.indptr)
+    others = np.minimum(work - degrees, nodes.shape[0] - 1)  # neighbours at most
+    rows = _some_rows(work)
+    shared = nodes[rows] @ nodes.T.tocsr()
+    neighbours = np.diff(shared.indptr) - (degrees[rows] > 0)
+    linked = _extrapolated(neighbours, others, rows)
+    kept, k = linked, step.top_k
+    if k is not None:
+        kept = _extrapolated(np.minimum(neighbours, k), np.minimum(others, k), rows)
+    edges = min(2 * kept, linked) if step.symmetrize == "max" else kept
+    counted = k is not None and step.weight == "count"
+    block = len(degrees) * ((k or 0) + 1) if counted else int(work.sum())
+    first = BLOCK * min(block, BLOCK_WORK + int(work.max(initial=0))) + 16 * kept
+    memory = MATRIX * len(train) + max(first, BUILDING * edges)
+    return Estimate(step, int(work.sum()), edges, memory, EDGE * edges)
+
+
+def _transitions(train: Interactions, step: Transitions) -> Estimate:
+    left = np.repeat(train.pointers[1:], train.lengths) - np.arange(len(train)) - 1
+    later = np.minimum(left, step.window)
+    pairs = int(later.sum())
+    outgoing = np.bincount(train.item, later, minlength=train.num_items)
+    most = min(step.top_k or train.num_items, train.num_items)
+    edges = int(np.minimum(outgoing, most).sum())
+    memory = MATRIX * len(train) + 2 * BUILDING * pairs
+    return Estimate(step, pairs, edges, memory, EDGE * edges)
+
+
+def _some_rows(work: Integers) -> Integers:
+    """Rows to look at: any, as many as a fixed number of multiply-adds allows."""
+    rows = np.random.default_rng(0).permutation(len(work))[:SAMPLED_ROWS]
+    fitting = np.cumsum(work[rows]) <= SAMPLED_WORK
+    return rows[fitting]
+
+
+def _extrapolated(found: Integers, bounds: Integers, rows: Integers) -> int:
+    """The sum over all rows, from that of some rows and the bounds of all."""
+    seen, total = int(bounds[rows].sum()), int(bounds.sum())
+    return round(int(found.sum()) / seen * total) if seen else total

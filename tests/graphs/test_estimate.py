@@ -1,0 +1,149 @@
+"""Costs foretold against costs paid."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch_geometric.transforms import Constant
+
+from graphseq.constants import PRECEDES
+from graphseq.data import Interactions, leave_one_out, synthetic
+from graphseq.graphs import CoOccurrence, Transitions, build_graph
+from graphseq.graphs.estimate import Estimate, estimate, peak
+from graphseq.graphs.progress import Advance, watching
+
+EVENTS = st.lists(st.tuples(st.integers(0, 7), st.integers(0, 9)), min_size=3)
+
+
+def log_of(pairs: list[tuple[int, int]]) -> Interactions:
+    user, item = zip(*[(9, 0), (9, 1), (9, 2), *pairs], strict=True)
+    return Interactions.from_arrays(list(user), list(item))
+
+
+def naive_multiply_adds(log: Interactions, kind: str) -> int:
+    """One for every ordered pair of nodes at every neighbour that they share."""
+    pairs = set(zip(log.user.tolist(), log.item.tolist(), strict=True))
+    if kind == "item":
+        pairs = {(item, user) for user, item in pairs}
+    return sum(a[1] == b[1] for a in pairs for b in pairs)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    pairs=EVENTS,
+    kind=st.sampled_from(["user", "item"]),
+    top_k=st.sampled_from([None, 1, 2, 50]),
+    weight=st.sampled_from(["count", "cosine"]),
+    symmetrize=st.sampled_from(["max", "min", "none"]),
+)
+def test_multiply_adds_are_exact_and_edges_bounded(
+    pairs: list[tuple[int, int]], kind: str, top_k: int | None, weight: str, **how: str
+) -> None:
+    split = leave_one_out(log_of(pairs))
+    step = CoOccurrence(kind, top_k=top_k, weight=weight, **how)  # type: ignore[arg-type]
+    [cost] = estimate(split.train, [step])
+    graph = build_graph(split, [step])
+    made = graph[kind, "co_occurs", kind].edge_index.shape[1]
+    assert cost.operations == naive_multiply_adds(split.train, kind)
+    assert cost.edges is not None
+    assert made <= cost.edges
+    if how["symmetrize"] == "none" or top_k is None:
+        assert made == cost.edges  # so few rows are all looked at
+
+
+@settings(max_examples=40, deadline=None)
+@given(pairs=EVENTS, window=st.integers(1, 4), top_k=st.sampled_from([None, 1, 3]))
+def test_pairs_of_events_are_exact_and_transitions_bounded(
+    pairs: list[tuple[int, int]], window: int, top_k: int | None
+) -> None:
+    split = leave_one_out(log_of(pairs))
+    [cost] = estimate(split.train, [Transitions(window=window, top_k=top_k)])
+    runs = np.bincount(split.train.user)
+    naive = sum(min(window, n - 1 - place) for n in runs for place in range(n))
+    assert cost.operations == naive
+    graph = build_graph(split, [Transitions(window=window, top_k=top_k)])
+    assert cost.edges is not None
+    assert graph[PRECEDES].edge_index.shape[1] <= cost.edges
+
+
+def test_what_is_foretold_is_what_progress_counts() -> None:
+    split = leave_one_out(synthetic.cycle(num_users=60, num_items=20, length=9, seed=0))
+    steps = [
+        CoOccurrence("user", block_rows=7),
+        CoOccurrence("item", weight="cosine", block_rows=3),
+        Transitions(window=3),
+    ]
+    told: list[Advance] = []
+    with watching(told.append):
+        build_graph(split, steps)
+    totals = {each.stage: each.total for each in told}
+    costs = [each.operations for each in estimate(split.train, steps)]
+    assert [*totals.values()][:2] == costs[:2]
+    for stage, total in totals.items():
+        done = [each.done for each in told if each.stage == stage]
+        assert done == sorted(done)
+        assert (done[0], done[-1]) == (0, total)
+        assert len(done) > 2
+
+
+def test_edges_are_extrapolated_from_some_rows_within_a_few_percent() -> None:
+    rng = np.random.default_rng(0)
+    user, item = rng.integers(0, 5000, 40_000), rng.integers(0, 400, 40_000)
+    split = leave_one_out(Interactions.from_arrays(user, item))
+    step = CoOccurrence("user", top_k=None)
+    [cost] = estimate(split.train, [step])
+    made = build_graph(split, [step])["user", "co_occurs", "user"].edge_index.shape[1]
+    assert cost.edges == pytest.approx(made, rel=0.03)
+    assert [cost] == estimate(split.train, [step])
+
+
+def test_steps_of_others_are_listed_without_figures() -> None:
+    log = log_of([])
+    [cost] = estimate(log, [Constant()])
+    assert (cost.operations, cost.edges, cost.memory) == (None, None, 0)
+
+
+def test_the_peak_counts_what_earlier_steps_left() -> None:
+    log = log_of([])
+    first = Estimate(Constant(), memory=1000, kept=400)
+    second = Estimate(Constant(), memory=900, kept=100)
+    assert peak(log, [first, second]) == 24 * len(log) + 1300
+
+
+MEASURED = """
+import re
+from pathlib import Path
+import numpy as np
+from graphseq.data import Interactions, leave_one_out
+from graphseq.graphs import CoOccurrence, build_graph
+from graphseq.graphs.estimate import estimate, peak
+
+def memory(name):
+    status = Path("/proc/self/status").read_text()
+    return 1024 * int(re.search(name + r":\\s+(\\d+)", status)[1])
+
+rng = np.random.default_rng(0)
+item = (10_000 * rng.random(250_000) ** 2.2).astype(np.int64)
+split = leave_one_out(Interactions.from_arrays(rng.integers(0, 30_000, 250_000), item))
+small = leave_one_out(Interactions.from_arrays([0] * 3, [0, 1, 2]))
+for options in ({}, {"weight": "cosine"}):
+    step = CoOccurrence("user", **options)
+    build_graph(small, [step])  # what is imported late is there
+    foretold = peak(split.train, estimate(split.train, [step]))
+    Path("/proc/self/clear_refs").write_text("5")  # begin to measure the peak anew
+    before = memory("VmRSS")
+    graph = build_graph(split, [step])
+    print(foretold / (memory("VmHWM") - before))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux tells a process its peak")
+def test_memory_is_foretold_within_a_factor_of_three_and_not_too_low() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURED], capture_output=True, text=True, check=True
+    )
+    for ratio in map(float, done.stdout.split()):
+        assert 0.8 < ratio < 3

@@ -1,0 +1,91 @@
+"""Folders that appear whole or not at all."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from graphseq.errors import GraphError
+from graphseq.graphs.folder import claimed, new_folder
+
+
+def is_note(path: Path) -> bool:
+    return (path / "note").is_file()
+
+
+def write(path: Path, text: str) -> None:
+    with new_folder(path, is_note, "a note") as folder:
+        (folder / "note").write_text(text)
+
+
+def test_a_folder_appears_with_its_parents_and_replaces_one_of_its_kind(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "deep" / "note"
+    write(path, "one")
+    write(path, "two")
+    assert (path / "note").read_text() == "two"
+    assert [p.name for p in path.parent.iterdir()] == ["note"]
+
+
+def test_what_is_of_another_kind_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis").write_text("years of work")
+    with pytest.raises(GraphError, match="not a note and will not be overwritten"):
+        write(tmp_path, "mine")
+    with pytest.raises(GraphError, match="will not be overwritten"):
+        write(tmp_path / "thesis", "mine")
+    assert (tmp_path / "thesis").read_text() == "years of work"
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyError()])
+def test_a_failure_leaves_nothing_new(tmp_path: Path, error: Exception) -> None:
+    kind = GraphError if isinstance(error, OSError) else KeyError
+    with (
+        pytest.raises(kind),
+        new_folder(tmp_path / "a" / "b", is_note, "a note") as folder,
+    ):
+        (folder / "note").write_text("half")
+        raise error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_reason_of_the_system_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(GraphError, match=r"refused: (Not a directory|File exists)"):
+        write(tmp_path / "file" / "note", "x")
+
+
+def test_one_process_claims_a_name_at_a_time_and_leaves_no_trace(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "graph"
+    with (
+        claimed(path),
+        pytest.raises(GraphError, match="another process is writing"),
+        claimed(path),
+    ):
+        pass
+    with claimed(path):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_claim_falls_with_its_process(tmp_path: Path) -> None:
+    path = tmp_path / "graph"
+    code = (
+        "import os, sys; from pathlib import Path\n"
+        "from graphseq.graphs.folder import claimed\n"
+        "with claimed(Path(sys.argv[1])): os._exit(1)\n"
+    )
+    subprocess.run([sys.executable, "-c", code, str(path)], check=False)
+    assert (tmp_path / ".graph.lock").exists()
+    with claimed(path):
+        pass
+    assert os.listdir(tmp_path) == []
+
+
+def test_errors_of_the_work_itself_pass_through_a_claim(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="mine"), claimed(tmp_path / "graph"):
+        raise OSError("mine")
