@@ -307,20 +307,53 @@ def data_sets_page() -> str:
     """The facts about known data sets."""
     from graphseq.data import catalog
 
+    every = catalog().values()
     rows = [
-        (f"``{d.name}``", f"{d.users:,}", f"{d.items:,}", f"{d.interactions:,}", d.note)
-        for d in catalog().values()
+        (f"``{d.name}``", *(f"{size:,}" for size in d.sizes), _counted(d), _filters(d))
+        for d in every
     ]
-    return "\n".join(
-        [
-            *_heading("Known data sets", "="),
-            "What ``datasets/`` says of published data: counts that",
-            ":py:func:`~graphseq.data.load_dataset` makes sure of. The data themselves",
-            "are not ours to pass on; each file of facts says where they come from.",
-            "",
-            *_table(rows, ("name", "users", "items", "events", "note")),
-        ]
+    lines = [
+        *_heading("Known data sets", "="),
+        "What ``datasets/`` says of published data. ``graphseq get NAME`` fetches and",
+        "checks them (:doc:`/how-to/get-data`), and",
+        ":py:func:`~graphseq.data.load_dataset` reads them and makes sure of the",
+        "counts. The data themselves are not ours to pass on.",
+        "",
+        *_table(rows, ("name", "users", "items", "events", "counts", "filter")),
+    ]
+    for each in every:
+        lines += ["", *_heading(each.name, "-"), *_facts(each)]
+    return "\n".join(lines) + "\n"
+
+
+def _counted(data_set: Any) -> str:
+    return "counted" if data_set.counted else "as published"
+
+
+def _filters(data_set: Any) -> str:
+    steps = [(n, o) for step in data_set.filters for n, o in step.items()]
+    return ", ".join(
+        f"{name}({', '.join(f'{k}={v}' for k, v in options.items())})"
+        for name, options in steps
     )
+
+
+def _facts(data_set: Any) -> list[str]:
+    """What there is to say of one data set."""
+    lines = [data_set.note, ""] if data_set.note else []
+    lines += [f":Source: {data_set.source}", f":Terms: {data_set.licence}"]
+    lines += [f":File: ``{data_set.file}``, format ``{data_set.format}``"]
+    if data_set.sha256:
+        lines.append(f":SHA-256 of the file, unpacked: ``{data_set.sha256}``")
+    for each in data_set.downloads:
+        what = f"``{each.file}``" if each.member is None else f"``{each.member}`` in it"
+        size = "" if each.bytes is None else f", {each.bytes:,} bytes"
+        known = f"``{each.checksum}``" if each.checksum else "no checksum is known"
+        places = each.urls or [f"by hand, from {each.page}"]
+        lines += [f":Download: {' or '.join(places)}: {what}{size}; {known}"]
+    if not data_set.downloads:
+        lines.append(":Download: none")
+    return lines
 
 
 def departing() -> Iterator[tuple[str, str, Any]]:
