@@ -11,7 +11,6 @@ from graphseq.nn.heads import Augmenter, ProjectionHead
 from graphseq.nn.learnable_dropout import LearnableDropout
 from graphseq.nn.pooling import (
     AdditivePooling,
-    Pooling,
     QueryPooling,
     masked_softmax,
     pool,
@@ -35,7 +34,6 @@ __all__ = [
     "GatedGraph",
     "GraphEncoder",
     "LearnableDropout",
-    "Pooling",
     "ProjectionHead",
     "Propagated",
     "Prototypes",

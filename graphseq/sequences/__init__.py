@@ -1,7 +1,7 @@
 """From a graph's user-item edges to batches of sequences."""
 
 from graphseq.sequences.batch import Batch, histories
-from graphseq.sequences.examples import Examples, Sampler, examples, gather
+from graphseq.sequences.examples import Examples, examples, gather
 from graphseq.sequences.loader import SequenceLoader
 from graphseq.sequences.negatives import UniformNegatives
 from graphseq.sequences.similar import insert, substitute
@@ -18,7 +18,6 @@ from graphseq.sequences.views import (
 __all__ = [
     "Batch",
     "Examples",
-    "Sampler",
     "SequenceLoader",
     "UniformNegatives",
     "ask_last",

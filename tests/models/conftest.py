@@ -15,7 +15,8 @@ from graphseq.constants import INTERACTS, ITEM_CO_OCCURS, USER_CO_OCCURS
 from graphseq.data import Interactions, leave_one_out, synthetic
 from graphseq.graphs import CoOccurrence, build_graph
 from graphseq.models import MODELS, Model, create
-from graphseq.sequences import Batch, Sampler, SequenceLoader, histories
+from graphseq.sequences import Batch, SequenceLoader, histories
+from graphseq.sequences.examples import Sampler
 
 ENCODER = {"Transformer": {"dim": 16, "max_length": 4, "layers": 1, "dropout": 0.1}}
 SIZES: dict[str, Any] = {"dim": 16, "max_length": 4, "encoder": ENCODER}
