@@ -85,7 +85,7 @@ def explain_all(
     scores = torch.zeros(int(length.sum()), dtype=table.dtype, device=table.device)
     for rows in length.argsort().split(ROWS):
         batch = index.gather(rows)
-        found = explain(backbone, table, batch, method, count)
+        found = explain(backbone, table, batch, method, count).to(scores.dtype)
         scores[_places(length, rows, batch.mask)[batch.mask]] = found[batch.mask]
     return scores
 
