@@ -117,7 +117,7 @@ def _options(model: type[Model]) -> list[str]:
             f"``{p.name}``",
             f"``{public_names._type(p.annotation)}``",
             public_names._default(p),
-            public_names._flow(meaning.get(p.name, "")),
+            _meaning(meaning.get(p.name, "")),
         )
         for p in parameters(model, SIZES).values()
     ]
@@ -126,11 +126,17 @@ def _options(model: type[Model]) -> list[str]:
     return public_names._table(rows, ("option", "type", "default", "meaning"))
 
 
+def _meaning(text: str) -> str:
+    """On one line; a letter with a full stop is not the first point of a list."""
+    return re.sub(r"^([A-Z]\.)", r"\\\1", public_names._flow(text))
+
+
 def _experiments(name: str) -> list[str]:
     """Each experiment with its newest figures, under both protocols."""
     runs = [run for run in evidence.experiments() if run.model == name]
     rows = [row for run in runs for row in _rows(run)]
-    head = ("experiment", "data", "history", *SHOWN, "seeds")
+    metrics = [name.replace("@", "\\@") for name in SHOWN]  # or it were an address
+    head = ("experiment", "data", "history", *metrics, "seeds")
     lines = public_names._table(rows, head) if rows else ["No experiment yet.", ""]
     lines = [line.replace(":class: names", ":class: figures") for line in lines]
     if contrastive(name):

@@ -238,6 +238,7 @@ def _head(names: Iterable[str]) -> list[str]:
 
 
 def _row(cells: Iterable[str]) -> list[str]:
+    cells = (cell.replace("@", "\\@") for cell in cells)  # HR@5 is no address
     return [
         f"   {'*' if place == 0 else ' '} - {cell}".rstrip()
         for place, cell in enumerate(cells)
