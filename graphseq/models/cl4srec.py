@@ -86,8 +86,9 @@ class CL4SRec(Model):
         distinct: Whether the two operators of a row differ.
         reach_last: Whether windows may end with the last item.
         view_targets: Whether views are examples of their own, with the last target of
-            their row. Without contrast, it is what "Is Contrastive Learning
-            Necessary?" (Zhou et al., WWW 2024) compares with: ``preset("augmented")``.
+            their row; together they weigh as much as the sequences. Without contrast,
+            it is what "Is Contrastive Learning Necessary?" (Zhou et al., WWW 2024)
+            compares with: ``preset("augmented")``.
     """
 
     def __init__(

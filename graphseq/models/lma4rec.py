@@ -27,9 +27,9 @@ from graphseq.sequences.views import join
 
 @final
 class LMA4Rec(Model):
-    r"""Hao et al., "Learnable Model Augmentation Contrastive Learning …", 2022.
+    r"""Hao et al., "Learnable Model Augmentation Self-Supervised …", 2022.
 
-    arXiv:2203.14508. A reconstruction: its authors have released no code.
+    arXiv:2204.10128. A reconstruction: its authors have released no code.
 
     ``CoSeRec``, whose views are also augmented in the encoder: the dropout of every
     transformer block keeps a unit with a probability σ(α) that is learnt, block by

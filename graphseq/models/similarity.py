@@ -61,11 +61,11 @@ def from_table(table: Float[Tensor, "V D"], *, block_rows: int = 1024) -> Neighb
         block_rows: Rows multiplied at a time, so that V² numbers are never held.
     """
     item, score, low, high = [], [], [], []
-    for rows in torch.arange(len(table), device=table.device).split(block_rows):
-        products = table[rows] @ table.T
+    for start in range(0, len(table), block_rows):
+        products = table[start : start + block_rows] @ table.T
         low.append(products.min())
         high.append(products.max())
-        products[torch.arange(len(rows), device=table.device), rows] = -torch.inf
+        products.diagonal(start).fill_(-torch.inf)
         best = products.max(dim=1)
         item.append(best.indices)
         score.append(best.values)

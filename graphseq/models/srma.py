@@ -34,7 +34,6 @@ PRESETS: dict[str, dict[str, Any]] = {
         "pooling": "flatten",
         "drops": "same",
         "complement_weight": 0.0,
-        "appended_serve": False,
     },
     "recbole": {"sampler": "prefix", "loss": "ce", "pooling": "last"},
 }
@@ -56,12 +55,12 @@ class SRMA(Model):
 
     Departs from the paper:
         The complement is trained by a first stage, not taken from a file, and reads
-        without dropout; the released recipe never uses it. The appended layers serve
-        the next item too: the recipe trains without them and ranks with them, where
-        ``appended_serve=False``, of ``preset("code")``, ranks without. Views are cut
-        from the ``max_length`` newest items (the code has them all). The next-item loss
-        is by default the full softmax; the paper's (``bce``), in the presets ``s3`` and
-        ``code``, ranks worse.
+        without dropout; the released recipe, ``preset("code")``, never uses it. The
+        appended layers serve the next item too, or (``appended_serve=False``) neither
+        train nor rank it; the code, without a flag of that recipe, would rank with
+        layers that the next item never trained. Views are cut from the ``max_length``
+        newest items (the code has them all). The next-item loss is by default the full
+        softmax; the paper's (``bce``), in the presets ``s3`` and ``code``, ranks worse.
 
     Args:
         num_users: U.

@@ -63,11 +63,11 @@ class LearnableDropout(nn.Module):
         """Drop; in evaluation mode, nothing."""
         if not self.training:
             return x
-        u = torch.rand_like(x)
+        u = torch.rand(x.shape, device=x.device)  # of full precision, whatever x has
         keep = torch.sigmoid(self.logit)
         if self.estimator == "concrete":
             z = torch.sigmoid((self.logit + torch.logit(u, 1e-6)) / self.temperature)
-            return x * z / keep
+            return x * (z / keep).to(x.dtype)
         if self.phase != "first":
             keep = keep.detach()
         else:
@@ -75,7 +75,7 @@ class LearnableDropout(nn.Module):
             tilt = tilt if len(self.logit) > 1 else tilt.sum()[None]
             self.tilt = tilt if self.tilt is None else self.tilt + tilt
         z = mirrored(u, self.logit) if self.phase == "mirrored" else kept(u, self.logit)
-        return x * z.to(x.dtype) / keep
+        return x * (z / keep).to(x.dtype)
 
     def arm(self, difference: Float[Tensor, ""]) -> Float[Tensor, ""]:
         """Zero, with ARM's gradient for α, given the first loss less the mirrored one.

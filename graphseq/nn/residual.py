@@ -16,7 +16,7 @@ class ResidualLayers(nn.Module):
     In training, every call leaves out M of them, drawn anew.
 
     Source:
-        Hao et al., SRMA, 2022, section 3.2, as its code has them.
+        Liu et al., SRMA, 2022, section 3.2, as its code has them.
 
     Args:
         dim: D.

@@ -63,6 +63,7 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
         "SRMA",
         {
             "complement_weight": 0.0,
+            "appended_serve": False,
             "neuron_masking": False,
             "mask_token": True,
             "pooling": "flatten",

@@ -180,6 +180,7 @@ def test_presets_have_the_published_choices() -> None:
     assert options["pooling"] == "flatten" and options["loss"] == "bce"
     code = SRMA.preset("code", 5, 9)
     assert code.complement is None and code.options["drops"] == "same"
+    assert code.options["appended_serve"]
     encoder = code.backbone.encoder
     assert encoder.options["attention_dropout"] == 0.1
     assert encoder.options["positions"] == "end"

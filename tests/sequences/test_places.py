@@ -4,12 +4,13 @@ from itertools import combinations
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphseq.sequences import Batch
 from graphseq.sequences.places import lowest, share, some, uniform, window
 
+quick = settings(deadline=None, max_examples=50)
 LENGTHS = [1, 2, 3, 4, 5, 7, 10, 20, 50]
 SIZES = {  # U-10 of the specification: rate, least, the size for every length
     "crop, per-user code": (0.2, 1, [1, 1, 1, 1, 1, 1, 2, 4, 10]),
@@ -42,6 +43,7 @@ def test_sizes_are_those_of_the_published_code(
     assert share(torch.tensor(LENGTHS), rate, least=least).tolist() == sizes
 
 
+@quick
 @given(st.integers(0, 300), st.floats(0, 1), st.integers(0, 2))
 def test_size_is_what_double_precision_gives_and_at_most_the_length(
     n: int, rate: float, least: int

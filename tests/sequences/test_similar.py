@@ -1,12 +1,13 @@
 """Views by similar items: nothing moves but what was drawn."""
 
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphseq.sequences import Batch
 from graphseq.sequences.similar import insert, substitute
 
+quick = settings(deadline=None, max_examples=50)
 V = 40
 SIMILAR = (torch.arange(V) * 3 + 1) % V
 
@@ -39,6 +40,7 @@ def drawn_places(batch: Batch, rate: float, seed: int) -> list[list[int]]:
     return found
 
 
+@quick
 @given(rows, rates, seeds)
 def test_substitute_changes_the_places_drawn_and_no_other(
     lists: list[list[int]], rate: float, seed: int
@@ -56,6 +58,7 @@ def test_substitute_changes_the_places_drawn_and_no_other(
         assert found == expected
 
 
+@quick
 @given(rows, rates, st.sampled_from([None, 1, 5, 12]), seeds)
 def test_insert_puts_the_similar_item_before_each_drawn_one_and_keeps_the_newest(
     lists: list[list[int]], rate: float, most: int | None, seed: int

@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphseq.sequences import Batch
@@ -22,6 +22,7 @@ from graphseq.sequences.views import (
     reorder,
 )
 
+quick = settings(deadline=None, max_examples=50)
 V = 40
 Operator = Callable[[Batch], Batch]
 
@@ -60,6 +61,7 @@ def sequences(batch: Batch) -> list[list[int]]:
 
 
 @pytest.mark.parametrize("name", OPERATORS)
+@quick
 @given(rows, seeds)
 def test_input_is_never_changed_and_rows_stay_who_they_are(
     name: str, lists: list[list[int]], seed: int
@@ -89,6 +91,7 @@ def test_same_seed_gives_the_same_view_and_another_another(name: str) -> None:
     assert drawn[0] == drawn[1] != drawn[2]
 
 
+@quick
 @given(rows, rates, st.booleans(), seeds)
 def test_crop_is_a_contiguous_part_of_the_size_asked(
     lists: list[list[int]], keep: float, reach_last: bool, seed: int
@@ -101,6 +104,7 @@ def test_crop_is_a_contiguous_part_of_the_size_asked(
         assert part in [row[i : i + size] for i in range(len(row) - size + 1)]
 
 
+@quick
 @given(rows, rates, seeds)
 def test_mask_changes_exactly_its_number_of_places(
     lists: list[list[int]], rate: float, seed: int
@@ -112,6 +116,7 @@ def test_mask_changes_exactly_its_number_of_places(
         assert all(b in (a, V) for a, b in zip(row, masked, strict=True))
 
 
+@quick
 @given(rows, rates, st.booleans(), seeds)
 def test_reorder_moves_items_only_within_one_window(
     lists: list[list[int]], rate: float, reach_last: bool, seed: int
@@ -185,6 +190,7 @@ def test_mask_draws_every_place_equally_often() -> None:
     assert chi_square(masked.sum(dim=0)) < 30
 
 
+@quick
 @given(rows, rates, seeds)
 def test_views_are_what_loops_over_the_rows_make_of_the_same_draws(
     lists: list[list[int]], keep: float, seed: int
@@ -247,6 +253,7 @@ def test_a_batch_whose_rows_are_all_empty_has_views() -> None:
     assert [sequences(view) for view in both] == [[[], []]] * 2
 
 
+@quick
 @given(rows, seeds)
 def test_pick_takes_each_row_from_its_view(lists: list[list[int]], seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
