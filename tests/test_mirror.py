@@ -44,6 +44,7 @@ ELSEWHERE: dict[str, str] = {
     "graphs/relations.py": "graphs/test_cooccurrence.py",
     "models/gcsan.py": "models/test_sessions.py",
     "models/srgnn.py": "models/test_sessions.py",
+    "nn/block.py": "nn/test_transformer.py",
     "nn/compressed.py": "nn/test_propagation.py",
     "nn/sparse.py": "nn/test_propagation.py",
     "plots.py": "test_demo.py, which draws them",

@@ -10,8 +10,8 @@ from torch_geometric.data import HeteroData
 from graphseq.errors import ConfigError
 from graphseq.models.base import Model
 from graphseq.models.sessions import SessionStates
+from graphseq.nn.block import Block
 from graphseq.nn.features import Embedding, Features
-from graphseq.nn.transformer import Block
 from graphseq.objectives import cross_entropy
 from graphseq.sequences.batch import Batch
 from graphseq.sequences.examples import Sampler

@@ -8,8 +8,9 @@ from torch_geometric.data import HeteroData
 
 from graphseq.models.backbone import Backbone, Loss
 from graphseq.models.base import Model
+from graphseq.nn.block import Norm
 from graphseq.nn.features import Embedding, Features
-from graphseq.nn.transformer import Norm, Positions, Transformer
+from graphseq.nn.transformer import Positions, Transformer
 from graphseq.sequences.batch import Batch
 from graphseq.sequences.examples import Sampler
 
