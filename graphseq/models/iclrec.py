@@ -43,9 +43,9 @@ class ICLRec(Model):
     r"""Chen et al., "Intent Contrastive Learning for Sequential …", WWW 2022.
 
     Users fall into K intents: before every epoch, the mean states of all users'
-    training sequences are clustered, Eq. (12). Then two random views of a sequence are
-    drawn to each other (Eqs. 6-8), and to the centroid of the intent that the sequence
-    is nearest to (Eqs. 15-17); the whole is Eq. (18),
+    training sequences are clustered. Then two random views of a sequence are drawn to
+    each other (Eqs. 6-8), and to the centroid of the intent that the sequence is
+    nearest to (Eqs. 15-17); the whole is Eq. (18),
 
     .. math:: L = L_{next} + λ L_{ICL} + β L_{SeqCL} .
 
@@ -55,9 +55,10 @@ class ICLRec(Model):
         are spared (``fnm``). That is the authors' code, and what reached the published
         figures; ``preset("paper")`` has it as printed. Labels for ``fnm`` are taken
         from training events (the code's are validation items); means leave out padding;
-        views are cut from the ``max_length`` newest items. A list of several K counts
-        them all alike, the code only the last. The next-item loss is by default the
-        full softmax; the paper's (``bce``), in both presets, ranks worse.
+        views are cut from the ``max_length`` newest items; a masked item is a zero
+        vector in its place, which the code hides from attention. Of several K all count
+        alike, in the code only the last. The next-item loss is by default the full
+        softmax; the paper's (``bce``), in both presets, ranks worse.
 
     Args:
         num_users: U.
@@ -195,7 +196,7 @@ class ICLRec(Model):
     def losses(self, batch: Batch, graph: HeteroData) -> dict[str, Float[Tensor, ""]]:
         """Next item, sequence contrast and intent contrast: the M-step, Eq. (18)."""
         table = self.item_vectors(graph)
-        views = join(*random_views(batch, self.operators, distinct=False))
+        views = self.views(batch)
         terms: dict[str, Tensor] = {}
         if not self.warming:
             states = self.backbone.states(table, batch)
@@ -212,6 +213,11 @@ class ICLRec(Model):
             losses = [self.intent(h, own, c) for c in self.centroids(graph)]
             terms["intent"] = self.intent_weight * torch.stack(losses).mean()
         return terms
+
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    def views(self, batch: Batch) -> Batch:
+        """Two random views, one below the other."""
+        return join(*random_views(batch, self.operators, distinct=False))
 
     def pooled(
         self, table: Float[Tensor, "V D"], views: Batch, pooling: Pooling

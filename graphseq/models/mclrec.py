@@ -69,9 +69,9 @@ class MCLRec(Model):
         encoder steps before and after the augmenters (Algorithm 1: before); learnt
         views have length 1; R is of each anchor, on three pairs of views, and weighs
         0.1 in L_1 (as printed: over the batch, on (z¹, z²) alone, weighing γ); a masked
-        item is a zero vector in its place. ``preset("paper")`` is as printed. Contrasts
-        are means over the anchors, not sums. There are no derivatives of second order
-        in either.
+        item is a zero vector in its place, which the code hides from attention.
+        ``preset("paper")`` is as printed, with a mask token. Contrasts are means over
+        the anchors, not sums. There are no derivatives of second order in either.
 
     Args:
         num_users: U.
@@ -237,6 +237,7 @@ class MCLRec(Model):
         chosen = pairs[: self.r_pairs]
         return contrast, torch.stack([self.separation(*p) for p in chosen]).sum()
 
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
     def views(self, batch: Batch) -> Batch:
         """Two random views, one below the other: drawn once a batch, for all steps."""
         if self.drawn is None or self.drawn[0] is not batch:

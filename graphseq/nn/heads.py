@@ -30,7 +30,8 @@ class Augmenter(nn.Module):
     r"""A learnt view of a representation: D, D / 2, D / 4 and back to D.
 
     Source:
-        Qin et al., MCLRec, SIGIR 2023, Eqs. (4)-(5): the meta-trained augmenter.
+        Qin et al., MCLRec, SIGIR 2023: the augmenters, which are trained in turn with
+        the encoder.
 
     Departs from the source:
         As in the authors' code, the view has length 1; ``normalize=False`` is as

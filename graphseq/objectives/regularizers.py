@@ -54,7 +54,7 @@ def separation(
     rows = torch.cat([first, second])
     scores = rows @ rows.T
     places = torch.arange(2 * size, device=rows.device)
-    partner = places.roll(size)
+    partner = torch.cat([places[size:], places[:size]])
     p = scores[places, partner]
     other = torch.ones_like(scores, dtype=torch.bool)
     other[places, places] = other[places, partner] = False
