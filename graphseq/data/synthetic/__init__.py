@@ -2,5 +2,6 @@
 
 from graphseq.data.synthetic.chains import cycle, markov, transition_matrix
 from graphseq.data.synthetic.communities import communities
+from graphseq.data.synthetic.planted import planted
 
-__all__ = ["communities", "cycle", "markov", "transition_matrix"]
+__all__ = ["communities", "cycle", "markov", "planted", "transition_matrix"]
