@@ -20,14 +20,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0, 2 for an error that the user can mend, or the command's own.
     """
+    from graphseq.cli.build import build
+    from graphseq.cli.exchange import diff, export, import_
     from graphseq.cli.get import get
     from graphseq.cli.parser import make_parser
     from graphseq.cli.queue import queue
     from graphseq.cli.runs import compare, evaluate, train
-    from graphseq.cli.structure import build, show
+    from graphseq.cli.show import show
     from graphseq.cli.use import demo, recommend
 
-    commands = (get, build, show, train, queue, evaluate, compare, recommend, demo)
+    graphs = (get, build, show, diff, export, import_)
+    commands = (*graphs, train, queue, evaluate, compare, recommend, demo)
     parsed = make_parser(commands).parse_args(arguments)
     command = next(c for c in commands if c.__name__ == parsed.command)
     try:

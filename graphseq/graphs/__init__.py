@@ -3,7 +3,9 @@
 from graphseq.graphs.attributes import Attributes
 from graphseq.graphs.bipartite import build_graph
 from graphseq.graphs.cooccurrence import CoOccurrence
+from graphseq.graphs.difference import Difference, difference
 from graphseq.graphs.ego import draw, to_networkx
+from graphseq.graphs.exchange import export_graph, import_graph
 from graphseq.graphs.hashing import graph_hash, held_out_hash
 from graphseq.graphs.perturb import EdgeDropout, NodeDropout
 from graphseq.graphs.session import SessionGraphs, session_graphs
@@ -14,15 +16,19 @@ from graphseq.graphs.transitions import Transitions
 __all__ = [
     "Attributes",
     "CoOccurrence",
+    "Difference",
     "EdgeDropout",
     "NodeDropout",
     "SessionGraphs",
     "Summary",
     "Transitions",
     "build_graph",
+    "difference",
     "draw",
+    "export_graph",
     "graph_hash",
     "held_out_hash",
+    "import_graph",
     "load_graph",
     "save_graph",
     "session_graphs",

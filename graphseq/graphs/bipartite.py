@@ -10,6 +10,7 @@ from torch_geometric.transforms import BaseTransform
 
 from graphseq.constants import INTERACTS, ITEM, USER
 from graphseq.data import Split
+from graphseq.graphs.progress import begin
 from graphseq.options import Recorded, describe
 
 
@@ -43,6 +44,7 @@ def build_graph(split: Split, transforms: Sequence[BaseTransform] = ()) -> Heter
     edges.time = torch.tensor(train.time)
     graph.validation, graph.test = split.validation, split.test
     for transform in transforms:
+        begin(transform)
         graph = transform(graph)
     graph.provenance = _provenance(split, transforms)
     return graph

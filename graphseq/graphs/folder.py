@@ -86,6 +86,8 @@ def refusals(asked: str) -> Iterator[None]:
     try:
         yield
     except (OSError, SafetensorError, PolarsError) as error:
+        if not isinstance(error, OSError) and "os error" not in str(error):
+            raise
         reason = error.strerror if isinstance(error, OSError) else None
         raise GraphError(
             f"{asked}, but the system refused: {reason or error}. Nothing was left "
@@ -98,7 +100,8 @@ def refusals(asked: str) -> Iterator[None]:
 def made_parents(path: Path) -> Iterator[None]:
     """Make the folders above one; those made go again if what follows fails."""
     lacking = [parent for parent in path.parents if not parent.exists()]
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with refusals(f"asked to make the folder {path.parent}"):
+        path.parent.mkdir(parents=True, exist_ok=True)
     try:
         yield
     except BaseException:

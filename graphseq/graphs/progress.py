@@ -16,7 +16,7 @@ class Advance:
     Attributes:
         stage: Its name.
         done: Units done.
-        total: Units there are.
+        total: Units there are; 0 where a step begins (:func:`begin`).
         unit: What is counted, such as multiply-adds.
     """
 
@@ -39,6 +39,13 @@ def watching(watcher: Watcher) -> Iterator[None]:
         yield
     finally:
         _watcher.reset(token)
+
+
+def begin(step: object) -> None:
+    """Tell whoever watches that another step begins; nothing of it is done yet."""
+    watcher = _watcher.get()
+    if watcher is not None:
+        watcher(Advance(type(step).__name__, 0, 0, ""))
 
 
 def tracked(

@@ -155,6 +155,13 @@ def _apart(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return apart
 
 
+def hashes(path: str | Path) -> dict[str, str]:
+    """The hashes with which a graph was saved: ``graph_hash`` and ``held_out``."""
+    card = json.loads((Path(path) / CARD).read_text("utf-8"))
+    found: dict[str, str] = card["hashes"]
+    return found
+
+
 def is_graph(path: Path) -> bool:
     """Whether a folder says that it is a saved graph."""
     try:

@@ -7,8 +7,8 @@ import pytest
 
 from graphseq.cli import main
 
-COMMANDS = ["get", "build", "show", "train", "queue", "evaluate", "compare"]
-COMMANDS += ["recommend", "demo"]
+COMMANDS = ["get", "build", "show", "diff", "export", "import"]
+COMMANDS += ["train", "queue", "evaluate", "compare", "recommend", "demo"]
 
 
 def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -66,20 +66,16 @@ def test_help_takes_less_than_a_second_of_cpu_and_imports_nothing_heavy() -> Non
         (["biuld"], "graphseq: there is no command biuld; did you mean 'build'?"),
         ([], "graphseq: which command? There are get, build, show"),
         (
-            ["build", "x", "--output", "y", "--topk", "3"],
-            "graphseq build: there is no option --topk; did you mean '--top-k'?",
+            ["build", "x", "--output", "y", "--kcore", "3"],
+            "graphseq build: there is no option --kcore; did you mean '--k-core'?",
         ),
         (
-            ["build", "x", "--output", "y", "--top-k", "few"],
-            "graphseq build: --top-k takes a whole number or null; got 'few'",
+            ["build", "x", "--output", "y", "--k-core", "few"],
+            "graphseq build: --k-core takes a whole number or null; got 'few'",
         ),
         (
-            ["build", "x", "--output", "y", "--weight", "jacard"],
-            "graphseq build: --weight takes one of count, binary, cosine, jaccard",
-        ),
-        (
-            ["build", "x", "--output", "y", "--relations", "user", "itm"],
-            "graphseq build: --relations takes one of user, item, precedes; got 'itm'",
+            ["build", "x", "--output", "y", "--split", "by_tme"],
+            "graphseq build: --split takes one of leave_one_out, by_user, by_time",
         ),
         (["build", "x"], "graphseq: build needs --output"),
         (["train"], "graphseq: train needs EXPERIMENT"),

@@ -86,8 +86,9 @@ def test_evaluate_takes_a_saved_graph_and_refuses_another(
 ) -> None:
     log = str(ROOT / "datasets" / "tiny.csv")
     same, other = str(tmp_path / "same"), str(tmp_path / "other")
-    main(["build", log, "--relations", "item", "--output", same])
-    main(["build", log, "--relations", "item", "--top-k", "1", "--output", other])
+    main(["build", log, "--user-user", "none", "--output", same])
+    one = ["--user-user", "none", "--item-item", "count:1"]
+    main(["build", log, *one, "--output", other])
     run = ["evaluate", str(place / "a"), "--part", "validation"]
     assert main([*run, "--graph", same]) == 0
     assert main([*run, "--graph", other]) == 2

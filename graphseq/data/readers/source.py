@@ -62,7 +62,10 @@ def open_source(path: str | Path) -> Source:
     file = Path(path)
     if not file.is_file():
         raise DataError(_absent(file))
-    data = file.read_bytes()
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise DataError(f"{file} cannot be read: {error.strerror or error}") from error
     if data.startswith(b"\x1f\x8b"):
         data = _unpack(file, data)
     if not data.strip():

@@ -8,7 +8,7 @@ import polars as pl
 from graphseq.data.columns import Int64s, Mask
 from graphseq.data.raw_ids import to_integers
 from graphseq.data.readers.faults import Check
-from graphseq.data.readers.timestamps import to_whole_numbers
+from graphseq.data.readers.timestamps import other_units, to_whole_numbers
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,7 @@ def make_table(
                 lambda row: f"found {raw[row]!r}" if raw[row] else "found nothing",
             )
         )
+        found.append(other_units(raw, time))
     if not text_ids:
         sound = ~np.any([check.faulty for check in [*checks, *found]], axis=0)
         frame = frame.with_columns(_integers_if_all(frame[r], sound) for r in ids)

@@ -1,6 +1,12 @@
 """Times as the sources write them, as whole numbers."""
 
+import numpy as np
 import polars as pl
+
+from graphseq.data.readers.faults import Check
+
+UNITS = ("seconds", "milliseconds", "microseconds", "nanoseconds")
+FIRST, LAST = 10**8, 10**10  # unix seconds of 1973 and of 2286
 
 DATES = (
     "%Y-%m-%dT%H:%M:%S%.fZ",
@@ -25,6 +31,40 @@ def to_whole_numbers(times: pl.Series) -> pl.Series:
     if times.dtype != pl.String:
         return pl.Series(times.name, [None] * len(times), dtype=pl.Int64)
     return _from_text(times.str.strip_chars())
+
+
+def other_units(raw: pl.Series, times: pl.Series) -> Check:
+    """Numbers that cannot be times as most are: of another unit, or negative.
+
+    Only where most are unix times, from 1973 on; else they may count anything.
+    Dates are never meant, whenever they were.
+
+    Args:
+        raw: Times as the source writes them, (E,).
+        times: The same as whole numbers; null where they cannot be read.
+    """
+    values = times.fill_null(0).to_numpy()
+    unit = np.full(len(values), -1)
+    for place in range(len(UNITS)):
+        scale = 1000**place
+        last = min(LAST * scale, 2**63) - 1
+        unit[(values >= FIRST * scale) & (values <= last)] = place
+    counts = np.bincount(unit + 1, minlength=len(UNITS) + 1)[1:]
+    most = int(counts.argmax())
+    faulty = ((unit >= 0) & (unit != most)) | (values < 0)
+    if 2 * counts.sum() <= len(values):
+        faulty[:] = False
+    if faulty.any() and raw.dtype == pl.String:
+        rows = np.flatnonzero(faulty)
+        faulty[rows] = raw.gather(rows).cast(pl.Float64, strict=False).is_not_null()
+    elif not raw.dtype.is_numeric():
+        faulty[:] = False
+
+    def found(row: int) -> str:
+        other = UNITS[unit[row]] if unit[row] >= 0 else "a negative number"
+        return f"found {raw[row]}, {other}; most are {UNITS[most]}"
+
+    return Check("time is of another unit than most", faulty, found)
 
 
 def _from_text(times: pl.Series) -> pl.Series:

@@ -1,9 +1,10 @@
 from datetime import UTC, date, datetime
 
+import numpy as np
 import polars as pl
 import pytest
 
-from graphseq.data.readers.timestamps import to_whole_numbers
+from graphseq.data.readers.timestamps import other_units, to_whole_numbers
 
 
 @pytest.mark.parametrize(
@@ -46,3 +47,36 @@ def test_typed_columns_keep_their_moment() -> None:
 
 def test_whole_numbers_beyond_2_to_the_53_stay_exact() -> None:
     assert to_whole_numbers(pl.Series([str(2**60 + 1)])).to_list() == [2**60 + 1]
+
+
+SECONDS = ["1600000000", "1600000001", "1600000002"]
+
+
+@pytest.mark.parametrize(
+    ("times", "faulty"),
+    [
+        ([*SECONDS, "1600000000000"], [3]),
+        ([*SECONDS, "-1"], [3]),
+        (["1600000000000"] * 3 + ["1600000000"], [3]),
+        ([*SECONDS, "1969-12-31", None], []),
+        ([*SECONDS, "0", "5"], []),
+        (["-3", "-2", "-1", "7"], []),
+        (["1600000000", "1600000000000"], [1]),
+        (["1", "2", "1600000000", "1600000000000"], []),
+    ],
+)
+def test_numbers_of_another_unit_than_most_are_found(
+    times: list[str | None], faulty: list[int]
+) -> None:
+    raw = pl.Series(times, dtype=pl.String)
+    check = other_units(raw, to_whole_numbers(raw))
+    assert np.flatnonzero(check.faulty).tolist() == faulty
+    if None not in times and not any("-" in str(time)[1:] for time in times):
+        numbers = raw.cast(pl.Int64)
+        assert np.flatnonzero(other_units(numbers, numbers).faulty).tolist() == faulty
+
+
+def test_a_time_of_another_unit_is_told_with_its_unit() -> None:
+    raw = pl.Series([1600000000, 1600000001, 1600000000000])
+    check = other_units(raw, raw)
+    assert check.found(2) == "found 1600000000000, milliseconds; most are seconds"

@@ -1,0 +1,136 @@
+"""The stages of ``graphseq build``: read, filter and split, build, save."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from graphseq.errors import ConfigError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+    from torch_geometric.data import HeteroData
+    from torch_geometric.transforms import BaseTransform
+
+    from graphseq.cli.stages import Stages
+    from graphseq.data import Interactions, Split
+
+
+def read(stages: "Stages", given: Mapping[str, Any]) -> "Interactions":
+    """The log, read as the options of ``build`` say."""
+    from graphseq import data
+
+    stages.begin("read")
+    reading = ("format", "separator", "times", "on_error")
+    found = data.read_log(
+        given["log"],
+        columns=_columns(given["columns"]),
+        **{name: given[name] for name in reading},
+    )
+    stages.end(f"{len(found):,} events")
+    return found
+
+
+def cut(stages: "Stages", log: "Interactions", given: Mapping[str, Any]) -> "Split":
+    """The log after the filters, in the order in which one means them, and split."""
+    from graphseq import data
+
+    stages.begin("filter and split")
+    if given["deduplicate"] is not None:
+        log = data.deduplicate(log, keep=given["deduplicate"])
+    if given["k_core"] is not None:
+        log = data.k_core(log, user=given["k_core"], item=given["k_core"])
+    if given["min_length"] is not None:
+        log = data.min_length(log, given["min_length"])
+    splits = {"leave_one_out": data.leave_one_out, "by_time": data.by_time}
+    if given["split"] == "by_user":
+        found = data.by_user(log, seed=given["seed"])
+    else:
+        found = splits[given["split"]](log)
+    stages.end(
+        f"{len(found.train):,} training events of {log.num_users:,} users, "
+        f"{log.num_items:,} items"
+    )
+    return found
+
+
+def make(
+    stages: "Stages",
+    split: "Split",
+    steps: "Sequence[BaseTransform]",
+    record: Mapping[str, Any],
+    output: str,
+) -> None:
+    """Build the graph and save it, with the record of its making."""
+    from graphseq import graphs
+    from graphseq.cli.provenance import BUILD
+    from graphseq.cli.relations import spelt
+    from graphseq.graphs.progress import Advance, watching
+
+    names = [spelt(step)[0] for step in steps]
+    coming = iter(names)
+
+    def watch(advance: Advance) -> None:
+        if advance.total:
+            stages.advance(advance)
+        else:
+            stages.begin(next(coming))
+
+    with watching(watch):
+        graph = graphs.build_graph(split, steps)
+    stages.begin("save")
+    edges = _edges(graph)
+    for stage in stages.over:
+        if stage.name in names:
+            stage.made = f"{edges[stage.name]:,} edges"
+    graph.provenance[BUILD] = dict(record)
+    graphs.save_graph(graph, output)
+    stages.end(output)
+
+
+def show(log: "Interactions", split: "Split", table: "Table") -> None:
+    """Print what was read, how it was split, and a table."""
+    from rich.console import Console
+
+    console = Console(soft_wrap=True)
+    console.print(repr(log), highlight=False)
+    console.print(repr(split), highlight=False)
+    console.print(table)
+
+
+def close(output: str) -> None:
+    """Print the hash of what was saved, and what to do with it."""
+    from graphseq.graphs.storage import hashes
+
+    print(f"hash {hashes(output)['graph_hash'][:12]}")
+    print(f"next: graphseq show {output}")
+
+
+def _edges(graph: "HeteroData") -> dict[str, int]:
+    """Number of edges by the name that a relation has among the options."""
+    from graphseq import constants
+
+    options = {
+        constants.USER_CO_OCCURS: "user-user",
+        constants.ITEM_CO_OCCURS: "item-item",
+        constants.PRECEDES: "transitions",
+        constants.HAS_ATTRIBUTE: "attributes",
+    }
+    return {
+        options[relation]: graph[relation].edge_index.shape[1]
+        for relation in graph.edge_types
+        if relation in options
+    }
+
+
+def _columns(pairs: list[str] | None) -> dict[str, str | int] | None:
+    """``user=who time=3`` as a mapping."""
+    if pairs is None:
+        return None
+    columns: dict[str, str | int] = {}
+    for pair in pairs:
+        role, sign, name = pair.partition("=")
+        if not (role and sign and name):
+            raise ConfigError(
+                f"--columns takes pairs such as user=who item=what; got {pair!r}"
+            )
+        columns[role] = int(name) if name.isdecimal() else name
+    return columns

@@ -1,0 +1,132 @@
+"""What a build will cost, shown and weighed before it begins."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from graphseq.cli.relations import spelt as step_spelt
+from graphseq.errors import ConfigError
+from graphseq.memory import available, spelt
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from graphseq.data import Interactions
+    from graphseq.graphs.estimate import Estimate
+
+READING = 5  # bytes of memory that a byte of text takes at least while it is read
+GIGABYTE = 1_000_000_000
+
+
+def check_size(log: str, memory: float | None) -> None:
+    """Refuse a file that cannot be read in the memory there is.
+
+    Raises:
+        ConfigError: As said, with what to do.
+    """
+    file, room = Path(log), _room(memory)
+    if room is None or not file.is_file():
+        return
+    need = READING * file.stat().st_size
+    if need > room:
+        raise ConfigError(
+            f"reading {log} needs at least {spelt(need)} of memory; there are "
+            f"{spelt(room)}. Keep only the columns user, item and time, in Parquet; "
+            f"take a part of the log; or a machine of more memory"
+        )
+
+
+def check_room(
+    train: "Interactions",
+    estimates: "Sequence[Estimate]",
+    output: str,
+    memory: float | None,
+) -> None:
+    """Refuse a build that does not fit in memory or on the disk.
+
+    Raises:
+        ConfigError: As said, with what to change.
+    """
+    from graphseq.graphs.estimate import peak
+
+    need, room = peak(train, estimates), _room(memory)
+    if room is not None and need > room:
+        largest = max(estimates, key=lambda each: each.memory)
+        raise ConfigError(
+            f"this build needs about {spelt(need)} of memory; there are {spelt(room)}. "
+            f"{_figures(largest)}. {_cure(largest)}"
+        )
+    place = next(p for p in Path(output).absolute().parents if p.exists())
+    size, free = stored(train, estimates), shutil.disk_usage(place).free
+    if size > free:
+        raise ConfigError(
+            f"the graph takes about {spelt(size)}; on the disk of {place} there are "
+            f"{spelt(free)}. Make room, or choose another --output"
+        )
+
+
+def stored(train: "Interactions", estimates: "Sequence[Estimate]") -> int:
+    """Bytes of the folder, about."""
+    from graphseq.graphs.estimate import EVENT
+
+    ids = 12 * (train.num_users + train.num_items)
+    return 2 * EVENT * len(train) + ids + sum(each.kept for each in estimates)
+
+
+def plan_table(
+    train: "Interactions", estimates: "Sequence[Estimate]", memory: float | None
+) -> "Table":
+    """The steps, their options and their costs."""
+    from rich.table import Table
+
+    from graphseq.graphs.estimate import peak
+
+    shown = Table(header_style="bold")
+    shown.add_column("step", no_wrap=True)
+    shown.add_column("edges kept")
+    for name in (
+        "multiply-adds or pairs",
+        "edges, at most about",
+        "memory at its peak",
+    ):
+        shown.add_column(name, justify="right")
+    shown.add_row("user-item", "training events", "–", f"{len(train):,}", "–")
+    for each in estimates:
+        figures = [
+            "not known" if amount is None else f"{amount:,}"
+            for amount in (each.operations, each.edges)
+        ]
+        need = spelt(each.memory) if each.memory else "not known"
+        shown.add_row(*step_spelt(each.step), *figures, need)
+    room = _room(memory)
+    free = "" if room is None else f" of {spelt(room)} that may be used"
+    shown.caption = (
+        f"about {spelt(peak(train, estimates))} of memory{free}, beside the log; "
+        f"{spelt(stored(train, estimates))} on disk"
+    )
+    return shown
+
+
+def _room(memory: float | None) -> int | None:
+    """Bytes that may be used: what was said, or what is free."""
+    return available() if memory is None else round(memory * GIGABYTE)
+
+
+def _figures(largest: "Estimate") -> str:
+    name, words = step_spelt(largest.step)
+    return (
+        f"Most of it is for {name} ({words}): {largest.operations or 0:,} "
+        f"multiply-adds or pairs, {largest.edges or 0:,} edges"
+    )
+
+
+def _cure(largest: "Estimate") -> str:
+    """What would make the largest step smaller."""
+    option, _ = step_spelt(largest.step)
+    form = {"transitions": "1:20", "attributes": ""}.get(option, "count:20")
+    fewer = f"Keep fewer edges, such as --{option} {form}" if form else "Leave it out"
+    return (
+        f"{fewer}; leave out rare users and items (--k-core 5); or say how much memory "
+        f"may be used, in GB (--memory)"
+    )

@@ -1,0 +1,82 @@
+"""What a graph's folder says of its making: the command, the source, the versions."""
+
+import hashlib
+import inspect
+import shlex
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+VERSIONS = ("graphseq", "numpy", "polars", "scipy", "sparse-dot-topn", "torch")
+BUILD = "build"  # the key of the graph's provenance
+
+
+def record(
+    command: Callable[..., Any], given: Mapping[str, Any], omit: set[str]
+) -> dict[str, Any]:
+    """How a graph is being made, as JSON data; the same for the same input and options.
+
+    Args:
+        command: The function of the command.
+        given: What it was given, by parameter.
+        omit: Parameters that do not matter to what is made, such as where it goes.
+    """
+    files = {name: given.get(name) for name in ("log", "times", "attributes")}
+    return {
+        "command": _words(command, given, omit),
+        "sources": {
+            name: {"path": str(file), **fingerprint(Path(str(file)))}
+            for name, file in files.items()
+            if file is not None
+        },
+        "versions": _versions(),
+    }
+
+
+def fingerprint(file: Path) -> dict[str, Any]:
+    """Size and SHA-256 of a file."""
+    with file.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    return {"bytes": file.stat().st_size, "sha256": digest}
+
+
+def rebuilding(made: Mapping[str, Any], output: str) -> str:
+    """The command that makes the graph again, ready for a shell."""
+    return shlex.join([*made["command"], "--output", output])
+
+
+def standing(source: Mapping[str, Any]) -> str:
+    """Whether a source is still there, from here, and the same."""
+    file = Path(source["path"])
+    if not file.is_file():
+        return "not here"
+    same = fingerprint(file)["sha256"] == source["sha256"]
+    return "here, unchanged" if same else "here, but CHANGED"
+
+
+def _words(
+    command: Callable[..., Any], given: Mapping[str, Any], omit: set[str]
+) -> list[str]:
+    """The command line that gives a function these arguments; defaults left out."""
+    words = ["graphseq", command.__name__]
+    for name, parameter in inspect.signature(command).parameters.items():
+        value = given[name]
+        if name in omit or value == parameter.default:
+            continue
+        if parameter.kind is parameter.KEYWORD_ONLY:
+            words.append("--" + name.replace("_", "-"))
+        if value is not True:
+            words += map(str, value if isinstance(value, list) else [value])
+    return words
+
+
+def _versions() -> dict[str, str]:
+    from importlib.metadata import PackageNotFoundError, version
+
+    found = {}
+    for name in VERSIONS:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:  # a source tree that is not installed
+            found[name] = "unknown"
+    return found

@@ -1,0 +1,141 @@
+"""What changed between two graphs, by raw ids."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from torch_geometric.data import HeteroData
+
+from graphseq.constants import EdgeType
+from graphseq.graphs.hashing import HASHED, graph_hash, held_out_hash
+
+if TYPE_CHECKING:
+    from rich.table import Table
+else:  # rich is imported by whoever prints
+    Table = Any
+
+Numbers = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What two graphs, A and B, have in common and what not.
+
+    Attributes:
+        rows: One for each kind of node and each relation: what, in_both, only_a,
+            only_b, and of edges in both how many weigh otherwise (changed).
+        options: What was asked for otherwise, by name: (A's, B's).
+        same_training: Whether the content hashes are equal: same in all that trains.
+        same_held_out: Whether the held-out rows are the same.
+    """
+
+    rows: list[dict[str, Any]]
+    options: dict[str, tuple[Any, Any]]
+    same_training: bool
+    same_held_out: bool
+
+    @property
+    def same(self) -> bool:
+        """Whether nothing differs."""
+        return self.same_training and self.same_held_out
+
+    @property
+    def only_order(self) -> bool:
+        """Whether nodes, edges and options agree, but not numbering, order or times."""
+        counts = [row[name] for row in self.rows for name in ("only_a", "only_b")]
+        changed = [row["changed"] or 0 for row in self.rows]
+        return not (self.same_training or self.options or any(counts + changed))
+
+    def frame(self) -> pl.DataFrame:
+        """The rows as a table."""
+        return pl.DataFrame(self.rows, infer_schema_length=None)
+
+    def __rich__(self) -> Table:
+        from rich import table as rich_table
+
+        shown = rich_table.Table(header_style="bold")
+        for name in ("", "in both", "only in A", "only in B", "of other weight"):
+            shown.add_column(name, justify="right" if name else "left")
+        for what, *amounts in self.frame().iter_rows():
+            shown.add_row(what, *("–" if n is None else f"{n:,}" for n in amounts))
+        return shown
+
+
+def difference(a: HeteroData, b: HeteroData) -> Difference:
+    """Compare two graphs, node by node and edge by edge, whatever their numbering.
+
+    Edges of one pair count once; their weights, or where there are none their number,
+    are added up before they are compared.
+    """
+    kinds = sorted({*a.node_types, *b.node_types})
+    numbers = {kind: _common_numbers(a, b, kind) for kind in kinds}
+    rows = [_nodes(kind, *numbers[kind]) for kind in kinds]
+    for relation in dict.fromkeys([*a.edge_types, *b.edge_types]):
+        places = numbers[relation[0]], numbers[relation[2]]
+        rows.append(_edges(relation, a, b, places))
+    return Difference(
+        rows,
+        _options(a, b),
+        graph_hash(a) == graph_hash(b),
+        held_out_hash(a) == held_out_hash(b),
+    )
+
+
+def _common_numbers(a: HeteroData, b: HeteroData, kind: str) -> tuple[Numbers, Numbers]:
+    """Numbers of A's and of B's nodes of a kind, the same for the same raw id."""
+    counts = [g[kind].num_nodes if kind in g.node_types else 0 for g in (a, b)]
+    named = [kind in g.node_types and "vocabulary" in g[kind] for g in (a, b)]
+    first = np.arange(counts[0])
+    if not all(named):
+        return first, np.arange(counts[1])
+    second = np.full(counts[1], -1)
+    if a[kind].vocabulary.ids.dtype == b[kind].vocabulary.ids.dtype:
+        second = a[kind].vocabulary.encode(b[kind].vocabulary.ids, missing=-1)
+    new = second < 0
+    second = np.where(new, counts[0] + np.cumsum(new) - 1, second)
+    return first, second
+
+
+def _nodes(kind: str, first: Numbers, second: Numbers) -> dict[str, Any]:
+    both = len(np.intersect1d(first, second))
+    only = {"only_a": len(first) - both, "only_b": len(second) - both}
+    return {"what": f"{kind}s", "in_both": both, **only, "changed": None}
+
+
+def _edges(
+    relation: EdgeType,
+    a: HeteroData,
+    b: HeteroData,
+    places: tuple[tuple[Numbers, Numbers], tuple[Numbers, Numbers]],
+) -> dict[str, Any]:
+    sources, targets = places
+    width = 1 + max((int(n.max(initial=-1)) for n in targets), default=-1)
+    tables: list[tuple[Any, Any]] = []
+    for graph, source, target in zip((a, b), sources, targets, strict=True):
+        if relation not in graph.edge_types:
+            tables.append((np.empty(0, np.int64), np.empty(0)))
+            continue
+        start, end = graph[relation].edge_index.cpu().numpy()
+        key, place = np.unique(source[start] * width + target[end], return_inverse=True)
+        weight = graph[relation].get("edge_weight")
+        values = None if weight is None else weight.cpu().numpy().astype(np.float64)
+        tables.append((key, np.bincount(place, values, minlength=len(key))))
+    (keys_a, weights_a), (keys_b, weights_b) = tables
+    both, in_a, in_b = np.intersect1d(
+        keys_a, keys_b, assume_unique=True, return_indices=True
+    )
+    return {
+        "what": " ".join(relation),
+        "in_both": len(both),
+        "only_a": len(keys_a) - len(both),
+        "only_b": len(keys_b) - len(both),
+        "changed": int(np.count_nonzero(weights_a[in_a] != weights_b[in_b])),
+    }
+
+
+def _options(a: HeteroData, b: HeteroData) -> dict[str, tuple[Any, Any]]:
+    known = [getattr(graph, "provenance", None) or {} for graph in (a, b)]
+    pairs = {name: (known[0].get(name), known[1].get(name)) for name in HASHED}
+    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}

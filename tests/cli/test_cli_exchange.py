@@ -1,0 +1,76 @@
+"""``graphseq diff``, ``export`` and ``import``."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from graphseq.cli import main
+from graphseq.graphs.storage import hashes
+
+TINY = str(Path(__file__).resolve().parents[2] / "datasets" / "tiny.csv")
+
+
+@pytest.fixture(scope="module")
+def graph(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = str(tmp_path_factory.mktemp("exchange") / "graph")
+    main(["build", TINY, "--output", path, "--transitions", "1"])
+    return path
+
+
+@pytest.mark.parametrize("name", ["tables", "graph.graphml", "graph.gexf"])
+def test_what_is_exported_comes_back_with_its_hash(
+    graph: str, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, back = str(tmp_path / name), str(tmp_path / "back")
+    assert main(["export", graph, "--output", out]) == 0
+    assert main(["import", out, "--output", back]) == 0
+    assert hashes(back)["graph_hash"] == hashes(graph)["graph_hash"]
+    assert hashes(back)["graph_hash"][:12] in capsys.readouterr().out
+    assert (hashes(back) == hashes(graph)) == (name == "tables")
+
+
+def test_diff_tells_what_changed_and_by_its_exit_code_whether(
+    graph: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = str(tmp_path / "other")
+    main(["build", TINY, "--output", other, "--user-user", "cosine:50"])
+    capsys.readouterr()
+    assert main(["diff", graph, graph]) == 0
+    assert "the same graph" in capsys.readouterr().out
+    assert main(["diff", graph, other]) == 1
+    shown = capsys.readouterr().out
+    assert "item precedes item" in shown
+    assert "transforms of A" in shown
+    assert main(["diff", graph, other, "--json"]) == 1
+    facts = json.loads(capsys.readouterr().out)
+    rows = {row["what"]: row for row in facts["rows"]}
+    assert rows["user co_occurs user"]["only_a"] == 0
+    assert rows["user co_occurs user"]["changed"] > 0
+    assert rows["item precedes item"]["in_both"] == 0
+    assert facts["same_held_out"] is True
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["export", "nowhere", "--output", "x"], "nowhere"),
+        (["import", "nowhere.gexf", "--output", "x"], "nowhere.gexf"),
+        (["import", "nowhere", "--output", "x"], "nowhere"),
+        (["import", "nowhere.dot", "--output", "x"], "graphml"),
+        (["diff", "nowhere", "there"], "nowhere"),
+    ],
+)
+def test_what_a_user_can_mend_is_told(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_a_folder_of_another_kind_is_not_overwritten(
+    graph: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+    assert main(["export", graph, "--output", str(tmp_path)]) == 2
+    assert "will not be overwritten" in capsys.readouterr().err

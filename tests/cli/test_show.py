@@ -1,0 +1,105 @@
+"""``graphseq show``: figures, pictures, sources."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from graphseq.cli import main
+from graphseq.data import leave_one_out, read_log
+from graphseq.graphs import build_graph, save_graph, summary
+
+TINY = str(Path(__file__).resolve().parents[2] / "datasets" / "tiny.csv")
+
+
+@pytest.fixture(scope="module")
+def graph(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = str(tmp_path_factory.mktemp("show") / "graph")
+    main(["build", TINY, "--output", path, "--transitions", "1"])
+    return path
+
+
+def test_the_summary_is_printed(graph: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", graph]) == 0
+    assert "reciprocity" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("node", ["item:bread", "user:ana"])
+@pytest.mark.parametrize("ending", ["png", "svg"])
+def test_a_node_is_drawn_with_its_neighbours(
+    graph: str,
+    node: str,
+    ending: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    picture = tmp_path / f"node.{ending}"
+    assert main(["show", graph, "--node", node, "--plot", str(picture)]) == 0
+    assert picture.stat().st_size > 1000
+    assert "nodes within 1 step" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("of", ["degrees", "weights", "similarity"])
+def test_distributions_are_drawn(graph: str, of: str, tmp_path: Path) -> None:
+    picture = tmp_path / "picture.svg"
+    assert main(["show", graph, "--plot", str(picture), "--of", of]) == 0
+    assert "<svg" in picture.read_text()
+
+
+def test_json_holds_all_figures(graph: str, capsys: pytest.CaptureFixture[str]) -> None:
+    from graphseq.graphs import graph_hash, load_graph
+
+    assert main(["show", graph, "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    loaded = load_graph(graph)
+    assert facts["graph_hash"] == graph_hash(loaded)
+    assert facts["relations"] == summary(loaded).frame().to_dicts()
+    assert facts["nodes"] == {"user": 12, "item": 14}
+    assert {row["group"] for row in facts["similarity"]} > {"any two users"}
+    assert facts["provenance"]["build"]["command"][:2] == ["graphseq", "build"]
+
+
+def test_a_node_is_told_as_json_too(
+    graph: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["show", graph, "--node", "item:bread", "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert {"id", "label", "kind", "distance"} == set(facts["nodes"][0])
+    assert facts["edges"]
+
+
+def test_provenance_of_a_graph_from_python_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = str(save_graph(build_graph(leave_one_out(read_log(TINY))), tmp_path / "g"))
+    assert main(["show", path, "--provenance"]) == 0
+    assert "not made by graphseq build" in capsys.readouterr().out
+
+
+def test_provenance_tells_whether_the_source_has_changed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log, output = tmp_path / "log.csv", str(tmp_path / "graph")
+    log.write_bytes(Path(TINY).read_bytes())
+    main(["build", str(log), "--output", output])
+    for change, words in ((b"x", "here, but CHANGED"), (None, "not here")):
+        if change is None:
+            log.unlink()
+        else:
+            log.write_bytes(log.read_bytes() + change)
+        capsys.readouterr()
+        assert main(["show", output, "--provenance"]) == 0
+        assert words in capsys.readouterr().out
+
+
+def test_a_graph_that_is_not_there_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", "nowhere"]) == 2
+    assert "nowhere" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("node", ["item", "thing:1", "item:breat"])
+def test_a_node_that_is_not_there_is_told(
+    graph: str, node: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["show", graph, "--node", node]) == 2
+    assert node.split(":")[-1] in capsys.readouterr().err
