@@ -1,5 +1,6 @@
 """The command line: ``graphseq get | build | show | train | queue | evaluate | …``."""
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -38,3 +39,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except GraphSeqError as error:
         print(error, file=sys.stderr)
         return 2
+    except BrokenPipeError:  # whoever read the output, such as head, has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0

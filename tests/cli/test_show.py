@@ -1,6 +1,8 @@
 """``graphseq show``: figures, pictures, sources."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -103,3 +105,11 @@ def test_a_node_that_is_not_there_is_told(
 ) -> None:
     assert main(["show", graph, "--node", node]) == 2
     assert node.split(":")[-1] in capsys.readouterr().err
+
+
+def test_a_reader_who_has_enough_is_no_fault(graph: str) -> None:
+    command = f"{sys.executable} -m graphseq show {graph} --json | head -1"
+    done = subprocess.run(
+        ["bash", "-c", command], capture_output=True, text=True, check=True
+    )
+    assert (done.stdout, done.stderr) == ("{\n", "")
