@@ -35,6 +35,7 @@ ELSEWHERE: dict[str, str] = {
     "data/synthetic/chains.py": "data/test_synthetic.py",
     "data/synthetic/communities.py": "data/test_synthetic.py",
     "data/synthetic/naming.py": "data/test_synthetic.py",
+    "data/synthetic/planted.py": "data/test_planted.py",
     "data/time_split.py": "data/test_split.py",
     "evaluation/facts.py": "evaluation/test_evaluate.py",
     "evaluation/known.py": "test_recommend.py",

@@ -8,6 +8,12 @@ from graphseq.nn.features import Embedding, Features, Propagated, look_up
 from graphseq.nn.gated import GatedGraph
 from graphseq.nn.graph_encoder import GraphEncoder
 from graphseq.nn.heads import Augmenter, ProjectionHead
+from graphseq.nn.importance import (
+    integrated_gradients,
+    occlusion,
+    saliency,
+    top_score,
+)
 from graphseq.nn.learnable_dropout import LearnableDropout
 from graphseq.nn.pooling import (
     AdditivePooling,
@@ -42,12 +48,16 @@ __all__ = [
     "SymmetricOperator",
     "Transformer",
     "dropout",
+    "integrated_gradients",
     "kmeans",
     "look_up",
     "masked_softmax",
     "nearest",
+    "occlusion",
     "operator",
     "pool",
     "pool_prefixes",
     "propagate",
+    "saliency",
+    "top_score",
 ]

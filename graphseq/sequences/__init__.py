@@ -2,8 +2,10 @@
 
 from graphseq.sequences.batch import Batch, histories
 from graphseq.sequences.examples import Examples, examples, gather
+from graphseq.sequences.guided import guided_crop, guided_mask, guided_reorder
 from graphseq.sequences.loader import SequenceLoader
 from graphseq.sequences.negatives import UniformNegatives
+from graphseq.sequences.same_target import SameTarget, same_target
 from graphseq.sequences.similar import insert, substitute
 from graphseq.sequences.views import (
     ask_last,
@@ -18,12 +20,16 @@ from graphseq.sequences.views import (
 __all__ = [
     "Batch",
     "Examples",
+    "SameTarget",
     "SequenceLoader",
     "UniformNegatives",
     "ask_last",
     "crop",
     "examples",
     "gather",
+    "guided_crop",
+    "guided_mask",
+    "guided_reorder",
     "histories",
     "insert",
     "join",
@@ -31,5 +37,6 @@ __all__ = [
     "pick",
     "random_views",
     "reorder",
+    "same_target",
     "substitute",
 ]
