@@ -32,14 +32,19 @@ def converted(weights: dict[str, Tensor], num_items: int) -> dict[str, Tensor]:
     neither. Query, key and value are one map in ours.
     """
     ours = {
-        "backbone.features.weight": weights["item_embeddings.weight"][1 : num_items + 1],
+        "backbone.features.weight": weights["item_embeddings.weight"][
+            1 : num_items + 1
+        ],
         "backbone.encoder.position": weights["position_embeddings.weight"],
     }
     for kind in ("weight", "bias"):
         ours[f"backbone.encoder.norm.{kind}"] = weights[f"LayerNorm.{kind}"]
         layers = {name.split(".")[2] for name in weights if ".layer." in name}
         for layer in layers:
-            theirs, block = f"item_encoder.layer.{layer}", f"backbone.encoder.blocks.{layer}"
+            theirs, block = (
+                f"item_encoder.layer.{layer}",
+                f"backbone.encoder.blocks.{layer}",
+            )
             ours[f"{block}.qkv.{kind}"] = torch.cat(
                 [
                     weights[f"{theirs}.attention.{part}.{kind}"]

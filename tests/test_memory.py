@@ -57,7 +57,12 @@ def test_the_most_that_was_used_grows_with_what_is_taken() -> None:
 
 @pytest.mark.parametrize(
     ("size", "words"),
-    [(0, "0 B"), (512_000, "512 kB"), (1_340_000_000, "1.34 GB"), (40 * 10**12, "40 TB")],
+    [
+        (0, "0 B"),
+        (512_000, "512 kB"),
+        (1_340_000_000, "1.34 GB"),
+        (40 * 10**12, "40 TB"),
+    ],
 )
 def test_sizes_in_words(size: int, words: str) -> None:
     assert spelt(size) == words

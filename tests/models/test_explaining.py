@@ -5,6 +5,7 @@ import torch
 from torch_geometric.data import HeteroData
 
 from graphseq.constants import INTERACTS
+from graphseq.data import synthetic
 from graphseq.errors import ConfigError
 from graphseq.models import explaining
 from graphseq.models.backbone import Backbone
@@ -17,6 +18,8 @@ from graphseq.models.explaining import (
 )
 from graphseq.nn import GRU, Transformer
 from graphseq.nn.importance import occlusion
+from graphseq.objectives import cross_entropy
+from graphseq.sequences import Batch
 from graphseq.sequences.same_target import SameTarget, same_target
 
 METHODS = ["saliency", "occlusion", "gradients", "attention", "popularity"]
@@ -102,3 +105,45 @@ def test_attention_is_asked_of_a_transformer_only() -> None:
     check_method("saliency", GRU(8))
     with pytest.raises(ConfigError, match="GRU"):
         check_method("attention", GRU(8))
+
+
+@pytest.fixture(scope="module")
+def reader() -> tuple[Backbone, Batch]:
+    """A model that has learnt the last item of users with three planted places."""
+    log = synthetic.planted(1200, categories=6, size=6, noise=40, length=8, seed=0)
+    items = torch.tensor(log.item).view(1200, 9)
+    torch.manual_seed(0)
+    encoder = Transformer(32, 8, layers=1, dropout=0.2)
+    backbone = Backbone(log.num_items, encoder=encoder, max_length=8)
+    adam = torch.optim.Adam(backbone.parameters(), 5e-3)
+    for step in range(300):
+        rows = items[100 * (step % 10) :][:100]
+        h = encoder(backbone.features.weight[rows[:, :8]], torch.ones(100, 8).bool())
+        loss = cross_entropy(h[:, -1], backbone.features.weight, rows[:, 8])
+        adam.zero_grad()
+        loss.backward()
+        adam.step()
+    fresh = items[1000:, :8]
+    full = torch.full((200,), 8)
+    return backbone.eval(), Batch(torch.arange(200), fresh, full, log.num_items)
+
+
+@pytest.mark.parametrize("method", [*METHODS, "random"])
+def test_planted_places_rank_above_the_noise(
+    reader: tuple[Backbone, Batch], method: str
+) -> None:
+    """AUC within each history; popularity has it the wrong way round."""
+    backbone, batch = reader
+    count = torch.bincount(batch.items.flatten(), minlength=batch.num_items)
+    table = backbone.features.weight.detach()
+    scores = explain(backbone, table, batch, method, count).detach()
+    matters = batch.items < 36
+    pairs = matters[:, :, None] & ~matters[:, None, :]
+    above = (scores[:, :, None] - scores[:, None, :]).sign()[pairs].mean().item()
+    auc = (above + 1) / 2
+    if method == "random":
+        assert 0.45 < auc < 0.55
+    elif method == "popularity":
+        assert auc < 0.3, auc
+    else:
+        assert auc > 0.6, auc
