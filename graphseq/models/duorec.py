@@ -3,7 +3,8 @@
 from functools import partial
 from typing import Any, Literal, final
 
-from jaxtyping import Float
+import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
@@ -141,11 +142,16 @@ class DuoRec(Model):
         if self.mode in ("un", "us"):
             terms["dropout_views"] = self.dropout_weight * contrast(h, again)
         if self.mode != "un":
-            found = self.index.gather(self.index.draw(rows))
+            found = self.retrieved(rows, self.index)
             s = last_by_length(self.backbone, table, found)
             first = again if self.mode == "us_x" else h
             terms["same_target"] = self.weight * contrast(first, s)
         return terms
+
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    def retrieved(self, rows: Int[Tensor, "B"], index: SameTarget) -> Batch:
+        """For every row, another sequence with its target."""
+        return index.gather(index.draw(rows))
 
     def read(
         self, table: Float[Tensor, "V D"], batch: Batch

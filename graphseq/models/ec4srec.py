@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, Literal, final
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch_geometric.data import HeteroData
@@ -219,12 +220,14 @@ class EC4SRec(Model):
             terms["negative_views"] = self.negative_weight * loss
         return terms
 
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
     def views(self, batch: Batch, graph: HeteroData) -> Batch:
         """Two positive views and a negative one of every row, below one another."""
         scores = importances(self.memory["scores"], self.indexed(graph), batch)
         first, second = random_views(batch, self.guide.positive(scores))
         return join(first, second, self.guide.negative(batch, scores))
 
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
     def retrieved(self, batch: Batch, graph: HeteroData) -> Batch:
         """For every row, a sequence with its target."""
         index, rows = self.indexed(graph), rows_of(batch)
