@@ -6,9 +6,9 @@ that two views with five masked items are the same: any five, or five of the sev
 tell nothing. 500 further users choose the epoch, 500 are ranked, history excluded.
 
 Published, HR@3 and NDCG@3: random masks 0.3560, 0.2573; oracle masks 0.5180, 0.3645.
-There is no figure without contrast. Expected after 60 epochs: oracle above random by 0.05
-at least, as a mean of three seeds; both below no contrast. Seed 0: 0.634 without, 0.310
-random, 0.440 oracle. After 200 epochs the order is gone: 0.616, 0.630, 0.590.
+There is no figure without contrast. Expected after 60 epochs: oracle above random by
+0.05 at least, as a mean of three seeds; both below no contrast. Seed 0: 0.634 without,
+0.310 random, 0.440 oracle. After 200 epochs the order is gone: 0.616, 0.630, 0.590.
 
 Then, for every way to explain, the share of (important, unimportant) pairs of places of
 the test users that it ranks rightly (AUC), in the model without contrast.
