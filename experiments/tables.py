@@ -14,6 +14,10 @@ BEGIN, END = "<!-- results: begin", "<!-- results: end -->"
 ROWS = {  # experiment file -> what it is called
     "pop/beauty": ("Amazon Beauty", "POP"),
     "lightgcn/beauty": ("Amazon Beauty", "LightGCN"),
+    "gru4rec/beauty": ("Amazon Beauty", "GRU4Rec, softmax, targets"),
+    "caser/beauty-no-user": ("Amazon Beauty", "Caser without user vectors"),
+    "comirec/beauty": ("Amazon Beauty", "ComiRec-SA"),
+    "gcsan/beauty": ("Amazon Beauty", "GC-SAN"),
     "sasrec/beauty-bce-targets": ("Amazon Beauty", "SASRec, BCE, targets"),
     "sasrec/beauty-ce-prefix": ("Amazon Beauty", "SASRec, softmax, prefixes"),
     "sasrec/beauty-ce-targets": ("Amazon Beauty", "SASRec, softmax, targets"),
