@@ -119,12 +119,12 @@ class Backbone(nn.Module):
         """A sequence as the one vector that contrast compares.
 
         Returns:
-            Shape (B, D); (B, max_length D) for ``flatten``.
+            Shape (B, D); (B, L D) for ``flatten``: places that no sequence of the batch
+            has would add nothing to an inner product.
         """
         if pooling == "last":
             return self.last(table, batch)
-        states = self.states(table, batch)
-        return pool(states, batch.mask, pooling, places=self.max_length)
+        return pool(self.states(table, batch), batch.mask, pooling)
 
 
 def _check(encoder: Encoder, features: Features, max_length: int) -> None:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
 from graphseq.constants import EdgeType
+from graphseq.models.backbone import Backbone
 from graphseq.models.stages import Stage, Step
 from graphseq.options import Recorded
 from graphseq.sequences.batch import Batch
@@ -19,7 +20,8 @@ class Model(Recorded, nn.Module, ABC):
     """A recommender that scores by inner product.
 
     A subclass is final: it implements :meth:`represent`, :meth:`item_vectors` and
-    :meth:`losses`, and sets what the loader must know.
+    :meth:`losses`, and sets what the loader must know. One that reads sequences by a
+    backbone (:meth:`hold`) has all but the losses from there.
 
     Attributes:
         requires: Relations the graph must hold.
@@ -51,15 +53,29 @@ class Model(Recorded, nn.Module, ABC):
         super().__init__()
         self.memory: dict[str, Tensor] = {}
 
-    @abstractmethod
+    def hold(self, num_users: int, backbone: Backbone) -> None:
+        """Read sequences by a backbone, whose features and examples are the model's."""
+        self.backbone = backbone
+        self.num_users, self.num_items = num_users, backbone.num_items
+        self.max_length, self.sampler = backbone.max_length, backbone.sampler
+        self.requires = backbone.requires
+        self.num_negatives = backbone.num_negatives
+
     def represent(
         self, batch: Batch, graph: HeteroData
     ) -> Float[Tensor, "B D"] | Float[Tensor, "B K D"]:
-        """What a row's history says the user wants next: one vector, or K of them."""
+        """What a row's history says the user wants next: one vector, or K of them.
 
-    @abstractmethod
+        By default, the backbone's state at the last item.
+        """
+        return self.backbone.last(self.item_vectors(graph), batch)
+
     def item_vectors(self, graph: HeteroData) -> Float[Tensor, "V D"]:
-        """The vector of every real item; never of the padding."""
+        """The vector of every real item; never of the padding.
+
+        By default, the backbone's features, which are also what it reads.
+        """
+        return self.backbone.items(graph)
 
     @abstractmethod
     def losses(self, batch: Batch, graph: HeteroData) -> dict[str, Float[Tensor, ""]]:

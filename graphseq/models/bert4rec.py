@@ -104,8 +104,6 @@ class BERT4Rec(Model):
         features: Features | None = None,
     ) -> None:
         super().__init__()
-        self.num_users, self.num_items = num_users, num_items
-        self.max_length, self.sampler = max_length, sampler
         self.mask_rate, self.drawn_by = mask_rate, drawn_by
         self.most_masked, self.last_rate = most_masked, last_rate
         features = features or Embedding(num_items, dim=dim)
@@ -120,15 +118,17 @@ class BERT4Rec(Model):
             causal=False,
             positions=positions,
         )
-        self.backbone = Backbone(
-            num_items,
-            encoder=encoder,
-            features=features,
-            max_length=max_length,
-            sampler=sampler,
-            mask_token=True,
+        self.hold(
+            num_users,
+            Backbone(
+                num_items,
+                encoder=encoder,
+                features=features,
+                max_length=max_length,
+                sampler=sampler,
+                mask_token=True,
+            ),
         )
-        self.requires = self.backbone.requires
         self.map = nn.Linear(features.dim, features.dim)
         self.norm = nn.LayerNorm(features.dim, eps=1e-12)
         self.bias = nn.Parameter(torch.zeros(num_items))

@@ -112,28 +112,27 @@ class Caser(Model):
                 f"Caser looks steps={steps} items ahead, 1 or more, and a row of the "
                 f"sampler {sampler!r} has one target: use sampler='targets' or steps=1"
             )
-        self.num_users, self.num_items = num_users, num_items
-        self.max_length, self.sampler = max_length, sampler
         self.steps, self.norm_weight = steps, norm_weight
         features = features or Embedding(num_items, dim=dim, std=dim**-0.5)
         dim = features.dim
-        self.backbone = Backbone(
-            num_items,
-            encoder=Convolution(
-                dim,
-                window=window,
-                vertical=vertical,
-                horizontal=horizontal,
-                dropout=dropout,
+        self.hold(
+            num_users,
+            Backbone(
+                num_items,
+                encoder=Convolution(
+                    dim,
+                    window=window,
+                    vertical=vertical,
+                    horizontal=horizontal,
+                    dropout=dropout,
+                ),
+                features=features,
+                max_length=max_length,
+                sampler=sampler,
+                loss=loss,
+                num_negatives=num_negatives,
             ),
-            features=features,
-            max_length=max_length,
-            sampler=sampler,
-            loss=loss,
-            num_negatives=num_negatives,
         )
-        self.requires = self.backbone.requires
-        self.num_negatives = self.backbone.num_negatives
         self.knows_users = user_vector
         self.users = _table(num_users, dim) if user_vector else None
         width = 2 * dim if user_vector else dim

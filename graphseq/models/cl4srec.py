@@ -1,6 +1,5 @@
 """CL4SRec: contrast between two random views of a sequence."""
 
-from functools import partial
 from typing import Any, Literal, final
 
 from jaxtyping import Float
@@ -16,7 +15,7 @@ from graphseq.nn.transformer import Transformer
 from graphseq.objectives import nt_xent
 from graphseq.sequences.batch import Batch
 from graphseq.sequences.examples import Sampler
-from graphseq.sequences.views import ask_last, crop, join, mask, random_views, reorder
+from graphseq.sequences.views import ask_last, crop_mask_reorder, join, random_views
 
 DATA: dict[str, dict[str, float]] = {
     "amazon": {"crop_keep": 0.2, "mask_rate": 0.7, "reorder_rate": 0.2},
@@ -115,28 +114,25 @@ class CL4SRec(Model):
         view_targets: bool = False,
     ) -> None:
         super().__init__()
-        self.num_users, self.num_items = num_users, num_items
-        self.max_length, self.sampler = max_length, sampler
-        self.backbone = Backbone(
-            num_items,
-            encoder=encoder,
-            features=features,
-            dim=dim,
-            max_length=max_length,
-            sampler=sampler,
-            loss=loss,
-            num_negatives=num_negatives,
-            mask_token=mask_token,
+        self.hold(
+            num_users,
+            Backbone(
+                num_items,
+                encoder=encoder,
+                features=features,
+                dim=dim,
+                max_length=max_length,
+                sampler=sampler,
+                loss=loss,
+                num_negatives=num_negatives,
+                mask_token=mask_token,
+            ),
         )
-        self.requires = self.backbone.requires
-        self.num_negatives = self.backbone.num_negatives
         self.contrast_weight, self.temperature = contrast_weight, temperature
         self.pooling: Pooling = pooling
         self.distinct, self.view_targets = distinct, view_targets
-        self.operators = (
-            partial(crop, keep=crop_keep, reach_last=reach_last),
-            partial(mask, rate=mask_rate),
-            partial(reorder, rate=reorder_rate, reach_last=reach_last),
+        self.operators = crop_mask_reorder(
+            crop_keep, mask_rate, reorder_rate, reach_last=reach_last
         )
 
     @classmethod
@@ -158,14 +154,6 @@ class CL4SRec(Model):
             dim, length = options.get("dim", 64), options.get("max_length", 50)
             options["encoder"] = Transformer(dim, length, positions="end")
         return cls(num_users, num_items, **{**DATA[data], **PRESETS[name], **options})
-
-    def represent(self, batch: Batch, graph: HeteroData) -> Float[Tensor, "B D"]:
-        """The state at the last item of the history."""
-        return self.backbone.last(self.item_vectors(graph), batch)
-
-    def item_vectors(self, graph: HeteroData) -> Float[Tensor, "V D"]:
-        """The features, which are also what the encoder reads."""
-        return self.backbone.items(graph)
 
     def losses(self, batch: Batch, graph: HeteroData) -> dict[str, Float[Tensor, ""]]:
         """The next item, and the contrast between two views."""

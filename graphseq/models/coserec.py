@@ -11,10 +11,10 @@ from torch_geometric.data import HeteroData
 from graphseq.constants import ITEM_CO_OCCURS
 from graphseq.models.backbone import Backbone, Loss
 from graphseq.models.base import Model
-from graphseq.models.similarity import InformedViews, Similarity, most_similar
+from graphseq.models.similarity import InformedViews, Similarity
 from graphseq.nn.encoder import Encoder
 from graphseq.nn.features import Features
-from graphseq.nn.pooling import Pooling, pool
+from graphseq.nn.pooling import Pooling
 from graphseq.nn.transformer import Transformer
 from graphseq.objectives import nt_xent
 from graphseq.sequences.batch import Batch
@@ -112,26 +112,26 @@ class CoSeRec(Model):
         substitute_rate: float = 0.1,
     ) -> None:
         super().__init__()
-        self.num_users, self.num_items = num_users, num_items
-        self.max_length, self.sampler = max_length, sampler
-        self.backbone = Backbone(
-            num_items,
-            encoder=encoder,
-            features=features,
-            dim=dim,
-            max_length=max_length,
-            sampler=sampler,
-            loss=loss,
-            num_negatives=num_negatives,
-            mask_token=mask_token,
+        self.hold(
+            num_users,
+            Backbone(
+                num_items,
+                encoder=encoder,
+                features=features,
+                dim=dim,
+                max_length=max_length,
+                sampler=sampler,
+                loss=loss,
+                num_negatives=num_negatives,
+                mask_token=mask_token,
+            ),
         )
         self.requires = tuple(dict.fromkeys((*self.backbone.requires, ITEM_CO_OCCURS)))
-        self.num_negatives = self.backbone.num_negatives
         self.contrast_weight, self.temperature = contrast_weight, temperature
         self.pooling: Pooling = pooling
-        self.similarity: Similarity = similarity
-        self.offline_epochs = offline_epochs
         self.views = InformedViews(
+            similarity=similarity,
+            offline_epochs=offline_epochs,
             threshold=threshold,
             short=short,
             crop_keep=crop_keep,
@@ -158,19 +158,10 @@ class CoSeRec(Model):
             options["encoder"] = Transformer(dim, length, positions="end")
         return cls(num_users, num_items, **{**DATA[data], **PRESETS[name], **options})
 
-    def represent(self, batch: Batch, graph: HeteroData) -> Float[Tensor, "B D"]:
-        """The state at the last item of the history."""
-        return self.backbone.last(self.item_vectors(graph), batch)
-
-    def item_vectors(self, graph: HeteroData) -> Float[Tensor, "V D"]:
-        """The features, which are also what the encoder reads."""
-        return self.backbone.items(graph)
-
     def refresh(self, graph: HeteroData, epoch: int) -> None:
         """Find out what is similar, after ``offline_epochs`` by the vectors too."""
-        how = self.similarity if epoch >= self.offline_epochs else "offline"
         table = self.item_vectors(graph)
-        self.memory["similar"] = most_similar(graph, table, how)
+        self.memory["similar"] = self.views.similar(graph, table, epoch)
 
     def similar(self, graph: HeteroData) -> Int[Tensor, "V"]:
         """The item most similar to each, found now if no epoch's start has done so."""
@@ -184,15 +175,9 @@ class CoSeRec(Model):
         table = self.item_vectors(graph)
         states = self.backbone.asked(table, batch)
         views = join(*self.views.draw(batch, self.similar(graph)))
-        vectors = self.encode(table, views)
+        vectors = self.backbone.view(table, views, self.pooling)
         contrast = nt_xent(*vectors.chunk(2), temperature=self.temperature)
         return {
             "next_item": self.backbone.next_item(states, table, batch),
             "contrast": self.contrast_weight * contrast,
         }
-
-    def encode(self, table: Float[Tensor, "V D"], views: Batch) -> Float[Tensor, "N n"]:
-        """The vector of every view, as long as the longest view makes it."""
-        if self.pooling == "last":
-            return self.backbone.last(table, views)
-        return pool(self.backbone.states(table, views), views.mask, self.pooling)

@@ -87,23 +87,22 @@ class DSSRec(Model):
                 f"serve='prototypes', so they end with their target; got "
                 f"sampler={sampler!r}, set sampler='prefix'"
             )
-        self.num_users, self.num_items = num_users, num_items
-        self.max_length, self.sampler = max_length, sampler
         self.keep = keep
         self.item_weight, self.sequence_weight = item_weight, sequence_weight
         self.serve, self.pretrain_epochs = serve, pretrain_epochs
-        self.backbone = Backbone(
-            num_items,
-            encoder=encoder,
-            features=features,
-            dim=dim,
-            max_length=max_length,
-            sampler=sampler,
-            loss=loss,
-            num_negatives=num_negatives,
+        self.hold(
+            num_users,
+            Backbone(
+                num_items,
+                encoder=encoder,
+                features=features,
+                dim=dim,
+                max_length=max_length,
+                sampler=sampler,
+                loss=loss,
+                num_negatives=num_negatives,
+            ),
         )
-        self.requires = self.backbone.requires
-        self.num_negatives = self.backbone.num_negatives
         self.disentangle = Prototypes(
             self.backbone.dim, max_length, prototypes=prototypes
         )
@@ -116,10 +115,6 @@ class DSSRec(Model):
         if self.serve == "last":
             return self.backbone.last(table, batch)
         return self.encodings(table, batch)
-
-    def item_vectors(self, graph: HeteroData) -> Float[Tensor, "V D"]:
-        """The features, which are also what the encoder reads."""
-        return self.backbone.items(graph)
 
     def encodings(
         self, table: Float[Tensor, "V D"], batch: Batch

@@ -78,20 +78,19 @@ class DuoRec(Model):
         exclude_same_target: bool = False,
     ) -> None:
         super().__init__()
-        self.num_users, self.num_items = num_users, num_items
-        self.max_length, self.sampler = max_length, sampler
-        self.backbone = Backbone(
-            num_items,
-            encoder=encoder,
-            features=features,
-            dim=dim,
-            max_length=max_length,
-            sampler=sampler,
-            loss=loss,
-            num_negatives=num_negatives,
+        self.hold(
+            num_users,
+            Backbone(
+                num_items,
+                encoder=encoder,
+                features=features,
+                dim=dim,
+                max_length=max_length,
+                sampler=sampler,
+                loss=loss,
+                num_negatives=num_negatives,
+            ),
         )
-        self.requires = self.backbone.requires
-        self.num_negatives = self.backbone.num_negatives
         self.mode = mode
         self.weight, self.dropout_weight = weight, dropout_weight
         self.temperature = temperature
@@ -113,14 +112,6 @@ class DuoRec(Model):
             dim, length = options.get("dim", 64), options.get("max_length", 50)
             options["encoder"] = Transformer(dim, length, dropout=0.1)
         return cls(num_users, num_items, **{**PRESETS[name], **options})
-
-    def represent(self, batch: Batch, graph: HeteroData) -> Float[Tensor, "B D"]:
-        """The state at the last item of the history."""
-        return self.backbone.last(self.item_vectors(graph), batch)
-
-    def item_vectors(self, graph: HeteroData) -> Float[Tensor, "V D"]:
-        """The features, which are also what the encoder reads."""
-        return self.backbone.items(graph)
 
     def refresh(self, graph: HeteroData, epoch: int) -> None:
         """Index the training examples by target."""

@@ -139,24 +139,23 @@ class EC4SRec(Model):
         clip: bool = False,
     ) -> None:
         super().__init__()
-        self.num_users, self.num_items = num_users, num_items
-        self.max_length, self.sampler = max_length, sampler
-        self.backbone = Backbone(
-            num_items,
-            encoder=encoder,
-            features=features,
-            dim=dim,
-            max_length=max_length,
-            sampler=sampler,
-            loss=loss,
-            num_negatives=num_negatives,
-            mask_token=mask_token and variant != "SL",
+        self.hold(
+            num_users,
+            Backbone(
+                num_items,
+                encoder=encoder,
+                features=features,
+                dim=dim,
+                max_length=max_length,
+                sampler=sampler,
+                loss=loss,
+                num_negatives=num_negatives,
+                mask_token=mask_token and variant != "SL",
+            ),
         )
         check_method(explanation, self.backbone.encoder)
         if not negative:
             raise ConfigError("EC4SRec draws negative views; name one of them or more")
-        self.requires = self.backbone.requires
-        self.num_negatives = self.backbone.num_negatives
         self.variant, self.explanation = variant, explanation
         self.updates = schedule(updates, horizon)
         self.warmup = self.updates[0]
@@ -183,14 +182,6 @@ class EC4SRec(Model):
     ) -> "EC4SRec":
         """The model with a named set of choices, some of them overridden."""
         return cls(num_users, num_items, **{**PRESETS[name], **options})
-
-    def represent(self, batch: Batch, graph: HeteroData) -> Float[Tensor, "B D"]:
-        """The state at the last item of the history."""
-        return self.backbone.last(self.item_vectors(graph), batch)
-
-    def item_vectors(self, graph: HeteroData) -> Float[Tensor, "V D"]:
-        """The features, which are also what the encoder reads."""
-        return self.backbone.items(graph)
 
     def refresh(self, graph: HeteroData, epoch: int) -> None:
         """Index the training examples; at an update, find all importances anew."""

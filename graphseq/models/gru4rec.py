@@ -68,25 +68,26 @@ class GRU4Rec(Model):
         features: Features | None = None,
     ) -> None:
         super().__init__()
-        self.num_users = num_users
-        self.num_items = num_items
-        self.max_length = max_length
-        self.sampler = sampler
         xavier = (2 / (num_items + dim)) ** 0.5
         features = features or Embedding(num_items, dim=dim, std=xavier)
-        self.backbone = Backbone(
-            num_items,
-            encoder=GRU(
-                features.dim, hidden=hidden, layers=layers, dropout=dropout, bias=bias
+        self.hold(
+            num_users,
+            Backbone(
+                num_items,
+                encoder=GRU(
+                    features.dim,
+                    hidden=hidden,
+                    layers=layers,
+                    dropout=dropout,
+                    bias=bias,
+                ),
+                features=features,
+                max_length=max_length,
+                sampler=sampler,
+                loss=loss,
+                num_negatives=num_negatives,
             ),
-            features=features,
-            max_length=max_length,
-            sampler=sampler,
-            loss=loss,
-            num_negatives=num_negatives,
         )
-        self.requires = self.backbone.requires
-        self.num_negatives = self.backbone.num_negatives
 
     @classmethod
     def preset(
@@ -98,14 +99,6 @@ class GRU4Rec(Model):
     ) -> "GRU4Rec":
         """The model with a named set of choices, some of them overridden."""
         return cls(num_users, num_items, **{**PRESETS[name], **options})
-
-    def represent(self, batch: Batch, graph: HeteroData) -> Float[Tensor, "B D"]:
-        """The state at the last item of the history."""
-        return self.backbone.last(self.item_vectors(graph), batch)
-
-    def item_vectors(self, graph: HeteroData) -> Float[Tensor, "V D"]:
-        """The features, which are also what the units read."""
-        return self.backbone.items(graph)
 
     def losses(self, batch: Batch, graph: HeteroData) -> dict[str, Float[Tensor, ""]]:
         """The next item, at every place that has a target."""

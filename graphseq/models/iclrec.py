@@ -23,7 +23,7 @@ from graphseq.objectives import intent_contrast, nt_xent, same
 from graphseq.objectives.intents import Form
 from graphseq.sequences.batch import Batch
 from graphseq.sequences.examples import Sampler, examples, gather
-from graphseq.sequences.views import crop, join, mask, random_views, reorder
+from graphseq.sequences.views import crop_mask_reorder, join, random_views
 
 FNM = Literal["none", "intents", "both"]
 LAYERS = {"beauty": 1, "sports": 2, "toys": 3, "yelp": 2}
@@ -121,30 +121,27 @@ class ICLRec(Model):
                 "ICLRec warms up with the sequence contrast alone; set sequence_weight "
                 "above 0, or warm_up=0"
             )
-        self.num_users, self.num_items = num_users, num_items
-        self.max_length, self.sampler = max_length, sampler
-        self.backbone = Backbone(
-            num_items,
-            encoder=encoder,
-            features=features,
-            dim=dim,
-            max_length=max_length,
-            sampler=sampler,
-            loss=loss,
-            num_negatives=num_negatives,
+        self.hold(
+            num_users,
+            Backbone(
+                num_items,
+                encoder=encoder,
+                features=features,
+                dim=dim,
+                max_length=max_length,
+                sampler=sampler,
+                loss=loss,
+                num_negatives=num_negatives,
+            ),
         )
-        self.requires = self.backbone.requires
-        self.num_negatives = self.backbone.num_negatives
         self.clusters = tuple(clusters)
         self.intent_weight, self.sequence_weight = intent_weight, sequence_weight
         self.fnm, self.sequence_pooling = fnm, sequence_pooling
         self.temperature = temperature
         self.contrast = partial(intent_contrast, form=form, temperature=temperature)
         self.warmup, self.warming = warm_up, False
-        self.operators = (
-            partial(crop, keep=crop_keep, reach_last=False),
-            partial(mask, rate=mask_rate),
-            partial(reorder, rate=reorder_rate, reach_last=False),
+        self.operators = crop_mask_reorder(
+            crop_keep, mask_rate, reorder_rate, reach_last=False
         )
 
     @classmethod
@@ -163,14 +160,6 @@ class ICLRec(Model):
             made = Transformer(dim, length, layers=LAYERS[data], positions="end")
             options["encoder"] = made
         return cls(num_users, num_items, **{**PRESETS[name], **options})
-
-    def represent(self, batch: Batch, graph: HeteroData) -> Float[Tensor, "B D"]:
-        """The state at the last item of the history."""
-        return self.backbone.last(self.item_vectors(graph), batch)
-
-    def item_vectors(self, graph: HeteroData) -> Float[Tensor, "V D"]:
-        """The features, which are also what the encoder reads."""
-        return self.backbone.items(graph)
 
     def refresh(self, graph: HeteroData, epoch: int) -> None:
         """Cluster all users: the E-step. The epoch's number seeds it."""
@@ -222,13 +211,8 @@ class ICLRec(Model):
     def pooled(
         self, table: Float[Tensor, "V D"], views: Batch, pooling: Pooling
     ) -> tuple[Tensor, Tensor]:
-        """Both views' vectors, from a pass of their own with a dropout of its own.
-
-        ``flatten`` has as many places as the longest view, not ``max_length``: places
-        where no sequence has a state add nothing to an inner product.
-        """
-        states = self.backbone.states(table, views)
-        first, second = pool(states, views.mask, pooling).chunk(2)
+        """Both views' vectors, from a pass of their own with a dropout of its own."""
+        first, second = self.backbone.view(table, views, pooling).chunk(2)
         return first, second
 
     def intent(

@@ -22,7 +22,7 @@ from graphseq.objectives import nt_xent, separation
 from graphseq.objectives.regularizers import Scope
 from graphseq.sequences.batch import Batch
 from graphseq.sequences.examples import Sampler
-from graphseq.sequences.views import crop, join, mask, random_views, reorder
+from graphseq.sequences.views import crop_mask_reorder, join, random_views
 
 DATA: dict[str, dict[str, float]] = {
     "sports": {"cl1_weight": 0.04, "cl2_weight": 0.4},
@@ -135,21 +135,20 @@ class MCLRec(Model):
                 "MCLRec steps the encoder before and after the augmenters; got "
                 f"encoder_steps={list(encoder_steps)}; give two counts, one above 0"
             )
-        self.num_users, self.num_items = num_users, num_items
-        self.max_length, self.sampler = max_length, sampler
-        self.backbone = Backbone(
-            num_items,
-            encoder=encoder,
-            features=features,
-            dim=dim,
-            max_length=max_length,
-            sampler=sampler,
-            loss=loss,
-            num_negatives=num_negatives,
-            mask_token=mask_token,
+        self.hold(
+            num_users,
+            Backbone(
+                num_items,
+                encoder=encoder,
+                features=features,
+                dim=dim,
+                max_length=max_length,
+                sampler=sampler,
+                loss=loss,
+                num_negatives=num_negatives,
+                mask_token=mask_token,
+            ),
         )
-        self.requires = self.backbone.requires
-        self.num_negatives = self.backbone.num_negatives
         self.augmenters = nn.ModuleList(
             Augmenter(self.backbone.dim, normalize=normalize)
             for _ in range(1 if shared else 2)
@@ -160,11 +159,7 @@ class MCLRec(Model):
         self.separation = partial(separation, scope=r_scope)
         self.r_pairs = r_pairs
         self.encoder_steps, self.joint = tuple(encoder_steps), joint
-        self.operators = (
-            partial(crop, keep=crop_keep),
-            partial(mask, rate=mask_rate),
-            partial(reorder, rate=reorder_rate),
-        )
+        self.operators = crop_mask_reorder(crop_keep, mask_rate, reorder_rate)
         self.drawn: tuple[Batch, Batch] | None = None
 
     @classmethod
@@ -182,14 +177,6 @@ class MCLRec(Model):
             dim, length = options.get("dim", 64), options.get("max_length", 50)
             options["encoder"] = Transformer(dim, length, dropout=0.1)
         return cls(num_users, num_items, **{**DATA[data], **PRESETS[name], **options})
-
-    def represent(self, batch: Batch, graph: HeteroData) -> Float[Tensor, "B D"]:
-        """The state at the last item of the history."""
-        return self.backbone.last(self.item_vectors(graph), batch)
-
-    def item_vectors(self, graph: HeteroData) -> Float[Tensor, "V D"]:
-        """The features, which are also what the encoder reads."""
-        return self.backbone.items(graph)
 
     def stages(self) -> tuple[Stage, ...]:
         """On every batch: the encoder, the augmenters, the encoder again."""

@@ -110,24 +110,23 @@ class S3Rec(Model):
                 "S3Rec with variant='full' predicts the attributes of items and needs "
                 f"their number; got num_attributes={num_attributes}"
             )
-        self.num_users, self.num_items = num_users, num_items
-        self.max_length, self.sampler = max_length, sampler
         self.pretrain_epochs = pretrain_epochs
         self.pretrain_batch_size = pretrain_batch_size
         self.pretrain_sampler = pretrain_sampler
-        self.backbone = Backbone(
-            num_items,
-            encoder=encoder,
-            features=features,
-            dim=dim,
-            max_length=max_length,
-            sampler=sampler,
-            loss=loss,
-            num_negatives=num_negatives,
-            mask_token=True,
+        self.hold(
+            num_users,
+            Backbone(
+                num_items,
+                encoder=encoder,
+                features=features,
+                dim=dim,
+                max_length=max_length,
+                sampler=sampler,
+                loss=loss,
+                num_negatives=num_negatives,
+                mask_token=True,
+            ),
         )
-        self.num_negatives = self.backbone.num_negatives
-        self.requires = self.backbone.requires
         if variant == "full":
             self.requires = (*self.requires, HAS_ATTRIBUTE)
         weights = {
@@ -153,14 +152,6 @@ class S3Rec(Model):
     ) -> "S3Rec":
         """The model with a named set of choices, some of them overridden."""
         return cls(num_users, num_items, **{**PRESETS[name], **options})
-
-    def represent(self, batch: Batch, graph: HeteroData) -> Float[Tensor, "B D"]:
-        """The state at the last item of the history, which looks back only."""
-        return self.backbone.last(self.item_vectors(graph), batch)
-
-    def item_vectors(self, graph: HeteroData) -> Float[Tensor, "V D"]:
-        """The features, which are also what the encoder reads."""
-        return self.backbone.items(graph)
 
     def stages(self) -> tuple[Stage, ...]:
         """Pre-training, then the next item with encoder and features alone."""

@@ -63,39 +63,28 @@ class SASRec(Model):
         features: Features | None = None,
     ) -> None:
         super().__init__()
-        self.num_users = num_users
-        self.num_items = num_items
-        self.max_length = max_length
-        self.sampler = sampler
         features = features or Embedding(num_items, dim=dim)
-        self.backbone = Backbone(
-            num_items,
-            encoder=Transformer(
-                features.dim,
-                max_length,
-                layers=layers,
-                heads=heads,
-                inner=inner,
-                dropout=dropout,
-                norm=norm,
-                positions=positions,
+        self.hold(
+            num_users,
+            Backbone(
+                num_items,
+                encoder=Transformer(
+                    features.dim,
+                    max_length,
+                    layers=layers,
+                    heads=heads,
+                    inner=inner,
+                    dropout=dropout,
+                    norm=norm,
+                    positions=positions,
+                ),
+                features=features,
+                max_length=max_length,
+                sampler=sampler,
+                loss=loss,
+                num_negatives=num_negatives,
             ),
-            features=features,
-            max_length=max_length,
-            sampler=sampler,
-            loss=loss,
-            num_negatives=num_negatives,
         )
-        self.requires = self.backbone.requires
-        self.num_negatives = self.backbone.num_negatives
-
-    def represent(self, batch: Batch, graph: HeteroData) -> Float[Tensor, "B D"]:
-        """The state at the last item of the history."""
-        return self.backbone.last(self.item_vectors(graph), batch)
-
-    def item_vectors(self, graph: HeteroData) -> Float[Tensor, "V D"]:
-        """The features, which are also what the encoder reads."""
-        return self.backbone.items(graph)
 
     def losses(self, batch: Batch, graph: HeteroData) -> dict[str, Float[Tensor, ""]]:
         """The next item, at every place that has a target."""

@@ -100,6 +100,8 @@ class InformedViews:
         Liu et al., CoSeRec, 2021, sections 3.2 and 3.3.3, as its code has them.
 
     Args:
+        similarity: What is similar from then on: see :func:`most_similar`.
+        offline_epochs: Epochs by the graph alone.
         threshold: Longest row that counts as short.
         short: Operators for short rows, of ``NAMES``.
         crop_keep: Share of a row that a crop keeps.
@@ -116,6 +118,8 @@ class InformedViews:
     def __init__(
         self,
         *,
+        similarity: Similarity,
+        offline_epochs: int,
         threshold: int,
         short: Sequence[str],
         crop_keep: float,
@@ -130,6 +134,8 @@ class InformedViews:
                 f"short sequences draw from {', '.join(NAMES)}; got "
                 f"short={list(short)}; name one of them or more"
             )
+        self.similarity: Similarity = similarity
+        self.offline_epochs = offline_epochs
         self.threshold = threshold
         self.gentle = [name in short for name in NAMES]
         self.insert = partial(insert, rate=insert_rate, max_length=max_length)
@@ -144,6 +150,13 @@ class InformedViews:
         """Which operators a row may draw."""
         gentle = torch.tensor(self.gentle, device=batch.items.device)
         return gentle | (batch.lengths > self.threshold)[:, None]
+
+    def similar(
+        self, graph: HeteroData, table: Float[Tensor, "V D"], epoch: int
+    ) -> Int[Tensor, "V"]:
+        """The item most similar to each in an epoch; V where there is none."""
+        how = self.similarity if epoch >= self.offline_epochs else "offline"
+        return most_similar(graph, table, how)
 
     def draw(self, batch: Batch, similar: Int[Tensor, "V"]) -> tuple[Batch, Batch]:
         """The views, given the item most similar to each."""

@@ -23,7 +23,7 @@ from graphseq.nn.transformer import Transformer
 from graphseq.objectives import nt_xent
 from graphseq.sequences.batch import Batch
 from graphseq.sequences.examples import Sampler
-from graphseq.sequences.views import crop, join, mask, random_views, reorder
+from graphseq.sequences.views import crop_mask_reorder, join, random_views
 
 Drops = Literal["distinct", "same"]
 PRESETS: dict[str, dict[str, Any]] = {
@@ -126,21 +126,22 @@ class SRMA(Model):
                 f"pretrain_epochs={pretrain_epochs}; give 1 or more, or "
                 "complement_weight=0, which has no second encoder"
             )
-        self.num_users, self.num_items = num_users, num_items
-        self.max_length, self.sampler = max_length, sampler
         if encoder is None:
             dim = dim if features is None else features.dim
             encoder = Transformer(dim, max_length, attention_dropout=0.1)
-        self.backbone = Backbone(
-            num_items,
-            encoder=encoder,
-            features=features,
-            dim=dim,
-            max_length=max_length,
-            sampler=sampler,
-            loss=loss,
-            num_negatives=num_negatives,
-            mask_token=mask_token,
+        self.hold(
+            num_users,
+            Backbone(
+                num_items,
+                encoder=encoder,
+                features=features,
+                dim=dim,
+                max_length=max_length,
+                sampler=sampler,
+                loss=loss,
+                num_negatives=num_negatives,
+                mask_token=mask_token,
+            ),
         )
         self.complement: Backbone | None = None
         if complement_weight:
@@ -148,8 +149,6 @@ class SRMA(Model):
             if self.complement.token is not None:  # it reads no masked items
                 self.complement.token = None
         self.appended = ResidualLayers(self.backbone.dim, layers=appended, drop=dropped)
-        self.requires = self.backbone.requires
-        self.num_negatives = self.backbone.num_negatives
         self.contrast_weight = contrast_weight
         self.complement_weight = complement_weight
         self.pretrain_epochs = pretrain_epochs
@@ -157,10 +156,8 @@ class SRMA(Model):
         self.pooling: Pooling = pooling
         self.neuron_masking, self.drops = neuron_masking, drops
         self.appended_serve = appended_serve
-        self.operators = (
-            partial(crop, keep=crop_keep, reach_last=False),
-            partial(mask, rate=mask_rate),
-            partial(reorder, rate=reorder_rate, reach_last=False),
+        self.operators = crop_mask_reorder(
+            crop_keep, mask_rate, reorder_rate, reach_last=False
         )
 
     @classmethod
@@ -183,10 +180,6 @@ class SRMA(Model):
         """The state at the last item of the history, behind the appended layers."""
         state = self.serve(self.backbone.last(self.item_vectors(graph), batch))
         return state * (batch.lengths > 0)[:, None]
-
-    def item_vectors(self, graph: HeteroData) -> Float[Tensor, "V D"]:
-        """The features, which are also what the encoder reads."""
-        return self.backbone.items(graph)
 
     def serve(self, states: Float[Tensor, "N D"]) -> Float[Tensor, "N D"]:
         """The states as the next item is looked for."""

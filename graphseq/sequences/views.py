@@ -10,6 +10,7 @@ the last item, in the other it may not (``reach_last``).
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -71,6 +72,17 @@ def reorder(batch: Batch, rate: float, *, reach_last: bool = True) -> Batch:
     within = start[:, None] + chance * count[:, None]
     key = torch.where(window(batch, start, count), within, steps.double())
     return changed(batch, batch.items.gather(1, key.argsort(dim=1, stable=True)))
+
+
+def crop_mask_reorder(
+    crop_keep: float, mask_rate: float, reorder_rate: float, *, reach_last: bool = True
+) -> tuple[Operator, Operator, Operator]:
+    """The three operators of CL4SRec at their rates, to draw from."""
+    return (
+        partial(crop, keep=crop_keep, reach_last=reach_last),
+        partial(mask, rate=mask_rate),
+        partial(reorder, rate=reorder_rate, reach_last=reach_last),
+    )
 
 
 def random_views(

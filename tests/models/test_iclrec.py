@@ -63,6 +63,7 @@ def test_the_sequence_contrast_of_the_specification(
     """U-3."""
     model = small(dim=2)
     model.backbone.states = lambda table, batch: torch.cat([H1, H2])
+    model.backbone.last = lambda table, batch: torch.cat([H1, H2])[:, -1]
     both = Batch(torch.arange(4), torch.zeros(4, 2).long(), torch.full((4,), 2), 12)
     h = model.pooled(torch.zeros(12, 2).double(), both, pooling)
     assert nt_xent(*h).item() == pytest.approx(expected, abs=1e-9)

@@ -98,6 +98,8 @@ def informed(**options: object) -> InformedViews:
         "insert_rate": 0.4,
         "substitute_rate": 0.1,
         "max_length": 8,
+        "similarity": "hybrid",
+        "offline_epochs": 1,
     }
     return InformedViews(**(given | options))
 
@@ -168,3 +170,16 @@ def test_only_the_item_graph_is_read(graph: HeteroData) -> None:
     assert ITEM_CO_OCCURS in graph.edge_types
     del graph[INTERACTS]
     assert from_graph(graph).item.tolist() == [2, 2, 1, 4, 3, 6]
+
+
+@pytest.mark.parametrize(("epoch", "how"), [(0, "offline"), (1, "online")])
+def test_the_vectors_are_asked_after_the_epochs_by_the_graph_alone(
+    lab, cycle: HeteroData, epoch: int, how: str
+) -> None:
+    torch.manual_seed(0)
+    table = torch.randn(12, 4)
+    found = informed(similarity="online").similar(cycle, table, epoch)
+    assert torch.equal(found, most_similar(cycle, table, how))  # type: ignore[arg-type]
+    assert not torch.equal(
+        *(most_similar(cycle, table, h) for h in ("offline", "online"))
+    )
