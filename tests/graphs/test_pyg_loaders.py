@@ -60,6 +60,8 @@ def test_a_plain_heterogeneous_network_runs_on_it(graph: HeteroData) -> None:
     }
 
 
+@pytest.mark.accel
+@pytest.mark.filterwarnings("ignore:Using 'NeighborSampler' without a 'pyg-lib'")
 @samples
 def test_neighbours_of_users_are_sampled(graph: HeteroData) -> None:
     loader = NeighborLoader(
@@ -74,6 +76,8 @@ def test_neighbours_of_users_are_sampled(graph: HeteroData) -> None:
         assert {tuple(pair) for pair in items.T.tolist()} <= known
 
 
+@pytest.mark.accel
+@pytest.mark.filterwarnings("ignore:Using 'NeighborSampler' without a 'pyg-lib'")
 @samples
 def test_links_are_sampled_with_negatives(graph: HeteroData) -> None:
     loader = LinkNeighborLoader(
