@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from graphseq.errors import ConfigError, suggest
+from graphseq.models.backbone import Backbone
 from graphseq.models.base import Model
 from graphseq.models.bert4rec import BERT4Rec
 from graphseq.models.bprmf import BPRMF
@@ -106,6 +107,7 @@ __all__ = [
     "SRGNN",
     "SRMA",
     "BERT4Rec",
+    "Backbone",
     "CL4SRec",
     "Caser",
     "CoSeRec",
