@@ -3,6 +3,7 @@
 from typing import Literal, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, vstack
 from torch_geometric.data import HeteroData
 from torch_geometric.transforms import BaseTransform
@@ -105,12 +106,33 @@ class CoOccurrence(Recorded, BaseTransform):
         """Add the edges to the graph."""
         chosen = interaction_matrix(graph, "CoOccurrence")
         nodes = chosen if self.kind == "user" else chosen.T.tocsr()
-        links = self._links(nodes)
-        if self.symmetrize == "max":
-            links = links.maximum(links.T.tocsr())
-        elif self.symmetrize == "min":
-            links = links.minimum(links.T.tocsr())
+        links = self.joined(self.kept(nodes))
         return write_relation(graph, (self.kind, "co_occurs", self.kind), links)
+
+    def joined(self, links: csr_matrix) -> csr_matrix:
+        """Edges kept from either end, from both ends, or as they are."""
+        if self.symmetrize == "max":
+            return links.maximum(links.T.tocsr())
+        if self.symmetrize == "min":
+            return links.minimum(links.T.tocsr())
+        return links
+
+    def kept(
+        self, nodes: csr_matrix, rows: NDArray[np.int64] | None = None
+    ) -> csr_matrix:
+        """The edges that nodes keep, before both directions are joined.
+
+        Args:
+            nodes: Which of M neighbours each of N nodes chose, binary, (N, M).
+            rows: The nodes that are asked for; all of them, if not given.
+
+        Returns:
+            Their heaviest edges, (N or len(rows), N) float32, sorted by column: what
+            the computation for all nodes gives for these.
+        """
+        if rows is not None:
+            return self._links(nodes)[rows]
+        return self._links(nodes)
 
     def _links(self, nodes: csr_matrix) -> csr_matrix:
         """The kept edges of every row, block by block, in canonical order."""

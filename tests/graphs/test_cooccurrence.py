@@ -17,7 +17,7 @@ from graphseq.constants import INTERACTS, ITEM_CO_OCCURS, USER_CO_OCCURS
 from graphseq.errors import ConfigError, GraphError
 from graphseq.graphs import CoOccurrence
 from graphseq.graphs.pruning import blocks, fits_in_marks, strongest, strongest_counts
-from graphseq.graphs.relations import write_relation
+from graphseq.graphs.relations import interaction_matrix, write_relation
 from graphseq.nn.propagation import operator
 from graphseq.options import describe
 
@@ -380,3 +380,16 @@ def test_blocks_hold_their_budget_and_cover_all_rows() -> None:
     assert all(work[step][1:].sum() <= 9 for step in cut)
     assert len(cut) > 2
     assert blocks(work, 3, 9) == [slice(0, 3), slice(3, 6), slice(6, 8)]
+
+
+@pytest.mark.parametrize("kind", ["user", "item"])
+def test_some_rows_keep_what_they_keep_among_all(bipartite: Build, kind: str) -> None:
+    nodes = interaction_matrix(heavy_tailed(bipartite), "this test")
+    nodes = nodes if kind == "user" else nodes.T.tocsr()
+    step = CoOccurrence(kind, top_k=4, weight="cosine", symmetrize="none")
+    rows = np.array([3, 50, 7])
+    every, some = step.kept(nodes), step.kept(nodes, rows)
+    assert some.shape == (3, nodes.shape[0])
+    assert some.dtype == np.float32
+    assert (some != every[rows]).nnz == 0
+    assert some.has_sorted_indices
