@@ -30,6 +30,7 @@ def build(
     attributes: str | None = None,
     attribute_columns: list[str] | None = None,
     memory: float | None = None,
+    no_log: bool = False,
     overwrite: bool = False,
     dry_run: bool = False,
 ) -> None:
@@ -93,6 +94,8 @@ def build(
             CSV, TSV or Parquet, plain or gzip.
         attribute_columns: Its columns, such as item=asin attribute=categories.
         memory: Gigabytes that may be used; what is free, if not given.
+        no_log: Leave the log out of the folder; later events can then not be added
+            (graphseq update).
         overwrite: Replace the graph that stands there, once the new one is complete.
         dry_run: Show the plan and its costs, and build nothing.
     """
@@ -118,7 +121,9 @@ def build(
             making.show(found, cut, plan_table(cut.train, costs, memory))
         check_room(cut.train, costs, output, memory)
         if not dry_run:
-            making.make(stages, cut, steps, record(build, given, PLACE), output)
+            made = record(build, given, PLACE)
+            log_kept = None if no_log else found
+            making.make(stages, cut, steps, made, output, log=log_kept)
             making.show(found, cut, stages.table())
             making.close(output)
 

@@ -58,8 +58,10 @@ def make(
     steps: "Sequence[BaseTransform]",
     record: Mapping[str, Any],
     output: str,
+    *,
+    log: "Interactions | None" = None,
 ) -> None:
-    """Build the graph and save it, with the record of its making."""
+    """Build the graph and save it, with the record of its making and with its log."""
     from graphseq import graphs
     from graphseq.cli.provenance import BUILD
     from graphseq.cli.relations import spelt
@@ -82,7 +84,7 @@ def make(
         if stage.name in names:
             stage.made = f"{edges[stage.name]:,} edges"
     graph.provenance[BUILD] = dict(record)
-    graphs.save_graph(graph, output)
+    graphs.save_graph(graph, output, log=log)
     stages.end(output)
 
 

@@ -9,7 +9,7 @@ from graphseq.graphs.exchange import export_graph, import_graph
 from graphseq.graphs.hashing import graph_hash, held_out_hash
 from graphseq.graphs.perturb import EdgeDropout, NodeDropout
 from graphseq.graphs.session import SessionGraphs, session_graphs
-from graphseq.graphs.storage import load_graph, save_graph
+from graphseq.graphs.storage import load_graph, load_log, save_graph
 from graphseq.graphs.summary import Summary, summary
 from graphseq.graphs.transitions import Transitions
 
@@ -30,6 +30,7 @@ __all__ = [
     "held_out_hash",
     "import_graph",
     "load_graph",
+    "load_log",
     "save_graph",
     "session_graphs",
     "summary",

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from graphseq.data import HeldOut
+from graphseq.data import HeldOut, Interactions
 
 HASHED = ("split", "transforms", "has_time")  # of the provenance; not ``counts``
 
@@ -44,6 +44,17 @@ def held_out_hash(graph: HeteroData) -> str:
         _text(digest, [part, rows is not None])
         if rows is not None:
             _tensors(digest, rows._asdict())
+    return digest.hexdigest()
+
+
+def log_hash(log: Interactions) -> str:
+    """Hash of a log: its events in canonical order and its ids, as 64 digits."""
+    digest = hashlib.sha256()
+    _text(digest, ["log", len(log), log.has_time])
+    for column in (log.user, log.item, log.time):
+        digest.update(column.data)
+    for vocabulary in (log.users, log.items):
+        _ids(digest, vocabulary.ids)
     return digest.hexdigest()
 
 

@@ -1,7 +1,8 @@
 """Graphs on disk: a folder that can be read without trusting it.
 
 ``graph.json`` says what there is, ``tensors.safetensors`` holds every tensor, and
-``user.parquet`` and ``item.parquet`` the raw ids. Nothing is pickled.
+``user.parquet`` and ``item.parquet`` the raw ids. ``log.parquet`` and its two
+vocabularies hold the log, for updates. Nothing is pickled.
 """
 
 import json
@@ -14,17 +15,24 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from graphseq.data import HeldOut, Vocabulary
+from graphseq.data import HeldOut, Interactions, Vocabulary
 from graphseq.errors import GraphError, GraphSeqError
 from graphseq.graphs.folder import new_folder
-from graphseq.graphs.hashing import graph_hash, held_out_hash, tensors_of
+from graphseq.graphs.hashing import graph_hash, held_out_hash, log_hash, tensors_of
+from graphseq.graphs.stored_log import LOG, read_stored, write_log
 
 FORMAT, VERSION = "graphseq graph", 1
 CARD, TENSORS = "graph.json", "tensors.safetensors"
 PARTS = ("validation", "test")
+DAMAGE = (
+    *(OSError, ValueError, LookupError, TypeError, AttributeError),
+    *(SafetensorError, pl.exceptions.PolarsError, GraphSeqError),
+)
 
 
-def save_graph(graph: HeteroData, path: str | Path) -> Path:
+def save_graph(
+    graph: HeteroData, path: str | Path, *, log: Interactions | None = None
+) -> Path:
     """Write a graph into a folder; all of it, or nothing.
 
     The folder is written under a temporary name beside its final one and renamed. A
@@ -34,6 +42,8 @@ def save_graph(graph: HeteroData, path: str | Path) -> Path:
     Args:
         graph: A graph as :func:`build_graph` makes it.
         path: The folder to make; its parents are made too.
+        log: The whole log that the graph was made of, before any filter; events can be
+            added only to a graph that has it. It is no part of the graph's hash.
 
     Returns:
         The folder.
@@ -44,7 +54,7 @@ def save_graph(graph: HeteroData, path: str | Path) -> Path:
     """
     path = Path(path)
     with new_folder(path, is_graph, "a saved graph") as folder:
-        _write(graph, folder)
+        _write(graph, log, folder)
     return path
 
 
@@ -56,38 +66,72 @@ def load_graph(path: str | Path) -> HeteroData:
             file, or holds other data than its hash says.
     """
     path = Path(path)
+    card = _card(path)
+    try:
+        graph = _read(card, path)
+        found = {"graph_hash": graph_hash(graph), "held_out": held_out_hash(graph)}
+    except DAMAGE as error:
+        raise _damaged(path, f"{type(error).__name__}: {error}") from error
+    promised = card.get("hashes") or {}
+    for name, value in found.items():
+        _check(path, name, value, promised.get(name))
+    return graph
+
+
+def load_log(path: str | Path) -> Interactions:
+    """Read the log that :func:`save_graph` stored with a graph, and check it.
+
+    Raises:
+        GraphError: If the folder is not a saved graph, or was saved without its log, or
+            holds another log than its hash says.
+    """
+    path = Path(path)
+    stored = _card(path).get("log")
+    if not stored:
+        raise GraphError(
+            f"{path} holds a graph without its log ({LOG}): it was built with "
+            f"--no-log, imported, or saved from Python without log=. Build it anew "
+            f"with its log."
+        )
+    try:
+        log = read_stored(stored, path)
+        found, promised = log_hash(log), stored["hash"]
+    except DAMAGE as error:
+        raise _damaged(path, f"its log: {type(error).__name__}: {error}") from error
+    _check(path, "log", found, promised)
+    return log
+
+
+def _card(path: Path) -> dict[str, Any]:
+    """What a folder says of itself, if it is a graph of this version."""
     if not is_graph(path):
         state = "it is not a saved graph" if path.exists() else "there is nothing"
         raise GraphError(
             f"asked to load a graph from {path}, but {state}: {CARD} is missing or is "
             f"not ours. Write one with save_graph(graph, path)."
         )
-    card = json.loads((path / CARD).read_text("utf-8"))
+    card: dict[str, Any] = json.loads((path / CARD).read_text("utf-8"))
     if card.get("version") != VERSION:
         raise GraphError(
             f"{path} holds a graph of format version {card.get('version')}; this "
             f"graphseq reads version {VERSION}. Build the graph anew."
         )
-    damage = (OSError, ValueError, LookupError, TypeError, AttributeError)
-    foreign = (SafetensorError, pl.exceptions.PolarsError, GraphSeqError)
-    try:
-        graph = _read(card, path)
-        found = {"graph_hash": graph_hash(graph), "held_out": held_out_hash(graph)}
-    except (*damage, *foreign) as error:
-        raise GraphError(
-            f"{path} is damaged: {type(error).__name__}: {error}. Build the graph anew."
-        ) from error
-    promised = card.get("hashes") or {}
-    for name, value in found.items():
-        if value != promised.get(name):
-            raise GraphError(
-                f"{path} is damaged: its {name} is {value[:12]}…, but it was saved "
-                f"with {str(promised.get(name))[:12]}…. Build the graph anew."
-            )
-    return graph
+    return card
 
 
-def _write(graph: HeteroData, folder: Path) -> None:
+def _check(path: Path, name: str, found: str, promised: object) -> None:
+    if found != promised:
+        raise _damaged(
+            path,
+            f"its {name} is {found[:12]}…, but it was saved with {str(promised)[:12]}…",
+        )
+
+
+def _damaged(path: Path, why: str) -> GraphError:
+    return GraphError(f"{path} is damaged: {why}. Build the graph anew.")
+
+
+def _write(graph: HeteroData, log: Interactions | None, folder: Path) -> None:
     """All files of a graph."""
     tensors: dict[str, Tensor] = {}
     for kind in graph.node_types:
@@ -114,6 +158,8 @@ def _write(graph: HeteroData, folder: Path) -> None:
         "held_out": parts,
         "provenance": getattr(graph, "provenance", None),
     }
+    if log is not None:
+        card["log"] = write_log(log, folder)
     text = json.dumps(card, indent=1, ensure_ascii=False)
     (folder / CARD).write_text(text + "\n", "utf-8")
 
