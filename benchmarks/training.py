@@ -71,6 +71,7 @@ def products(path: str) -> dict:
 
 WAYS = {
     "graphseq": sasrec,
+    "graphseq, bf16-softmax": lambda path: sasrec(path, precision="bf16-softmax"),
     "graphseq, bf16-mixed": lambda path: sasrec(path, precision="bf16-mixed"),
     "full logits, torch": lambda path: sasrec(path, naive=True),
     "three products alone": products,

@@ -13,6 +13,7 @@ from graphseq.objectives.softmax import (
     log_expected_count,
     log_uniform_probability,
     log_uniform_sample,
+    products_in,
     sampled_softmax,
     uniform_sample,
 )
@@ -31,6 +32,7 @@ __all__ = [
     "log_uniform_sample",
     "negative_contrast",
     "nt_xent",
+    "products_in",
     "same",
     "sampled_softmax",
     "separation",

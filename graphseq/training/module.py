@@ -18,6 +18,7 @@ from torch_geometric.data import HeteroData
 
 from graphseq.errors import RunError
 from graphseq.models import Model, Stage, Step
+from graphseq.objectives import products_in
 from graphseq.sequences import Batch, SequenceLoader
 from graphseq.training.validation import validate
 
@@ -155,7 +156,9 @@ class Training(LightningModule):
             compiled = self.compiled.get(step)
             losses = compiled or torch.compile(losses, dynamic=True)
             self.compiled[step] = losses
-        terms = losses(batch, self.graph)
+        low = self.options["precision"] == "bf16-softmax"
+        with products_in(torch.bfloat16 if low else None):
+            terms = losses(batch, self.graph)
         for name, term in terms.items():
             self.sums[name] = self.sums.get(name, 0.0) + term.detach()
             self.counts[name] = self.counts.get(name, 0) + 1

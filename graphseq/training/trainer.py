@@ -68,7 +68,7 @@ def make_trainer(folder: Path, recorder: Recorder, options: dict[str, Any]) -> T
         accelerator=accelerator,
         devices=options["devices"],
         strategy=options["strategy"],
-        precision=options["precision"],
+        precision=options["precision"].replace("bf16-softmax", "32-true"),
         max_epochs=options["max_epochs"],
         gradient_clip_val=options["gradient_clip"],
         callbacks=[recorder, *([Bar(refresh_rate=10)] if options["progress"] else [])],

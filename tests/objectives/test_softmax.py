@@ -1,7 +1,9 @@
 """Softmax objectives against loops, torch, and the specification's numbers."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from functools import partial
 
 import pytest
 import torch
@@ -14,6 +16,7 @@ from graphseq.objectives import (
     log_expected_count,
     log_uniform_probability,
     log_uniform_sample,
+    products_in,
     sampled_softmax,
     uniform_sample,
 )
@@ -87,11 +90,19 @@ def test_cross_entropy_and_both_gradients_are_those_of_torch(
 
 
 @pytest.mark.parametrize("n, d, v", SHAPES)
-def test_cross_entropy_under_autocast_stays_near_float32(
-    n: int, d: int, v: int
+@pytest.mark.parametrize(
+    "low",
+    [
+        partial(torch.autocast, "cpu", torch.bfloat16),
+        partial(products_in, torch.bfloat16),
+    ],
+    ids=["autocast", "products"],
+)
+def test_cross_entropy_in_bfloat16_stays_near_float32(
+    n: int, d: int, v: int, low: Callable[[], AbstractContextManager[None]]
 ) -> None:
     found, exact = problem(n, d, v, torch.float32), problem(n, d, v, torch.float32)
-    with torch.autocast("cpu", torch.bfloat16):
+    with low():
         loss = cross_entropy(*found)
     assert loss.dtype is torch.float32
     loss.backward()
@@ -102,6 +113,17 @@ def test_cross_entropy_under_autocast_stays_near_float32(
         assert mine.grad.dtype is torch.float32
         off = (mine.grad - its.grad).norm() / its.grad.norm()
         assert off < 0.02
+
+
+def test_products_are_of_the_other_type_inside_the_block_only() -> None:
+    found = problem(200, 8, 30, torch.float32)
+    before = cross_entropy(*found)
+    with products_in(torch.bfloat16):
+        inside = cross_entropy(*found)
+        with products_in(None):
+            assert torch.equal(cross_entropy(*found), before)
+    assert inside != before
+    assert torch.equal(cross_entropy(*found), before)
 
 
 def test_cross_entropy_accumulates_when_run_backwards_again() -> None:

@@ -217,10 +217,13 @@ def test_a_graph_model_trains_too(graph: HeteroData) -> None:
     assert run.history[-1]["loss"] < run.history[0]["loss"]
 
 
-def test_bfloat16_trains_nearly_as_float32(tiny: Make, graph: HeteroData) -> None:
-    full, half = tiny(dropout=0.0), tiny(dropout=0.0)
+@pytest.mark.parametrize("precision", ["bf16-mixed", "bf16-softmax"])
+def test_bfloat16_trains_nearly_as_float32(
+    tiny: Make, graph: HeteroData, precision: str
+) -> None:
+    full, half = (tiny(dropout=0.0, loss="ce") for _ in range(2))
     one = short(full, graph).history
-    two = short(half, graph, precision="bf16-mixed").history
+    two = short(half, graph, precision=precision).history
     assert not same(full, half)
     assert two[-1]["loss"] == pytest.approx(one[-1]["loss"], rel=0.02)
     assert {weight.dtype for weight in half.parameters()} == {torch.float32}
