@@ -95,6 +95,11 @@ def default() -> int:
     return max(1, int(asked)) if asked.isdecimal() else free_cores()
 
 
+def in_force() -> int:
+    """Threads that an enclosing :func:`limited` has set; else :func:`default`."""
+    return _limit.get() or default()
+
+
 @contextmanager
 def limited(number: int | None = None) -> Iterator[int]:
     """Run torch with so many intra-op threads, and restore the number afterwards.
@@ -113,7 +118,7 @@ def limited(number: int | None = None) -> Iterator[int]:
 
     if number is not None and number < 1:
         raise ValueError(f"threads must be 1 or more, got {number}")
-    number = number or _limit.get() or default()
+    number = number or in_force()
     before, token = torch.get_num_threads(), _limit.set(number)
     torch.set_num_threads(number)
     try:

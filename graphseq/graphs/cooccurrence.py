@@ -1,16 +1,19 @@
 """User-user and item-item edges: two nodes are linked if they share a neighbour."""
 
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix, vstack
+from scipy.sparse import csr_matrix
 from torch_geometric.data import HeteroData
 from torch_geometric.transforms import BaseTransform
 
+from graphseq import threads
 from graphseq.errors import ConfigError
 from graphseq.graphs.progress import tracked
-from graphseq.graphs.pruning import blocks, fits_in_marks, strongest, strongest_counts
+from graphseq.graphs.pruning import Integers, Rows, blocks, stacked
 from graphseq.graphs.relations import interaction_matrix, write_relation
 from graphseq.options import Recorded
 
@@ -18,8 +21,7 @@ Kind = Literal["user", "item"]
 Weight = Literal["count", "binary", "cosine", "jaccard", "adamic_adar", "iuf"]
 Symmetrize = Literal["max", "min", "none"]
 
-BLOCK_WORK = 4_000_000  # entries that a block of rows makes at most: some 100 MB
-TOLD_WORK = 100_000_000  # multiply-adds after which a block is over: about a second
+BLOCK_WORK = 8_000_000  # multiply-adds of a block of rows: a tenth of a second
 ONE = 2**32  # the unit of weights that are sums of logarithms, while they are summed
 
 
@@ -44,8 +46,11 @@ class CoOccurrence(Recorded, BaseTransform):
     ones. With ``binary`` all weights are equal, so the smallest ids stay, which says
     nothing about the nodes; prefer another weight when pruning.
 
-    Rows are multiplied a block at a time, so the whole product is never in memory; the
-    result is the same for every ``block_rows``.
+    Rows are multiplied a block at a time, several blocks at once in threads
+    (:mod:`graphseq.threads` says how many), and of a row no more than ``top_k`` edges
+    are ever kept. The result is the same for every ``block_rows`` and every number of
+    threads. The cost is the sum of the squared degrees of the shared neighbours, most
+    of it from the few that nearly all nodes chose: ``hub_cap`` passes over those.
 
     Source:
         Wang et al., MCLSR, CIKM 2022, section 3.2: the weight of an edge is the number
@@ -66,6 +71,11 @@ class CoOccurrence(Recorded, BaseTransform):
         symmetrize: An edge stays if kept from either end (``max``), from both
             (``min``), or in the one direction in which it was kept (``none``: from the
             node that keeps to its neighbour).
+        hub_cap: Pass over shared neighbours that more than so many nodes chose: they
+            add nothing to any edge. Degrees :math:`d_i`, :math:`d_v` stay those of all
+            interactions. What is left is exact; for what is lost there are measurements
+            in :doc:`/explanations/scale`. ``None`` passes over nothing, and is not
+            recorded.
         block_rows: Rows multiplied at a time; ``None`` chooses by the work they make.
             The graph does not record it.
 
@@ -84,12 +94,14 @@ class CoOccurrence(Recorded, BaseTransform):
         top_k: int | None = 50,
         weight: Weight = "count",
         symmetrize: Symmetrize = "max",
+        hub_cap: int | None = None,
         block_rows: int | None = None,
     ) -> None:
         _one_of("kind", kind, get_args(Kind))
         _one_of("weight", weight, get_args(Weight))
         _one_of("symmetrize", symmetrize, get_args(Symmetrize))
-        for name, value in (("top_k", top_k), ("block_rows", block_rows)):
+        sizes = {"top_k": top_k, "hub_cap": hub_cap, "block_rows": block_rows}
+        for name, value in sizes.items():
             if value is not None and value < 1:
                 raise ConfigError(
                     f"CoOccurrence takes {name} of at least 1, or None; got {value}."
@@ -98,9 +110,12 @@ class CoOccurrence(Recorded, BaseTransform):
         self.top_k = top_k
         self.weight: Weight = weight
         self.symmetrize: Symmetrize = symmetrize
+        self.hub_cap = hub_cap
         self.block_rows = block_rows
         # How it is computed is no part of what is recorded: the edges are the same.
         self.options = self.options | {"block_rows": None}
+        if hub_cap is None:
+            del self.options["hub_cap"]
 
     def forward(self, graph: HeteroData) -> HeteroData:
         """Add the edges to the graph."""
@@ -130,76 +145,86 @@ class CoOccurrence(Recorded, BaseTransform):
             Their heaviest edges, (N or len(rows), N) float32, sorted by column: what
             the computation for all nodes gives for these.
         """
-        if rows is not None:
-            return self._links(nodes)[rows]
-        return self._links(nodes)
-
-    def _links(self, nodes: csr_matrix) -> csr_matrix:
-        """The kept edges of every row, block by block, in canonical order."""
-        across = nodes.T.tocsr()
-        degrees, sizes = np.diff(nodes.indptr), np.diff(across.indptr)
-        made = np.rint(nodes @ sizes.astype(np.float64)).astype(np.int64)
-        most, k = int(degrees.max(initial=0)), self.top_k
-        if self.weight == "count" and k and fits_in_marks(most, len(degrees)):
-            work = np.maximum(k + 1, made // (TOLD_WORK // BLOCK_WORK))
-            keep = self._counted
-        else:
-            work, keep = made, self._weighed
-        steps = blocks(work, self.block_rows, BLOCK_WORK)
-        watched = tracked(
-            steps,
+        degrees, sizes = np.diff(nodes.indptr), _sizes(nodes)
+        nodes, sizes = without_hubs(nodes, sizes, self.hub_cap)
+        chosen = nodes if rows is None else nodes[rows]
+        made = np.rint(chosen @ sizes.astype(np.float64)).astype(np.int64)
+        steps = blocks(made, self.block_rows, BLOCK_WORK)
+        found = tracked(
+            _in_threads(
+                self._rows_of(nodes, chosen, rows, degrees, sizes, made), steps
+            ),
             (int(made[step].sum()) for step in steps),
             stage=f"{self.kind}-{self.kind} edges",
             unit="multiply-adds",
         )
-        links = vstack([keep(nodes, across, step) for step in watched], format="csr")
-        links.sort_indices()
-        return links
+        return stacked(found, (chosen.shape[0], nodes.shape[0]))
 
-    def _counted(
-        self, nodes: csr_matrix, across: csr_matrix, step: slice
-    ) -> csr_matrix:
-        """The kept edges of some rows, never making the others."""
-        most, k = int(np.diff(nodes.indptr).max(initial=0)), self.top_k or 0
-        # One more than asked for, since a node may be among its own best.
-        best = strongest_counts(nodes[step], across, k + 1, most)
-        return strongest(_without_self(best, step.start), k)
+    def _rows_of(
+        self,
+        nodes: csr_matrix,
+        chosen: csr_matrix,
+        rows: Integers | None,
+        degrees: Integers,
+        sizes: Integers,
+        made: Integers,
+    ) -> Callable[[slice], Rows]:
+        """What computes the kept edges of a block of rows."""
+        from graphseq.graphs.compiled import shared
 
-    def _weighed(
-        self, nodes: csr_matrix, across: csr_matrix, step: slice
-    ) -> csr_matrix:
-        """The kept edges of some rows, by way of all their edges."""
-        block, degrees = nodes[step], np.diff(nodes.indptr)
-        if self.weight in ("adamic_adar", "iuf"):
-            sizes = np.diff(across.indptr)
-            sizes = np.maximum(sizes, 2) if self.weight == "adamic_adar" else sizes + 1
-            block = block.astype(np.int64)
-            logs = np.log(sizes, out=np.ones(len(sizes)), where=sizes > 1)
-            block.data = np.rint(ONE / logs).astype(np.int64)[block.indices]
-            across = across.astype(np.int64)
-        shared = _without_self(block @ across, step.start)
-        own = np.repeat(degrees[step], np.diff(shared.indptr)).astype(np.float64)
-        other, count = degrees[shared.indices], shared.data.astype(np.float64)
-        weights = {
-            "count": lambda: count,
-            "binary": lambda: np.ones_like(count),
-            "cosine": lambda: np.sqrt(count**2 / (own * other)),
-            "jaccard": lambda: count / (own + other - count),
-            "adamic_adar": lambda: count / ONE,
-            "iuf": lambda: count / ONE / np.sqrt(own * other),
-        }
-        data = weights[self.weight]().astype(np.float32)
-        links = csr_matrix((data, shared.indices, shared.indptr), shared.shape)
-        return links if self.top_k is None else strongest(links, self.top_k)
+        across = nodes.T.tocsr()
+        terms = self._terms(sizes)
+        ids = np.arange(len(made)) if rows is None else np.asarray(rows, np.int64)
+        choosers = across.indices.astype(np.int32, copy=False).view(np.uint32)
+        kind, most = get_args(Weight).index(self.weight), self.top_k or len(degrees)
+        bounds = np.minimum(made, min(most, len(degrees)))
+
+        def compute(step: slice) -> Rows:
+            found: Rows = shared(
+                chosen.indptr[step.start : step.stop + 1],
+                chosen.indices,
+                ids[step],
+                across.indptr,
+                choosers,
+                terms,
+                degrees,
+                kind,
+                most,
+                int(bounds[step].sum()),
+            )
+            return found
+
+        return compute
+
+    def _terms(self, sizes: Integers) -> Integers:
+        """What each shared neighbour adds: 1, or the inverse of a logarithm."""
+        if self.weight not in ("adamic_adar", "iuf"):
+            return np.ones(len(sizes), np.int32)
+        sizes = np.maximum(sizes, 2) if self.weight == "adamic_adar" else sizes + 1
+        logs = np.log(sizes, out=np.ones(len(sizes)), where=sizes > 1)
+        return np.rint(ONE / logs).astype(np.int64)
 
 
-def _without_self(matrix: csr_matrix, first: int) -> csr_matrix:
-    """Leave out the entries of nodes with themselves; row 0 is node ``first``."""
-    row = np.arange(first, first + matrix.shape[0])
-    others = matrix.indices != np.repeat(row, np.diff(matrix.indptr))
-    pointers = np.concatenate([[0], np.cumsum(others)])[matrix.indptr]
-    kept = matrix.data[others], matrix.indices[others], pointers
-    return csr_matrix(kept, matrix.shape)
+def without_hubs(
+    nodes: csr_matrix, sizes: Integers, cap: int | None
+) -> tuple[csr_matrix, Integers]:
+    """The neighbours that at most so many nodes chose, with their sizes."""
+    if cap is None:
+        return nodes, sizes
+    few = sizes <= cap
+    return nodes[:, few], sizes[few]
+
+
+def _in_threads(compute: Callable[[slice], Rows], steps: list[slice]) -> Iterator[Rows]:
+    """The blocks in their order, computed in as many threads as are in force."""
+    workers = min(len(steps), threads.in_force()) if len(steps) > 1 else 1
+    with ThreadPoolExecutor(workers) as pool:
+        yield from pool.map(compute, steps)
+
+
+def _sizes(nodes: csr_matrix) -> Integers:
+    """How many nodes chose each neighbour."""
+    return np.bincount(nodes.indices, minlength=nodes.shape[1])
 
 
 def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:

@@ -16,7 +16,7 @@ from torch_geometric.transforms import AddMetaPaths, Compose, RemoveSelfLoops
 from graphseq.constants import INTERACTS, ITEM_CO_OCCURS, USER_CO_OCCURS
 from graphseq.errors import ConfigError, GraphError
 from graphseq.graphs import CoOccurrence
-from graphseq.graphs.pruning import blocks, fits_in_marks, strongest, strongest_counts
+from graphseq.graphs.pruning import blocks, strongest
 from graphseq.graphs.relations import interaction_matrix, write_relation
 from graphseq.nn.propagation import operator
 from graphseq.options import describe
@@ -235,34 +235,6 @@ def test_many_ties_fall_alike_for_every_block_size(
     assert made[0] == made[1] == made[2] == made[3]
 
 
-def test_both_ways_to_count_agree(
-    bipartite: Build, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    graph, step = heavy_tailed(bipartite), CoOccurrence("user", top_k=5)
-    marked = edges_of(step(graph), "user")
-    monkeypatch.setattr(
-        "graphseq.graphs.cooccurrence.fits_in_marks", lambda most, nodes: False
-    )
-    assert edges_of(step(graph), "user") == marked
-
-
-def test_both_ways_to_count_agree_on_real_data(
-    bipartite: Build, shared: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    lines = (shared / "data" / "amazon-beauty" / "Beauty.txt").read_text().splitlines()
-    rows = [[int(word) for word in line.split()] for line in lines[:6000]]
-    pairs = [(row[0] - 1, item - 1) for row in rows for item in row[1:-2]]
-    graph = bipartite(pairs, 6000, 12101)
-    step = CoOccurrence("user", top_k=50)
-    marked = step(graph)[USER_CO_OCCURS]
-    monkeypatch.setattr(
-        "graphseq.graphs.cooccurrence.fits_in_marks", lambda most, nodes: False
-    )
-    sorted_out = step(graph)[USER_CO_OCCURS]
-    assert torch.equal(marked.edge_index, sorted_out.edge_index)
-    assert torch.equal(marked.edge_weight, sorted_out.edge_weight)
-
-
 @pytest.mark.parametrize("one_item_first", [True, False])
 def test_cosines_that_are_equal_on_paper_tie(
     bipartite: Build, one_item_first: bool
@@ -348,20 +320,6 @@ def test_a_graph_without_interactions_is_refused() -> None:
         GraphError, match=r"CoOccurrence reads .*interacts.*build_graph"
     ):
         CoOccurrence("user")(HeteroData())
-
-
-def test_marks_that_would_overflow_are_noticed() -> None:
-    assert fits_in_marks(750_000, 450_000)
-    assert not fits_in_marks(10_000_000, 1_000_000)
-
-
-def test_the_largest_marks_still_come_back_as_counts() -> None:
-    rows = csr_matrix(np.ones((2, 3), np.float32))
-    columns = csr_matrix(np.ones((3, 5), np.float32))
-    distinct = 1_000_000_000
-    assert fits_in_marks(distinct, 5)
-    found = strongest_counts(rows, columns, 2, distinct).toarray()
-    assert found.tolist() == [[3, 3, 0, 0, 0]] * 2
 
 
 def test_strongest_keeps_ties_with_smaller_ids_over_many_row_slices() -> None:
