@@ -1,4 +1,4 @@
-"""The command line: ``graphseq get | build | show | train | queue | evaluate | …``."""
+"""The command line: ``graphseq get | build | update | show | train | queue | …``."""
 
 import os
 import sys
@@ -28,9 +28,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from graphseq.cli.queue import queue
     from graphseq.cli.runs import compare, evaluate, train
     from graphseq.cli.show import show
+    from graphseq.cli.update import update
     from graphseq.cli.use import demo, recommend
 
-    graphs = (get, build, show, diff, export, import_)
+    graphs = (get, build, update, show, diff, export, import_)
     commands = (*graphs, train, queue, evaluate, compare, recommend, demo)
     parsed = make_parser(commands).parse_args(arguments)
     command = next(c for c in commands if c.__name__ == parsed.command)

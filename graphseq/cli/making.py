@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from graphseq.cli.stages import Stages
     from graphseq.data import Interactions, Split
+    from graphseq.graphs import Renewal
 
 
 def read(stages: "Stages", given: Mapping[str, Any]) -> "Interactions":
@@ -60,8 +61,12 @@ def make(
     output: str,
     *,
     log: "Interactions | None" = None,
+    older: "HeteroData | None" = None,
 ) -> None:
-    """Build the graph and save it, with the record of its making and with its log."""
+    """Build the graph and save it, with the record of its making and with its log.
+
+    Of an older graph, what has not changed is taken over.
+    """
     from graphseq import graphs
     from graphseq.cli.provenance import BUILD
     from graphseq.cli.relations import spelt
@@ -76,16 +81,32 @@ def make(
         else:
             stages.begin(next(coming))
 
+    renewals: dict[str, str] = {}
     with watching(watch):
-        graph = graphs.build_graph(split, steps)
+        if older is None:
+            graph = graphs.build_graph(split, steps)
+        else:
+            graph, found = graphs.update_graph(older, split, steps)
+            renewals = {spelt(each.step)[0]: renewed(each) for each in found}
     stages.begin("save")
     edges = _edges(graph)
     for stage in stages.over:
         if stage.name in names:
-            stage.made = f"{edges[stage.name]:,} edges"
+            stage.made = f"{edges[stage.name]:,} edges" + renewals.get(stage.name, "")
     graph.provenance[BUILD] = dict(record)
     graphs.save_graph(graph, output, log=log)
     stages.end(output)
+
+
+def renewed(renewal: "Renewal") -> str:
+    """What of a relation was computed, in words."""
+    if renewal.rows is None:
+        return "; computed anew"
+    share = renewal.work / renewal.all_work if renewal.all_work else 0.0
+    return (
+        f"; {renewal.rows:,} of {renewal.all_rows:,} rows computed ({share:.1%} of "
+        f"the work)"
+    )
 
 
 def show(log: "Interactions", split: "Split", table: "Table") -> None:

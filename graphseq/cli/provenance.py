@@ -3,12 +3,13 @@
 import hashlib
 import inspect
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-VERSIONS = ("graphseq", "numpy", "polars", "scipy", "sparse-dot-topn", "torch")
-BUILD = "build"  # the key of the graph's provenance
+VERSIONS = ("graphseq", "numba", "numpy", "polars", "scipy", "torch")
+FILES = ("log", "new_log", "times", "attributes")  # parameters that name files
+BUILD, UPDATES = "build", "updates"  # keys of the graph's provenance, and in the first
 
 
 def record(
@@ -21,11 +22,15 @@ def record(
         given: What it was given, by parameter.
         omit: Parameters that do not matter to what is made, such as where it goes.
     """
-    files = {name: given.get(name) for name in ("log", "times", "attributes")}
+    files = {name: given.get(name) for name in FILES}
     return {
         "command": _words(command, given, omit),
+        "options": _chosen(command, given, omit),
         "sources": {
-            name: {"path": str(file), **fingerprint(Path(str(file)))}
+            name.removeprefix("new_"): {
+                "path": str(file),
+                **fingerprint(Path(str(file))),
+            }
             for name, file in files.items()
             if file is not None
         },
@@ -40,9 +45,19 @@ def fingerprint(file: Path) -> dict[str, Any]:
     return {"bytes": file.stat().st_size, "sha256": digest}
 
 
-def rebuilding(made: Mapping[str, Any], output: str) -> str:
-    """The command that makes the graph again, ready for a shell."""
-    return shlex.join([*made["command"], "--output", output])
+def rebuilding(made: Mapping[str, Any], output: str) -> list[str]:
+    """The commands that make the graph again, ready for a shell."""
+    updates = [update["command"][3:] for update in made.get(UPDATES, [])]
+    return [
+        shlex.join([*made["command"], "--output", output]),
+        *(shlex.join(["graphseq", "update", output, *words]) for words in updates),
+    ]
+
+
+def sources_of(made: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The files of which a graph was made, in the order in which they were read."""
+    for record in (made, *made.get(UPDATES, [])):
+        yield from record["sources"].items()
 
 
 def standing(source: Mapping[str, Any]) -> str:
@@ -59,15 +74,25 @@ def _words(
 ) -> list[str]:
     """The command line that gives a function these arguments; defaults left out."""
     words = ["graphseq", command.__name__]
-    for name, parameter in inspect.signature(command).parameters.items():
-        value = given[name]
-        if name in omit or value == parameter.default:
-            continue
+    parameters = inspect.signature(command).parameters
+    for name, value in _chosen(command, given, omit).items():
+        parameter = parameters[name]
         if parameter.kind is parameter.KEYWORD_ONLY:
             words.append("--" + name.replace("_", "-"))
         if value is not True:
             words += map(str, value if isinstance(value, list) else [value])
     return words
+
+
+def _chosen(
+    command: Callable[..., Any], given: Mapping[str, Any], omit: set[str]
+) -> dict[str, Any]:
+    """The arguments that are not the defaults."""
+    return {
+        name: given[name]
+        for name, parameter in inspect.signature(command).parameters.items()
+        if name not in omit and given[name] != parameter.default
+    }
 
 
 def _versions() -> dict[str, str]:

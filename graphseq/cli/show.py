@@ -44,7 +44,7 @@ def show(
             alike linked nodes are, next to any two.
         node: A user or an item by its raw id, such as user:42 or item:B0001.
         hops: Steps from the node that the neighbourhood reaches.
-        provenance: Print the command that makes the graph again, and its sources.
+        provenance: Print the commands that make the graph again, and its sources.
         json: Print all figures as JSON.
     """
     from graphseq import graphs
@@ -103,8 +103,9 @@ def _show_provenance(loaded: "HeteroData", path: str, as_json: bool) -> None:
         _print(f"not made by graphseq build, but from Python: {steps}")
     else:
         record = known[made.BUILD]
-        _print(made.rebuilding(record, path))
-        for name, source in record["sources"].items():
+        for command in made.rebuilding(record, path):
+            _print(command)
+        for name, source in made.sources_of(record):
             _print(
                 f"{name}: {source['path']}, {source['bytes']:,} bytes, sha256 "
                 f"{source['sha256']}; {made.standing(source)}"

@@ -1,6 +1,7 @@
 """From the rows of a log to interactions, and from there to a split."""
 
 from graphseq.data import synthetic
+from graphseq.data.append import append
 from graphseq.data.catalog import Dataset, Download, OtherCounts, catalog
 from graphseq.data.datasets import load_dataset
 from graphseq.data.fetch import Fetched, fetch_dataset
@@ -23,6 +24,7 @@ __all__ = [
     "SkippedLines",
     "Split",
     "Vocabulary",
+    "append",
     "by_time",
     "by_user",
     "catalog",

@@ -12,6 +12,7 @@ from graphseq.graphs.session import SessionGraphs, session_graphs
 from graphseq.graphs.storage import load_graph, load_log, save_graph
 from graphseq.graphs.summary import Summary, summary
 from graphseq.graphs.transitions import Transitions
+from graphseq.graphs.update import Renewal, Updated, foreseen, update_graph
 
 __all__ = [
     "Attributes",
@@ -19,13 +20,16 @@ __all__ = [
     "Difference",
     "EdgeDropout",
     "NodeDropout",
+    "Renewal",
     "SessionGraphs",
     "Summary",
     "Transitions",
+    "Updated",
     "build_graph",
     "difference",
     "draw",
     "export_graph",
+    "foreseen",
     "graph_hash",
     "held_out_hash",
     "import_graph",
@@ -35,4 +39,5 @@ __all__ = [
     "session_graphs",
     "summary",
     "to_networkx",
+    "update_graph",
 ]

@@ -46,16 +46,20 @@ def build_graph(split: Split, transforms: Sequence[BaseTransform] = ()) -> Heter
     for transform in transforms:
         begin(transform)
         graph = transform(graph)
-    graph.provenance = _provenance(split, transforms)
+    graph.provenance = provenance_of(split, transforms)
     return graph
 
 
-def _provenance(split: Split, transforms: Sequence[BaseTransform]) -> dict[str, Any]:
+def described(transforms: Sequence[BaseTransform]) -> list[Any]:
+    """Steps as JSON data."""
+    return [describe(t) if isinstance(t, Recorded) else repr(t) for t in transforms]
+
+
+def provenance_of(split: Split, transforms: Sequence[BaseTransform]) -> dict[str, Any]:
     """How a graph was made; ``counts`` alone depends on what is held out."""
-    steps = [describe(t) if isinstance(t, Recorded) else repr(t) for t in transforms]
     return {
         "split": {"protocol": split.protocol, "parameters": describe(split.parameters)},
-        "transforms": steps,
+        "transforms": described(transforms),
         "has_time": split.train.has_time,
         "counts": {
             "users": split.train.num_users,

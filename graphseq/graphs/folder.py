@@ -1,5 +1,6 @@
 """Folders that appear whole or not at all, and that one process writes at a time."""
 
+import ctypes
 import os
 import shutil
 import tempfile
@@ -137,9 +138,18 @@ def _is_at(file: int, path: Path) -> bool:
 
 
 def _put_in_place(folder: Path, path: Path) -> None:
-    """Rename a finished folder to its final name; an older one makes way."""
+    """Rename a finished folder to its final name; an older one makes way.
+
+    Where the system can exchange two names at once (Linux), one of the folders is
+    there at every moment. Elsewhere the older one steps aside first: a process that is
+    killed between the two renamings leaves it beside its place, as ``.NAME.….old``.
+    """
     if not path.exists():
         os.replace(folder, path)
+        return
+    _flush(folder)  # before the older one goes
+    if _exchanged(folder, path):
+        shutil.rmtree(folder, ignore_errors=True)
         return
     older = folder.with_suffix(".old")
     os.replace(path, older)
@@ -149,3 +159,26 @@ def _put_in_place(folder: Path, path: Path) -> None:
         os.replace(older, path)
         raise
     shutil.rmtree(older, ignore_errors=True)
+
+
+def _exchanged(a: Path, b: Path) -> bool:
+    """Whether the system has exchanged two names, in one step that cannot be halved."""
+    try:
+        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
+    except (OSError, AttributeError, TypeError):  # not Linux, or an old C library
+        return False
+    here, exchange = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of Linux
+    done = renameat2(here, os.fsencode(a), here, os.fsencode(b), exchange)
+    return bool(done == 0)
+
+
+def _flush(folder: Path) -> None:
+    """Have the system write all files of a folder to the disk."""
+    for path in [*folder.iterdir(), folder]:
+        if path.is_dir() and os.name == "nt":  # folders cannot be opened there
+            continue
+        file = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(file)
+        finally:
+            os.close(file)

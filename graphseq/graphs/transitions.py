@@ -67,25 +67,55 @@ class Transitions(Recorded, BaseTransform):
         """Add the edges to the graph."""
         require(graph, INTERACTS, "Transitions")
         user, item = graph[INTERACTS].edge_index.cpu().numpy()
-        items = graph[ITEM].num_nodes
-        links = csr_matrix((items, items))
+        links = self.kept(user, item, graph[ITEM].num_nodes)
+        return write_relation(graph, PRECEDES, links)
+
+    def kept(
+        self,
+        user: NDArray[np.int64],
+        item: NDArray[np.int64],
+        num_items: int,
+        rows: NDArray[np.int64] | None = None,
+    ) -> csr_matrix:
+        """The edges out of items.
+
+        Args:
+            user: User of each event, (E,); a user's events stand together.
+            item: Item of each event, oldest first, (E,).
+            num_items: V.
+            rows: The items that are asked for; all of them, if not given.
+
+        Returns:
+            The edges out of these, (V or len(rows), V) float32, sorted by column.
+        """
+        links = csr_matrix((num_items, num_items))
+        asked = np.full(num_items, rows is None)
+        if rows is not None:
+            asked[rows] = True
         distances = range(1, self.window + 1)
         work = [max(0, len(user) - distance) for distance in distances]
         for distance in tracked(distances, work, stage="transitions", unit="pairs"):
-            pairs = self._pairs(user, item, distance)
+            pairs = self._pairs(user, item, distance, asked)
             weight = np.full(pairs.shape[1], self.decay ** (distance - 1))
-            links = links + csr_matrix((weight, (pairs[0], pairs[1])), (items, items))
+            links = links + csr_matrix((weight, (pairs[0], pairs[1])), links.shape)
         links = links.astype(np.float32)
+        if rows is not None:
+            links = links[rows]
         if self.top_k is not None:
             links = strongest(links, self.top_k)
-        return write_relation(graph, PRECEDES, links)
+        links.sort_indices()
+        return links
 
     def _pairs(
-        self, user: NDArray[np.int64], item: NDArray[np.int64], distance: int
+        self,
+        user: NDArray[np.int64],
+        item: NDArray[np.int64],
+        distance: int,
+        asked: NDArray[np.bool_],
     ) -> NDArray[np.int64]:
         """Items of events ``distance`` places apart in one user's run, (2, P)."""
         earlier, later = item[:-distance], item[distance:]
-        kept = user[:-distance] == user[distance:]
+        kept = (user[:-distance] == user[distance:]) & asked[earlier]
         if not self.self_loops:
             kept &= earlier != later
         return np.stack([earlier[kept], later[kept]])

@@ -139,6 +139,7 @@ def test_a_failed_rename_puts_the_old_graph_back(
             raise OSError("gone")
         rename(source, target)
 
+    monkeypatch.setattr("graphseq.graphs.folder._exchanged", lambda a, b: False)
     monkeypatch.setattr("os.replace", fail)
     with pytest.raises(GraphError, match="refused: gone"):
         save_graph(CoOccurrence("user", top_k=1)(graph), folder)
