@@ -29,6 +29,7 @@ def build(
     transitions: str | None = None,
     attributes: str | None = None,
     attribute_columns: list[str] | None = None,
+    hub_cap: int | None = None,
     memory: float | None = None,
     no_log: bool = False,
     overwrite: bool = False,
@@ -65,6 +66,9 @@ def build(
       graphseq build reviews.json.gz --format amazon --attributes meta.csv \
           --attribute-columns item=asin attribute=category --output graphs/reviews
 
+      # a large log, without what the most popular items and busiest users tell
+      graphseq build books.parquet --hub-cap 5000 --output graphs/books
+
       # what would it cost? nothing is built
       graphseq build ratings.csv --user-user cosine:all:min --output x --dry-run
 
@@ -93,6 +97,9 @@ def build(
         attributes: File that says which items have which attributes: JSON, JSON lines,
             CSV, TSV or Parquet, plain or gzip.
         attribute_columns: Its columns, such as item=asin attribute=categories.
+        hub_cap: Between users, pass over items of more than so many users; between
+            items, over users of more than so many items. They say little, and cost
+            the most.
         memory: Gigabytes that may be used; what is free, if not given.
         no_log: Leave the log out of the folder; later events can then not be added
             (graphseq update).
@@ -109,7 +116,9 @@ def build(
     from graphseq.graphs.estimate import estimate
     from graphseq.graphs.folder import claimed
 
-    steps = steps_of(user_user, item_item, transitions, attributes, attribute_columns)
+    steps = steps_of(
+        user_user, item_item, transitions, attributes, attribute_columns, hub_cap
+    )
     check_size(log, memory)
     with nullcontext() if dry_run else claimed(Path(output)), Stages() as stages:
         if not dry_run:

@@ -19,6 +19,7 @@ def steps_of(
     transitions: str | None,
     attributes: str | None,
     attribute_columns: list[str] | None,
+    hub_cap: int | None,
 ) -> "list[BaseTransform]":
     """The steps that the options of ``graphseq build`` ask for, in their order.
 
@@ -28,15 +29,17 @@ def steps_of(
     if attributes is None and attribute_columns is not None:
         raise ConfigError("--attribute-columns names columns of a file: --attributes")
     found: list[BaseTransform | None] = [
-        co_occurrence("user", user_user),
-        co_occurrence("item", item_item),
+        co_occurrence("user", user_user, hub_cap),
+        co_occurrence("item", item_item, hub_cap),
         None if transitions is None else successions(transitions),
         None if attributes is None else described(attributes, attribute_columns),
     ]
     return [step for step in found if step is not None]
 
 
-def co_occurrence(kind: "Kind", asked: str) -> "CoOccurrence | None":
+def co_occurrence(
+    kind: "Kind", asked: str, hub_cap: int | None = None
+) -> "CoOccurrence | None":
     """``WEIGHT[:K[:SYMMETRIZE]]`` as a step, ``none`` as nothing.
 
     Raises:
@@ -59,6 +62,7 @@ def co_occurrence(kind: "Kind", asked: str) -> "CoOccurrence | None":
         weight=_one_of(option, "weight", weight, weights),  # type: ignore[arg-type]
         top_k=top_k,
         symmetrize=_one_of(option, "way to symmetrize", way, ways),  # type: ignore[arg-type]
+        hub_cap=hub_cap,
     )
 
 
@@ -120,6 +124,8 @@ def spelt(step: "BaseTransform") -> tuple[str, str]:
         least = f"{step.top_k} heaviest" if step.top_k else "all"
         ends = {"max": "of either end", "min": "of both ends", "none": "one way"}
         words = f"{step.weight}, {least}, {ends[step.symmetrize]}"
+        if step.hub_cap is not None:
+            words += f", hubs above {step.hub_cap:,} left out"
         return f"{step.kind}-{step.kind}", words
     if isinstance(step, Transitions):
         least = f"{step.top_k} heaviest" if step.top_k else "all"

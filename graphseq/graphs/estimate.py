@@ -8,16 +8,18 @@ from scipy.sparse import csr_matrix
 from torch_geometric.transforms import BaseTransform
 
 from graphseq.data import Interactions
-from graphseq.graphs.cooccurrence import BLOCK_WORK, CoOccurrence
+from graphseq.graphs.cooccurrence import CoOccurrence, without_hubs
 from graphseq.graphs.pruning import Integers
 from graphseq.graphs.transitions import Transitions
+from graphseq.threads import allowed_cores
 
 SAMPLED_WORK = 5_000_000  # multiply-adds spent on looking at some rows
 SAMPLED_ROWS = 2_000
 
-# Bytes, measured as peaks of builds of 0.2 to 5 million edges; see the test.
-EVENT, EDGE, BUILDING = 24, 20, 34  # kept an event; kept an edge; while made, an edge
-BLOCK, MATRIX = 80, 60  # an entry of a block of rows; an event of the matrices
+# Bytes, measured as peaks of builds of 0.2 to 40 million edges; see the test.
+EVENT, EDGE, BUILDING = 24, 20, 24  # kept an event; kept an edge; while made, an edge
+LINK, JOINED, PAIR = 16, 8, 34  # while made: one direction, both, a pair of events
+MATRIX, NODE = 60, 12  # an event of the matrices; a node, in each thread
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,8 @@ def _co_occurrence(train: Interactions, step: CoOccurrence) -> Estimate:
     if step.kind == "item":
         nodes = nodes.T.tocsr()
     nodes.data[:] = 1
-    sizes = np.bincount(nodes.indices, minlength=nodes.shape[1])
+    sizes: Integers = np.bincount(nodes.indices, minlength=nodes.shape[1])
+    nodes, sizes = without_hubs(nodes, sizes, step.hub_cap)
     work = np.rint(nodes @ sizes.astype(np.float64)).astype(np.int64)
     degrees = np.diff(nodes.indptr)
     others = np.minimum(work - degrees, nodes.shape[0] - 1)  # neighbours at most
@@ -85,10 +88,8 @@ def _co_occurrence(train: Interactions, step: CoOccurrence) -> Estimate:
     if k is not None:
         kept = _extrapolated(np.minimum(neighbours, k), np.minimum(others, k), rows)
     edges = min(2 * kept, linked) if step.symmetrize == "max" else kept
-    counted = k is not None and step.weight == "count"
-    block = len(degrees) * ((k or 0) + 1) if counted else int(work.sum())
-    first = BLOCK * min(block, BLOCK_WORK + int(work.max(initial=0))) + 16 * kept
-    memory = MATRIX * len(train) + max(first, BUILDING * edges)
+    before = MATRIX * len(train) + NODE * len(degrees) * allowed_cores()
+    memory = before + max(LINK * kept + JOINED * edges, BUILDING * edges)
     return Estimate(step, int(work.sum()), edges, memory, EDGE * edges)
 
 
@@ -99,7 +100,7 @@ def _transitions(train: Interactions, step: Transitions) -> Estimate:
     outgoing = np.bincount(train.item, later, minlength=train.num_items)
     most = min(step.top_k or train.num_items, train.num_items)
     edges = int(np.minimum(outgoing, most).sum())
-    memory = MATRIX * len(train) + 2 * BUILDING * pairs
+    memory = MATRIX * len(train) + 2 * PAIR * pairs
     return Estimate(step, pairs, edges, memory, EDGE * edges)
 
 

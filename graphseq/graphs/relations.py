@@ -8,6 +8,8 @@ from torch_geometric.data import HeteroData
 from graphseq.constants import INTERACTS, ITEM, USER, EdgeType
 from graphseq.errors import GraphError
 
+PIECE = 10_000  # rows
+
 
 def require(graph: HeteroData, relation: EdgeType, reader: str) -> None:
     """Refuse a graph that lacks a relation.
@@ -47,14 +49,21 @@ def write_relation(
 ) -> HeteroData:
     """Put the entries of a matrix into the graph as edges, ordered by row, then column.
 
-    What was cached for older edges of that relation is dropped.
+    What was cached for older edges of that relation is dropped. The weights are not
+    copied: leave the matrix alone afterwards.
     """
-    edges = matrix.tocoo()
     device = graph[INTERACTS].edge_index.device
     store = graph[relation]
-    index = torch.from_numpy(np.stack([edges.row, edges.col], dtype=np.int64))
-    store.edge_index = index.to(device)
-    store.edge_weight = torch.from_numpy(edges.data.astype(np.float32)).to(device)
+    index = np.empty((2, matrix.nnz), np.int64)
+    lengths = np.diff(matrix.indptr)
+    for start in range(0, len(lengths), PIECE):  # what lies between is never whole
+        some = slice(*matrix.indptr[[start, min(start + PIECE, len(lengths))]])
+        own = lengths[start : start + PIECE]
+        index[0, some] = np.repeat(np.arange(start, start + len(own)), own)
+    index[1] = matrix.indices
+    weights = matrix.data.astype(np.float32, copy=False)
+    store.edge_index = torch.from_numpy(index).to(device)
+    store.edge_weight = torch.from_numpy(weights).to(device)
     forget_operator(graph, relation)
     return graph
 

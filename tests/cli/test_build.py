@@ -20,7 +20,7 @@ from graphseq.constants import (
     USER_CO_OCCURS,
 )
 from graphseq.data import by_time, by_user, leave_one_out, read_log
-from graphseq.graphs import build_graph, graph_hash, load_graph
+from graphseq.graphs import CoOccurrence, build_graph, graph_hash, load_graph
 from graphseq.graphs.storage import CARD, hashes
 
 TINY = str(Path(__file__).resolve().parents[2] / "datasets" / "tiny.csv")
@@ -76,6 +76,20 @@ def test_the_relations_are_those_of_the_steps_in_python(tmp_path: Path) -> None:
     ]
     graph = build_graph(leave_one_out(read_log(TINY)), steps)
     assert graph_hash(load_graph(output)) == graph_hash(graph)
+
+
+def test_hubs_are_passed_over_between_users_and_between_items(tmp_path: Path) -> None:
+    output = tmp_path / "graph"
+    assert run(TINY, "--output", str(output), "--hub-cap", "3") == 0
+    steps = [CoOccurrence(kind, hub_cap=3) for kind in ("user", "item")]
+    made = build_graph(leave_one_out(read_log(TINY)), steps)
+    assert hashes(output)["graph_hash"] == graph_hash(made)
+    whole = build_graph(
+        leave_one_out(read_log(TINY)), [CoOccurrence("user"), CoOccurrence("item")]
+    )
+    for relation in (USER_CO_OCCURS, ITEM_CO_OCCURS):
+        assert made[relation].num_edges < whole[relation].num_edges
+    assert "hub_cap" not in whole.provenance["transforms"][0]["CoOccurrence"]
 
 
 def test_columns_are_named_in_pairs(tmp_path: Path) -> None:
@@ -141,13 +155,16 @@ def test_what_would_not_fit_is_told_at_once_with_what_to_change(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     output = ["--output", str(tmp_path / "graph")]
-    assert run(TINY, *output, "--memory", "0.00003") == 2
+    log = tmp_path / "log.csv"
+    rows = [f"u{user},{item},1" for user in range(60) for item in range(5)]
+    log.write_text("user,item,time\n" + "\n".join(rows) + "\n")
+    assert run(str(log), *output, "--memory", "0.00003") == 2
     told = capsys.readouterr().err
-    for words in ("needs about", "multiply-adds", "--item-item count:20", "--k-core"):
+    for words in ("needs about", "multiply-adds", "--user-user count:20", "--k-core"):
         assert words in told
     assert run(TINY, *output, "--memory", "0.000001") == 2
     assert "reading" in capsys.readouterr().err
-    assert list(tmp_path.iterdir()) == []
+    assert list(tmp_path.iterdir()) == [log]
 
 
 def test_a_full_disk_is_told_before_the_work(

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -309,7 +308,7 @@ def test_options_are_recorded() -> None:
     }
 
 
-@pytest.mark.parametrize("options", [{"top_k": 0}, {"block_rows": 0}])
+@pytest.mark.parametrize("options", [{"top_k": 0}, {"block_rows": 0}, {"hub_cap": 0}])
 def test_sizes_below_one_are_refused(options: dict[str, int]) -> None:
     with pytest.raises(ConfigError, match=r"at least 1, or None; got 0"):
         CoOccurrence("user", **options)
