@@ -1,7 +1,8 @@
 """All benchmarks, one after the other: ``python -m benchmarks``, or ``make bench``.
 
 They read Amazon Beauty from ``$GRAPHSEQ_SHARED/data`` (``../shared/data`` if it is not
-set); those that need it are left out, with a word, where it is absent.
+set); those that need it are left out, with a word, where it is absent. What large logs
+cost, ``python -m benchmarks.scale``, takes long and is asked for by itself.
 """
 
 import os
