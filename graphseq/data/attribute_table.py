@@ -86,15 +86,15 @@ def pairs_of(table: Table) -> pl.DataFrame:
 def _read(source: Source) -> pl.DataFrame | Table:
     """The file as columns; a JSON object as it is."""
     if source.is_parquet:
-        return pl.read_parquet(io.BytesIO(source.data))
+        return pl.read_parquet(io.BytesIO(source.read()))
     endings = source.path.suffixes
     ending = next((e for e in reversed(endings) if e != ".gz"), "")
     if ending in (".csv", ".tsv", ".txt"):
         separator = "," if ending == ".csv" else "\t"
-        return pl.read_csv(source.data, separator=separator, infer_schema=False)
+        return pl.read_csv(source.read(), separator=separator, infer_schema=False)
     if ending in (".jsonl", ".ndjson"):
-        return pl.read_ndjson(source.data, infer_schema_length=None)
-    table = json.loads(source.data)
+        return pl.read_ndjson(source.read(), infer_schema_length=None)
+    table = json.loads(source.read())
     if not isinstance(table, dict):
         raise ValueError("it holds no object from item to attributes")
     return table

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from graphseq.errors import DataError
 
 Int64s = npt.NDArray[np.int64]
+Integral = npt.NDArray[np.signedinteger[Any]]
 Mask = npt.NDArray[np.bool_]
 
 
@@ -26,27 +27,57 @@ Integers = Arrayed | Sequence[int]
 LARGEST = 2**62  # sort keys stay below, far from the overflow of an int64
 
 
-def canonical_order(user: Int64s, time: Int64s) -> Int64s | None:
+def canonical_order(user: Integral, time: Integral) -> Int64s | None:
     """The stable order by user, then time; None if the rows stand in it already."""
-    step = np.diff(user)
-    if bool(np.all((step > 0) | ((step == 0) & (time[1:] >= time[:-1])))):
+    if is_canonical(user, time):
         return None
     first, last = int(time.min()), int(time.max())
     width = last - first + 1
     if width * (int(user.max()) + 1) < LARGEST:  # one key sorts thrice as fast as two
-        return np.argsort(user * width + (time - first), kind="stable")
+        key = user.astype(np.int64)
+        key *= width
+        key += time
+        key -= first
+        return np.argsort(key, kind="stable")
     return np.lexsort((time, user))
 
 
-def positions(user: Int64s) -> Int64s:
+def is_canonical(user: Integral, time: Integral) -> bool:
+    """Whether the rows stand in the order user, time."""
+    later = user[1:] > user[:-1]
+    later |= (user[1:] == user[:-1]) & (time[1:] >= time[:-1])
+    return bool(later.all())
+
+
+def narrow(values: Int64s) -> Integral:
+    """The same numbers in half the room, where none is too large for it."""
+    room = np.iinfo(np.int32)
+    fits = room.min <= values.min(initial=0) and values.max(initial=0) <= room.max
+    return values.astype(np.int32) if fits else values
+
+
+def join(pieces: list[Integral]) -> Integral:
+    """The pieces as one column; each is let go as soon as it is copied."""
+    kind = np.result_type(np.int32, *pieces)
+    column = np.empty(sum(map(len, pieces)), dtype=kind)
+    begin = 0
+    pieces.reverse()
+    while pieces:
+        piece = pieces.pop()
+        column[begin : begin + len(piece)] = piece
+        begin += len(piece)
+    return column
+
+
+def positions(user: Integral) -> Int64s:
     """Each event's place in its user's run of events, (E,); users stand together."""
     starts = np.flatnonzero(np.diff(user, prepend=-1))
     lengths = np.diff(starts, append=len(user))
     return np.arange(len(user)) - np.repeat(starts, lengths)
 
 
-def integers(name: str, values: Integers) -> Int64s:
-    """A column as int64, (E,).
+def integers(name: str, values: Integers) -> Integral:
+    """A column as int64, (E,); one of int32 stays as it is.
 
     Raises:
         DataError: It holds something else, or has more than one dimension.
@@ -57,7 +88,7 @@ def integers(name: str, values: Integers) -> Int64s:
             f"the column {name} holds 64-bit integers, (E,); found {array.dtype} of "
             f"shape {array.shape}. Cast it first; rows without a value have no place"
         )
-    return array.astype(np.int64, copy=False)
+    return array if array.dtype == np.int32 else array.astype(np.int64, copy=False)
 
 
 def renumber(dense: Int64s, size: int) -> tuple[Int64s, Int64s]:
@@ -84,7 +115,7 @@ def number_integers(raw: Int64s) -> tuple[Int64s, Int64s] | None:
     return raw[places], number[shifted]
 
 
-def check_lengths(user: Int64s, item: Int64s, time: Int64s) -> None:
+def check_lengths(user: Integral, item: Integral, time: Integral) -> None:
     """Refuse columns of unequal length.
 
     Raises:
@@ -103,7 +134,7 @@ def check_order(user: Int64s, time: Int64s) -> None:
     Raises:
         DataError: As said.
     """
-    if canonical_order(user, time) is not None:
+    if not is_canonical(user, time):
         raise DataError(
             "the events are not in the order user, time. Use Interactions.from_arrays, "
             "which sorts"

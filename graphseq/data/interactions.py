@@ -9,6 +9,7 @@ import polars as pl
 from graphseq.data.columns import (
     Int64s,
     Integers,
+    Integral,
     Mask,
     canonical_order,
     check_ids,
@@ -75,6 +76,7 @@ class Interactions:
         *,
         users: Vocabulary | None = None,
         items: Vocabulary | None = None,
+        skipped: Mapping[str, int] | None = None,
     ) -> "Interactions":
         """Interactions from dense ids in the order of the log.
 
@@ -84,23 +86,25 @@ class Interactions:
             time: Integers, (E,); ``None`` if only the order is known.
             users: Raw ids; ``None`` takes 0 … max(user) as raw ids too.
             items: Raw ids; ``None`` takes 0 … max(item) as raw ids too.
+            skipped: Lines that reading left out, by reason.
 
         Raises:
             DataError: As the constructor.
         """
         who, what = integers("user", user), integers("item", item)
         when = np.arange(len(who)) if time is None else integers("time", time)
+        has_time = time is not None
         check_lengths(who, what, when)
         order = canonical_order(who, when)
-        if order is not None:
-            who, what, when = who[order], what[order], when[order]
-        if time is None:
-            when = positions(who)
+        del user, item, time  # each column may go as soon as it is sorted
+        who = _in_order(who, order)
+        what = _in_order(what, order)
+        when = _in_order(when, order) if has_time else positions(who)
         if users is None:
             users = Vocabulary.numbered(int(who.max(initial=-1)) + 1)
         if items is None:
             items = Vocabulary.numbered(int(what.max(initial=-1)) + 1)
-        return cls(who, what, when, users, items, has_time=time is not None)
+        return cls(who, what, when, users, items, has_time, skipped or {})
 
     @classmethod
     def from_frame(cls, frame: pl.DataFrame) -> "Interactions":
@@ -197,3 +201,8 @@ class Interactions:
             f"{self.num_items:,} items; density {len(self) / cells:.2%}, mean length "
             f"{len(self) / max(self.num_users, 1):.2f}; {times})"
         )
+
+
+def _in_order(column: Integral, order: Int64s | None) -> Int64s:
+    column = column if order is None else column[order]
+    return column.astype(np.int64, copy=False)

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from graphseq.data.columns import Int64s, number_integers
 from graphseq.errors import DataError
 
 RawIds = pl.Series | npt.NDArray[Any] | Sequence[str | int]
@@ -51,3 +52,18 @@ def as_series(ids: RawIds, mixed: bool = False) -> pl.Series:
             f"ids are strings or integers; found {series.dtype}. Cast the column first"
         )
     return series
+
+
+def number(ids: pl.Series) -> tuple[pl.Series, Int64s]:
+    """Distinct ids by first appearance, and the place of each row's among them."""
+    if ids.dtype == pl.Int64 and not ids.null_count():
+        numbered = number_integers(ids.to_numpy())
+        if numbered is not None:
+            return pl.Series("id", numbered[0]), numbered[1]
+    distinct = ids.alias("id").unique(maintain_order=True)
+    table = distinct.to_frame().with_columns(dense=pl.int_range(pl.len()))
+    rows = ids.alias("id").to_frame()
+    found = rows.join(
+        table, on="id", how="left", maintain_order="left", nulls_equal=True
+    )
+    return distinct, found["dense"].to_numpy()

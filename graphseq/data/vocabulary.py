@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from graphseq.data.columns import Integers, number_integers
-from graphseq.data.raw_ids import RawIds, as_series, to_integers
+from graphseq.data.columns import Integers
+from graphseq.data.raw_ids import RawIds, as_series, number, to_integers
 from graphseq.errors import DataError
 
 SHOWN = 10  # unknown ids that an error spells out
@@ -54,13 +54,8 @@ class Vocabulary:
     @classmethod
     def number(cls, raw: pl.Series) -> tuple["Vocabulary", npt.NDArray[np.int64]]:
         """Number the ids of a column by first appearance: (vocabulary, dense ids)."""
-        series = as_series(raw)
-        if series.dtype == pl.Int64 and not series.null_count():
-            numbered = number_integers(series.to_numpy())
-            if numbered is not None:
-                return cls(numbered[0]), numbered[1]
-        vocabulary = cls(series.unique(maintain_order=True))
-        return vocabulary, vocabulary.encode(series)
+        ids, dense = number(as_series(raw))
+        return cls(ids), dense
 
     @classmethod
     def numbered(cls, size: int) -> "Vocabulary":

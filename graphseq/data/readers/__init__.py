@@ -1,12 +1,14 @@
 """Logs in the formats that people download, as interactions."""
 
 import difflib
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from graphseq.data.interactions import Interactions
 from graphseq.data.readers.delimited import read_delimited
-from graphseq.data.readers.faults import OnError, SkippedLines, sound_rows
+from graphseq.data.readers.faults import OnError, SkippedLines
+from graphseq.data.readers.gather import gather
 from graphseq.data.readers.layouts import LAYOUTS, Columns, Layout
 from graphseq.data.readers.parquet import read_parquet
 from graphseq.data.readers.recognise import recognise
@@ -30,6 +32,9 @@ def read_log(
     on_error: OnError = "raise",
 ) -> Interactions:
     """Read a log of interactions; plain or gzip, whatever its name. It is not changed.
+
+    The file is read in blocks: what it takes is memory for the events and the ids that
+    it holds, however long its lines are.
 
     Users and items are numbered by first appearance in the file; events are sorted
     by user, then time, and keep the file's order where times tie.
@@ -64,12 +69,14 @@ def read_log(
             "times= is a second file beside sequences; name the time among columns="
         )
     beside = None if times is None else open_source(times)
-    table = _read(source, layout, columns, beside)
-    sound, skipped = sound_rows(
-        source.name, table.checks, table.lines, on_error, table.unit
+    found = gather(
+        lambda: _read(source, layout, columns, beside),
+        source.name,
+        "row" if layout.kind == "parquet" else "line",
+        layout.text_ids,
     )
-    frame = table.frame.filter(sound) if skipped else table.frame
-    return replace(Interactions.from_frame(frame), skipped=skipped)
+    skipped = found.faults.settle(on_error)
+    return found.interactions(skipped)
 
 
 def _layout(
@@ -107,7 +114,7 @@ def _by_columns(source: Source) -> str:
 
 def _read(
     source: Source, layout: Layout, columns: Columns | None, times: Source | None
-) -> Table:
+) -> Iterator[Table]:
     if layout.kind == "sequences":
         if columns is not None:
             raise DataError("format='sequences' has no columns to name: leave columns=")

@@ -1,10 +1,12 @@
 """Columns between commas, tabs or other signs, on polars."""
 
 import csv
+from collections.abc import Iterator
 
 import numpy as np
 
-from graphseq.data.readers.fields import shape_checks, split_fields
+from graphseq.data.readers.blocks import Block
+from graphseq.data.readers.fields import Fields, shape_checks, split_fields
 from graphseq.data.readers.layouts import Columns, Layout
 from graphseq.data.readers.roles import find_roles
 from graphseq.data.readers.source import Source
@@ -13,16 +15,16 @@ from graphseq.data.readers.timestamps import to_whole_numbers
 from graphseq.errors import DataError
 
 
-def read_delimited(source: Source, layout: Layout, columns: Columns | None) -> Table:
-    """Read a CSV, TSV, ``.dat`` or ``.inter``.
+def read_delimited(
+    source: Source, layout: Layout, columns: Columns | None
+) -> Iterator[Table]:
+    """Read a CSV, TSV, ``.dat`` or ``.inter``, block by block.
 
     Raises:
         DataError: A column that is asked for is not there, or a quotation is never
             closed.
     """
-    data, separator = source.data, layout.separator
-    if len(separator) > 1:  # polars splits at one byte
-        data, separator = data.replace(separator.encode(), b"\t"), "\t"
+    separator = layout.separator if len(layout.separator) == 1 else "\t"
     first = source.head(1)[0].replace(layout.separator, separator)
     header = next(csv.reader([first], delimiter=separator))
     wanted = columns or layout.columns or None
@@ -33,18 +35,33 @@ def read_delimited(source: Source, layout: Layout, columns: Columns | None) -> T
     else:
         width = len(header)
         places = find_roles(source.name, header, wanted)
-    fields = split_fields(source.name, data, separator, width)
-    if not by_position:
-        fields = fields.keep(np.arange(len(fields.lines)) > 0)
-    if fields.frame.is_empty():
-        raise DataError(f"{source.name} has a header and no line below it")
-    checks = shape_checks(source, fields, layout.separator)
-    raw = {role: fields.frame.to_series(place) for role, place in places.items()}
     if layout.offset in header and columns is None:
-        milliseconds = fields.frame.to_series(header.index(layout.offset))
-        days = to_whole_numbers(raw["time"])
-        raw["time"] = days * 1000 + to_whole_numbers(milliseconds)
-    return make_table(raw, fields.lines, checks, text_ids=layout.text_ids)
+        places["offset"] = header.index(layout.offset)
+    expects_header, empty = not by_position, True
+    for block in source.blocks(quotes=True):
+        if len(layout.separator) > 1:  # polars splits at one byte
+            data = block.data.replace(layout.separator.encode(), separator.encode())
+            block = Block(data, block.first)
+        fields = split_fields(source, block, separator, width)
+        if expects_header and len(fields.lines):
+            fields = fields.keep(np.arange(len(fields.lines)) > 0)
+            expects_header = False
+        if len(fields.lines):
+            empty = False
+            yield _table(block, fields, places, separator)
+    if empty:
+        raise DataError(f"{source.name} has a header and no line below it")
+
+
+def _table(
+    block: Block, fields: Fields, places: dict[str, int], separator: str
+) -> Table:
+    checks = shape_checks(block, fields, separator)
+    raw = {role: fields.frame.to_series(place) for role, place in places.items()}
+    if "offset" in raw:
+        milliseconds = to_whole_numbers(raw.pop("offset"))
+        raw["time"] = to_whole_numbers(raw["time"]) * 1000 + milliseconds
+    return make_table(raw, fields.lines, checks)
 
 
 def _positions(source: Source, columns: Columns, width: int) -> dict[str, int]:

@@ -33,48 +33,74 @@ class Check:
     found: Callable[[int], str]
 
 
-def sound_rows(
-    name: str,
-    checks: Sequence[Check],
-    lines: Int64s,
-    on_error: OnError,
-    unit: str = "line",
-) -> tuple[Mask, dict[str, int]]:
-    """The rows without a fault, (E,), and how many have which.
+class Faults:
+    """The faults of a file, gathered block by block.
 
     A line counts once, under its first reason, however many rows it gave.
 
-    Raises:
-        DataError: There are faults and ``on_error`` is "raise", or no row is sound.
+    Args:
+        name: Of the file, for messages.
+        unit: What its lines are called.
     """
-    reason = np.full(len(lines), -1)
-    for number in reversed(range(len(checks))):
-        reason[checks[number].faulty] = number
-    rows = np.flatnonzero(reason >= 0)
-    if not len(rows):
-        return reason < 0, {}
-    rows = rows[np.unique(lines[rows], return_index=True)[1]]  # one a line
-    total = len(np.unique(lines))
-    amounts = np.bincount(reason[rows], minlength=len(checks)).tolist()
-    counts = {
-        check.reason: amount
-        for check, amount in zip(checks, amounts, strict=True)
-        if amount
-    }
-    if on_error == "raise" or (reason >= 0).all():
-        told = [
-            f"  {unit} {lines[row]}: {checks[reason[row]].reason}; "
-            f"{checks[reason[row]].found(int(row))}"
-            for row in rows[:SHOWN]
-        ]
-        raise DataError(_report(name, told, len(rows), total, unit))
-    spelt = ", ".join(f"{count:,} {why}" for why, count in counts.items())
-    warnings.warn(
-        f"{name}: left out {len(rows):,} of {total:,} {unit}s ({spelt})",
-        SkippedLines,
-        stacklevel=3,
-    )
-    return reason < 0, counts
+
+    def __init__(self, name: str, unit: str = "line") -> None:
+        self._name, self._unit = name, unit
+        self._told: list[str] = []
+        self._counts: dict[str, int] = {}  # every reason, in the order of the checks
+        self._lines = 0
+        self._sound = False  # whether any row is
+
+    def sift(self, checks: Sequence[Check], lines: Int64s) -> Mask:
+        """The rows of a block without a fault, (E,).
+
+        Args:
+            checks: The same for every block, (E,) each.
+            lines: Line on which each row stands, ascending, (E,).
+        """
+        self._lines += int(np.count_nonzero(np.diff(lines, prepend=-1)))
+        self._counts = self._counts or {check.reason: 0 for check in checks}
+        sound: Mask = ~np.logical_or.reduce([check.faulty for check in checks])
+        self._sound |= bool(sound.any())
+        if not sound.all():
+            self._note(checks, lines)
+        return sound
+
+    def _note(self, checks: Sequence[Check], lines: Int64s) -> None:
+        reason = np.full(len(lines), -1)
+        for number in reversed(range(len(checks))):
+            reason[checks[number].faulty] = number
+        rows = np.flatnonzero(reason >= 0)
+        rows = rows[np.unique(lines[rows], return_index=True)[1]]  # one a line
+        amounts = np.bincount(reason[rows], minlength=len(checks)).tolist()
+        for check, amount in zip(checks, amounts, strict=True):
+            self._counts[check.reason] += amount
+        for row in rows[: SHOWN - len(self._told)].tolist():
+            check = checks[reason[row]]
+            what = f"{check.reason}; {check.found(row)}"
+            self._told.append(f"  {self._unit} {lines[row]}: {what}")
+
+    def settle(self, on_error: OnError) -> dict[str, int]:
+        """How many lines have which fault, once all are seen.
+
+        Raises:
+            DataError: There are faults and ``on_error`` is "raise", or no row is sound.
+        """
+        counts = {reason: count for reason, count in self._counts.items() if count}
+        faulty = sum(counts.values())
+        if not faulty:
+            return {}
+        if on_error == "raise" or not self._sound:
+            raise DataError(
+                _report(self._name, self._told, faulty, self._lines, self._unit)
+            )
+        spelt = ", ".join(f"{count:,} {why}" for why, count in counts.items())
+        warnings.warn(
+            f"{self._name}: left out {faulty:,} of {self._lines:,} {self._unit}s "
+            f"({spelt})",
+            SkippedLines,
+            stacklevel=3,
+        )
+        return counts
 
 
 def _report(name: str, told: list[str], faulty: int, rows: int, unit: str) -> str:

@@ -40,7 +40,7 @@ LAYOUTS: dict[str, Layout] = {
     "sequences": Layout("sequences", says="one line a user: user item item …"),
     "csv": Layout("delimited", ",", says="comma-separated, columns named in line 1"),
     "tsv": Layout("delimited", "\t", says="tab-separated, columns named in line 1"),
-    "parquet": Layout("parquet", says="Parquet"),
+    "parquet": Layout("parquet", text_ids=True, says="Parquet"),
     "jsonl": Layout("records", says="one JSON object a line"),
     "amazon": Layout(
         "records",

@@ -1,16 +1,19 @@
 """One line a user: the user, then the items, oldest first."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import polars as pl
 
-from graphseq.data.columns import Int64s
+from graphseq.data.columns import Mask
+from graphseq.data.readers.beside import Beside
 from graphseq.data.readers.faults import Check
+from graphseq.data.readers.lines import Lines, split_lines
 from graphseq.data.readers.source import Source
 from graphseq.data.readers.table import Table, make_table
-from graphseq.errors import DataError
 
 
-def read_sequences(source: Source, times: Source | None = None) -> Table:
+def read_sequences(source: Source, times: Source | None = None) -> Iterator[Table]:
     """Read ``user item item …``, separated by blanks or tabs; the order is the time.
 
     A second file of the same shape may hold ``user time time …``.
@@ -20,11 +23,24 @@ def read_sequences(source: Source, times: Source | None = None) -> Table:
     Raises:
         DataError: The second file is of another shape.
     """
-    lines, numbers = _lines(source.data)
-    words = lines.str.split(" ")
-    user = words.list.first()
-    again = (~user.is_first_distinct()).to_numpy()
-    rows = np.repeat(np.arange(len(lines)), words.list.len().to_numpy() - 1)
+    beside = None if times is None else Beside(times)
+    repeated = None
+    for block in source.blocks():
+        lines = split_lines(block)
+        if block.first > 1 and repeated is None:
+            repeated = _repeated(source)
+        again = _again(lines, repeated)
+        if beside is None:
+            yield _table(lines, again)
+        elif (found := beside.take(lines)) is not None:
+            yield _table(lines, again, found)
+    if beside is not None:
+        beside.check(source.name)
+
+
+def _table(lines: Lines, again: Mask, times: pl.Series | None = None) -> Table:
+    words, user = lines.words, lines.users
+    rows = np.repeat(np.arange(len(words)), words.list.len().to_numpy() - 1)
     items = words.list.slice(1).explode()
     checks = [
         Check(
@@ -40,38 +56,31 @@ def read_sequences(source: Source, times: Source | None = None) -> Table:
     ]
     columns = {"user": user.gather(rows), "item": items}
     if times is not None:
-        columns["time"] = _times(source, words, times)
-    return make_table(columns, numbers[rows], checks, text_ids=False)
+        columns["time"] = times.list.slice(1).explode()
+    return make_table(columns, lines.numbers[rows], checks)
 
 
-def _times(source: Source, words: pl.Series, times: Source) -> pl.Series:
-    """The time of every item, in the order of ``words``."""
-    found = _lines(times.data)[0].str.split(" ")
-    rows = min(len(words), len(found))
-    same = (words.list.first().head(rows) == found.list.first().head(rows)) & (
-        words.list.len().head(rows) == found.list.len().head(rows)
-    )
-    if len(words) != len(found) or not same.all():
-        raise DataError(
-            f"{times.name} should hold a time for every item of {source.name}, line by "
-            f"line; they have {len(found):,} and {len(words):,} lines, and differ in "
-            f"users or lengths in {len(same) - same.sum():,} of them. Take files that "
-            "were made together"
-        )
-    return found.list.slice(1).explode()
+def _again(lines: Lines, repeated: pl.DataFrame | None) -> Mask:
+    """Lines whose user stands on an earlier one, (L,).
 
-
-def _lines(data: bytes) -> tuple[pl.Series, Int64s]:
-    """The lines that are not blank, words apart by one blank, and their numbers.
-
-    A line of one word ends with a blank, so that every line has a second word.
+    Args:
+        lines: Of one block.
+        repeated: Users of several lines and the ``first`` of them, for the whole file;
+            ``None`` in the first block, which none precedes.
     """
-    text = data.decode("utf-8-sig", errors="replace").replace("\t", " ")
-    lines = pl.Series([text]).str.split("\n").explode().str.strip_chars()
-    if "  " in text:
-        lines = lines.str.replace_all(" +", " ")
-    sound = (lines != "").to_numpy()
-    lines = lines.filter(sound)
-    alone = ~lines.str.contains(" ", literal=True)
-    lines = (lines + " ").zip_with(alone, lines) if alone.any() else lines
-    return lines, np.flatnonzero(sound) + 1
+    if repeated is None:
+        return (~lines.users.is_first_distinct()).to_numpy()
+    users = lines.users.alias("user").to_frame()
+    first = users.join(repeated, on="user", how="left", maintain_order="left")["first"]
+    return first.fill_null(np.iinfo(np.int64).max).to_numpy() < lines.numbers
+
+
+def _repeated(source: Source) -> pl.DataFrame:
+    """Users that stand on several lines of a file, and the first of these lines."""
+    parts = [
+        pl.DataFrame({"user": lines.users, "first": lines.numbers})
+        for lines in map(split_lines, source.blocks())
+    ]
+    every = pl.concat(parts)
+    several = every.filter(every["user"].is_duplicated())
+    return several.unique("user", keep="first", maintain_order=True)

@@ -1,11 +1,13 @@
-"""The bytes of a file, unpacked, and what can be said of them at first sight."""
+"""A file that holds a log, and what can be said of it at first sight."""
 
 import difflib
-import gzip
-import zlib
+from codecs import BOM_UTF8
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from graphseq.data.readers import blocks
+from graphseq.data.readers.blocks import Block
 from graphseq.errors import DataError
 
 HEAD = 1 << 16  # bytes looked at to tell what a file is
@@ -23,10 +25,15 @@ PACKED = {
 
 @dataclass(frozen=True)
 class Source:
-    """What a file holds once unpacked; the file itself is only ever read."""
+    """A file, plain or gzip, of which only the start is known; it is only ever read.
+
+    Attributes:
+        path: Where it lies.
+        start: Its first bytes, unpacked; they are not all blank.
+    """
 
     path: Path
-    data: bytes
+    start: bytes
 
     @property
     def name(self) -> str:
@@ -36,24 +43,47 @@ class Source:
     @property
     def is_parquet(self) -> bool:
         """Whether the bytes begin as those of a Parquet file."""
-        return self.data.startswith(PARQUET)
+        return self.start.startswith(PARQUET)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the file is not packed with gzip."""
+        return not blocks.is_packed(self.path)
 
     def head(self, lines: int = 50) -> list[str]:
         """Up to ``lines`` whole lines from the start that are not blank."""
-        head = self.data[:HEAD]
-        if len(self.data) > HEAD:
+        head = self.start
+        if len(head) == HEAD:
             head = head[: head.rfind(b"\n") + 1] or head
         text = head.decode("utf-8-sig", errors="replace")
         return [line for line in text.splitlines() if line.strip()][:lines]
 
-    def line(self, number: int) -> str:
-        """A line by its number, counted from 1."""
-        line = self.data.split(b"\n", number)[number - 1]
-        return line.decode("utf-8", errors="replace").rstrip("\r")
+    def blocks(self, *, quotes: bool = False) -> Iterator[Block]:
+        """All of the file in blocks of whole lines, without a byte-order mark.
+
+        Args:
+            quotes: Let a line break between quotation marks end no block.
+
+        Raises:
+            DataError: The file cannot be read to its end.
+        """
+        size = blocks.BLOCK
+        for block in blocks.cut(blocks.unpacked(self.path, size), size, quotes):
+            marked = block.first == 1 and block.data.startswith(BOM_UTF8)
+            data = block.data[len(BOM_UTF8) :] if marked else block.data
+            yield Block(data, block.first)
+
+    def read(self) -> bytes:
+        """All of the file at once.
+
+        Raises:
+            DataError: The file cannot be read to its end.
+        """
+        return b"".join(blocks.unpacked(self.path, blocks.BLOCK))
 
 
 def open_source(path: str | Path) -> Source:
-    """Read a file whole, unpacking gzip whatever the file is called.
+    """Look at the start of a file, unpacking gzip whatever the file is called.
 
     Raises:
         DataError: There is no such file, it is empty, a truncated or damaged gzip, or
@@ -62,30 +92,12 @@ def open_source(path: str | Path) -> Source:
     file = Path(path)
     if not file.is_file():
         raise DataError(_absent(file))
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise DataError(f"{file} cannot be read: {error.strerror or error}") from error
-    if data.startswith(b"\x1f\x8b"):
-        data = _unpack(file, data)
-    if not data.strip():
+    pieces = blocks.unpacked(file, HEAD)
+    start = next((p for p in pieces if p.removeprefix(BOM_UTF8).strip()), None)
+    if start is None:
         raise DataError(f"{file.name} is empty: it holds no line to read")
-    _refuse_binary(file, data[:HEAD])
-    return Source(file, data)
-
-
-def _unpack(file: Path, data: bytes) -> bytes:
-    try:
-        return gzip.decompress(data)
-    except EOFError as error:
-        raise DataError(
-            f"{file.name} is a truncated gzip: it ends after {len(data):,} bytes, "
-            "before its last block. Fetch it again"
-        ) from error
-    except (OSError, zlib.error) as error:
-        raise DataError(
-            f"{file.name} is a damaged gzip ({error}). Fetch it again"
-        ) from error
+    _refuse_binary(file, start)
+    return Source(file, start)
 
 
 def _refuse_binary(file: Path, head: bytes) -> None:

@@ -1,8 +1,10 @@
 """Times as the sources write them, as whole numbers."""
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
+from graphseq.data.columns import Int64s
 from graphseq.data.readers.faults import Check
 
 UNITS = ("seconds", "milliseconds", "microseconds", "nanoseconds")
@@ -33,27 +35,37 @@ def to_whole_numbers(times: pl.Series) -> pl.Series:
     return _from_text(times.str.strip_chars())
 
 
-def other_units(raw: pl.Series, times: pl.Series) -> Check:
+def count_units(times: pl.Series) -> Int64s:
+    """How many times can be unix seconds, milliseconds …, and how many none, (5,)."""
+    return np.bincount(_units(times) % (len(UNITS) + 1), minlength=len(UNITS) + 1)
+
+
+def usual_unit(counts: Int64s) -> int | None:
+    """The unit of most times; ``None`` where they may count anything.
+
+    They do unless most are unix times, from 1973 on.
+
+    Args:
+        counts: As :func:`count_units` gives them, (5,).
+    """
+    unix = counts[:-1]
+    return int(unix.argmax()) if 2 * unix.sum() > counts.sum() else None
+
+
+def other_units(raw: pl.Series, times: pl.Series, usual: int | None) -> Check:
     """Numbers that cannot be times as most are: of another unit, or negative.
 
-    Only where most are unix times, from 1973 on; else they may count anything.
     Dates are never meant, whenever they were.
 
     Args:
         raw: Times as the source writes them, (E,).
         times: The same as whole numbers; null where they cannot be read.
+        usual: Unit of most times of the log, or ``None``: none is faulty.
     """
-    values = times.fill_null(0).to_numpy()
-    unit = np.full(len(values), -1)
-    for place in range(len(UNITS)):
-        scale = 1000**place
-        last = min(LAST * scale, 2**63) - 1
-        unit[(values >= FIRST * scale) & (values <= last)] = place
-    counts = np.bincount(unit + 1, minlength=len(UNITS) + 1)[1:]
-    most = int(counts.argmax())
-    faulty = ((unit >= 0) & (unit != most)) | (values < 0)
-    if 2 * counts.sum() <= len(values):
-        faulty[:] = False
+    units, faulty = _units(times), np.zeros(len(times), dtype=np.bool_)
+    if usual is not None:
+        negative = (times < 0).fill_null(False).to_numpy()
+        faulty = ((units >= 0) & (units != usual)) | negative
     if faulty.any() and raw.dtype == pl.String:
         rows = np.flatnonzero(faulty)
         faulty[rows] = raw.gather(rows).cast(pl.Float64, strict=False).is_not_null()
@@ -61,10 +73,21 @@ def other_units(raw: pl.Series, times: pl.Series) -> Check:
         faulty[:] = False
 
     def found(row: int) -> str:
-        other = UNITS[unit[row]] if unit[row] >= 0 else "a negative number"
-        return f"found {raw[row]}, {other}; most are {UNITS[most]}"
+        other = UNITS[units[row]] if units[row] >= 0 else "a negative number"
+        return f"found {raw[row]}, {other}; most are {UNITS[usual or 0]}"
 
     return Check("time is of another unit than most", faulty, found)
+
+
+def _units(times: pl.Series) -> npt.NDArray[np.int8]:
+    """Place among ``UNITS`` of each time, (E,); -1 if it cannot be a unix time."""
+    values = times.fill_null(0).to_numpy()
+    units = np.full(len(values), -1, dtype=np.int8)
+    for place in range(len(UNITS)):
+        scale = 1000**place
+        last = min(LAST * scale, 2**63) - 1
+        units[(values >= FIRST * scale) & (values <= last)] = place
+    return units
 
 
 def _from_text(times: pl.Series) -> pl.Series:

@@ -4,7 +4,13 @@ import numpy as np
 import polars as pl
 import pytest
 
-from graphseq.data.readers.timestamps import other_units, to_whole_numbers
+from graphseq.data.readers.faults import Check
+from graphseq.data.readers.timestamps import (
+    count_units,
+    other_units,
+    to_whole_numbers,
+    usual_unit,
+)
 
 
 @pytest.mark.parametrize(
@@ -49,6 +55,11 @@ def test_whole_numbers_beyond_2_to_the_53_stay_exact() -> None:
     assert to_whole_numbers(pl.Series([str(2**60 + 1)])).to_list() == [2**60 + 1]
 
 
+def judged(raw: pl.Series) -> Check:
+    times = to_whole_numbers(raw)
+    return other_units(raw, times, usual_unit(count_units(times)))
+
+
 SECONDS = ["1600000000", "1600000001", "1600000002"]
 
 
@@ -69,14 +80,14 @@ def test_numbers_of_another_unit_than_most_are_found(
     times: list[str | None], faulty: list[int]
 ) -> None:
     raw = pl.Series(times, dtype=pl.String)
-    check = other_units(raw, to_whole_numbers(raw))
+    check = judged(raw)
     assert np.flatnonzero(check.faulty).tolist() == faulty
     if None not in times and not any("-" in str(time)[1:] for time in times):
         numbers = raw.cast(pl.Int64)
-        assert np.flatnonzero(other_units(numbers, numbers).faulty).tolist() == faulty
+        assert np.flatnonzero(judged(numbers).faulty).tolist() == faulty
 
 
 def test_a_time_of_another_unit_is_told_with_its_unit() -> None:
     raw = pl.Series([1600000000, 1600000001, 1600000000000])
-    check = other_units(raw, raw)
+    check = judged(raw)
     assert check.found(2) == "found 1600000000000, milliseconds; most are seconds"
