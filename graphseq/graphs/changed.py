@@ -35,10 +35,16 @@ def renumbered(older: HeteroData, newer: HeteroData, kind: str) -> Integers | No
 def relation_matrix(
     graph: HeteroData, relation: EdgeType, ids: Integers, size: int
 ) -> csr_matrix:
-    """The weights of a relation between nodes of one kind, under other ids."""
-    source, target = ids[graph[relation].edge_index.cpu().numpy()]
+    """The weights of a relation between nodes of one kind, under other ids.
+
+    Edges are sorted by source, then target, and so they stay: the ids are ascending.
+    """
+    source, target = graph[relation].edge_index.cpu().numpy()
     weight = graph[relation].edge_weight.cpu().numpy()
-    return csr_matrix((weight, (source, target)), (size, size))
+    lengths = np.zeros(size, np.int64)
+    lengths[ids] = np.bincount(source, minlength=len(ids))
+    pointers = np.concatenate([[0], np.cumsum(lengths)])
+    return csr_matrix((weight, ids[target].astype(np.int32), pointers), (size, size))
 
 
 def changed_nodes(step: CoOccurrence, old: csr_matrix, new: csr_matrix) -> Mask:

@@ -1,37 +1,42 @@
 """Edges by co-occurrence after a change: from the old ones and the rows that changed.
 
-Call a node changed if its weights to other nodes may have. The rows of changed nodes
-are computed anew, with all their edges. Weights are the same in both directions, so
-these rows also say what changed in the rows of the others: an unchanged node's list
-loses its changed neighbours and gets them back with their new weights. Whatever stood
+Call a node changed if its weights to other nodes may have. The lists of changed nodes
+are computed anew. Weights are the same in both directions, so their rows also say what
+changed for the others: an unchanged node's list loses its changed neighbours, and those
+whose new weight comes no later than the list's last entry come back. Whatever stood
 outside of a full list came after its last entry, and still does. So the k heaviest are
-known if at least k of the entries come no later than that last entry came before;
-where fewer do, because weights fell, the row is computed anew as well.
+known if at least k entries come within that limit; where fewer do, because weights
+fell, the list is computed anew as well.
 """
 
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_matrix, csr_matrix, vstack
+from scipy.sparse import csr_matrix
 
-from graphseq.graphs.cooccurrence import CoOccurrence
+from graphseq.graphs.cooccurrence import (
+    BLOCK_WORK,
+    CoOccurrence,
+    Weight,
+    _in_threads,
+    without_hubs,
+)
 from graphseq.graphs.progress import tracked, watching
 from graphseq.graphs.pruning import blocks, strongest
 
 Integers = NDArray[np.integer[Any]]
 Mask = NDArray[np.bool_]
-
-NO_LIMIT = np.iinfo(np.int64).max
-HEAVIEST = np.int64(np.float32(np.inf).view(np.int32))
-ROOM = 8_000_000  # multiply-adds of the rows treated at a time: some 200 MB
+Entries = tuple[Integers, Integers, NDArray[np.float32]]
+"""Rows, columns and weights, (E,) each."""
 
 
 class Renewed(NamedTuple):
-    """Edges that nodes keep, and what it took to know them.
+    """Edges of all nodes, and what it took to know them.
 
     Attributes:
-        links: What :meth:`CoOccurrence.kept` gives, (N, N).
+        links: What the step makes of all nodes, (N, N).
         rows: Rows that were computed.
     """
 
@@ -39,9 +44,10 @@ class Renewed(NamedTuple):
     rows: Integers
 
 
-def operations(nodes: csr_matrix) -> Integers:
+def operations(step: CoOccurrence, nodes: csr_matrix) -> Integers:
     """Multiply-adds that each row of the co-occurrences takes, (N,)."""
-    sizes = np.bincount(nodes.indices, minlength=nodes.shape[1])
+    sizes: Integers = np.bincount(nodes.indices, minlength=nodes.shape[1])
+    nodes, sizes = without_hubs(nodes, sizes, step.hub_cap)
     found: Integers = np.rint(nodes @ sizes.astype(np.float64)).astype(np.int64)
     return found
 
@@ -49,103 +55,116 @@ def operations(nodes: csr_matrix) -> Integers:
 def renewed(
     step: CoOccurrence, old: csr_matrix, nodes: csr_matrix, changed: Mask
 ) -> Renewed:
-    """The edges that nodes keep now.
+    """The edges of all nodes now.
 
     Args:
         step: What links them; if it prunes, not by ``symmetrize="min"``, of which the
             lists cannot be told from the edges.
-        old: The edges before, both directions joined as the step says, (N, N).
+        old: The edges before, (N, N), sorted by column.
         nodes: Which neighbours each node chose, binary, (N, M).
         changed: The nodes whose weights may differ from those of ``old``, (N,).
     """
-    lists = old
-    if step.top_k is not None and step.symmetrize == "max":
-        lists = strongest(old, step.top_k)  # what came from the other end comes later
-    limits = _limits(lists, step.top_k)
-    own, told = _rows_of(step, nodes, changed, limits)
-    known = lists.tocoo()
-    stays = ~changed[known.row] & ~changed[known.col]
-    merged = _matrix(lists.shape, _part(known, stays), told)
-    short = np.zeros(len(changed), dtype=np.bool_)
-    if step.top_k is not None:
-        counts = np.diff(merged.indptr)
-        short = (limits < NO_LIMIT) & (counts < step.top_k) & ~changed
-        merged = strongest(merged, step.top_k)
-    again, lacking = np.flatnonzero(changed), np.flatnonzero(short)
-    fresh = _placed(step.kept(nodes, lacking), lacking) if len(lacking) else None
-    entries = merged.tocoo()
-    parts = [_part(entries, ~short[entries.row]), own, fresh]
-    links = _matrix(lists.shape, *(part for part in parts if part is not None))
-    return Renewed(links, np.concatenate([again, lacking]))
+    from graphseq.graphs.offers import limits, within
 
-
-def _rows_of(
-    step: CoOccurrence, nodes: csr_matrix, changed: Mask, limits: Integers
-) -> tuple[coo_matrix, coo_matrix]:
-    """What changed nodes keep, and what others may keep of them, both (N, N)."""
-    whole = CoOccurrence(**step.options | {"top_k": None, "symmetrize": "none"})
+    size, k = len(changed), step.top_k
+    last = np.zeros(size, np.int64)  # the rank of the last entry of each full list
+    if k is not None:
+        last = limits(old.indptr, old.indices, old.data, k)
+    listed = within(old.indptr, old.indices, old.data, last)
+    row = np.repeat(np.arange(size), np.diff(old.indptr))
+    lost = listed & changed[old.indices] & ~changed[row]
     rows = np.flatnonzero(changed)
-    work = operations(nodes)[rows]
-    steps = blocks(work, None, ROOM)
-    own, told = [csr_matrix((0, len(changed)), dtype=np.float32)], []
-    for block in tracked(
-        steps,
-        (int(work[step].sum()) for step in steps),
+    told = _told(step, nodes, rows, last, changed)
+    gained = np.bincount(told[0], minlength=size)
+    fewer = np.bincount(row[lost], minlength=size)
+    short = (last > 0) & (gained < fewer) & ~changed
+    other = changed | (gained > 0) | (fewer > 0)  # lists that may differ
+    again = np.concatenate([rows, np.flatnonzero(short)])
+    with watching(lambda _: None):
+        fresh = step.kept(nodes, again)
+    stays = listed & (other & ~changed & ~short)[row] & ~lost
+    come = ~short[told[0]]
+    merged = _matrix(size, _entries(old, row, stays), *_some(told, come))
+    if k is not None:
+        merged = strongest(merged, k)
+    # Edges between lists that are the same stay; of others, one end may still list one.
+    alike, facing = ~other[row], other[old.indices]
+    rest = _matrix(
+        size,
+        _entries(old, row, alike & facing & listed),
+        (
+            np.repeat(np.arange(size), np.diff(merged.indptr)),
+            merged.indices,
+            merged.data,
+        ),
+        (np.repeat(again, np.diff(fresh.indptr)), fresh.indices, fresh.data),
+    )
+    return Renewed(_filtered(old, alike & ~facing) + step.joined(rest), again)
+
+
+def _told(
+    step: CoOccurrence, nodes: csr_matrix, rows: Integers, last: Integers, changed: Mask
+) -> Entries:
+    """What some rows say of the lists of the nodes that have not changed."""
+    from graphseq.graphs.offers import offered
+
+    degrees = np.diff(nodes.indptr)
+    sizes: Integers = np.bincount(nodes.indices, minlength=nodes.shape[1])
+    nodes, sizes = without_hubs(nodes, sizes, step.hub_cap)
+    chosen, across = nodes[rows], nodes.T.tocsr()
+    choosers = across.indices.astype(np.int32, copy=False).view(np.uint32)
+    terms, kind = step._terms(sizes), get_args(Weight).index(step.weight)
+    work = np.rint(chosen @ sizes.astype(np.float64)).astype(np.int64)
+
+    def compute(part: slice) -> Entries:
+        found: Entries = offered(
+            chosen.indptr[part.start : part.stop + 1],
+            chosen.indices,
+            rows[part],
+            across.indptr,
+            choosers,
+            terms,
+            degrees,
+            kind,
+            last,
+            changed,
+        )
+        return found
+
+    steps = blocks(work, None, BLOCK_WORK)
+    found: Iterator[Any] = tracked(
+        _in_threads(compute, steps),  # type: ignore[arg-type]
+        (int(work[part].sum()) for part in steps),
         stage=f"{step.kind}-{step.kind} edges",
         unit="multiply-adds",
-    ):
-        with watching(lambda _: None):
-            part = whole.kept(nodes, rows[block])
-        own.append(part if step.top_k is None else strongest(part, step.top_k))
-        back = _placed(part, rows[block]).T
-        near = ~changed[back.row]
-        near[near] = _keys(_part(back, near)) <= limits[back.row[near]]
-        told.append(_part(back, near))
-    shape = (len(changed), len(changed))
-    return _placed(vstack(own), rows), _matrix(shape, *told).tocoo()
-
-
-def _limits(lists: csr_matrix, k: int | None) -> Integers:
-    """What comes no later than the last entry of each row has at most this key, (N,).
-
-    Rows with fewer than k entries hold all there are: they have no limit.
-    """
-    lengths = np.diff(lists.indptr)
-    limits = np.full(len(lengths), NO_LIMIT)
-    full = np.flatnonzero(lengths >= (k or NO_LIMIT))
-    if len(full):
-        kept = lists[full]
-        limits[full] = np.maximum.reduceat(_keys(kept.tocoo()), kept.indptr[:-1])
-    return limits
-
-
-def _keys(entries: coo_matrix) -> Integers:
-    """Smaller where an entry is heavier, then where its column is smaller, (E,)."""
-    id_bits = max(1, (entries.shape[1] - 1).bit_length())
-    light = HEAVIEST - entries.data.view(np.int32)
-    keys: Integers = light << id_bits | entries.col.astype(np.int64)
-    return keys
-
-
-def _placed(rows: csr_matrix, places: Integers) -> coo_matrix:
-    """Some rows of a square matrix, in their places."""
-    found, size = rows.tocoo(), rows.shape[1]
-    return coo_matrix((found.data, (places[found.row], found.col)), (size, size))
-
-
-def _part(entries: coo_matrix, kept: Mask) -> coo_matrix:
-    columns = entries.data[kept], (entries.row[kept], entries.col[kept])
-    return coo_matrix(columns, entries.shape)
-
-
-def _matrix(shape: tuple[int, int], *parts: coo_matrix) -> csr_matrix:
-    """All entries of some matrices, of which no two have the same place."""
-    if not parts:
-        return csr_matrix(shape, dtype=np.float32)
-    data, row, col = (
-        np.concatenate([getattr(part, name) for part in parts])
-        for name in ("data", "row", "col")
     )
-    matrix = csr_matrix((data, (row, col)), shape)
+    return _joined(list(found))
+
+
+def _joined(parts: list[Entries]) -> Entries:
+    row, column, weight = (np.concatenate(each) for each in zip(*parts, strict=True))
+    return row, column, weight
+
+
+def _entries(matrix: csr_matrix, row: Integers, kept: Mask) -> Entries:
+    """Some entries of a matrix, given the row of each."""
+    return row[kept], matrix.indices[kept], matrix.data[kept]
+
+
+def _filtered(matrix: csr_matrix, kept: Mask) -> csr_matrix:
+    """A matrix of some of its entries."""
+    pointers = np.concatenate([[0], np.cumsum(kept)])[matrix.indptr]
+    return csr_matrix((matrix.data[kept], matrix.indices[kept], pointers), matrix.shape)
+
+
+def _some(entries: Entries, kept: Mask) -> Iterator[Entries]:
+    row, column, weight = entries
+    yield row[kept], column[kept], weight[kept]
+
+
+def _matrix(size: int, *parts: Entries) -> csr_matrix:
+    """Some entries, of which no two have the same place, as a square matrix."""
+    row, column, weight = _joined(list(parts))
+    matrix = csr_matrix((weight, (row, column)), (size, size))
     matrix.sort_indices()
     return matrix

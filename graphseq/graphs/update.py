@@ -27,7 +27,7 @@ from graphseq.graphs.relations import interaction_matrix, write_relation
 from graphseq.graphs.renewing import operations, renewed
 from graphseq.graphs.transitions import Transitions
 
-WORTH_IT = 0.5  # the share of the work beyond which all of it is done anew
+WORTH_IT = 0.4  # share of the work, which is done twice, beyond which all is done
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def foreseen(
     for step in transforms:
         if change is not None and isinstance(step, CoOccurrence):
             nodes, changed = _changed_nodes(step, change)
-            found.append(_renewal(step, changed, operations(nodes)))
+            found.append(_renewal(step, changed, operations(step, nodes)))
         elif change is not None and isinstance(step, Transitions):
             found.append(_renewal(step, *_changed_sources(step, change)))
         else:
@@ -150,13 +150,13 @@ def _co_occurrence(step: CoOccurrence, change: _Change, graph: HeteroData) -> Re
     nodes, changed = _changed_nodes(step, change)
     rows: Integers = np.flatnonzero(changed)
     if len(rows) == len(changed):
-        links = step.kept(nodes)
+        links = step.joined(step.kept(nodes))
     else:
         ids = change.users if step.kind == USER else change.items
         edges = relation_matrix(change.older, relation, ids, len(changed))
         links, rows = renewed(step, edges, nodes, changed)
-    write_relation(graph, relation, step.joined(links))
-    return _renewal(step, rows, operations(nodes))
+    write_relation(graph, relation, links)
+    return _renewal(step, rows, operations(step, nodes))
 
 
 def _changed_nodes(step: CoOccurrence, change: _Change) -> tuple[csr_matrix, Mask]:
@@ -170,7 +170,7 @@ def _changed_nodes(step: CoOccurrence, change: _Change) -> tuple[csr_matrix, Mas
     if step.symmetrize == "min" and step.top_k is not None:
         return new, np.ones(new.shape[0], dtype=np.bool_)  # see renewed
     changed = changed_nodes(step, old, new)
-    return new, _worth_it(changed, operations(new))
+    return new, _worth_it(changed, operations(step, new))
 
 
 def _transitions(step: Transitions, change: _Change, graph: HeteroData) -> Renewal:
@@ -212,7 +212,7 @@ def _anew(step: BaseTransform, graph: HeteroData) -> Renewal:
     if isinstance(step, CoOccurrence):
         nodes = interaction_matrix(graph, "update_graph")
         nodes = nodes if step.kind == USER else nodes.T.tocsr()
-        return _renewal(step, np.arange(nodes.shape[0]), operations(nodes))
+        return _renewal(step, np.arange(nodes.shape[0]), operations(step, nodes))
     if isinstance(step, Transitions):
         item = graph[INTERACTS].edge_index[1].cpu().numpy()
         work = np.bincount(item, minlength=graph[ITEM].num_nodes)

@@ -146,7 +146,7 @@ def never_anew() -> Iterator[None]:
     patch.undo()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(rows, rows, options, cuts)
 def test_an_update_is_a_build_of_both_logs(
     old: Rows, new: Rows, options: tuple[Any, Any, Any], cuts: tuple[str, str]
@@ -274,7 +274,7 @@ def test_a_row_whose_weights_fell_is_computed_again() -> None:
 
 
 def test_most_of_the_work_is_done_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("graphseq.graphs.update.WORTH_IT", 0.5)
+    monkeypatch.setattr("graphseq.graphs.update.WORTH_IT", 0.4)
     before = log_of(random_rows(0, 100, 0))
     both = all_train(append(before, log_of(random_rows(1, 90, 99))))
     steps = [CoOccurrence("user"), CoOccurrence("item"), Transitions()]
