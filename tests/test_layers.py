@@ -9,7 +9,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "graphseq"
 LAYERS = """
 __main__
 cli
-config | demo
+config | demo | spark
 recommend | export | report | plots
 training
 evaluation

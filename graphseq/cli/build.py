@@ -30,6 +30,9 @@ def build(
     attributes: str | None = None,
     attribute_columns: list[str] | None = None,
     hub_cap: int | None = None,
+    engine: Literal["local", "spark"] = "local",
+    master: str | None = None,
+    spark_conf: list[str] | None = None,
     memory: float | None = None,
     no_log: bool = False,
     overwrite: bool = False,
@@ -69,6 +72,11 @@ def build(
       # a large log, without what the most popular items and busiest users tell
       graphseq build books.parquet --hub-cap 5000 --output graphs/books
 
+      # on a cluster, from a folder there; the graph is the same
+      graphseq build hdfs:///logs/2024/ --format jsonl --engine spark \
+          --master spark://host:7077 --spark-conf spark.executor.memory=8g \
+          --output graphs/2024
+
       # what would it cost? nothing is built
       graphseq build ratings.csv --user-user cosine:all:min --output x --dry-run
 
@@ -100,6 +108,10 @@ def build(
         hub_cap: Between users, pass over items of more than so many users; between
             items, over users of more than so many items. They say little, and cost
             the most.
+        engine: Who builds: this process, or Spark, from any path that Spark reads.
+        master: Where Spark runs, such as spark://host:7077; this machine's cores, if
+            nothing else says so.
+        spark_conf: Settings of Spark, such as spark.executor.memory=8g.
         memory: Gigabytes that may be used; what is free, if not given.
         no_log: Leave the log out of the folder; later events can then not be added
             (graphseq update).
@@ -110,6 +122,7 @@ def build(
     from contextlib import nullcontext
 
     from graphseq.cli import making
+    from graphseq.cli.engines import engine_of
     from graphseq.cli.plan import check_room, check_size, plan_table
     from graphseq.cli.relations import steps_of
     from graphseq.cli.stages import Stages
@@ -119,22 +132,25 @@ def build(
     steps = steps_of(
         user_user, item_item, transitions, attributes, attribute_columns, hub_cap
     )
-    check_size(log, memory)
-    with nullcontext() if dry_run else claimed(Path(output)), Stages() as stages:
+    if engine == "local":
+        check_size(log, memory)
+    claim = nullcontext() if dry_run else claimed(Path(output))
+    with claim, Stages() as stages:
         if not dry_run:
             _check_output(Path(output), overwrite)
-        found = making.read(stages, given)
-        cut = making.cut(stages, found, given)
-        costs = estimate(cut.train, steps)
-        if dry_run:
-            making.show(found, cut, plan_table(cut.train, costs, memory))
-        check_room(cut.train, costs, output, memory)
-        if not dry_run:
-            made = record(build, given, PLACE)
-            log_kept = None if no_log else found
-            making.make(stages, cut, steps, made, output, log=log_kept)
-            making.show(found, cut, stages.table())
-            making.close(output)
+        with engine_of(given) as work:
+            found = work.read(stages, given)
+            cut = work.cut(stages, found, given)
+            costs = estimate(cut.train, steps)
+            if dry_run:
+                making.show(found, cut, plan_table(cut.train, costs, memory))
+            check_room(cut.train, costs, output, memory)
+            if not dry_run:
+                made = record(build, given, PLACE)
+                whole = None if no_log else work.whole(found)
+                making.make(stages, cut, work.spread(steps), made, output, log=whole)
+                making.show(found, cut, stages.table())
+                making.close(output)
 
 
 def _check_output(output: Path, overwrite: bool) -> None:

@@ -23,7 +23,7 @@ def read(stages: "Stages", given: Mapping[str, Any]) -> "Interactions":
     reading = ("format", "separator", "times", "on_error")
     found = data.read_log(
         given["log"],
-        columns=_columns(given["columns"]),
+        columns=columns_of(given["columns"]),
         **{name: given[name] for name in reading},
     )
     stages.end(f"{len(found):,} events")
@@ -46,11 +46,16 @@ def cut(stages: "Stages", log: "Interactions", given: Mapping[str, Any]) -> "Spl
         found = data.by_user(log, seed=given["seed"])
     else:
         found = splits[given["split"]](log)
-    stages.end(
-        f"{len(found.train):,} training events of {log.num_users:,} users, "
-        f"{log.num_items:,} items"
-    )
+    stages.end(said(found))
     return found
+
+
+def said(split: "Split") -> str:
+    """How large a split is."""
+    return (
+        f"{len(split.train):,} training events of {split.train.num_users:,} users, "
+        f"{split.train.num_items:,} items"
+    )
 
 
 def make(
@@ -109,7 +114,7 @@ def renewed(renewal: "Renewal") -> str:
     )
 
 
-def show(log: "Interactions", split: "Split", table: "Table") -> None:
+def show(log: object, split: "Split", table: "Table") -> None:
     """Print what was read, how it was split, and a table."""
     from rich.console import Console
 
@@ -144,7 +149,7 @@ def _edges(graph: "HeteroData") -> dict[str, int]:
     }
 
 
-def _columns(pairs: list[str] | None) -> dict[str, str | int] | None:
+def columns_of(pairs: list[str] | None) -> dict[str, str | int] | None:
     """``user=who time=3`` as a mapping."""
     if pairs is None:
         return None

@@ -4,6 +4,7 @@ import hashlib
 import inspect
 import shlex
 from collections.abc import Callable, Iterator, Mapping
+from glob import glob
 from pathlib import Path
 from typing import Any
 
@@ -39,10 +40,26 @@ def record(
 
 
 def fingerprint(file: Path) -> dict[str, Any]:
-    """Size and SHA-256 of a file."""
-    with file.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    return {"bytes": file.stat().st_size, "sha256": digest}
+    """Size and SHA-256 of a file; of a folder's or pattern's files, one after another.
+
+    What is not on this machine is not looked at.
+    """
+    files = [file] if file.is_file() else _files(file)
+    if not files:
+        return {"bytes": 0, "sha256": "not taken, since it is not on this machine"}
+    digest = hashlib.sha256()
+    for each in files:
+        with each.open("rb") as stream:
+            while piece := stream.read(1 << 20):
+                digest.update(piece)
+    size = sum(each.stat().st_size for each in files)
+    return {"bytes": size, "sha256": digest.hexdigest()}
+
+
+def _files(place: Path) -> list[Path]:
+    """The files that Spark reads from a folder, or that fit a pattern, in order."""
+    found = place.iterdir() if place.is_dir() else map(Path, glob(str(place)))
+    return sorted(p for p in found if p.is_file() and p.name[0] not in "._")
 
 
 def rebuilding(made: Mapping[str, Any], output: str) -> list[str]:
@@ -63,7 +80,7 @@ def sources_of(made: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]
 def standing(source: Mapping[str, Any]) -> str:
     """Whether a source is still there, from here, and the same."""
     file = Path(source["path"])
-    if not file.is_file():
+    if not (file.is_file() or _files(file)):
         return "not here"
     same = fingerprint(file)["sha256"] == source["sha256"]
     return "here, unchanged" if same else "here, but CHANGED"

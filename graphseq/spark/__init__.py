@@ -1,0 +1,20 @@
+"""The same graphs built by a cluster: PySpark reads, filters, counts and multiplies.
+
+PySpark is imported where it is used, so that this package can be imported without it,
+and quickly by the processes that Spark starts.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from graphseq.spark.engine import build
+
+__all__ = ["build"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "build":
+        from graphseq.spark.engine import build
+
+        return build
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

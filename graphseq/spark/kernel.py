@@ -1,0 +1,160 @@
+"""Blocks of co-occurrence edges, computed in the processes that Spark starts."""
+
+import sys
+from dataclasses import dataclass
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from graphseq.spark.batches import Columns
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Integers = NDArray[np.integer[Any]]
+
+LISTS = "neighbour int, term bigint, blocks array<int>, nodes array<int>"
+EDGES = "source int, target int, weight float"
+LOGARITHMS = (4, 5)  # kinds of weights that sum them: adamic_adar, iuf
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How co-occurrence is cut into tasks.
+
+    Row n, the edges that node n keeps, is of block ``n % blocks``: so the nodes of many
+    edges, which commonly have small ids, are in different blocks.
+
+    Attributes:
+        node: Which nodes are linked: user or item.
+        weight: How an edge weighs, as ``graphseq.graphs.compiled`` numbers it.
+        top_k: Edges that a node keeps.
+        hub_cap: Neighbours that more nodes chose are passed over.
+        blocks: Blocks of rows.
+        chunk: Nodes of a list that travel together.
+    """
+
+    node: Literal["user", "item"]
+    weight: int
+    top_k: int
+    hub_cap: int | None
+    blocks: int
+    chunk: int
+
+    @property
+    def neighbour(self) -> str:
+        """What nodes share."""
+        return "item" if self.node == "user" else "user"
+
+    @property
+    def sums_logarithms(self) -> bool:
+        """Whether neighbours differ in what sharing them adds."""
+        return self.weight in LOGARITHMS
+
+
+def lists(plan: Plan, terms: Integers | None, batch: Columns) -> dict[str, Any]:
+    """Who chose each neighbour, and which blocks of rows must know.
+
+    Args:
+        plan: How the work is cut.
+        terms: What sharing each neighbour adds; ``None``: 1.
+        batch: All training events of some neighbours.
+
+    Returns:
+        A row for every list of nodes, or part of one that is longer than a chunk.
+    """
+    import pyarrow as pa
+
+    key = batch[plan.neighbour].astype(np.int64) << 32 | batch[plan.node]
+    key = np.unique(key)
+    neighbour, node = key >> 32, (key & 0xFFFFFFFF).astype(np.int32)
+    starts = np.flatnonzero(np.diff(neighbour, prepend=-1))
+    sizes = np.diff(starts, append=len(key))
+    used = sizes > 1  # else nobody shares it
+    if plan.hub_cap is not None:
+        used &= sizes <= plan.hub_cap
+    stays = np.repeat(used, sizes)
+    neighbour, node, sizes = neighbour[stays], node[stays], sizes[used]
+    own = np.repeat(np.arange(len(sizes)), sizes)
+    touched = np.unique(own * plan.blocks + node % plan.blocks)
+    parts = -(-sizes // plan.chunk)
+    owner = np.repeat(np.arange(len(sizes)), parts)
+    first = np.cumsum(sizes) - sizes
+    part = np.arange(len(owner)) - np.repeat(np.cumsum(parts) - parts, parts)
+    bounds = np.append(first[owner] + part * plan.chunk, len(node))
+    which = neighbour[first[owner]]
+    blocks = pa.ListArray.from_arrays(
+        _pointers(touched // plan.blocks, len(sizes)),
+        (touched % plan.blocks).astype(np.int32),
+    )
+    return {
+        "neighbour": which,
+        "term": np.ones(len(which), np.int64) if terms is None else terms[which],
+        "blocks": blocks.take(pa.array(owner)),
+        "nodes": pa.ListArray.from_arrays(bounds.astype(np.int32), node),
+    }
+
+
+def products(plan: Plan, degrees: Integers, table: "pa.Table") -> dict[str, Any]:
+    """The edges that the rows of one block keep.
+
+    Args:
+        plan: How the work is cut.
+        degrees: Neighbours of every node, of all training events, (N,).
+        table: The lists that were sent to this block.
+    """
+    block = table.column("block")[0].as_py()
+    names, which = np.unique(table.column("neighbour").to_numpy(), return_inverse=True)
+    parts = table.column("nodes").combine_chunks().take(np.argsort(which))
+    nodes, sizes = parts.values.to_numpy(), np.diff(parts.offsets.to_numpy())
+    terms = np.ones(len(names), np.int32)
+    if plan.sums_logarithms:
+        terms = terms.astype(np.int64)
+        terms[which] = table.column("term").to_numpy()
+    owner = np.repeat(np.sort(which), sizes).astype(np.int32)
+    own = np.flatnonzero(nodes % plan.blocks == block)
+    own = own[np.argsort(nodes[own], kind="stable")]
+    ids, degree = np.unique(nodes[own], return_counts=True)
+    across = _pointers(owner, len(names))
+    made = np.add.reduceat(np.diff(across)[owner[own]], np.cumsum(degree) - degree)
+    most = np.minimum(made, min(plan.top_k, len(degrees)))
+    target, weight, lengths = compiled().shared(
+        np.append(0, np.cumsum(degree)).astype(np.int32),
+        owner[own],
+        ids.astype(np.int64),
+        across,
+        nodes.view(np.uint32),
+        terms,
+        degrees,
+        plan.weight,
+        plan.top_k,
+        int(most.sum()),
+    )
+    return {"source": np.repeat(ids, lengths), "target": target, "weight": weight}
+
+
+def _pointers(owner: Integers, owners: int) -> Integers:
+    """Where the run of each owner begins in a sorted column, int32, (owners + 1,)."""
+    sizes = np.bincount(owner, minlength=owners)
+    return np.append(0, np.cumsum(sizes)).astype(np.int32)
+
+
+def compiled() -> ModuleType:
+    """The inner loops of the local engine, without torch, which their package loads."""
+    name = "graphseq.graphs.compiled"
+    if name in sys.modules:
+        return sys.modules[name]
+    file = Path(__file__).parents[1] / "graphs" / "compiled.py"
+    spec = spec_from_file_location(name, file)
+    if not file.is_file() or spec is None or spec.loader is None:  # sent as an archive
+        from graphseq.graphs import compiled as found
+
+        return found
+    module = module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module

@@ -1,0 +1,166 @@
+"""A Spark session: the one that runs already, or one of our own that is ended again."""
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from graphseq.errors import ConfigError
+from graphseq.memory import available
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+NEEDED = ("pyspark", "pyarrow", "pandas")
+ELSEWHERE = ("PYSPARK_GATEWAY_PORT", "SPARK_CONF_DIR", "SPARK_HOME")
+"""Where one of these is set, spark-submit or its files say where to run."""
+LOCAL = {
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.driver.bindAddress": "127.0.0.1",
+    "spark.driver.host": "127.0.0.1",
+    "spark.driver.maxResultSize": "0",
+    "spark.sql.execution.arrow.maxRecordsPerBatch": "100000",
+}
+
+
+@contextmanager
+def session(
+    master: str | None = None, conf: Mapping[str, str] | None = None
+) -> "Iterator[SparkSession]":
+    """A session to work in: the active one, which stays; else a new one, which ends.
+
+    Args:
+        master: Where to run, such as local[4] or spark://host:7077; ``None`` leaves it
+            to spark-submit or its files, and else takes this machine's cores.
+        conf: Settings of Spark, by name; they win over ours.
+
+    Raises:
+        ConfigError: PySpark or Java is not there, Spark does not start, or an active
+            session is of another master or other settings.
+    """
+    check_installed()
+    from pyspark.sql import SparkSession
+
+    active = SparkSession.getActiveSession()
+    if active is not None:
+        _check_same(active, master, conf or {})
+        yield active
+        return
+    with tempfile.TemporaryDirectory(prefix="graphseq-spark-") as folder:
+        made = _start(master, dict(conf or {}), Path(folder))
+        try:
+            yield made
+        finally:
+            made.stop()
+
+
+def check_installed() -> None:
+    """Refuse at once, and in words, where Spark cannot run.
+
+    Raises:
+        ConfigError: PySpark or what it needs is not installed, or there is no Java.
+    """
+    from importlib.util import find_spec
+
+    lacking = [name for name in NEEDED if find_spec(name) is None]
+    if lacking:
+        raise ConfigError(
+            f"the Spark engine needs {' and '.join(lacking)}, which "
+            f"{'are' if lacking[1:] else 'is'} not installed. Run "
+            "pip install 'graphseq[spark]', or take --engine local"
+        )
+    home = os.environ.get("JAVA_HOME")
+    java = str(Path(home, "bin", "java")) if home else shutil.which("java")
+    if java is None or not Path(java).exists():
+        where = f"under JAVA_HOME, {home}" if home else "on the PATH"
+        raise ConfigError(
+            f"Spark runs on Java, and there is none {where}. Install Java 17 or later "
+            "and set JAVA_HOME to it, or take --engine local"
+        )
+
+
+def _check_same(
+    active: "SparkSession", master: str | None, conf: Mapping[str, str]
+) -> None:
+    wanted = dict(conf) if master is None else {"spark.master": master, **conf}
+    others = [n for n, value in wanted.items() if active.conf.get(n, "") != value]
+    if others:
+        raise ConfigError(
+            f"a Spark session runs in this process already and is used as it is; asked "
+            f"for another {', '.join(others)}. Leave that out, or stop the session"
+        )
+
+
+def _start(master: str | None, conf: dict[str, str], folder: Path) -> "SparkSession":
+    """A session of our own; its scratch files are in Spark's own folders."""
+    from pyspark.errors import PySparkException
+    from pyspark.sql import SparkSession
+
+    local = _is_local(master)
+    settings = {"spark.sql.execution.arrow.pyspark.enabled": "true"}
+    if local:
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+        warehouse = {"spark.sql.warehouse.dir": str(folder / "warehouse")}
+        settings |= LOCAL | warehouse | {"spark.driver.memory": _heap()}
+    builder = SparkSession.builder.appName("graphseq build")
+    if master is not None:
+        builder = builder.master(master)
+    for name, value in (settings | conf).items():
+        builder = builder.config(name, value)
+    said = folder / "java.txt"
+    try:
+        with _stderr_into(said) if local else open(os.devnull):
+            made = builder.getOrCreate()
+    except (PySparkException, RuntimeError, OSError) as error:
+        raise ConfigError(
+            f"Spark does not start on {master or 'this machine'}: "
+            f"{_cause(said) or first_line(error)}. Check --master and --spark-conf, "
+            "and that Java is of version 17 or later"
+        ) from error
+    made.sparkContext.setLogLevel("OFF" if local else "ERROR")
+    return made
+
+
+@contextmanager
+def _stderr_into(file: Path) -> Iterator[None]:
+    """Let what is started inside write its messages into a file, for good."""
+    sys.stderr.flush()
+    before = os.dup(2)
+    target = os.open(file, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
+    try:
+        os.dup2(target, 2)
+        yield
+    finally:
+        os.dup2(before, 2)
+        os.close(before)
+        os.close(target)
+
+
+def _cause(file: Path) -> str:
+    """The first line in which Java tells what went wrong."""
+    lines = file.read_text("utf-8", "replace").splitlines() if file.exists() else []
+    telling = [line for line in lines if "rror" in line or "xception" in line]
+    return telling[0].strip()[:300] if telling else ""
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, without the stack that some errors carry along."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0][:500] if lines else type(error).__name__
+
+
+def _is_local(master: str | None) -> bool:
+    if master is None:
+        return not any(name in os.environ for name in ELSEWHERE)
+    return master.startswith("local")
+
+
+def _heap() -> str:
+    """Memory of the Java side: a third of what is free; 1 to 32 GB."""
+    free = available() or 6 * 2**30
+    return f"{min(max(free // 3 // 2**20, 1024), 32 * 1024)}m"

@@ -1,0 +1,57 @@
+"""``graphseq build --engine``: what is said before Spark is started."""
+
+from pathlib import Path
+
+import pytest
+
+from graphseq.cli import main
+
+TINY = str(Path(__file__).resolve().parents[2] / "datasets" / "tiny.csv")
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (["--master", "local[2]"], "--master is an option of Spark"),
+        (["--spark-conf", "spark.a=b"], "--spark-conf is an option of Spark"),
+        (["--engine", "spark", "--times", TINY], "--engine local only"),
+        (["--engine", "spark", "--spark-conf", "memory=2g"], "pairs such as"),
+        (["--engine", "spark", "--spark-conf", "spark.x"], "pairs such as"),
+        (["--engine", "sparc"], "one of local, spark"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(
+    options: list[str],
+    complaint: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    try:
+        code = main(["build", TINY, "--output", str(tmp_path / "deep" / "g"), *options])
+    except SystemExit as stop:
+        code = int(str(stop.code))
+    assert code == 2
+    assert complaint in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_spark_it_is_said_and_nothing_is_left(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    output = ["--output", str(tmp_path / "deep" / "graph")]
+    assert main(["build", TINY, *output, "--engine", "spark"]) == 2
+    told = capsys.readouterr().err
+    assert "pyspark and pyarrow and pandas, which are not installed" in told
+    assert "pip install 'graphseq[spark]'" in told
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_java_it_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("graphseq.spark.session.NEEDED", ())
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    output = ["--output", str(tmp_path / "graph")]
+    assert main(["build", TINY, *output, "--engine", "spark"]) == 2
+    assert "Install Java 17 or later" in capsys.readouterr().err

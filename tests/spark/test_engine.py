@@ -1,0 +1,180 @@
+"""Property: whatever the log and the options, Spark builds the local engine's graph."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from graphseq import data
+from graphseq.data import read_log
+from graphseq.errors import DataError
+from graphseq.graphs import (
+    Attributes,
+    CoOccurrence,
+    Transitions,
+    build_graph,
+    graph_hash,
+    held_out_hash,
+    load_graph,
+)
+from graphseq.graphs.storage import load_log
+from graphseq.spark import build
+from graphseq.spark.engine import Engine
+
+WEIGHTS = ("count", "binary", "cosine", "jaccard", "adamic_adar", "iuf")
+TOP = st.sampled_from([1, 3, None])
+
+
+@st.composite
+def steps(draw: st.DrawFn) -> list[Any]:
+    """Four weights, over both kinds, and transitions."""
+    made: list[Any] = [
+        CoOccurrence(
+            draw(st.sampled_from(["user", "item"])),
+            weight=weight,
+            top_k=draw(TOP),
+            symmetrize=draw(st.sampled_from(["max", "min", "none"])),
+            hub_cap=draw(st.sampled_from([None, 2, 6])),
+        )
+        for weight in draw(st.permutations(WEIGHTS))[:2]
+    ]
+    transitions = Transitions(
+        window=draw(st.integers(1, 4)),
+        decay=draw(st.sampled_from([1.0, 0.3, 0.7])),
+        top_k=draw(TOP),
+        self_loops=draw(st.booleans()),
+    )
+    return [*made, transitions]
+
+
+@st.composite
+def logs(draw: st.DrawFn) -> pl.DataFrame:
+    """Few users and items, some of them hubs; times that tie, ids of both kinds."""
+    seed, size = draw(st.integers(0, 2**32)), draw(st.integers(40, 400))
+    chance = np.random.default_rng(seed)
+    users, items = chance.integers(3, 30, 2)
+    user = (users * chance.random(size) ** 2).astype(np.int64)
+    item = (items * chance.random(size) ** 3).astype(np.int64)
+    time = chance.integers(0, draw(st.sampled_from([3, 10**6])), size)
+    frame = pl.DataFrame({"user": user, "item": item, "time": time})
+    if draw(st.booleans()):
+        name = pl.concat_str(pl.lit('x"é,'), pl.col("item"))
+        frame = frame.with_columns(name.alias("item"))
+    return frame if draw(st.booleans()) else frame.drop("time")
+
+
+def write(frame: pl.DataFrame, folder: Path, format: str) -> dict[str, Any]:
+    """A log in some format, as the arguments that read it."""
+    file, names = folder / f"log.{format}", list(frame.columns)
+    columns = {name: name for name in names}
+    if format == "csv":
+        frame.write_csv(file, line_terminator="\r\n")
+    elif format == "tsv":
+        frame.write_csv(file, separator="\t", include_header=False)
+        columns = {name: place for place, name in enumerate(names)}  # type: ignore[misc]
+    elif format == "jsonl":
+        frame.write_ndjson(file)
+    else:
+        frame.write_parquet(file, row_group_size=60)
+    return {"log": str(file), "format": format, "columns": columns}
+
+
+def outcome(make: Any) -> Any:
+    """What comes of it: hashes of the graph, or what the error says."""
+    try:
+        graph = make()
+    except DataError as error:
+        return str(error)
+    return graph_hash(graph), held_out_hash(graph)
+
+
+@settings(
+    max_examples=8,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(
+    frame=logs(),
+    steps=steps(),
+    format=st.sampled_from(["csv", "tsv", "jsonl", "parquet"]),
+    filters=st.fixed_dictionaries(
+        {
+            "deduplicate": st.sampled_from([None, "first", "last"]),
+            "k_core": st.sampled_from([None, 2, 3]),
+            "min_length": st.sampled_from([None, 4]),
+        }
+    ),
+    protocol=st.sampled_from(["leave_one_out", "by_user", "by_time"]),
+    seed=st.integers(0, 3),
+    chunk=st.sampled_from([2, 1000]),
+    blocks=st.sampled_from([1, 3, None]),
+)
+def test_any_graph_is_that_of_the_local_engine(
+    spark: Any,
+    tmp_path: Path,
+    frame: pl.DataFrame,
+    steps: list[Any],
+    format: str,
+    filters: dict[str, Any],
+    protocol: str,
+    seed: int,
+    chunk: int,
+    blocks: int | None,
+) -> None:
+    reading = write(frame, tmp_path, format)
+    file = reading.pop("log")
+
+    def locally() -> Any:
+        log = read_log(file, **reading)
+        if filters["deduplicate"]:
+            log = data.deduplicate(log, filters["deduplicate"])
+        if filters["k_core"]:
+            log = data.k_core(log, filters["k_core"], filters["k_core"])
+        if filters["min_length"]:
+            log = data.min_length(log, filters["min_length"])
+        options = {"seed": seed} if protocol == "by_user" else {}
+        return build_graph(getattr(data, protocol)(log, **options), steps)
+
+    def on_spark() -> Any:
+        engine = Engine(spark, chunk=chunk, blocks=blocks)
+        found = engine.read(file, **reading)
+        assert repr(found) == repr(read_log(file, **reading))
+        training = engine.cut(engine.filtered(found, **filters), protocol, seed)
+        return build_graph(training.split, engine.spread(steps, training))
+
+    assert outcome(on_spark) == outcome(locally)
+
+
+def test_the_folder_is_that_of_the_local_engine(spark: Any, tmp_path: Path) -> None:
+    tiny = Path(__file__).resolve().parents[2] / "datasets" / "tiny.csv"
+    attributes = Attributes({"bread": ["food"], "milk": ["food", "white"]})
+    steps = [CoOccurrence("item", top_k=3), attributes]
+    build(tiny, steps, output=tmp_path / "graph", split="by_user", seed=2)
+    log = read_log(tiny)
+    made, wanted = load_graph(tmp_path / "graph"), data.by_user(log, seed=2)
+    assert graph_hash(made) == graph_hash(build_graph(wanted, steps))
+    assert load_log(tmp_path / "graph") == log
+    assert spark.range(3).count() == 3  # a session that was there stays
+
+
+@pytest.mark.parametrize("parts", [1, 2, 7])
+def test_the_number_of_partitions_changes_nothing(
+    spark: Any, tmp_path: Path, parts: int
+) -> None:
+    chance = np.random.default_rng(1)
+    rows = {name: (40 * chance.random(600) ** 2).astype(int) for name in "ab"}
+    frame = pl.DataFrame({"user": rows["a"], "item": rows["b"]})
+    frame.with_columns(time=pl.lit(5)).write_csv(tmp_path / "log.csv")
+    steps = [CoOccurrence("user", weight="iuf", top_k=4), Transitions(window=2)]
+    before = spark.conf.get("spark.sql.shuffle.partitions")
+    spark.conf.set("spark.sql.shuffle.partitions", str(parts))
+    try:
+        made = build(tmp_path / "log.csv", steps)
+    finally:
+        spark.conf.set("spark.sql.shuffle.partitions", before)
+    wanted = build_graph(data.leave_one_out(read_log(tmp_path / "log.csv")), steps)
+    assert graph_hash(made) == graph_hash(wanted)
