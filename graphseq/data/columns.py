@@ -27,6 +27,40 @@ Integers = Arrayed | Sequence[int]
 LARGEST = 2**62  # sort keys stay below, far from the overflow of an int64
 
 
+class Growing:
+    """A column that grows at its end, of int32 as long as all its numbers fit.
+
+    Room that is not yet filled takes no memory: the system gives it once it is written.
+    """
+
+    def __init__(self) -> None:
+        self._room: Integral = np.empty(0, dtype=np.int32)
+        self._size = 0
+
+    def add(self, values: Integral) -> None:
+        """Put some numbers at the end."""
+        kind = np.promote_types(
+            self._room.dtype, np.min_scalar_type(-1 - _largest(values))
+        )
+        begin, self._size = self._size, self._size + len(values)
+        if self._size > len(self._room) or kind != self._room.dtype:
+            larger = np.empty(max(self._size, 2 * len(self._room)), dtype=kind)
+            larger[:begin] = self._room[:begin]
+            self._room = larger
+        self._room[begin : self._size] = values
+
+    def take(self) -> Integral:
+        """All numbers so far, (E,); they are handed over, and none is left."""
+        taken = self._room[: self._size]
+        self._room, self._size = self._room[:0].copy(), 0
+        return taken
+
+
+def _largest(values: Integral) -> int:
+    """The largest magnitude, -x - 1 for a negative x."""
+    return max(int(values.max(initial=0)), -1 - int(values.min(initial=0)))
+
+
 def canonical_order(user: Integral, time: Integral) -> Int64s | None:
     """The stable order by user, then time; None if the rows stand in it already."""
     if is_canonical(user, time):
@@ -47,26 +81,6 @@ def is_canonical(user: Integral, time: Integral) -> bool:
     later = user[1:] > user[:-1]
     later |= (user[1:] == user[:-1]) & (time[1:] >= time[:-1])
     return bool(later.all())
-
-
-def narrow(values: Int64s) -> Integral:
-    """The same numbers in half the room, where none is too large for it."""
-    room = np.iinfo(np.int32)
-    fits = room.min <= values.min(initial=0) and values.max(initial=0) <= room.max
-    return values.astype(np.int32) if fits else values
-
-
-def join(pieces: list[Integral]) -> Integral:
-    """The pieces as one column; each is let go as soon as it is copied."""
-    kind = np.result_type(np.int32, *pieces)
-    column = np.empty(sum(map(len, pieces)), dtype=kind)
-    begin = 0
-    pieces.reverse()
-    while pieces:
-        piece = pieces.pop()
-        column[begin : begin + len(piece)] = piece
-        begin += len(piece)
-    return column
 
 
 def positions(user: Integral) -> Int64s:

@@ -1,8 +1,9 @@
 """Ids numbered by first appearance, block by block."""
 
+import numpy as np
 import polars as pl
 
-from graphseq.data.columns import Integral, join, narrow
+from graphseq.data.columns import Growing, Integral
 from graphseq.data.raw_ids import as_series, number, to_integers
 from graphseq.data.vocabulary import Vocabulary
 
@@ -24,7 +25,7 @@ class Numbering:
     def __init__(self, text: bool = False) -> None:
         self._keeps_text = self._is_text = text
         self._ids: pl.Series | None = None
-        self._numbered: list[Integral] = []
+        self._numbered = Growing()
         self._waiting: list[tuple[pl.Series, Integral]] = []
 
     def add(self, raw: pl.Series) -> None:
@@ -34,7 +35,7 @@ class Numbering:
             series = _integers_if_all(series)
             self._is_text = series.dtype == pl.String
         ids, dense = number(series)
-        self._waiting.append((ids, narrow(dense)))
+        self._waiting.append((ids, dense.astype(np.int32)))
         together = 0 if self._ids is None else len(self._ids)
         if sum(len(ids) for ids, _ in self._waiting) > SHARE * together:
             self._join()
@@ -50,7 +51,7 @@ class Numbering:
     def column(self) -> Integral:
         """The dense ids of all rows, (E,); they are handed over, so ask once."""
         self._join()
-        return join(self._numbered)
+        return self._numbered.take()
 
     def _join(self) -> None:
         """Number what waits."""
@@ -67,8 +68,7 @@ class Numbering:
         begin = sum(map(len, parts)) - sum(len(ids) for ids, _ in self._waiting)
         for ids, dense in self._waiting:
             end = begin + len(ids)
-            own = dense if places is None else narrow(places[begin:end])[dense]
-            self._numbered.append(own)
+            self._numbered.add(dense if places is None else places[begin:end][dense])
             begin = end
         self._waiting.clear()
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
-from graphseq.data.columns import Int64s, Integral, join, narrow
+from graphseq.data.columns import Growing, Int64s
 from graphseq.data.interactions import Interactions
 from graphseq.data.numbering import Numbering
 from graphseq.data.readers.faults import Faults
@@ -50,7 +50,7 @@ class Gathered:
         self.faults, self._usual = faults, usual
         self.units: Int64s = np.zeros(5, dtype=np.int64)
         self._users, self._items = Numbering(text_ids), Numbering(text_ids)
-        self._times: list[Integral] | None = None
+        self._times: Growing | None = None
 
     @property
     def is_settled(self) -> bool:
@@ -63,7 +63,7 @@ class Gathered:
             return
         frame, checks = table.frame, list(table.checks)
         if "time" in frame.columns:
-            self._times = self._times or []
+            self._times = self._times or Growing()
             self.units = self.units + count_units(frame["time"])
             if self._usual == UNKNOWN:
                 self._usual = usual_unit(self.units)
@@ -74,14 +74,14 @@ class Gathered:
         self._users.add(frame["user"])
         self._items.add(frame["item"])
         if self._times is not None:
-            self._times.append(narrow(frame["time"].to_numpy()))
+            self._times.add(frame["time"].to_numpy())
 
     def interactions(self, skipped: Mapping[str, int]) -> Interactions:
         """All sound rows; they are handed over, so ask once."""
         return Interactions.from_arrays(
             self._users.column(),
             self._items.column(),
-            None if self._times is None else join(self._times),
+            None if self._times is None else self._times.take(),
             users=self._users.vocabulary(),
             items=self._items.vocabulary(),
             skipped=skipped,
