@@ -133,7 +133,7 @@ def build(
         user_user, item_item, transitions, attributes, attribute_columns, hub_cap
     )
     if engine == "local":
-        check_size(log, memory)
+        check_size(log, memory, format)
     claim = nullcontext() if dry_run else claimed(Path(output))
     with claim, Stages() as stages:
         if not dry_run:

@@ -15,25 +15,27 @@ if TYPE_CHECKING:
     from graphseq.data import Interactions
     from graphseq.graphs.estimate import Estimate
 
-READING = 5  # bytes of memory that a byte of text takes at least while it is read
+READING = 40  # bytes of memory that an event takes while it is read, with ids
 GIGABYTE = 1_000_000_000
 
 
-def check_size(log: str, memory: float | None) -> None:
+def check_size(log: str, memory: float | None, format: str | None = None) -> None:
     """Refuse a file that cannot be read in the memory there is.
 
     Raises:
         ConfigError: As said, with what to do.
     """
-    file, room = Path(log), _room(memory)
-    if room is None or not file.is_file():
+    from graphseq.data.readers.size import count_about
+
+    room, events = _room(memory), count_about(log, format)
+    if room is None or events is None:
         return
-    need = READING * file.stat().st_size
+    need = READING * events
     if need > room:
         raise ConfigError(
-            f"reading {log} needs at least {spelt(need)} of memory; there are "
-            f"{spelt(room)}. Keep only the columns user, item and time, in Parquet; "
-            f"take a part of the log; or a machine of more memory"
+            f"reading {log} takes about {spelt(need)} of memory for its {events:,} "
+            f"events or so; there are {spelt(room)}. Take a part of the log, or a "
+            f"machine of more memory; or say how much may be used, in GB (--memory)"
         )
 
 

@@ -1,5 +1,6 @@
 """Logs made smaller: each filter returns a new log, renumbered without gaps."""
 
+from collections.abc import Iterator
 from datetime import date, datetime
 from typing import Literal
 
@@ -10,6 +11,8 @@ from graphseq.data.columns import Mask
 from graphseq.data.interactions import Interactions
 from graphseq.data.readers.timestamps import to_whole_numbers
 from graphseq.errors import DataError
+
+PART = 1 << 20  # events that are sorted at a time
 
 Moment = int | str | date | datetime
 
@@ -27,17 +30,12 @@ def k_core(log: Interactions, user: int = 5, item: int = 5) -> Interactions:
         raise DataError(
             f"k_core asks for 1 event or more; found user={user}, item={item}"
         )
-    who, what = log.user, log.item
-    rows = np.arange(len(log))
-    while True:
-        few_by_user = np.bincount(who, minlength=log.num_users)[who] < user
-        few_by_item = np.bincount(what, minlength=log.num_items)[what] < item
-        keep = ~(few_by_user | few_by_item)
-        if keep.all():
-            break
-        rows, who, what = rows[keep], who[keep], what[keep]
-    mask = np.zeros(len(log), dtype=np.bool_)
-    mask[rows] = True
+    mask, left = np.ones(len(log), dtype=np.bool_), -1
+    while left != (left := int(np.count_nonzero(mask))):
+        users = np.bincount(log.user[mask], minlength=log.num_users) >= user
+        items = np.bincount(log.item[mask], minlength=log.num_items) >= item
+        mask &= users[log.user]
+        mask &= items[log.item]
     return _kept(log, mask, f"k_core(user={user}, item={item})")
 
 
@@ -47,7 +45,7 @@ def min_length(log: Interactions, n: int) -> Interactions:
     Raises:
         DataError: Nothing remains.
     """
-    return _kept(log, log.lengths[log.user] >= n, f"min_length({n})")
+    return _kept(log, (log.lengths >= n)[log.user], f"min_length({n})")
 
 
 def deduplicate(
@@ -60,12 +58,12 @@ def deduplicate(
     """
     if keep not in ("first", "last"):
         raise DataError(f"deduplicate keeps 'first' or 'last'; found {keep!r}")
-    pair = log.user * max(log.num_items, 1) + log.item
     mask = np.zeros(len(log), dtype=np.bool_)
-    if keep == "first":
-        mask[np.unique(pair, return_index=True)[1]] = True
-    else:
-        mask[len(log) - 1 - np.unique(pair[::-1], return_index=True)[1]] = True
+    for part in _whole_users(log):
+        pair = log.user[part] * max(log.num_items, 1) + log.item[part]
+        forward = slice(None, None, 1 if keep == "first" else -1)
+        rows = np.unique(pair[forward], return_index=True)[1]
+        mask[part][forward][rows] = True
     return _kept(log, mask, f"deduplicate({keep!r})")
 
 
@@ -94,6 +92,16 @@ def time_window(
     if end is not None:
         mask &= log.time < _moment(end)
     return _kept(log, mask, f"time_window({start}, {end})")
+
+
+def _whole_users(log: Interactions) -> Iterator[slice]:
+    """The log in parts, none of which cuts a user's events in two."""
+    begin, ends = 0, log.pointers[1:]
+    while begin < len(log):
+        place = min(int(np.searchsorted(ends, begin + PART)), len(ends) - 1)
+        end = int(ends[place])
+        yield slice(begin, end)
+        begin = end
 
 
 def _moment(moment: Moment) -> int:
