@@ -68,7 +68,8 @@ def grouped(
     frame: "DataFrame", key: str, step: "Callable[[pa.Table], Columns]", schema: str
 ) -> "DataFrame":
     """Apply a step to all rows of each value of a column, which must fit in memory."""
-    return frame.groupBy(key).applyInArrow(partial(_group, step, schema), schema)
+    # PySpark takes hints about types for wishes about how it calls: it is shown none.
+    return frame.groupBy(key).applyInArrow(lambda t: _group(step, schema, t), schema)
 
 
 def _each(

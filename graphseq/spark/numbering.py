@@ -11,8 +11,9 @@ from graphseq.data.readers.faults import OnError
 from graphseq.spark.batches import held
 from graphseq.spark.events import Events
 from graphseq.spark.faults import Spread, again
-from graphseq.spark.parsing import FILE, plain_path
+from graphseq.spark.parsing import FILE
 from graphseq.spark.reading import Rows, read_rows
+from graphseq.spark.runs import plain_path
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

@@ -3,10 +3,8 @@
 from codecs import BOM_UTF8
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
-from urllib.parse import unquote
 
 import numpy as np
 import polars as pl
@@ -22,6 +20,7 @@ from graphseq.data.readers.table import Table, make_table
 from graphseq.data.readers.timestamps import UNITS, _units, other_units
 from graphseq.errors import DataError
 from graphseq.spark.faults import AGAIN, note
+from graphseq.spark.runs import Run, parted, plain_path, runs
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -42,30 +41,6 @@ class Lines(Source):
     def blocks(self, *, quotes: bool = False) -> Iterator[Block]:
         """The lines, as one block."""
         yield self.block
-
-
-@dataclass
-class _Run:
-    """How far the lines are read that Spark reads from one place of a file on.
-
-    Attributes:
-        file: The file.
-        start: The place.
-        line: Lines read.
-        row: Rows that they gave.
-        headed: Whether the line that names the columns is behind.
-        held: Lines of a quotation that is open.
-    """
-
-    file: str
-    start: int
-    line: int = 0
-    row: int = 0
-    held: bytes = b""
-    headed: bool = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.headed = self.start > 0
 
 
 @dataclass(frozen=True)
@@ -108,12 +83,12 @@ class Reading:
 
     def text(self, batches: "Iterator[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":
         """Rows of the lines of a partition: columns value, file and start."""
-        run = _Run("", -1)
+        run = Run("", -1)
         for batch in batches:
-            for file, start, lines in _runs(batch):
+            for file, start, lines in runs(batch):
                 if (run.file, run.start) != (file, start):
                     yield from self._rows(run, run.held)
-                    run = _Run(file, start)
+                    run = Run(file, start)
                 data = run.held + b"\n".join(lines) + b"\n"
                 run.held = b""
                 if self.layout.kind == "delimited" and data.count(b'"') % 2:
@@ -121,7 +96,7 @@ class Reading:
                 yield from self._rows(run, data)
         yield from self._rows(run, run.held)
 
-    def _rows(self, run: "_Run", data: bytes) -> "Iterator[pa.RecordBatch]":
+    def _rows(self, run: "Run", data: bytes) -> "Iterator[pa.RecordBatch]":
         """Rows of the next lines of a run."""
         height = data.count(b"\n")
         begin = 1 if self.layout.kind == "sequences" else run.line + 1
@@ -214,36 +189,3 @@ def _plain(frame: pl.DataFrame) -> "list[pa.RecordBatch]":
     kinds = dict.fromkeys(("user", "item", "fault"), pa.string())
     fields = [(each.name, kinds.get(each.name, each.type)) for each in table.schema]
     return list(table.cast(pa.schema(fields)).to_batches())
-
-
-def _runs(batch: "pa.RecordBatch") -> "Iterator[tuple[str, int, list[bytes]]]":
-    """The lines of a batch, by file and place in it where Spark began to read."""
-    import pyarrow.compute as pc
-
-    value, file, start = (batch.column(place) for place in range(3))
-    changes = np.zeros(batch.num_rows, np.bool_)
-    if batch.num_rows:
-        changes[0] = True
-        for column in (file, start):
-            other = pc.not_equal(column[1:], column[:-1])
-            changes[1:] |= other.to_numpy(zero_copy_only=False)
-    edges = np.append(np.flatnonzero(changes), batch.num_rows).tolist()
-    for begin, end in pairwise(edges):
-        yield (
-            plain_path(file[begin].as_py()),
-            start[begin].as_py(),
-            value.slice(begin, end - begin).to_pylist(),
-        )
-
-
-def plain_path(file: str) -> str:
-    """A file's path, which Spark spells in several ways, without its scheme."""
-    return unquote(file.partition(":")[2].lstrip("/"))
-
-
-def parted(data: bytes) -> tuple[bytes, bytes]:
-    """Lines up to where a quotation opens that does not end, and the rest."""
-    end = data.rfind(b"\n", 0, data.rfind(b'"')) + 1
-    while end and data[:end].count(b'"') % 2:
-        end = data.rfind(b"\n", 0, end - 1) + 1
-    return data[:end], data[end:]

@@ -1,7 +1,6 @@
 """Logs on any path that Spark reads, as rows on the cluster."""
 
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote
 
@@ -9,10 +8,8 @@ import numpy as np
 import polars as pl
 
 from graphseq.data.readers import _layout as choose_layout
-from graphseq.data.readers.blocks import GZIP
 from graphseq.data.readers.layouts import Columns
 from graphseq.data.readers.roles import check_columns, find_roles
-from graphseq.data.readers.source import Source, _absent, _refuse_binary
 from graphseq.data.readers.timestamps import (
     count_units,
     to_whole_numbers,
@@ -20,13 +17,14 @@ from graphseq.data.readers.timestamps import (
 )
 from graphseq.errors import DataError
 from graphseq.spark.batches import held
-from graphseq.spark.parsing import ROWS, Reading, plain_path
+from graphseq.spark.files import HEAD, files_of, start_of
+from graphseq.spark.parsing import ROWS, Reading
+from graphseq.spark.runs import plain_path
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 INTEGRAL = ("tinyint", "smallint", "int", "bigint")
-HEAD = 50  # lines from which a format is recognised
 WHOLE = {  # settings under which Spark cuts no file
     "spark.sql.files.maxPartitionBytes": str(2**62),
     "spark.sql.files.minPartitionNum": "1",
@@ -70,10 +68,10 @@ def read_rows(
     """
     if columns is not None:
         check_columns(columns)
-    files = _files(spark, path)
+    files = files_of(spark, path)
     name = (files[0] if len(files) == 1 else path.rstrip("/")).rsplit("/", 1)[-1]
     name = unquote(name) if len(files) == 1 else name
-    source = _start(spark, files, name)
+    source = start_of(spark, files, name)
     layout = choose_layout(source, format, columns, separator)
     if layout.kind == "sequences" and columns is not None:
         raise DataError("format='sequences' has no columns to name: leave columns=")
@@ -184,54 +182,3 @@ def _empty(reading: Reading) -> str:
     if reading.layout.kind == "parquet":
         return f"{reading.name} is empty: it has columns and no row"
     return f"{reading.name} has a header and no line below it"
-
-
-def _files(spark: "SparkSession", path: str) -> list[str]:
-    """The files behind a path, in the order of their names.
-
-    Raises:
-        DataError: There is none.
-    """
-    from pyspark.errors import AnalysisException
-
-    try:
-        found = spark.read.text(path, lineSep="\n").inputFiles()
-    except AnalysisException as error:
-        if "PATH_NOT_FOUND" not in str(error):
-            raise
-        local = Path(path.removeprefix("file://"))
-        told = f"Spark finds no file {path}. Check the path"
-        raise DataError(told if "://" in path else _absent(local)) from error
-    if not found:
-        raise DataError(f"{path} holds no file that Spark reads")
-    return sorted(found, key=unquote)
-
-
-def _start(spark: "SparkSession", files: list[str], name: str) -> Source:
-    """The first lines of the first file that has some that are not blank.
-
-    Raises:
-        DataError: There is none, or it is not text.
-    """
-    from pyspark.sql import functions as F
-
-    for file in files:
-        lines = spark.read.text(_literal(unquote(file)), lineSep="\n")
-        lines = lines.where("_metadata.file_block_start = 0 and trim(value) <> ''")
-        lines = lines.where(~F.col("value").rlike(r"^\s*$"))
-        found = lines.select(F.col("value").cast("binary")).limit(HEAD).collect()
-        start = b"".join(bytes(row[0]) + b"\n" for row in found)
-        if start.strip():
-            if start.startswith(GZIP):
-                raise DataError(
-                    f"{name} is packed with gzip, but is not called so; Spark goes by "
-                    "the name. Rename it to end in .gz"
-                )
-            _refuse_binary(Path(name), start)
-            return Source(Path(name), start)
-    raise DataError(f"{name} is empty: it holds no line to read")
-
-
-def _literal(file: str) -> str:
-    """A path in which no sign stands for others."""
-    return "".join("\\" + sign if sign in "[]{}*?\\" else sign for sign in file)

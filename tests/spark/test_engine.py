@@ -29,26 +29,34 @@ WEIGHTS = ("count", "binary", "cosine", "jaccard", "adamic_adar", "iuf")
 TOP = st.sampled_from([1, 3, None])
 
 
-@st.composite
-def steps(draw: st.DrawFn) -> list[Any]:
-    """Four weights, over both kinds, and transitions."""
-    made: list[Any] = [
-        CoOccurrence(
-            draw(st.sampled_from(["user", "item"])),
-            weight=weight,
-            top_k=draw(TOP),
-            symmetrize=draw(st.sampled_from(["max", "min", "none"])),
-            hub_cap=draw(st.sampled_from([None, 2, 6])),
-        )
-        for weight in draw(st.permutations(WEIGHTS))[:2]
+STEPS = st.tuples(
+    st.permutations(WEIGHTS),
+    st.fixed_dictionaries(
+        {
+            "top_k": TOP,
+            "symmetrize": st.sampled_from(["max", "min", "none"]),
+            "hub_cap": st.sampled_from([None, 2, 6]),
+        }
+    ),
+    st.fixed_dictionaries(
+        {
+            "window": st.integers(1, 4),
+            "decay": st.sampled_from([1.0, 0.3, 0.7]),
+            "top_k": TOP,
+            "self_loops": st.booleans(),
+        }
+    ),
+)
+
+
+def made(options: Any) -> list[Any]:
+    """Users linked by one weight, items by another, and transitions."""
+    weights, sharing, following = options
+    return [
+        CoOccurrence("user", weight=weights[0], **sharing),
+        CoOccurrence("item", weight=weights[1], **sharing),
+        Transitions(**following),
     ]
-    transitions = Transitions(
-        window=draw(st.integers(1, 4)),
-        decay=draw(st.sampled_from([1.0, 0.3, 0.7])),
-        top_k=draw(TOP),
-        self_loops=draw(st.booleans()),
-    )
-    return [*made, transitions]
 
 
 @st.composite
@@ -93,13 +101,13 @@ def outcome(make: Any) -> Any:
 
 
 @settings(
-    max_examples=8,
+    max_examples=6,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(
     frame=logs(),
-    steps=steps(),
+    options=STEPS,
     format=st.sampled_from(["csv", "tsv", "jsonl", "parquet"]),
     filters=st.fixed_dictionaries(
         {
@@ -117,7 +125,7 @@ def test_any_graph_is_that_of_the_local_engine(
     spark: Any,
     tmp_path: Path,
     frame: pl.DataFrame,
-    steps: list[Any],
+    options: Any,
     format: str,
     filters: dict[str, Any],
     protocol: str,
@@ -125,7 +133,7 @@ def test_any_graph_is_that_of_the_local_engine(
     chunk: int,
     blocks: int | None,
 ) -> None:
-    reading = write(frame, tmp_path, format)
+    reading, steps = write(frame, tmp_path, format), made(options)
     file = reading.pop("log")
 
     def locally() -> Any:
@@ -136,8 +144,8 @@ def test_any_graph_is_that_of_the_local_engine(
             log = data.k_core(log, filters["k_core"], filters["k_core"])
         if filters["min_length"]:
             log = data.min_length(log, filters["min_length"])
-        options = {"seed": seed} if protocol == "by_user" else {}
-        return build_graph(getattr(data, protocol)(log, **options), steps)
+        seeded = {"seed": seed} if protocol == "by_user" else {}
+        return build_graph(getattr(data, protocol)(log, **seeded), steps)
 
     def on_spark() -> Any:
         engine = Engine(spark, chunk=chunk, blocks=blocks)
