@@ -137,7 +137,7 @@ def build(
     claim = nullcontext() if dry_run else claimed(Path(output))
     with claim, Stages() as stages:
         if not dry_run:
-            _check_output(Path(output), overwrite)
+            check_output(Path(output), overwrite)
         with engine_of(given) as work:
             found = work.read(stages, given)
             cut = work.cut(stages, found, given)
@@ -153,7 +153,7 @@ def build(
                 making.close(output)
 
 
-def _check_output(output: Path, overwrite: bool) -> None:
+def check_output(output: Path, overwrite: bool) -> None:
     """Refuse a folder that is in the way, before any work is done."""
     from graphseq.graphs.folder import refuse_others
     from graphseq.graphs.storage import is_graph

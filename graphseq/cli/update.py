@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from graphseq.cli.build import _check_output, build
+from graphseq.cli.build import build, check_output
 from graphseq.cli.provenance import BUILD, UPDATES, record
 from graphseq.errors import ConfigError, GraphError
 
@@ -76,10 +76,10 @@ def update(
     from graphseq.graphs.folder import claimed
 
     place = output or graph
-    check_size(new_log, memory)
+    check_size(new_log, memory, format)
     with nullcontext() if dry_run else claimed(Path(place)), Stages() as stages:
         if output is not None and not dry_run:
-            _check_output(Path(output), overwrite=False)
+            check_output(Path(output), overwrite=False)
         stages.begin("load")
         older, log = graphs.load_graph(graph), graphs.load_log(graph)
         made = _made(graph, getattr(older, "provenance", None) or {})
