@@ -109,11 +109,12 @@ def hubs() -> None:
         "| log | nodes | weight | cap | hubs | multiply-adds | CPU s | edges | weight |"
     )
     print("|---|---|---|---|---|---|---|---|---|")
-    for name, log, caps in (
-        ("Beauty", beauty(), (400, 200, 100, 50, 20)),
-        ("Books' size", books(), (5000, 2000, 1000, 500, 200)),
+    ways = [("user", "count"), ("user", "iuf"), ("item", "count")]
+    for name, log, caps, some in (
+        ("Beauty", beauty(), (400, 200, 100, 50, 20), ways),
+        ("Books' size", books(), (5000, 2000, 1000, 500, 200), ways[:1]),
     ):
-        for kind, weight in (("user", "count"), ("user", "iuf"), ("item", "count")):
+        for kind, weight in some:
             nodes = chosen(log, kind)
             sizes = np.bincount(nodes.indices, minlength=nodes.shape[1])
             exact = whole = None
