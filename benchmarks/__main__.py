@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 NEEDS_DATA = ("training", "where_time_goes", "models", "evaluation")
-OTHERS = ("graphs", "propagation", "threads")
+OTHERS = ("reading", "graphs", "propagation", "threads")
 
 
 def main() -> int:

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
         build_graph,
         load_graph,
         save_graph,
-        summary,
     )
+    from graphseq.graphs.summary import summary
     from graphseq.recommend import Recommender
     from graphseq.training.fit import fit
 

@@ -27,7 +27,7 @@ COUNT, BINARY, COSINE, JACCARD, ADAMIC_ADAR, IUF = range(6)
 SAFE = 1 - 1e-6  # far more than a float64 or float32 is rounded by
 
 
-def _kept(function: Callable[..., Any]) -> Any:
+def kept_code(function: Callable[..., Any]) -> Any:
     """Compile when first called, to run without the interpreter; keep the code."""
     function = inspect.unwrap(function)  # the tests wrap all functions, to check types
     try:
@@ -41,7 +41,7 @@ def _part(function: Callable[..., Any]) -> Any:
     return njit(inspect.unwrap(function))
 
 
-@_kept
+@kept_code
 def shared(
     indptr: Ints,
     indices: Ints,
@@ -97,7 +97,7 @@ def shared(
             # Most are too light by far, which is seen without a root or a division.
             if total == 0 or (rooted and total * total < limit * other):
                 continue
-            weight[0] = _weight(kind, total, own, other)
+            weight[0] = weigh(kind, total, own, other)
             if weight[0] < least:
                 continue
             key = np.int64(bits[0]) << 32 | np.int64(IDS - node)
@@ -113,7 +113,7 @@ def shared(
     return columns[:end], weights[:end], lengths
 
 
-@_kept
+@kept_code
 def heaviest(
     indptr: Ints, indices: Ints, data: Floats, most: int
 ) -> tuple[Ints, Floats, Ints]:
@@ -134,7 +134,8 @@ def heaviest(
 
 
 @_part
-def _weight(kind: int, total: float, own: float, other: float) -> float:
+def weigh(kind: int, total: float, own: float, other: float) -> float:
+    """The weight of an edge, from what its ends share and their degrees."""
     if kind == COUNT:
         return total
     if kind == BINARY:

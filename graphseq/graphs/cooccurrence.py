@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Literal, get_args
+from typing import Literal, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from graphseq.options import Recorded
 Kind = Literal["user", "item"]
 Weight = Literal["count", "binary", "cosine", "jaccard", "adamic_adar", "iuf"]
 Symmetrize = Literal["max", "min", "none"]
+Found = TypeVar("Found")
 
 BLOCK_WORK = 8_000_000  # multiply-adds of a block of rows: a tenth of a second
 ONE = 2**32  # the unit of weights that are sums of logarithms, while they are summed
@@ -151,9 +152,7 @@ class CoOccurrence(Recorded, BaseTransform):
         made = np.rint(chosen @ sizes.astype(np.float64)).astype(np.int64)
         steps = blocks(made, self.block_rows, BLOCK_WORK)
         found = tracked(
-            _in_threads(
-                self._rows_of(nodes, chosen, rows, degrees, sizes, made), steps
-            ),
+            in_threads(self._rows_of(nodes, chosen, rows, degrees, sizes, made), steps),
             (int(made[step].sum()) for step in steps),
             stage=f"{self.kind}-{self.kind} edges",
             unit="multiply-adds",
@@ -173,7 +172,7 @@ class CoOccurrence(Recorded, BaseTransform):
         from graphseq.graphs.compiled import shared
 
         across = nodes.T.tocsr()
-        terms = self._terms(sizes)
+        terms = self.terms_of(sizes)
         ids = np.arange(len(made)) if rows is None else np.asarray(rows, np.int64)
         choosers = across.indices.astype(np.int32, copy=False).view(np.uint32)
         kind, most = get_args(Weight).index(self.weight), self.top_k or len(degrees)
@@ -196,7 +195,7 @@ class CoOccurrence(Recorded, BaseTransform):
 
         return compute
 
-    def _terms(self, sizes: Integers) -> Integers:
+    def terms_of(self, sizes: Integers) -> Integers:
         """What each shared neighbour adds: 1, or the inverse of a logarithm."""
         if self.weight not in ("adamic_adar", "iuf"):
             return np.ones(len(sizes), np.int32)
@@ -215,7 +214,9 @@ def without_hubs(
     return nodes[:, few], sizes[few]
 
 
-def _in_threads(compute: Callable[[slice], Rows], steps: list[slice]) -> Iterator[Rows]:
+def in_threads(
+    compute: Callable[[slice], Found], steps: list[slice]
+) -> Iterator[Found]:
     """The blocks in their order, computed in as many threads as are in force."""
     workers = min(len(steps), threads.in_force()) if len(steps) > 1 else 1
     with ThreadPoolExecutor(workers) as pool:

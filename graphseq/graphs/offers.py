@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from graphseq.graphs.compiled import IDS, _kept, _weight
+from graphseq.graphs.compiled import IDS, kept_code, weigh
 
 Ints = NDArray[np.integer[Any]]
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
 
-@_kept
+@kept_code
 def limits(indptr: Ints, indices: Ints, data: Floats, k: int) -> Ints:
     """The rank of the k-th entry of each row, (R,); 0 where there are fewer than k."""
     found = np.zeros(len(indptr) - 1, np.int64)
@@ -34,7 +34,7 @@ def limits(indptr: Ints, indices: Ints, data: Floats, k: int) -> Ints:
     return found
 
 
-@_kept
+@kept_code
 def within(indptr: Ints, indices: Ints, data: Floats, limits: Ints) -> Mask:
     """Which entries of a matrix come no later than the limit of their row, (E,)."""
     found = np.empty(len(indices), np.bool_)
@@ -46,7 +46,7 @@ def within(indptr: Ints, indices: Ints, data: Floats, limits: Ints) -> Mask:
     return found
 
 
-@_kept
+@kept_code
 def offered(
     indptr: Ints,
     indices: Ints,
@@ -102,7 +102,7 @@ def offered(
             sums[node] = 0
             if closed[node]:  # among them the node itself
                 continue
-            weight[0] = _weight(kind, total, own, np.float64(degrees[node]))
+            weight[0] = weigh(kind, total, own, np.float64(degrees[node]))
             if np.int64(bits[0]) << 32 | last >= limits[node]:
                 others[end], nodes[end] = node, ids[row]
                 weights[end] = weight[0]

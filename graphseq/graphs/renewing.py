@@ -20,7 +20,7 @@ from graphseq.graphs.cooccurrence import (
     BLOCK_WORK,
     CoOccurrence,
     Weight,
-    _in_threads,
+    in_threads,
     without_hubs,
 )
 from graphseq.graphs.progress import tracked, watching
@@ -113,7 +113,7 @@ def _told(
     nodes, sizes = without_hubs(nodes, sizes, step.hub_cap)
     chosen, across = nodes[rows], nodes.T.tocsr()
     choosers = across.indices.astype(np.int32, copy=False).view(np.uint32)
-    terms, kind = step._terms(sizes), get_args(Weight).index(step.weight)
+    terms, kind = step.terms_of(sizes), get_args(Weight).index(step.weight)
     work = np.rint(chosen @ sizes.astype(np.float64)).astype(np.int64)
 
     def compute(part: slice) -> Entries:
@@ -132,8 +132,8 @@ def _told(
         return found
 
     steps = blocks(work, None, BLOCK_WORK)
-    found: Iterator[Any] = tracked(
-        _in_threads(compute, steps),  # type: ignore[arg-type]
+    found = tracked(
+        in_threads(compute, steps),
         (int(work[part].sum()) for part in steps),
         stage=f"{step.kind}-{step.kind} edges",
         unit="multiply-adds",

@@ -87,7 +87,7 @@ class CoOccurrence(local.CoOccurrence):
         from pyspark.sql import functions as F
 
         # Logarithms are taken here only, so that no two machines can differ in them.
-        terms = self._terms(sizes) if plan.sums_logarithms else None
+        terms = self.terms_of(sizes) if plan.sums_logarithms else None
         parts = shuffle_partitions(self.frame)
         pairs = self.frame.select("user", "item").repartition(parts, plan.neighbour)
         sent = gathered(pairs, partial(lists, plan, terms), LISTS)

@@ -138,4 +138,4 @@ def test_where_no_code_can_be_kept_it_is_compiled_all_the_same(
         return numba.njit(**options)
 
     monkeypatch.setattr(compiled, "njit", njit)
-    assert compiled._kept(lambda number: number + 1)(2) == 3
+    assert compiled.kept_code(lambda number: number + 1)(2) == 3

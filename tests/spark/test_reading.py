@@ -112,7 +112,7 @@ def test_a_faulty_line_of_several_files_is_told_with_its_file(
     (tmp_path / "a.csv").write_text("user,item\n1,2\n")
     (tmp_path / "b.csv").write_text("user,item\n1,2\n3\n")
     with pytest.raises(DataError, match=r"line 3 of b\.csv: wrong number of columns"):
-        read(spark, str(tmp_path))
+        read(spark, str(tmp_path), columns={"user": "user", "item": "item"})
 
 
 def test_parquet_keeps_its_types(spark: Any, tmp_path: Path) -> None:

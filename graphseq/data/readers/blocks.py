@@ -8,7 +8,7 @@ from pathlib import Path
 
 from graphseq.errors import DataError
 
-BLOCK = 1 << 24  # bytes that are read at a time
+BLOCK = 1 << 25  # bytes that are read at a time
 GZIP = b"\x1f\x8b"
 
 
@@ -83,7 +83,8 @@ def cut(pieces: Iterable[bytes], size: int, quotes: bool) -> Iterator[Block]:
         if not end:
             held.append(piece)
             continue
-        data = b"".join([*held, memoryview(piece)[:end]])
+        whole = not held and end == len(piece)
+        data = piece if whole else b"".join([*held, memoryview(piece)[:end]])
         held = [piece[end:]] if end < len(piece) else []
         yield Block(data, first)
         first += data.count(b"\n")
