@@ -1,6 +1,7 @@
 """Folders that appear whole or not at all, and that one process writes at a time."""
 
 import ctypes
+import glob
 import os
 import shutil
 import tempfile
@@ -64,7 +65,8 @@ def claimed(path: Path) -> Iterator[None]:
     """Keep the name of a folder for this process while it works on what goes there.
 
     The claim is a lock on a file beside the folder; it falls with the process that
-    holds it, however that ends.
+    holds it, however that ends. What a process that was killed left half-done is
+    cleared away, and a folder that had just made way for its new one comes back.
 
     Raises:
         GraphError: Another process has it, or nothing can be written there.
@@ -74,6 +76,7 @@ def claimed(path: Path) -> Iterator[None]:
         with refusals(f"asked to write {path}"):
             file = _locked(lock, path)
         try:
+            _tidy(path)
             yield
         finally:
             with suppress(OSError):
@@ -110,6 +113,16 @@ def made_parents(path: Path) -> Iterator[None]:
             with suppress(OSError):
                 parent.rmdir()
         raise
+
+
+def _tidy(path: Path) -> None:
+    """Clear away what killed processes left beside a folder, if nobody writes it."""
+    left = f".{glob.escape(path.name)}.*"
+    for older in path.parent.glob(f"{left}.old"):
+        if not path.exists():
+            os.replace(older, path)
+    for folder in [*path.parent.glob(f"{left}.old"), *path.parent.glob(f"{left}.new")]:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _locked(lock: Path, path: Path) -> int:

@@ -86,6 +86,26 @@ def test_a_claim_falls_with_its_process(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == []
 
 
+def test_a_claim_clears_away_what_a_killed_process_left(tmp_path: Path) -> None:
+    graph = tmp_path / "graph[1]"
+    graph.mkdir()
+    for name in (".graph[1].a1.new", ".graph[1].b2.old", ".other.c3.new"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "tensors").write_text("some")
+    with claimed(graph):
+        pass
+    assert {each.name for each in tmp_path.iterdir()} == {"graph[1]", ".other.c3.new"}
+
+
+def test_a_claim_brings_back_a_folder_that_had_made_way(tmp_path: Path) -> None:
+    older = tmp_path / ".graph.a1.old"
+    older.mkdir()
+    (older / "tensors").write_text("some")
+    with claimed(tmp_path / "graph"):
+        assert (tmp_path / "graph" / "tensors").read_text() == "some"
+    assert not older.exists()
+
+
 def test_errors_of_the_work_itself_pass_through_a_claim(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="mine"), claimed(tmp_path / "graph"):
         raise OSError("mine")
