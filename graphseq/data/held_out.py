@@ -45,13 +45,14 @@ def held_out(
     """
     history, history_ptr = _runs(item, start, cut)
     target, target_ptr = _runs(item, cut, stop)
-    columns = (user, history, history_ptr, target, target_ptr)
-    return HeldOut(*(torch.tensor(column, dtype=torch.int64) for column in columns))
+    columns = (user.copy(), history, history_ptr, target, target_ptr)
+    return HeldOut(*(torch.from_numpy(column) for column in columns))
 
 
 def _runs(values: Int64s, start: Int64s, stop: Int64s) -> tuple[Int64s, Int64s]:
     """The runs values[start:stop] of all rows, joined, and where each begins."""
     lengths = stop - start
     pointers = np.concatenate(([0], np.cumsum(lengths)))
-    shift = np.repeat(start - pointers[:-1], lengths)
-    return values[np.arange(pointers[-1]) + shift], pointers
+    places = np.repeat(start - pointers[:-1], lengths)
+    places += np.arange(pointers[-1])
+    return values[places], pointers
