@@ -68,8 +68,10 @@ def build(
         split: What is held out: a function of ``graphseq.data``.
         seed: Of ``by_user``.
         keep_log: Write the whole log into the folder too, for later updates.
-        master: Where to run; as :func:`graphseq.spark.session.session`.
-        conf: Settings of Spark.
+        master: Where to run, such as local[4] or spark://host:7077; ``None`` leaves it
+            to spark-submit or its files, and else takes this machine's cores. A session
+            that is active already is used, and left as it is.
+        conf: Settings of Spark, by name.
 
     Raises:
         ConfigError: Spark is not there, does not start, or fails.
