@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from graphseq.data.readers.lines import Lines, split_lines
+from graphseq.data.readers.lines import PARTS, Lines, split_lines
 from graphseq.data.readers.source import Source
 from graphseq.errors import DataError
 
@@ -16,7 +16,7 @@ class Beside:
 
     def __init__(self, source: Source) -> None:
         self._name = source.name
-        self._blocks = map(split_lines, source.blocks())
+        self._blocks = map(split_lines, source.blocks(parts=PARTS))
         self._left = pl.Series(dtype=pl.List(pl.String))
         self._found = self._asked = self._differ = 0
 

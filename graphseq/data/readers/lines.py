@@ -8,6 +8,8 @@ import polars as pl
 from graphseq.data.columns import Int64s
 from graphseq.data.readers.blocks import Block
 
+PARTS = 4  # into which a block is cut: an event is but a word of it
+
 
 @dataclass(frozen=True)
 class Lines:

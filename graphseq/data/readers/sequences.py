@@ -8,7 +8,7 @@ import polars as pl
 from graphseq.data.columns import Mask
 from graphseq.data.readers.beside import Beside
 from graphseq.data.readers.faults import Check
-from graphseq.data.readers.lines import Lines, split_lines
+from graphseq.data.readers.lines import PARTS, Lines, split_lines
 from graphseq.data.readers.source import Source
 from graphseq.data.readers.table import Table, make_table
 
@@ -25,7 +25,7 @@ def read_sequences(source: Source, times: Source | None = None) -> Iterator[Tabl
     """
     beside = None if times is None else Beside(times)
     repeated = None
-    for block in source.blocks():
+    for block in source.blocks(parts=PARTS):
         lines = split_lines(block)
         if block.first > 1 and repeated is None:
             repeated = _repeated(source)
@@ -79,7 +79,7 @@ def _repeated(source: Source) -> pl.DataFrame:
     """Users that stand on several lines of a file, and the first of these lines."""
     parts = [
         pl.DataFrame({"user": lines.users, "first": lines.numbers})
-        for lines in map(split_lines, source.blocks())
+        for lines in map(split_lines, source.blocks(parts=PARTS))
     ]
     every = pl.concat(parts)
     several = every.filter(every["user"].is_duplicated())

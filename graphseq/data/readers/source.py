@@ -58,16 +58,18 @@ class Source:
         text = head.decode("utf-8-sig", errors="replace")
         return [line for line in text.splitlines() if line.strip()][:lines]
 
-    def blocks(self, *, quotes: bool = False) -> Iterator[Block]:
+    def blocks(self, *, quotes: bool = False, parts: int = 1) -> Iterator[Block]:
         """All of the file in blocks of whole lines, without a byte-order mark.
 
         Args:
             quotes: Let a line break between quotation marks end no block.
+            parts: Into which to cut a block of the usual size, where a little text
+                holds many events.
 
         Raises:
             DataError: The file cannot be read to its end.
         """
-        size = blocks.BLOCK
+        size = max(1, blocks.BLOCK // parts)
         for block in blocks.cut(blocks.unpacked(self.path, size), size, quotes):
             marked = block.first == 1 and block.data.startswith(BOM_UTF8)
             data = block.data[len(BOM_UTF8) :] if marked else block.data
