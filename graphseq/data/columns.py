@@ -76,6 +76,12 @@ def canonical_order(user: Integral, time: Integral) -> Int64s | None:
     return np.lexsort((time, user))
 
 
+def in_order(column: Integral, order: Int64s | None) -> Int64s:
+    """The rows of a column in an order, as int64."""
+    column = column if order is None else column[order]
+    return column.astype(np.int64, copy=False)
+
+
 def is_canonical(user: Integral, time: Integral) -> bool:
     """Whether the rows stand in the order user, time."""
     later = user[1:] > user[:-1]

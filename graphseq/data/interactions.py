@@ -9,12 +9,12 @@ import polars as pl
 from graphseq.data.columns import (
     Int64s,
     Integers,
-    Integral,
     Mask,
     canonical_order,
     check_ids,
     check_lengths,
     check_order,
+    in_order,
     integers,
     positions,
     renumber,
@@ -91,15 +91,14 @@ class Interactions:
         Raises:
             DataError: As the constructor.
         """
+        has_time = time is not None
         who, what = integers("user", user), integers("item", item)
         when = np.arange(len(who)) if time is None else integers("time", time)
-        has_time = time is not None
         check_lengths(who, what, when)
         order = canonical_order(who, when)
         del user, item, time  # each column may go as soon as it is sorted
-        who = _in_order(who, order)
-        what = _in_order(what, order)
-        when = _in_order(when, order) if has_time else positions(who)
+        who, what = in_order(who, order), in_order(what, order)
+        when = in_order(when, order) if has_time else positions(who)
         if users is None:
             users = Vocabulary.numbered(int(who.max(initial=-1)) + 1)
         if items is None:
@@ -116,15 +115,14 @@ class Interactions:
         Raises:
             DataError: A column is missing, or holds nulls or the wrong type.
         """
-        lacking = [name for name in ("user", "item") if name not in frame.columns]
-        if lacking:
+        if not {"user", "item"} <= set(frame.columns):
             raise DataError(
                 f"a frame of interactions has the columns user, item and perhaps time; "
                 f"found {frame.columns}. Rename its columns"
             )
         users, user = Vocabulary.number(frame["user"])
         items, item = Vocabulary.number(frame["item"])
-        time = frame["time"] if "time" in frame.columns else None
+        time = frame.get_column("time", default=None)
         return cls.from_arrays(user, item, time, users=users, items=items)
 
     @property
@@ -185,8 +183,7 @@ class Interactions:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Interactions):
             return NotImplemented
-        names = ("has_time", "users", "items")
-        columns = ("user", "item", "time")
+        names, columns = ("has_time", "users", "items"), ("user", "item", "time")
         return all(getattr(self, n) == getattr(other, n) for n in names) and all(
             np.array_equal(getattr(self, c), getattr(other, c)) for c in columns
         )
@@ -201,8 +198,3 @@ class Interactions:
             f"{self.num_items:,} items; density {len(self) / cells:.2%}, mean length "
             f"{len(self) / max(self.num_users, 1):.2f}; {times})"
         )
-
-
-def _in_order(column: Integral, order: Int64s | None) -> Int64s:
-    column = column if order is None else column[order]
-    return column.astype(np.int64, copy=False)
