@@ -32,7 +32,7 @@ class Numbering:
         """Number one more block, (E,); no id of it is missing."""
         series = as_series(raw)
         if series.dtype == pl.String and not self._is_text:
-            series = _integers_if_all(series)
+            series = integers_if_all(series)
             self._is_text = series.dtype == pl.String
         ids, dense = number(series)
         self._waiting.append((ids, dense.astype(np.int32)))
@@ -45,7 +45,7 @@ class Numbering:
         self._join()
         ids = pl.Series(dtype=pl.String) if self._ids is None else self._ids
         if ids.dtype == pl.String and not self._keeps_text:
-            ids = _integers_if_all(ids)
+            ids = integers_if_all(ids)
         return Vocabulary(ids)
 
     def column(self) -> Integral:
@@ -73,7 +73,7 @@ class Numbering:
         self._waiting.clear()
 
 
-def _integers_if_all(text: pl.Series) -> pl.Series:
+def integers_if_all(text: pl.Series) -> pl.Series:
     """The ids as integers if every one is spelt as one, plainly."""
     if to_integers(text.head(LOOKED_AT)).null_count():
         return text

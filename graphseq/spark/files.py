@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from graphseq.data.readers.blocks import GZIP
-from graphseq.data.readers.source import Source, _absent, _refuse_binary
+from graphseq.data.readers.source import Source, absent, refuse_binary
 from graphseq.errors import DataError
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def files_of(spark: "SparkSession", path: str) -> list[str]:
             raise
         local = Path(path.removeprefix("file://"))
         told = f"Spark finds no file {path}. Check the path"
-        raise DataError(told if "://" in path else _absent(local)) from error
+        raise DataError(told if "://" in path else absent(local)) from error
     if not found:
         raise DataError(f"{path} holds no file that Spark reads")
     return sorted(found, key=unquote)
@@ -55,7 +55,7 @@ def start_of(spark: "SparkSession", files: list[str], name: str) -> Source:
                     f"{name} is packed with gzip, but is not called so; Spark goes by "
                     "the name. Rename it to end in .gz"
                 )
-            _refuse_binary(Path(name), start)
+            refuse_binary(Path(name), start)
             return Source(Path(name), start)
     raise DataError(f"{name} is empty: it holds no line to read")
 

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from graphseq.data import Vocabulary
-from graphseq.data.numbering import _integers_if_all
+from graphseq.data.numbering import integers_if_all
 from graphseq.data.readers.faults import OnError
 from graphseq.spark.batches import held
 from graphseq.spark.events import Events
@@ -85,7 +85,7 @@ def _numbered(
     if role in found.integers:
         ids = ids.cast(pl.Int64)
     elif not found.reading.layout.text_ids:
-        ids = _integers_if_all(ids)
+        ids = integers_if_all(ids)
     return Vocabulary(ids), joined
 
 

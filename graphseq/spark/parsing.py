@@ -17,7 +17,7 @@ from graphseq.data.readers.records import read_records
 from graphseq.data.readers.sequences import read_sequences
 from graphseq.data.readers.source import Source
 from graphseq.data.readers.table import Table, make_table
-from graphseq.data.readers.timestamps import UNITS, _units, other_units
+from graphseq.data.readers.timestamps import UNITS, other_units, units_of
 from graphseq.errors import DataError
 from graphseq.spark.faults import AGAIN, note
 from graphseq.spark.runs import Run, parted, plain_path, runs
@@ -38,7 +38,7 @@ class Lines(Source):
 
     block: Block = field(default_factory=lambda: Block(b"", 1))
 
-    def blocks(self, *, quotes: bool = False) -> Iterator[Block]:
+    def blocks(self, *, quotes: bool = False, parts: int = 1) -> Iterator[Block]:
         """The lines, as one block."""
         yield self.block
 
@@ -162,7 +162,7 @@ class Reading:
         )
         if "time" in frame.columns:
             time = frame["time"]
-            units = _units(time) % (len(UNITS) + 1)
+            units = units_of(time) % (len(UNITS) + 1)
             checks.append(other_units(frame["raw_time"], time, self.usual))
         else:
             time = pl.Series(rows)

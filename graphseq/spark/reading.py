@@ -7,7 +7,7 @@ from urllib.parse import unquote
 import numpy as np
 import polars as pl
 
-from graphseq.data.readers import _layout as choose_layout
+from graphseq.data.readers import layout_of
 from graphseq.data.readers.layouts import Columns
 from graphseq.data.readers.roles import check_columns, find_roles
 from graphseq.data.readers.timestamps import (
@@ -72,7 +72,7 @@ def read_rows(
     name = (files[0] if len(files) == 1 else path.rstrip("/")).rsplit("/", 1)[-1]
     name = unquote(name) if len(files) == 1 else name
     source = start_of(spark, files, name)
-    layout = choose_layout(source, format, columns, separator)
+    layout = layout_of(source, format, columns, separator)
     if layout.kind == "sequences" and columns is not None:
         raise DataError("format='sequences' has no columns to name: leave columns=")
     numbers = {plain_path(file): n for n, file in enumerate(files)}

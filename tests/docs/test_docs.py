@@ -82,7 +82,7 @@ def test_every_generated_page_is_reached_from_the_index_of_the_reference() -> No
 
 def test_every_command_has_its_help_in_the_reference() -> None:
     page = reference()["command-line.rst"]
-    commands = ["get", "build", "show", "diff", "export", "import"]
+    commands = ["get", "build", "update", "show", "diff", "export", "import"]
     commands += ["train", "queue", "evaluate", "compare", "recommend", "demo"]
     shown = re.findall(r"^graphseq (\w+)\n-+$", page, re.MULTILINE)
     assert shown == commands

@@ -63,7 +63,7 @@ def read_log(
     if columns is not None:
         check_columns(columns)
     source = open_source(path)
-    layout = _layout(source, format, columns, separator)
+    layout = layout_of(source, format, columns, separator)
     if times is not None and layout.kind != "sequences":
         raise DataError(
             "times= is a second file beside sequences; name the time among columns="
@@ -79,7 +79,7 @@ def read_log(
     return found.interactions(skipped)
 
 
-def _layout(
+def layout_of(
     source: Source, format: str | None, columns: Columns | None, separator: str | None
 ) -> Layout:
     if format is None and separator is None:

@@ -93,16 +93,17 @@ def open_source(path: str | Path) -> Source:
     """
     file = Path(path)
     if not file.is_file():
-        raise DataError(_absent(file))
+        raise DataError(absent(file))
     pieces = blocks.unpacked(file, HEAD)
     start = next((p for p in pieces if p.removeprefix(BOM_UTF8).strip()), None)
     if start is None:
         raise DataError(f"{file.name} is empty: it holds no line to read")
-    _refuse_binary(file, start)
+    refuse_binary(file, start)
     return Source(file, start)
 
 
-def _refuse_binary(file: Path, head: bytes) -> None:
+def refuse_binary(file: Path, head: bytes) -> None:
+    """Refuse a file that begins as no text does; Parquet is known by its beginning."""
     if head.startswith(PARQUET):
         return
     for magic, what in PACKED.items():
@@ -118,7 +119,8 @@ def _refuse_binary(file: Path, head: bytes) -> None:
         )
 
 
-def _absent(file: Path) -> str:
+def absent(file: Path) -> str:
+    """What to say of a file that cannot be opened as one."""
     if file.is_dir():
         return f"{file} is a folder; read_log reads one file. Name a file in it"
     if not file.parent.is_dir():

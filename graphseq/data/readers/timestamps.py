@@ -37,7 +37,7 @@ def to_whole_numbers(times: pl.Series) -> pl.Series:
 
 def count_units(times: pl.Series) -> Int64s:
     """How many times can be unix seconds, milliseconds …, and how many none, (5,)."""
-    return np.bincount(_units(times) % (len(UNITS) + 1), minlength=len(UNITS) + 1)
+    return np.bincount(units_of(times) % (len(UNITS) + 1), minlength=len(UNITS) + 1)
 
 
 def usual_unit(counts: Int64s) -> int | None:
@@ -62,7 +62,7 @@ def other_units(raw: pl.Series, times: pl.Series, usual: int | None) -> Check:
         times: The same as whole numbers; null where they cannot be read.
         usual: Unit of most times of the log, or ``None``: none is faulty.
     """
-    units, faulty = _units(times), np.zeros(len(times), dtype=np.bool_)
+    units, faulty = units_of(times), np.zeros(len(times), dtype=np.bool_)
     if usual is not None:
         negative = (times < 0).fill_null(False).to_numpy()
         faulty = ((units >= 0) & (units != usual)) | negative
@@ -79,7 +79,7 @@ def other_units(raw: pl.Series, times: pl.Series, usual: int | None) -> Check:
     return Check("time is of another unit than most", faulty, found)
 
 
-def _units(times: pl.Series) -> npt.NDArray[np.int8]:
+def units_of(times: pl.Series) -> npt.NDArray[np.int8]:
     """Place among ``UNITS`` of each time, (E,); -1 if it cannot be a unix time."""
     values = times.fill_null(0).to_numpy()
     units = np.full(len(values), -1, dtype=np.int8)
