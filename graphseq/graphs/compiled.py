@@ -36,7 +36,7 @@ def kept_code(function: Callable[..., Any]) -> Any:
         return njit(nogil=True)(function)
 
 
-def _part(function: Callable[..., Any]) -> Any:
+def part_code(function: Callable[..., Any]) -> Any:
     """Compile as a part of what calls it."""
     return njit(inspect.unwrap(function))
 
@@ -79,15 +79,8 @@ def shared(
     weight, rooted, end = np.empty(1, np.float32), kind in (COSINE, IUF), 0
     bits = weight.view(np.int32)
     for row in range(len(ids)):
-        count = 0
-        for neighbour in indices[indptr[row] : indptr[row + 1]]:
-            term = terms[neighbour]
-            for node in choosers[across[neighbour] : across[neighbour + 1]]:
-                before = sums[node]
-                if before == 0:
-                    met[count] = node
-                    count += 1
-                sums[node] = before + term
+        neighbours = indices[indptr[row] : indptr[row + 1]]
+        count = add_up(neighbours, across, choosers, terms, sums, met)
         sums[ids[row]] = 0  # no node is linked to itself
         held, least, limit = 0, np.float32(0), 0.0
         own = np.float64(degrees[ids[row]])
@@ -133,7 +126,28 @@ def heaviest(
     return columns, weights, lengths
 
 
-@_part
+@part_code
+def add_up(
+    neighbours: Ints, across: Ints, choosers: Ints, terms: Ints, sums: Ints, met: Ints
+) -> int:
+    """Add to the sum of every node that has some of these neighbours, for each.
+
+    Returns:
+        How many nodes there are; ``met`` begins with them.
+    """
+    count = 0
+    for neighbour in neighbours:
+        term = terms[neighbour]
+        for node in choosers[across[neighbour] : across[neighbour + 1]]:
+            before = sums[node]
+            if before == 0:
+                met[count] = node
+                count += 1
+            sums[node] = before + term
+    return count
+
+
+@part_code
 def weigh(kind: int, total: float, own: float, other: float) -> float:
     """The weight of an edge, from what its ends share and their degrees."""
     if kind == COUNT:
@@ -149,7 +163,7 @@ def weigh(kind: int, total: float, own: float, other: float) -> float:
     return total / ONE / np.sqrt(own * other)  # type: ignore[no-any-return]
 
 
-@_part
+@part_code
 def _offer(keys: Ints, held: int, key: int) -> int:
     """Keep a key if it is among the largest; once full, the smallest comes first."""
     if held < len(keys):
@@ -164,7 +178,7 @@ def _offer(keys: Ints, held: int, key: int) -> int:
     return held
 
 
-@_part
+@part_code
 def _sink(heap: Ints, place: int) -> None:
     """Move a key down until none below it is smaller."""
     key = heap[place]
@@ -179,7 +193,7 @@ def _sink(heap: Ints, place: int) -> None:
     heap[place] = key
 
 
-@_part
+@part_code
 def _write(keys: Ints, columns: Ints, weights: Floats) -> None:
     """Write out a row's keys by column."""
     bits = weights.view(np.int32)

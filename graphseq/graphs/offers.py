@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from graphseq.graphs.compiled import IDS, kept_code, weigh
+from graphseq.graphs.compiled import IDS, add_up, kept_code, weigh
 
 Ints = NDArray[np.integer[Any]]
 Floats = NDArray[np.float32]
@@ -82,16 +82,9 @@ def offered(
     weights, weight, end = np.empty(1024, np.float32), np.empty(1, np.float32), 0
     bits = weight.view(np.int32)
     for row in range(len(ids)):
-        count, own = 0, np.float64(degrees[ids[row]])
-        last = np.int64(IDS - ids[row])
-        for neighbour in indices[indptr[row] : indptr[row + 1]]:
-            term = terms[neighbour]
-            for node in choosers[across[neighbour] : across[neighbour + 1]]:
-                before = sums[node]
-                if before == 0:
-                    met[count] = node
-                    count += 1
-                sums[node] = before + term
+        own, last = np.float64(degrees[ids[row]]), np.int64(IDS - ids[row])
+        neighbours = indices[indptr[row] : indptr[row + 1]]
+        count = add_up(neighbours, across, choosers, terms, sums, met)
         if end + count > len(nodes):
             room = 2 * len(nodes) + count
             others = np.concatenate((others, np.empty(room, np.int32)))
