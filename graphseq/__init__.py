@@ -73,8 +73,8 @@ _HOMES = {
         "build_graph",
         "load_graph",
         "save_graph",
-        "summary",
     ),
+    "graphs.summary": ("summary",),
     "recommend": ("Recommender",),
     "training.fit": ("fit",),
 }
