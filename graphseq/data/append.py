@@ -11,7 +11,7 @@ from graphseq.data.vocabulary import Vocabulary
 from graphseq.errors import DataError
 
 
-def append(log: Interactions, later: Interactions) -> Interactions:
+def append(earlier: Interactions, later: Interactions) -> Interactions:
     """The events of one log, then those of another.
 
     Users and items that are new are numbered after those that are known, by first
@@ -23,30 +23,30 @@ def append(log: Interactions, later: Interactions) -> Interactions:
     become text as soon as one of them is no integer.
 
     Args:
-        log: Events, numbered as they are.
+        earlier: Events, numbered as they are.
         later: More events; of the same users and items or others.
 
     Raises:
         DataError: Only one of the logs has times, or their times are of other units.
     """
     if not len(later):
-        return log
-    if log.has_time != later.has_time:
-        having, lacking = ("old", "new") if log.has_time else ("new", "old")
+        return earlier
+    if earlier.has_time != later.has_time:
+        having, lacking = ("old", "new") if earlier.has_time else ("new", "old")
         raise DataError(
             f"the {having} log has times and the {lacking} one only an order, so that "
             f"nothing says what came first. Name the column of the times, or give both "
             f"logs without"
         )
-    if log.has_time:
-        _check_units(log.time, later.time)
-    users, user = _joined(log.users, later.users, later.user)
-    items, item = _joined(log.items, later.items, later.item)
-    times = [log.time, later.time]
+    if earlier.has_time:
+        _check_units(earlier.time, later.time)
+    users, user = _joined(earlier.users, later.users, later.user)
+    items, item = _joined(earlier.items, later.items, later.item)
+    times = [earlier.time, later.time]
     return Interactions.from_arrays(
-        np.concatenate([log.user, user]),
-        np.concatenate([log.item, item]),
-        np.concatenate(times) if log.has_time else None,
+        np.concatenate([earlier.user, user]),
+        np.concatenate([earlier.item, item]),
+        np.concatenate(times) if earlier.has_time else None,
         users=users,
         items=items,
     )

@@ -64,7 +64,7 @@ def test_help_takes_less_than_a_second_of_cpu_and_imports_nothing_heavy() -> Non
     ("arguments", "complaint"),
     [
         (["biuld"], "graphseq: there is no command biuld; did you mean 'build'?"),
-        ([], "graphseq: which command? There are get, build, show"),
+        ([], "graphseq: which command? There are get, build, update"),
         (
             ["build", "x", "--output", "y", "--kcore", "3"],
             "graphseq build: there is no option --kcore; did you mean '--k-core'?",
