@@ -7,7 +7,7 @@ names below are imported when they are first used, so that ``import graphseq`` i
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from graphseq import threads
+from graphseq import deferred, threads
 
 if TYPE_CHECKING:
     from graphseq import models, nn, objectives
@@ -81,6 +81,7 @@ _HOMES = {
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
 threads.prepare()  # before anything imports torch
+deferred.prepare()  # before anything imports PyG
 
 
 def __getattr__(name: str) -> Any:

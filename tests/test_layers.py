@@ -16,7 +16,7 @@ evaluation
 models
 graphs | sequences
 data | nn | objectives
-allocator | constants | errors | memory | options | threads
+allocator | constants | deferred | errors | memory | options | threads
 """
 LINES = [line.split(" | ") for line in LAYERS.strip().splitlines()]
 RANK = {home: -depth for depth, line in enumerate(LINES) for home in line}
