@@ -22,6 +22,8 @@ ROWS = {  # experiment file -> what it is called
     "sasrec/beauty-ce-prefix": ("Amazon Beauty", "SASRec, softmax, prefixes"),
     "sasrec/beauty-ce-targets": ("Amazon Beauty", "SASRec, softmax, targets"),
     "sasrec/beauty-propagated": ("Amazon Beauty", "SASRec on graph features"),
+    "cl4srec/beauty-targets": ("Amazon Beauty", "CL4SRec, softmax, targets"),
+    "duorec/beauty-targets": ("Amazon Beauty", "DuoRec, softmax, targets"),
     "mclsr/clothing": ("Amazon Clothing, user split", "MCLSR"),
 }
 
