@@ -7,6 +7,7 @@ from contextvars import ContextVar
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.autograd.function import once_differentiable
@@ -52,8 +53,13 @@ class _LinearCrossEntropy(torch.autograd.Function):
         low, states = _product_type(states), states.to(wide)
         want_gradient = any(ctx.needs_input_grad)
         rows = len(states)
-        most = CHUNK * 4 // low.itemsize if states.device.type == "cpu" else 16 * CHUNK
+        on_cpu = states.device.type == "cpu"
+        most = CHUNK if on_cpu else 16 * CHUNK
         chunk = -(-rows // -(-rows // most))  # equal ones: no small rest
+        if on_cpu and low != wide:  # one size, as a program is kept for each
+            chunk, spare = most, -rows % most  # of rows that are zero
+            states = F.pad(states, (0, 0, 0, spare))
+            targets = F.pad(targets, (0, spare))
         table, grad_states = items.to(low), torch.empty_like(states, dtype=low)
         grad_items = torch.empty_like(table)
         largest = torch.linalg.vector_norm(states, dim=1).amax()
@@ -81,9 +87,9 @@ class _LinearCrossEntropy(torch.autograd.Function):
                 grad_items.addmm_(logits.T, (state / share).to(low), beta=keep)
                 keep = 1.0
 
-        total = loss.add_(mass.log2()).double().sum() / LOG2_E
+        total = loss.add_(mass.log2())[:rows].double().sum() / LOG2_E
         if want_gradient:
-            grad_states = grad_states.to(wide).div_(mass).sub_(wanted).div_(rows)
+            grad_states = grad_states.to(wide).div_(mass).sub_(wanted).div_(rows)[:rows]
             grad_items = grad_items.to(wide)
             grad_items.index_add_(0, targets, light, alpha=-1)
         ctx.save_for_backward(grad_states, grad_items)
