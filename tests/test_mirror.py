@@ -62,6 +62,7 @@ ELSEWHERE: dict[str, str] = {
     "nn/block.py": "nn/test_transformer.py",
     "nn/compressed.py": "nn/test_propagation.py",
     "nn/sparse.py": "nn/test_propagation.py",
+    "objectives/cross_entropy.py": "objectives/test_softmax.py",
     "plots.py": "test_demo.py, which draws them",
     "spark/batches.py": "spark/test_engine.py",
     "spark/cooccurrence.py": "spark/test_engine.py",

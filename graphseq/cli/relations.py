@@ -46,7 +46,8 @@ def co_occurrence(
         ConfigError: It is spelt otherwise.
     """
     from graphseq.graphs import CoOccurrence
-    from graphseq.graphs.cooccurrence import Symmetrize, Weight
+    from graphseq.graphs.cooccurrence import Symmetrize
+    from graphseq.graphs.factors import Weight
 
     option = f"--{kind}-{kind}"
     if asked == NONE:

@@ -10,6 +10,7 @@ from torch_geometric.data import HeteroData
 from graphseq.constants import EdgeType
 from graphseq.data import Vocabulary
 from graphseq.graphs.cooccurrence import CoOccurrence
+from graphseq.graphs.factors import sizes_of
 
 Integers = NDArray[np.integer[Any]]
 Mask = NDArray[np.bool_]
@@ -63,7 +64,7 @@ def changed_nodes(step: CoOccurrence, old: csr_matrix, new: csr_matrix) -> Mask:
     if step.weight in BY_DEGREE:
         changed |= np.diff(old.indptr) != np.diff(new.indptr)
     if step.weight in BY_SIZE:
-        resized = (_sizes(before) != _sizes(now)).astype(np.float32)
+        resized = (sizes_of(before) != sizes_of(now)).astype(np.float32)
         changed |= now @ resized > 0
     return changed
 
@@ -111,15 +112,11 @@ def _difference(old: csr_matrix, new: csr_matrix) -> csr_matrix:
     return found
 
 
-def _sizes(matrix: csr_matrix) -> Integers:
-    return np.bincount(matrix.indices, minlength=matrix.shape[1])
-
-
 def _without_hubs(matrix: csr_matrix, cap: int | None) -> csr_matrix:
     """The matrix without neighbours that more nodes chose than a cap allows."""
     if cap is None:
         return matrix
     kept = matrix.copy()
-    kept.data[_sizes(matrix)[matrix.indices] > cap] = 0
+    kept.data[sizes_of(matrix)[matrix.indices] > cap] = 0
     kept.eliminate_zeros()
     return kept

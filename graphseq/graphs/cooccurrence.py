@@ -1,8 +1,6 @@
 """User-user and item-item edges: two nodes are linked if they share a neighbour."""
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from typing import Literal, TypeVar, get_args
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,20 +8,14 @@ from scipy.sparse import csr_matrix
 from torch_geometric.data import HeteroData
 from torch_geometric.transforms import BaseTransform
 
-from graphseq import threads
 from graphseq.errors import ConfigError
-from graphseq.graphs.progress import tracked
-from graphseq.graphs.pruning import Integers, Rows, blocks, stacked
+from graphseq.graphs.factors import Factors, Weight
+from graphseq.graphs.pruning import Rows, stacked
 from graphseq.graphs.relations import interaction_matrix, write_relation
 from graphseq.options import Recorded
 
 Kind = Literal["user", "item"]
-Weight = Literal["count", "binary", "cosine", "jaccard", "adamic_adar", "iuf"]
 Symmetrize = Literal["max", "min", "none"]
-Found = TypeVar("Found")
-
-BLOCK_WORK = 8_000_000  # multiply-adds of a block of rows: a tenth of a second
-ONE = 2**32  # the unit of weights that are sums of logarithms, while they are summed
 
 
 class CoOccurrence(Recorded, BaseTransform):
@@ -146,86 +138,22 @@ class CoOccurrence(Recorded, BaseTransform):
             Their heaviest edges, (N or len(rows), N) float32, sorted by column: what
             the computation for all nodes gives for these.
         """
-        degrees, sizes = np.diff(nodes.indptr), _sizes(nodes)
-        nodes, sizes = without_hubs(nodes, sizes, self.hub_cap)
-        chosen = nodes if rows is None else nodes[rows]
-        made = np.rint(chosen @ sizes.astype(np.float64)).astype(np.int64)
-        steps = blocks(made, self.block_rows, BLOCK_WORK)
-        found = tracked(
-            in_threads(self._rows_of(nodes, chosen, rows, degrees, sizes, made), steps),
-            (int(made[step].sum()) for step in steps),
-            stage=f"{self.kind}-{self.kind} edges",
-            unit="multiply-adds",
-        )
-        return stacked(found, (chosen.shape[0], nodes.shape[0]))
-
-    def _rows_of(
-        self,
-        nodes: csr_matrix,
-        chosen: csr_matrix,
-        rows: Integers | None,
-        degrees: Integers,
-        sizes: Integers,
-        made: Integers,
-    ) -> Callable[[slice], Rows]:
-        """What computes the kept edges of a block of rows."""
         from graphseq.graphs.compiled import shared
 
-        across = nodes.T.tocsr()
-        terms = self.terms_of(sizes)
-        ids = np.arange(len(made)) if rows is None else np.asarray(rows, np.int64)
-        choosers = across.indices.astype(np.int32, copy=False).view(np.uint32)
-        kind, most = get_args(Weight).index(self.weight), self.top_k or len(degrees)
-        bounds = np.minimum(made, min(most, len(degrees)))
+        factors = Factors.of(nodes, self.weight, self.hub_cap, rows)
+        size = nodes.shape[0]
+        most = min(self.top_k or size, max(size, 1))
+        bounds = np.minimum(factors.work, most)
 
-        def compute(step: slice) -> Rows:
+        def compute(part: slice) -> Rows:
             found: Rows = shared(
-                chosen.indptr[step.start : step.stop + 1],
-                chosen.indices,
-                ids[step],
-                across.indptr,
-                choosers,
-                terms,
-                degrees,
-                kind,
-                most,
-                int(bounds[step].sum()),
+                *factors.arguments(part), most, int(bounds[part].sum())
             )
             return found
 
-        return compute
-
-    def terms_of(self, sizes: Integers) -> Integers:
-        """What each shared neighbour adds: 1, or the inverse of a logarithm."""
-        if self.weight not in ("adamic_adar", "iuf"):
-            return np.ones(len(sizes), np.int32)
-        sizes = np.maximum(sizes, 2) if self.weight == "adamic_adar" else sizes + 1
-        logs = np.log(sizes, out=np.ones(len(sizes)), where=sizes > 1)
-        return np.rint(ONE / logs).astype(np.int64)
-
-
-def without_hubs(
-    nodes: csr_matrix, sizes: Integers, cap: int | None
-) -> tuple[csr_matrix, Integers]:
-    """The neighbours that at most so many nodes chose, with their sizes."""
-    if cap is None:
-        return nodes, sizes
-    few = sizes <= cap
-    return nodes[:, few], sizes[few]
-
-
-def in_threads(
-    compute: Callable[[slice], Found], steps: list[slice]
-) -> Iterator[Found]:
-    """The blocks in their order, computed in as many threads as are in force."""
-    workers = min(len(steps), threads.in_force()) if len(steps) > 1 else 1
-    with ThreadPoolExecutor(workers) as pool:
-        yield from pool.map(compute, steps)
-
-
-def _sizes(nodes: csr_matrix) -> Integers:
-    """How many nodes chose each neighbour."""
-    return np.bincount(nodes.indices, minlength=nodes.shape[1])
+        stage = f"{self.kind}-{self.kind} edges"
+        found = factors.computed(compute, stage, self.block_rows)
+        return stacked(found, (len(factors.work), size))
 
 
 def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:

@@ -8,7 +8,8 @@ from scipy.sparse import csr_matrix
 from torch_geometric.transforms import BaseTransform
 
 from graphseq.data import Interactions
-from graphseq.graphs.cooccurrence import CoOccurrence, without_hubs
+from graphseq.graphs.cooccurrence import CoOccurrence
+from graphseq.graphs.factors import multiply_adds, without_hubs
 from graphseq.graphs.pruning import Integers
 from graphseq.graphs.transitions import Transitions
 from graphseq.threads import allowed_cores
@@ -75,9 +76,8 @@ def _co_occurrence(train: Interactions, step: CoOccurrence) -> Estimate:
     if step.kind == "item":
         nodes = nodes.T.tocsr()
     nodes.data[:] = 1
-    sizes: Integers = np.bincount(nodes.indices, minlength=nodes.shape[1])
-    nodes, sizes = without_hubs(nodes, sizes, step.hub_cap)
-    work = np.rint(nodes @ sizes.astype(np.float64)).astype(np.int64)
+    nodes = without_hubs(nodes, step.hub_cap)
+    work = multiply_adds(nodes, None)
     degrees = np.diff(nodes.indptr)
     others = np.minimum(work - degrees, nodes.shape[0] - 1)  # neighbours at most
     rows = _some_rows(work)

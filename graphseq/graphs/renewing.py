@@ -10,21 +10,16 @@ fell, the list is computed anew as well.
 """
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from graphseq.graphs.cooccurrence import (
-    BLOCK_WORK,
-    CoOccurrence,
-    Weight,
-    in_threads,
-    without_hubs,
-)
-from graphseq.graphs.progress import tracked, watching
-from graphseq.graphs.pruning import blocks, strongest
+from graphseq.graphs.cooccurrence import CoOccurrence
+from graphseq.graphs.factors import Factors
+from graphseq.graphs.progress import watching
+from graphseq.graphs.pruning import strongest
 
 Integers = NDArray[np.integer[Any]]
 Mask = NDArray[np.bool_]
@@ -42,14 +37,6 @@ class Renewed(NamedTuple):
 
     links: csr_matrix
     rows: Integers
-
-
-def operations(step: CoOccurrence, nodes: csr_matrix) -> Integers:
-    """Multiply-adds that each row of the co-occurrences takes, (N,)."""
-    sizes: Integers = np.bincount(nodes.indices, minlength=nodes.shape[1])
-    nodes, sizes = without_hubs(nodes, sizes, step.hub_cap)
-    found: Integers = np.rint(nodes @ sizes.astype(np.float64)).astype(np.int64)
-    return found
 
 
 def renewed(
@@ -108,37 +95,13 @@ def _told(
     """What some rows say of the lists of the nodes that have not changed."""
     from graphseq.graphs.offers import offered
 
-    degrees = np.diff(nodes.indptr)
-    sizes: Integers = np.bincount(nodes.indices, minlength=nodes.shape[1])
-    nodes, sizes = without_hubs(nodes, sizes, step.hub_cap)
-    chosen, across = nodes[rows], nodes.T.tocsr()
-    choosers = across.indices.astype(np.int32, copy=False).view(np.uint32)
-    terms, kind = step.terms_of(sizes), get_args(Weight).index(step.weight)
-    work = np.rint(chosen @ sizes.astype(np.float64)).astype(np.int64)
+    factors = Factors.of(nodes, step.weight, step.hub_cap, rows)
 
     def compute(part: slice) -> Entries:
-        found: Entries = offered(
-            chosen.indptr[part.start : part.stop + 1],
-            chosen.indices,
-            rows[part],
-            across.indptr,
-            choosers,
-            terms,
-            degrees,
-            kind,
-            last,
-            changed,
-        )
+        found: Entries = offered(*factors.arguments(part), last, changed)
         return found
 
-    steps = blocks(work, None, BLOCK_WORK)
-    found = tracked(
-        in_threads(compute, steps),
-        (int(work[part].sum()) for part in steps),
-        stage=f"{step.kind}-{step.kind} edges",
-        unit="multiply-adds",
-    )
-    return _joined(list(found))
+    return _joined(list(factors.computed(compute, f"{step.kind}-{step.kind} edges")))
 
 
 def _joined(parts: list[Entries]) -> Entries:

@@ -22,9 +22,10 @@ from graphseq.graphs.changed import (
     renumbered,
 )
 from graphseq.graphs.cooccurrence import CoOccurrence
+from graphseq.graphs.factors import multiply_adds
 from graphseq.graphs.progress import begin
 from graphseq.graphs.relations import interaction_matrix, write_relation
-from graphseq.graphs.renewing import operations, renewed
+from graphseq.graphs.renewing import renewed
 from graphseq.graphs.transitions import Transitions
 
 WORTH_IT = 0.4  # share of the work, which is done twice, beyond which all is done
@@ -104,7 +105,7 @@ def foreseen(
     for step in transforms:
         if change is not None and isinstance(step, CoOccurrence):
             nodes, changed = _changed_nodes(step, change)
-            found.append(_renewal(step, changed, operations(step, nodes)))
+            found.append(_renewal(step, changed, multiply_adds(nodes, step.hub_cap)))
         elif change is not None and isinstance(step, Transitions):
             found.append(_renewal(step, *_changed_sources(step, change)))
         else:
@@ -156,7 +157,7 @@ def _co_occurrence(step: CoOccurrence, change: _Change, graph: HeteroData) -> Re
         edges = relation_matrix(change.older, relation, ids, len(changed))
         links, rows = renewed(step, edges, nodes, changed)
     write_relation(graph, relation, links)
-    return _renewal(step, rows, operations(step, nodes))
+    return _renewal(step, rows, multiply_adds(nodes, step.hub_cap))
 
 
 def _changed_nodes(step: CoOccurrence, change: _Change) -> tuple[csr_matrix, Mask]:
@@ -170,7 +171,7 @@ def _changed_nodes(step: CoOccurrence, change: _Change) -> tuple[csr_matrix, Mas
     if step.symmetrize == "min" and step.top_k is not None:
         return new, np.ones(new.shape[0], dtype=np.bool_)  # see renewed
     changed = changed_nodes(step, old, new)
-    return new, _worth_it(changed, operations(step, new))
+    return new, _worth_it(changed, multiply_adds(new, step.hub_cap))
 
 
 def _transitions(step: Transitions, change: _Change, graph: HeteroData) -> Renewal:
@@ -212,7 +213,9 @@ def _anew(step: BaseTransform, graph: HeteroData) -> Renewal:
     if isinstance(step, CoOccurrence):
         nodes = interaction_matrix(graph, "update_graph")
         nodes = nodes if step.kind == USER else nodes.T.tocsr()
-        return _renewal(step, np.arange(nodes.shape[0]), operations(step, nodes))
+        return _renewal(
+            step, np.arange(nodes.shape[0]), multiply_adds(nodes, step.hub_cap)
+        )
     if isinstance(step, Transitions):
         item = graph[INTERACTS].edge_index[1].cpu().numpy()
         work = np.bincount(item, minlength=graph[ITEM].num_nodes)

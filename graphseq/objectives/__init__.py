@@ -1,6 +1,7 @@
 """Numbers from tensors: what a model is to minimise. Torch only."""
 
 from graphseq.objectives.contrastive import nt_xent, same
+from graphseq.objectives.cross_entropy import cross_entropy, products_in
 from graphseq.objectives.intents import intent_contrast
 from graphseq.objectives.masked import attribute_loss, double_sigmoid
 from graphseq.objectives.negative_views import negative_contrast
@@ -8,12 +9,10 @@ from graphseq.objectives.prototypes import seq2item, seq2seq
 from graphseq.objectives.ranking import bce, bpr, gbce
 from graphseq.objectives.regularizers import separation
 from graphseq.objectives.softmax import (
-    cross_entropy,
     in_batch_softmax,
     log_expected_count,
     log_uniform_probability,
     log_uniform_sample,
-    products_in,
     sampled_softmax,
     uniform_sample,
 )

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from graphseq.graphs import cooccurrence as local
+from graphseq.graphs.factors import Weight, sizes_of, terms_of
 from graphseq.graphs.progress import tracked
 from graphseq.graphs.pruning import Integers
 from graphseq.spark.batches import gathered, grouped
@@ -63,11 +64,11 @@ class CoOccurrence(local.CoOccurrence):
     ) -> csr_matrix:
         """What the local step keeps, computed from the events on the cluster."""
         degrees = np.diff(nodes.indptr)
-        sizes = np.bincount(nodes.indices, minlength=nodes.shape[1])
+        sizes = sizes_of(nodes)
         cores = self.frame.sparkSession.sparkContext.defaultParallelism
         plan = Plan(
             node=self.kind,
-            weight=get_args(local.Weight).index(self.weight),
+            weight=get_args(Weight).index(self.weight),
             top_k=self.top_k or len(degrees),
             hub_cap=self.hub_cap,
             blocks=max(1, min(self.blocks or BLOCKS_A_CORE * cores, len(degrees))),
@@ -87,7 +88,7 @@ class CoOccurrence(local.CoOccurrence):
         from pyspark.sql import functions as F
 
         # Logarithms are taken here only, so that no two machines can differ in them.
-        terms = self.terms_of(sizes) if plan.sums_logarithms else None
+        terms = terms_of(self.weight, sizes) if plan.sums_logarithms else None
         parts = shuffle_partitions(self.frame)
         pairs = self.frame.select("user", "item").repartition(parts, plan.neighbour)
         sent = gathered(pairs, partial(lists, plan, terms), LISTS)

@@ -20,7 +20,7 @@ from graphseq.objectives import (
     sampled_softmax,
     uniform_sample,
 )
-from graphseq.objectives.softmax import CHUNK
+from graphseq.objectives.cross_entropy import CHUNK
 
 SHAPES = [(1, 1, 2), (3, 4, 5), (CHUNK, 3, 7), (CHUNK + 1, 3, 7), (200, 8, 30)]
 

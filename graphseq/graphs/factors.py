@@ -1,0 +1,136 @@
+"""The factors of a co-occurrence product, and its blocks of rows in threads."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar, get_args
+
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from graphseq import threads
+from graphseq.graphs.progress import tracked
+from graphseq.graphs.pruning import Integers, blocks
+
+Weight = Literal["count", "binary", "cosine", "jaccard", "adamic_adar", "iuf"]
+Found = TypeVar("Found")
+
+BLOCK_WORK = 8_000_000  # multiply-adds of a block of rows: a tenth of a second
+ONE = 2**32  # the unit of weights that are sums of logarithms, while they are summed
+
+
+@dataclass(frozen=True)
+class Factors:
+    """What the loops of :mod:`graphseq.graphs.compiled` read of a product.
+
+    Attributes:
+        chosen: Which of M neighbours each of R rows chose, binary, (R, M).
+        across: The nodes that chose each neighbour, (M, N).
+        ids: The node of each row, (R,).
+        terms: What sharing each neighbour adds, (M,).
+        degrees: Neighbours of every node, those passed over too, (N,).
+        kind: How an edge weighs, as the loops number it.
+        work: Multiply-adds of each row, (R,).
+    """
+
+    chosen: csr_matrix
+    across: csr_matrix
+    ids: Integers
+    terms: Integers
+    degrees: Integers
+    kind: int
+    work: Integers
+
+    @classmethod
+    def of(
+        cls,
+        nodes: csr_matrix,
+        weight: Weight,
+        hub_cap: int | None,
+        rows: Integers | None = None,
+    ) -> "Factors":
+        """The factors of some rows, or all, for nodes of any degree, (N, M)."""
+        degrees, kept = np.diff(nodes.indptr), without_hubs(nodes, hub_cap)
+        sizes, chosen = sizes_of(kept), kept if rows is None else kept[rows]
+        return cls(
+            chosen=chosen,
+            across=kept.T.tocsr(),
+            ids=np.arange(len(degrees)) if rows is None else np.asarray(rows, np.int64),
+            terms=terms_of(weight, sizes),
+            degrees=degrees,
+            kind=get_args(Weight).index(weight),
+            work=_work(chosen, sizes),
+        )
+
+    def arguments(self, part: slice) -> tuple[Any, ...]:
+        """What the loops are called with for a block of rows, first of all."""
+        return (
+            self.chosen.indptr[part.start : part.stop + 1],
+            self.chosen.indices,
+            self.ids[part],
+            self.across.indptr,
+            self.across.indices.astype(np.int32, copy=False).view(np.uint32),
+            self.terms,
+            self.degrees,
+            self.kind,
+        )
+
+    def computed(
+        self,
+        compute: Callable[[slice], Found],
+        stage: str,
+        block_rows: int | None = None,
+    ) -> Iterator[Found]:
+        """What comes of each block of rows, in their order, computed in threads.
+
+        Args:
+            compute: Computes a block.
+            stage: What whoever watches is told.
+            block_rows: Rows of a block; ``None`` goes by the work they make.
+        """
+        parts = blocks(self.work, block_rows, BLOCK_WORK)
+        return tracked(
+            _in_threads(compute, parts),
+            (int(self.work[part].sum()) for part in parts),
+            stage=stage,
+            unit="multiply-adds",
+        )
+
+
+def multiply_adds(nodes: csr_matrix, hub_cap: int | None) -> Integers:
+    """Multiply-adds that each row of a product takes, (N,)."""
+    kept = without_hubs(nodes, hub_cap)
+    return _work(kept, sizes_of(kept))
+
+
+def sizes_of(nodes: csr_matrix) -> Integers:
+    """How many nodes chose each neighbour, (M,)."""
+    return np.bincount(nodes.indices, minlength=nodes.shape[1])
+
+
+def terms_of(weight: Weight, sizes: Integers) -> Integers:
+    """What sharing each neighbour adds: 1, or the inverse of a logarithm, (M,)."""
+    if weight not in ("adamic_adar", "iuf"):
+        return np.ones(len(sizes), np.int32)
+    sizes = np.maximum(sizes, 2) if weight == "adamic_adar" else sizes + 1
+    logs = np.log(sizes, out=np.ones(len(sizes)), where=sizes > 1)
+    return np.rint(ONE / logs).astype(np.int64)
+
+
+def without_hubs(nodes: csr_matrix, cap: int | None) -> csr_matrix:
+    """The neighbours that at most so many nodes chose, (N, some of M)."""
+    return nodes if cap is None else nodes[:, sizes_of(nodes) <= cap]
+
+
+def _work(chosen: csr_matrix, sizes: Integers) -> Integers:
+    made: Integers = np.rint(chosen @ sizes.astype(np.float64)).astype(np.int64)
+    return made
+
+
+def _in_threads(
+    compute: Callable[[slice], Found], parts: list[slice]
+) -> Iterator[Found]:
+    """The blocks in their order, computed in as many threads as are in force."""
+    workers = min(len(parts), threads.in_force()) if len(parts) > 1 else 1
+    with ThreadPoolExecutor(workers) as pool:
+        yield from pool.map(compute, parts)
