@@ -21,9 +21,10 @@ from graphseq.errors import suggest
 WELCOME = """\
 Graphs, models and honest rankings from a log of user, item, time.
 
-  graphseq demo                                     see it all work, in a minute or two
-  graphseq build log.csv --output graph             make the graphs of your own log
-  graphseq train experiments/sasrec/beauty.yaml     train and measure a model
+  graphseq demo                             see it all work, in a minute or two
+  graphseq build log.csv --output graph     make the graphs of your own log
+  graphseq train experiments/sasrec/beauty-ce-targets.yaml
+                                            train and measure a model
 """
 
 

@@ -25,16 +25,18 @@ def train(
     resume: bool = False,
     record: str | None = None,
 ) -> None:
-    """Train a model as an experiment file says, and measure it on the test part.
+    r"""Train a model as an experiment file says, and measure it on the test part.
 
     The file is checked whole before anything runs. The run folder then holds all that
     the run was: the resolved experiment, weights, history, versions, and the report.
     The test part is ranked once, at the very end.
 
     Examples:
-      graphseq train experiments/sasrec/beauty.yaml --data ../data
-      graphseq train experiments/sasrec/beauty.yaml --set model.SASRec.dim=32 --seed 1
-      graphseq train experiments/sasrec/beauty.yaml --folder runs/first --resume
+      graphseq train experiments/sasrec/beauty-ce-targets.yaml --data ../data
+      graphseq train experiments/sasrec/beauty-ce-targets.yaml --seed 1 \
+          --set model.SASRec.dim=32
+      graphseq train experiments/sasrec/beauty-ce-targets.yaml --folder runs/first \
+          --resume
 
     Args:
         experiment: YAML file that says data, split, graphs, model, training.

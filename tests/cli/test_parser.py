@@ -1,13 +1,15 @@
 """Help that a newcomer understands, and complaints in the words of the command line."""
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from graphseq.cli import main
 
-COMMANDS = ["get", "build", "show", "diff", "export", "import"]
+COMMANDS = ["get", "build", "update", "show", "diff", "export", "import"]
 COMMANDS += ["train", "queue", "evaluate", "compare", "recommend", "demo"]
 
 
@@ -28,6 +30,18 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert stopped.value.code == 0
     shown = capsys.readouterr().out
     assert all(f"    {command} " in shown for command in COMMANDS)
+
+
+@pytest.mark.parametrize("command", [[], *([command] for command in COMMANDS)])
+def test_the_experiments_that_help_names_are_there(
+    command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main([*command, "--help"])
+    root = Path(__file__).parents[2]
+    named = re.findall(r"experiments/\S+\.yaml", capsys.readouterr().out)
+    assert named or command not in ([], ["train"], ["queue"])
+    assert all([*root.glob(name)] for name in named), named
 
 
 @pytest.mark.parametrize("command", COMMANDS)
