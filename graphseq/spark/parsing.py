@@ -89,7 +89,7 @@ class Reading:
                 if (run.file, run.start) != (file, start):
                     yield from self._rows(run, run.held)
                     run = Run(file, start)
-                data = run.held + b"\n".join(lines) + b"\n"
+                data = run.held + lines + b"\n"
                 run.held = b""
                 if self.layout.kind == "delimited" and data.count(b'"') % 2:
                     data, run.held = parted(data)
@@ -144,9 +144,9 @@ class Reading:
             frame = cast(pl.DataFrame, pl.from_arrow(batch))
             if not frame.height:
                 continue
-            paths = [self.files[plain_path(file)] for file in frame["file"]]
-            numbers = np.array(paths, dtype=np.int64) << FILE
-            numbers = numbers + frame["number"].to_numpy()
+            files = {f: self.files[plain_path(f)] for f in frame["file"].unique()}
+            paths = frame["file"].replace_strict(files, return_dtype=pl.Int64)
+            numbers = (paths.to_numpy() << FILE) + frame["number"].to_numpy()
             roles = [r for r in frame.columns if r not in ("file", "number")]
             raw = {role: frame[role] for role in roles}
             yield from self.spelt(make_table(raw, numbers, []), numbers, numbers)
