@@ -7,11 +7,15 @@ tell nothing. 500 further users choose the epoch, 500 are ranked, history exclud
 
 Published, HR@3 and NDCG@3: random masks 0.3560, 0.2573; oracle masks 0.5180, 0.3645.
 There is no figure without contrast. Expected after 60 epochs: oracle above random by
-0.05 at least, as a mean of three seeds; both below no contrast. Seed 0: 0.634 without,
-0.310 random, 0.440 oracle. After 200 epochs the order is gone: 0.616, 0.630, 0.590.
+0.05 at least, as a mean of three seeds (tests/models/test_views_matter.py); both below no
+contrast. Measured, HR@3 of seeds 0, 1, 2: without 0.634, 0.622, 0.554; random 0.310,
+0.330, 0.354; oracle 0.440, 0.424, 0.436. After 200 epochs the order is gone, seed 0:
+0.616, 0.630, 0.590.
 
 Then, for every way to explain, the share of (important, unimportant) pairs of places of
-the test users that it ranks rightly (AUC), in the model without contrast.
+the test users that it ranks rightly (AUC), in the model without contrast. Measured over
+the seeds: attention 1.00, saliency 0.86 to 0.89, occlusion 0.74 to 0.77, integrated
+gradients 0.59 to 0.70, random 0.49 to 0.52, popularity 0.00.
 
 Command: python experiments/ec4srec/table1.py --seeds 0 1 2
 One CPU minute a seed.

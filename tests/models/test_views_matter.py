@@ -1,0 +1,41 @@
+"""U-21: on a log with known answers, views that spare what matters are the better ones."""
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import graphseq as gs
+from graphseq.data.synthetic import planted
+
+TABLE1 = Path(__file__).resolve().parents[2] / "experiments" / "ec4srec" / "table1.py"
+
+
+@pytest.fixture(scope="module")
+def table1() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("table1", TABLE1)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.slow  # six trainings of half a minute
+def test_masks_that_spare_what_matters_win_over_three_seeds(table1: ModuleType) -> None:
+    """By 0.05 HR@3 at least; the published tables have 0.16, our three seeds 0.10."""
+    gains = []
+    for seed in (0, 1, 2):
+        split = gs.by_user(
+            planted(2000, seed=seed),
+            fractions=(0.5, 0.25, 0.25),
+            history=0.95,
+            seed=seed,
+        )
+        graph = gs.build_graph(split)
+        random, oracle = (
+            gs.evaluate(table1.train(views, graph, seed, 60), graph, ks=(3,))
+            for views in ("random", "oracle")
+        )
+        gains.append(oracle["excluded"]["HR@3"] - random["excluded"]["HR@3"])
+    assert sum(gains) / len(gains) >= 0.05
