@@ -7,8 +7,8 @@ tell nothing. 500 further users choose the epoch, 500 are ranked, history exclud
 
 Published, HR@3 and NDCG@3: random masks 0.3560, 0.2573; oracle masks 0.5180, 0.3645.
 There is no figure without contrast. Expected after 60 epochs: oracle above random by
-0.05 at least, as a mean of three seeds (tests/models/test_views_matter.py); both below no
-contrast. Measured, HR@3 of seeds 0, 1, 2: without 0.634, 0.622, 0.554; random 0.310,
+0.05 at least, as a mean of three seeds (tests/models/test_views_matter.py); both below
+no contrast. Measured, HR@3 of seeds 0, 1, 2: without 0.634, 0.622, 0.554; random 0.310,
 0.330, 0.354; oracle 0.440, 0.424, 0.436. After 200 epochs the order is gone, seed 0:
 0.616, 0.630, 0.590.
 

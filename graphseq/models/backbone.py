@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
 from graphseq.errors import ConfigError
+from graphseq.models.by_length import by_length
 from graphseq.nn.encoder import Encoder
 from graphseq.nn.features import Embedding, Features, look_up
 from graphseq.nn.pooling import Pooling, pool
@@ -87,12 +88,20 @@ class Backbone(nn.Module):
     def states(
         self, table: Float[Tensor, "V D"], batch: Batch
     ) -> Float[Tensor, "B L D"]:
-        """The state at every place."""
-        return self.encoder(self.read(table, batch), batch.mask)  # type: ignore[no-any-return]
+        """The state at every place; rows of any length are read in parts."""
+
+        def read(part: Batch) -> Float[Tensor, "b l D"]:
+            return self.encoder(self.read(table, part), part.mask)  # type: ignore[no-any-return]
+
+        return by_length(read, batch)
 
     def last(self, table: Float[Tensor, "V D"], batch: Batch) -> Float[Tensor, "B D"]:
         """The state at each row's last item."""
-        return self.encoder.last(self.read(table, batch), batch.mask)
+
+        def read(part: Batch) -> Float[Tensor, "b D"]:
+            return self.encoder.last(self.read(table, part), part.mask)
+
+        return by_length(read, batch)
 
     def asked(self, table: Float[Tensor, "V D"], batch: Batch) -> Float[Tensor, "N D"]:
         """The state at every place that has a target, row by row."""

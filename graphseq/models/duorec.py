@@ -10,7 +10,6 @@ from torch_geometric.data import HeteroData
 
 from graphseq.models.backbone import Backbone, Loss
 from graphseq.models.base import Model
-from graphseq.models.by_length import last_by_length
 from graphseq.nn.encoder import Encoder
 from graphseq.nn.features import Features
 from graphseq.nn.transformer import Transformer
@@ -134,7 +133,7 @@ class DuoRec(Model):
             terms["dropout_views"] = self.dropout_weight * contrast(h, again)
         if self.mode != "un":
             found = self.retrieved(rows, self.index)
-            s = last_by_length(self.backbone, table, found)
+            s = self.backbone.last(table, found)
             first = again if self.mode == "us_x" else h
             terms["same_target"] = self.weight * contrast(first, s)
         return terms

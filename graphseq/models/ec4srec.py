@@ -12,7 +12,6 @@ from torch_geometric.data import HeteroData
 from graphseq.errors import ConfigError
 from graphseq.models.backbone import Backbone, Loss
 from graphseq.models.base import Model
-from graphseq.models.by_length import last_by_length
 from graphseq.models.explaining import check_method, explain_all, importances, shares
 from graphseq.nn.encoder import Encoder
 from graphseq.nn.features import Features
@@ -201,7 +200,7 @@ class EC4SRec(Model):
         terms = {"next_item": self.backbone.next_item(states, table, batch)}
         if self.variant != "SSL":
             again = self.backbone.last(table, batch)
-            found = last_by_length(self.backbone, table, self.retrieved(batch, graph))
+            found = self.backbone.last(table, self.retrieved(batch, graph))
             terms["same_target"] = self.target_weight * self.contrast(again, found)
         if self.variant != "SL" and "scores" in self.memory:
             views = self.views(batch, graph)

@@ -18,9 +18,10 @@ from graphseq.sequences.negatives import UniformNegatives
 class SequenceLoader(Dataset[Batch]):
     """An epoch of batches, as a map-style data set whose elements are whole batches.
 
-    Rows of similar length travel together, so that little is padded. Everything random
-    derives from ``(seed, epoch)`` and the batch's number: element i of an epoch is the
-    same in any process.
+    Rows of similar length travel together, so that little is padded; users (sampler
+    ``user``) do not, see :doc:`/explanations/batches`. Everything random derives from
+    ``(seed, epoch)`` and the batch's number: element i of an epoch is the same in any
+    process.
 
     Args:
         graph: The sequences are its user-item edges.
@@ -101,13 +102,18 @@ class SequenceLoader(Dataset[Batch]):
         return list(order.split(sizes[sizes > 0].tolist()))
 
     def _by_rows(self, generator: torch.Generator) -> list[Int[Tensor, "B"]]:
-        """``batch_size`` rows a batch, sorted by length within chunks of batches."""
+        """``batch_size`` rows a batch, sorted by length within chunks of batches.
+
+        Users are not sorted: the mean over a batch of long sequences would drown their
+        targets, of which a user has one at every place.
+        """
         order = torch.randperm(len(self.examples), generator=generator)
-        chunk = torch.arange(len(order)) // (self.CHUNK * self.batch_size)
-        key = (
-            chunk * (int(self.examples.length.max()) + 1) + self.examples.length[order]
-        )
-        return list(order[torch.argsort(key, stable=True)].split(self.batch_size))
+        if self.sampler != "user":
+            chunk = torch.arange(len(order)) // (self.CHUNK * self.batch_size)
+            longest = int(self.examples.length.max())
+            key = chunk * (longest + 1) + self.examples.length[order]
+            order = order[torch.argsort(key, stable=True)]
+        return list(order.split(self.batch_size))
 
 
 def _generator(*numbers: int) -> torch.Generator:

@@ -109,9 +109,6 @@ def test_which_pass_each_mode_contrasts(
 
         monkeypatch.setattr(model.backbone, "last", reading)
         monkeypatch.setattr(duorec, "nt_xent", loss)
-        monkeypatch.setattr(
-            duorec, "last_by_length", lambda backbone, t, b: backbone.last(t, b)
-        )
         model.losses(batch, cycle)
         number = {id(state): i for i, state in enumerate(made)}
         pairs[mode] = [(number[id(a)], number[id(b)]) for a, b in seen]

@@ -1,4 +1,4 @@
-"""U-21: on a log with known answers, views that spare what matters are the better ones."""
+"""U-21: on a log with known answers, views that spare what matters are better."""
 
 import importlib.util
 from pathlib import Path

@@ -176,7 +176,7 @@ def test_no_column_is_nothing_but_padding(
         assert batch.items.shape == batch.targets.shape == batch.negatives.shape[:2]
 
 
-@pytest.mark.parametrize("sampler", ["targets", "user", "prefix"])
+@pytest.mark.parametrize("sampler", ["targets", "prefix"])
 def test_rows_of_similar_length_travel_together(
     random_graph: HeteroData, sampler: str
 ) -> None:
@@ -187,6 +187,14 @@ def test_rows_of_similar_length_travel_together(
     longest = max(batch.items.shape[1] for batch in batches)
     mixed = sum(len(batch) for batch in batches) * longest
     assert real / cells > 0.75 > 0.6 > real / mixed
+
+
+def test_users_meet_whatever_their_length(random_graph: HeteroData) -> None:
+    """Sorted, a batch's targets would count for less the longer its sequences are."""
+    loader = load(random_graph, "user", max_length=40, batch_size=16)
+    within = torch.stack([batch.lengths.float().var() for batch in loader])
+    among = loader.examples.length.float().var()
+    assert within.mean() > 0.8 * among
 
 
 def test_lengths_jitter_from_epoch_to_epoch(random_graph: HeteroData) -> None:
