@@ -60,9 +60,9 @@ class CL4SRec(Model):
         a zero vector in its place (``mask_token`` has the paper's). A crop keeps one
         item or more: at the published 0.2 nothing would be left of four. Rows of one
         item stay as they are, as in the code that draws different operators.
-        ``preset("s3")`` is ICLRec's InstanceCL: flattened states, operators that may be
-        the same, windows that never reach the last item, drawn from the ``max_length``
-        newest items where that code has them all.
+        ``preset("s3")`` is ICLRec's InstanceCL: flattened states (without padding's),
+        operators that may be the same, windows that never reach the last item, drawn
+        from the ``max_length`` newest items where that code has them all.
 
     Args:
         num_users: U.

@@ -16,7 +16,7 @@ from graphseq.nn.transformer import Transformer
 from graphseq.objectives import nt_xent, same
 from graphseq.sequences.batch import Batch
 from graphseq.sequences.examples import Sampler
-from graphseq.sequences.same_target import SameTarget, rows_of, same_target
+from graphseq.sequences.same_target import SameTarget, same_target
 
 Mode = Literal["us_x", "un", "su", "us"]
 PRESETS: dict[str, dict[str, Any]] = {"code": {}}
@@ -38,7 +38,8 @@ class DuoRec(Model):
     Departs from the paper:
         The contrast is the mean over both views as anchors, where the paper sums the
         two. As in the authors' code, the default contrasts h' with s. A sequence that
-        nobody shares its target with is its own s.
+        nobody shares its target with is its own s. With ``sampler="targets"`` or
+        ``"user"``, a row is contrasted once, for its newest target.
 
     Args:
         num_users: U.
@@ -113,7 +114,7 @@ class DuoRec(Model):
         return cls(num_users, num_items, **{**PRESETS[name], **options})
 
     def refresh(self, graph: HeteroData, epoch: int) -> None:
-        """Index the training examples by target."""
+        """Index the training prefixes by target."""
         self.index = same_target(graph, self.sampler, self.max_length)
 
     def losses(self, batch: Batch, graph: HeteroData) -> dict[str, Float[Tensor, ""]]:
@@ -124,7 +125,7 @@ class DuoRec(Model):
         if self.index is None:
             self.refresh(graph, 0)
         assert self.index is not None
-        rows = rows_of(batch)
+        rows = self.index.of(batch)
         spared = same(self.index.target[rows]) if self.exclude_same_target else None
         contrast = partial(nt_xent, temperature=self.temperature, exclude=spared)
         if self.mode != "su":

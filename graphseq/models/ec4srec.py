@@ -22,7 +22,7 @@ from graphseq.sequences.batch import Batch
 from graphseq.sequences.examples import Sampler
 from graphseq.sequences.guided import Guide, Order, Way
 from graphseq.sequences.retrieval import Utility, retrieve
-from graphseq.sequences.same_target import SameTarget, rows_of, same_target
+from graphseq.sequences.same_target import SameTarget, same_target
 from graphseq.sequences.views import join, random_views
 
 Variant = Literal["SSL", "SL", "full"]
@@ -183,7 +183,7 @@ class EC4SRec(Model):
         return cls(num_users, num_items, **{**PRESETS[name], **options})
 
     def refresh(self, graph: HeteroData, epoch: int) -> None:
-        """Index the training examples; at an update, find all importances anew."""
+        """Index the training prefixes; at an update, find all importances anew."""
         self.index = same_target(graph, self.sampler, self.max_length)
         table = self.item_vectors(graph).detach()
         if epoch < self.updates[0]:
@@ -213,19 +213,21 @@ class EC4SRec(Model):
     @torch.compiler.disable  # type: ignore[untyped-decorator]
     def views(self, batch: Batch, graph: HeteroData) -> Batch:
         """Two positive views and a negative one of every row, below one another."""
-        scores = importances(self.memory["scores"], self.indexed(graph), batch)
+        index = self.indexed(graph)
+        scores = importances(self.memory["scores"], index, index.of(batch), batch)
         first, second = random_views(batch, self.guide.positive(scores))
         return join(first, second, self.guide.negative(batch, scores))
 
     @torch.compiler.disable  # type: ignore[untyped-decorator]
     def retrieved(self, batch: Batch, graph: HeteroData) -> Batch:
         """For every row, a sequence with its target."""
-        index, rows = self.indexed(graph), rows_of(batch)
+        index = self.indexed(graph)
+        rows = index.of(batch)
         if "scores" not in self.memory:
             return index.gather(index.draw(rows))
         owner, candidates = index.candidates(rows, self.max_candidates)
         others = index.gather(candidates)
-        scores = importances(self.memory["scores"], index, others)
+        scores = importances(self.memory["scores"], index, candidates, others)
         weight = shares(scores, others.mask, clip=self.clip)
         return index.gather(candidates[self.retrieve(batch, owner, others, weight)])
 

@@ -1,4 +1,4 @@
-"""How important every item of every training example is, by what the model says now."""
+"""How important every item of every training prefix is, by what the model says now."""
 
 from collections.abc import Callable
 from typing import Any
@@ -21,7 +21,7 @@ BY_MODEL: dict[str, Callable[..., Tensor]] = {
     "occlusion": importance.occlusion,
     "gradients": importance.integrated_gradients,
 }
-ROWS = 1024  # examples that are explained at a time
+ROWS = 1024  # prefixes that are explained at a time
 
 
 def check_method(method: Method, encoder: Encoder) -> None:
@@ -79,7 +79,7 @@ def explain_all(
     index: SameTarget,
     method: Method,
 ) -> Float[Tensor, "P"]:
-    """Scores of the places of all training examples, one example after another."""
+    """Scores of the places of all training prefixes, one prefix after another."""
     length = index.examples.length
     count = torch.bincount(index.flat, minlength=index.num_items)
     scores = torch.zeros(int(length.sum()), dtype=table.dtype, device=table.device)
@@ -91,11 +91,19 @@ def explain_all(
 
 
 def importances(
-    scores: Float[Tensor, "P"], index: SameTarget, batch: Batch
+    scores: Float[Tensor, "P"],
+    index: SameTarget,
+    rows: Int[Tensor, "B"],
+    batch: Batch,
 ) -> Float[Tensor, "B L"]:
-    """The scores of some training examples' places; zero at padded ones."""
-    rows = batch.example
-    assert rows is not None
+    """The scores of some prefixes' places; zero at padded ones.
+
+    Args:
+        scores: Of all prefixes, from :func:`explain_all`.
+        index: Of the prefixes.
+        rows: Which of them.
+        batch: Their sequences.
+    """
     place = _places(index.examples.length, rows, batch.mask)
     return scores[place.clamp(max=len(scores) - 1)] * batch.mask
 

@@ -54,11 +54,12 @@ class ICLRec(Model):
         the intent contrast is symmetric and averaged over the views; no false negatives
         are spared (``fnm``). That is the authors' code, and what reached the published
         figures; ``preset("paper")`` has it as printed. Labels for ``fnm`` are taken
-        from training events (the code's are validation items); means leave out padding;
-        views are cut from the ``max_length`` newest items; a masked item is a zero
-        vector in its place, which the code hides from attention. Of several K all count
-        alike, in the code only the last. The next-item loss is by default the full
-        softmax; the paper's (``bce``), in both presets, ranks worse.
+        from training events (the code's are validation items); means, and states side
+        by side, leave out padding; views are cut from the ``max_length`` newest items,
+        in windows that never reach the last one, as in the code; a masked item is a
+        zero vector in its place, which the code hides from attention. Of several K all
+        count alike, in the code only the last. The next-item loss is by default the
+        full softmax; the paper's (``bce``), in both presets, ranks worse.
 
     Args:
         num_users: U.

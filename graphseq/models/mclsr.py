@@ -116,7 +116,7 @@ class MCLSR(Model):
         sampler: Sampler = "targets",
     ) -> None:
         super().__init__()
-        if positions == "recency" and sampler == "targets":
+        if positions == "recency" and sampler != "prefix":
             raise ConfigError(
                 "MCLSR counts positions from each target with positions='recency', so "
                 "it cannot learn from every place in one pass; set sampler='prefix'"

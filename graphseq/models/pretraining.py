@@ -12,6 +12,7 @@ from torch_geometric.data import HeteroData
 from graphseq.constants import ATTRIBUTE, HAS_ATTRIBUTE, INTERACTS
 from graphseq.errors import GraphError
 from graphseq.models.backbone import Backbone
+from graphseq.models.by_length import by_length
 from graphseq.nn.transformer import Transformer
 from graphseq.objectives import attribute_loss, double_sigmoid
 from graphseq.sequences.batch import Batch
@@ -74,7 +75,11 @@ class Pretraining(nn.Module):
         places = (chance_places(full, self.mask_rate) | last_place(full)) & full.mask
         masked = hide(full, places)
         encoder = cast(Transformer, backbone.encoder)
-        states = encoder(backbone.read(table, masked), masked.mask, causal=False)
+
+        def read(part: Batch) -> Float[Tensor, "b l D"]:
+            return encoder(backbone.read(table, part), part.mask, causal=False)  # type: ignore[no-any-return]
+
+        states = by_length(read, masked)
         terms = {}
         if "item" in self.weights:
             terms["item"] = self.items(states, table, full, places)
@@ -123,8 +128,12 @@ class Pretraining(nn.Module):
             lengths=full.lengths.repeat(3),
             example=None,
         )
-        encoder, read = cast(Transformer, backbone.encoder), backbone.read(table, three)
-        around, true, false = encoder.last(read, three.mask, causal=False).chunk(3)
+        encoder = cast(Transformer, backbone.encoder)
+
+        def read(part: Batch) -> Float[Tensor, "b D"]:
+            return encoder.last(backbone.read(table, part), part.mask, causal=False)
+
+        around, true, false = by_length(read, three).chunk(3)
         mapped = self.maps["segment"](around)
         return double_sigmoid((mapped * true).sum(dim=1), (mapped * false).sum(dim=1))
 

@@ -26,7 +26,12 @@ TASKS: dict[str, tuple[str, ...]] = {
 }
 
 PRESETS: dict[str, dict[str, Any]] = {
-    "s3": {"sampler": "user", "loss": "bce", "pretrain_sampler": "prefix"},
+    "s3": {
+        "sampler": "user",
+        "loss": "bce",
+        "pretrain_sampler": "prefix",
+        "pretrain_batch_size": 100,
+    },
     "recbole": {"sampler": "prefix", "loss": "ce", "pretrain_sampler": "prefix"},
 }
 
@@ -148,10 +153,16 @@ class S3Rec(Model):
         name: Literal["s3", "recbole"],
         num_users: int,
         num_items: int,
+        *,
+        data: Literal["beauty", "toys", "sports", "yelp"] = "beauty",
         **options: Any,
     ) -> "S3Rec":
-        """The model with a named set of choices, some of them overridden."""
-        return cls(num_users, num_items, **{**PRESETS[name], **options})
+        """A named set of choices, with the code's pre-training for a data set."""
+        if name == "s3" and options.get("encoder") is None:
+            dim, length = options.get("dim", 64), options.get("max_length", 50)
+            options["encoder"] = Transformer(dim, length, positions="end")
+        epochs = {"pretrain_epochs": 150 if data in ("beauty", "toys") else 100}
+        return cls(num_users, num_items, **{**PRESETS[name], **epochs, **options})
 
     def stages(self) -> tuple[Stage, ...]:
         """Pre-training, then the next item with encoder and features alone."""

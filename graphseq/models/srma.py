@@ -59,8 +59,11 @@ class SRMA(Model):
         appended layers serve the next item too, or (``appended_serve=False``) neither
         train nor rank it; the code, without a flag of that recipe, would rank with
         layers that the next item never trained. Views are cut from the ``max_length``
-        newest items (the code has them all). The next-item loss is by default the full
-        softmax; the paper's (``bce``), in the presets ``s3`` and ``code``, ranks worse.
+        newest items (the code has them all), in windows that never reach the last one,
+        as in the code, and compared without their padding; a masked item is a zero
+        vector in its place, which the code hides from attention. The next-item loss is
+        by default the full softmax; the paper's (``bce``), in the presets ``s3`` and
+        ``code``, ranks worse.
 
     Args:
         num_users: U.
@@ -81,6 +84,7 @@ class SRMA(Model):
         appended: N, the layers appended; 0 is none.
         dropped: M, the appended layers left out.
         drops: Whether the two views lose ``distinct`` layers or the ``same``.
+        appended_dropout: Of the appended layers; the code has that of the encoder.
         appended_serve: Whether the next item is looked for behind the appended layers.
         complement_weight: μ; 0 has no second encoder.
         pretrain_epochs: Epochs of training the second encoder, before the others.
@@ -112,6 +116,7 @@ class SRMA(Model):
         appended: int = 2,
         dropped: int = 1,
         drops: Drops = "distinct",
+        appended_dropout: float = 0.5,
         appended_serve: bool = True,
         complement_weight: float = 0.5,
         pretrain_epochs: int = 30,
@@ -148,7 +153,9 @@ class SRMA(Model):
             self.complement = copy.deepcopy(self.backbone)
             if self.complement.token is not None:  # it reads no masked items
                 self.complement.token = None
-        self.appended = ResidualLayers(self.backbone.dim, layers=appended, drop=dropped)
+        self.appended = ResidualLayers(
+            self.backbone.dim, layers=appended, drop=dropped, rate=appended_dropout
+        )
         self.contrast_weight = contrast_weight
         self.complement_weight = complement_weight
         self.pretrain_epochs = pretrain_epochs

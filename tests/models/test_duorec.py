@@ -79,7 +79,7 @@ def test_a_mode_has_its_terms(
     assert set(found) == {"next_item"} | expected
     h = last(model, batch)
     index = same_target(cycle, sampler, 6)
-    partners = index.gather(given[batch.example])
+    partners = index.gather(given[index.of(batch)])
     newest = torch.arange(len(batch)), batch.lengths - 1
     assert (index.target[partners.example] == batch.targets[newest]).all()
     if "same_target" in expected:

@@ -142,7 +142,8 @@ def test_views_spare_what_is_important(lab, cycle: HeteroData) -> None:
     checked = 0
     for batch in lab.load(model, cycle, batch_size=40):
         index = same_target(cycle, "prefix", 6)
-        scores = importances(model.memory["scores"], index, batch)
+        rows = index.of(batch)
+        scores = importances(model.memory["scores"], index, rows, batch)
         made = model.views(batch, cycle).items.chunk(3)
         for row, views in enumerate(zip(*made, strict=True)):
             n = int(batch.lengths[row])
@@ -191,7 +192,7 @@ def test_sequences_are_retrieved_by_the_importance_of_what_they_share(
     found = model.retrieved(index.gather(rows), cycle).example
     owner, candidates = index.candidates(rows[:1])
     others = index.gather(candidates)
-    weight = importances(model.memory["scores"], index, others)
+    weight = importances(model.memory["scores"], index, candidates, others)
     weight = shares(weight, others.mask, clip=clip)
     batch = index.gather(rows[:1])
     a, number = shared(batch, owner, others, weight)

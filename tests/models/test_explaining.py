@@ -52,7 +52,7 @@ def test_every_example_is_explained_by_itself(
     count = torch.bincount(index.flat, minlength=12)
     rows = torch.tensor([3, 0, 70, len(index.target) - 1])
     batch = index.gather(rows)
-    found = importances(kept, index, batch)
+    found = importances(kept, index, rows, batch)
     assert (found[~batch.mask] == 0).all()
     for i, row in enumerate(rows.tolist()):
         alone = index.gather(torch.tensor([row]))
@@ -82,11 +82,12 @@ def test_popularity_is_of_training_events(
 ) -> None:
     table = backbone.features.weight.detach()
     kept = explain_all(backbone, table, index, "popularity")
-    batch = index.gather(torch.tensor([5]))
+    row = torch.tensor([5])
+    batch = index.gather(row)
     n = int(batch.lengths)
     items = cycle[INTERACTS].edge_index[1].tolist()
     expected = [items.count(item) for item in batch.items[0, :n].tolist()]
-    assert importances(kept, index, batch)[0, :n].tolist() == expected
+    assert importances(kept, index, row, batch)[0, :n].tolist() == expected
 
 
 def test_shares_are_equation_5() -> None:

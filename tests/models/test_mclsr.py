@@ -493,6 +493,7 @@ def test_items_contrasted_are_at_most_as_many_as_asked(
     assert 0 < some["item"] < whole["item"]
 
 
-def test_recency_cannot_be_had_for_every_place_of_a_window() -> None:
+@pytest.mark.parametrize("sampler", ["targets", "user"])
+def test_recency_cannot_be_had_for_every_place_of_a_window(sampler: str) -> None:
     with pytest.raises(ConfigError, match="sampler='prefix'"):
-        MCLSR(3, 4, positions="recency")
+        MCLSR(3, 4, positions="recency", sampler=sampler)

@@ -11,7 +11,7 @@ from graphseq.constants import INTERACTS
 from graphseq.data import Interactions, leave_one_out, read_log
 from graphseq.graphs import build_graph
 from graphseq.sequences import SequenceLoader, examples
-from graphseq.sequences.same_target import SameTarget, rows_of, same_target
+from graphseq.sequences.same_target import SameTarget, same_target
 
 A, B = [1, 2, 3, 4, 5, 6], [7, 3, 4, 8, 9]
 
@@ -106,24 +106,29 @@ def test_what_a_loader_calls_an_example_is_one_of_the_index() -> None:
     loader = SequenceLoader(graph, "prefix", 3, 2)
     index = same_target(graph, "prefix", 2)
     for batch in loader:
-        again = index.gather(rows_of(batch))
+        again = index.gather(index.of(batch))
         assert torch.equal(again.items, batch.items)
         assert torch.equal(again.targets, batch.targets)
         newest = batch.targets.gather(1, (batch.lengths - 1)[:, None])[:, 0]
-        assert torch.equal(index.target[batch.example], newest)
+        assert torch.equal(index.target[index.of(batch)], newest)
 
 
 @pytest.mark.parametrize("sampler", ["targets", "user"])
 def test_of_several_targets_the_newest_counts(sampler: str) -> None:
-    index = same_target(graph_of(A, B), sampler, 50)
-    assert index.target.tolist() == [4, 4]
-    assert index.draw(torch.arange(2)).tolist() == [1, 0]
+    graph = graph_of(A, B, list(range(10)) * 3)
+    index = same_target(graph, sampler, 4)
+    for batch in SequenceLoader(graph, sampler, 8, 4):
+        again = index.gather(index.of(batch))  # a prefix of its own
+        assert torch.equal(again.items, batch.items)
+        newest = batch.targets.gather(1, (batch.lengths - 1)[:, None])[:, 0]
+        assert torch.equal(index.target[index.of(batch)], newest)
+        assert (index.others(index.of(batch)) > 0).all()
 
 
 def test_a_batch_that_does_not_say_its_examples_is_refused(index: SameTarget) -> None:
     batch = replace(index.gather(torch.arange(3)), example=None)
     with pytest.raises(ValueError, match="SequenceLoader"):
-        rows_of(batch)
+        index.of(batch)
 
 
 def test_the_index_takes_memory_linear_in_the_examples() -> None:
