@@ -83,7 +83,7 @@ def fit(
             of a ``ce`` loss in some two thirds of the time; ``bf16-mixed`` (CPU and
             GPU), ``16-mixed`` (GPU), ``64-true``.
         accelerator: ``auto`` (a CUDA device if there is one, else the CPU), ``cpu``,
-            ``gpu``, ``mps``.
+            ``gpu`` (CUDA; views are drawn in float64, which Apple's mps lacks).
         devices: How many, or Lightning's notation.
         strategy: Lightning's; with several devices ``auto`` is DDP, which needs
             ``ddp_find_unused_parameters_true`` for a model that leaves weights unused.
