@@ -15,6 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from graphseq.data.catalog import data_folders
+
 Case = Callable[[], tuple[Callable[[], object], int]]
 """Prepares, and returns what to time and how often."""
 
@@ -23,11 +25,10 @@ GIGA = 1e9
 KIBI = 1024
 
 
-def shared_data() -> Path | None:
-    """The folder of real data, if there is one."""
-    default = Path(__file__).resolve().parents[2] / "shared"
-    folder = Path(os.environ.get("GRAPHSEQ_SHARED", default))
-    return folder if (folder / "data").is_dir() else None
+def beauty_file() -> Path | None:
+    """Amazon Beauty where ``graphseq get`` puts it; ``None`` if it is not there."""
+    files = [folder / "amazon-beauty" / "Beauty.txt" for folder in data_folders()]
+    return next((file for file in files if file.is_file()), None)
 
 
 def main(module: str, cases: dict[str, Case], title: str) -> None:

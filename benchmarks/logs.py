@@ -3,16 +3,16 @@
 import numpy as np
 import polars as pl
 
-from benchmarks.cases import shared_data
+from benchmarks.cases import beauty_file
 from graphseq.data import Interactions, Vocabulary
 
 
 def beauty() -> Interactions:
     """Amazon Beauty: 22,363 users, 12,101 items, 198,502 events; or one of its size."""
-    folder = shared_data()
-    if folder is None:
+    file = beauty_file()
+    if file is None:
         return heavy_tailed(22_363, 12_101, 198_502)
-    lines = (folder / "data" / "amazon-beauty" / "Beauty.txt").read_text().splitlines()
+    lines = file.read_text().splitlines()
     rows = [list(map(int, line.split())) for line in lines]
     user = np.concatenate([np.full(len(row) - 1, row[0] - 1) for row in rows])
     item = np.concatenate([np.array(row[1:]) - 1 for row in rows])

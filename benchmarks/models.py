@@ -266,7 +266,7 @@ def main() -> None:
     graph = gs.build_graph(gs.leave_one_out(log), relations)
     print(f"{log.num_users:,} users, {log.num_items:,} items, {len(log):,} events\n")
     print(
-        "| model | sampler, loss | CPU s an epoch | times SASRec | encoder passes | "
+        "| model | SASRec beside it | CPU s an epoch | times SASRec | encoder passes | "
         "times a pass | views | between epochs |"
     )
     print("|---|---|---|---|---|---|---|---|", flush=True)

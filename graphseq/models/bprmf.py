@@ -9,6 +9,7 @@ from torch_geometric.data import HeteroData
 
 from graphseq.models.base import Model
 from graphseq.objectives import bpr
+from graphseq.options import check_ranges
 from graphseq.sequences.batch import Batch
 from graphseq.sequences.examples import Sampler
 
@@ -18,8 +19,8 @@ class BPRMF(Model):
     r"""Rendle et al., "BPR: Bayesian Personalized Ranking …", UAI 2009.
 
     The score :math:`p_u \cdot q_i` of a chosen item is to exceed that of one drawn
-    uniformly among the others. The order of events is not read, and a user without
-    training events is ranked by an untrained vector.
+    uniformly among the others. The order of events is not read. Splits that hold out
+    users without training events are refused.
 
     Departs from the paper:
         Adam instead of bootstrap SGD; the prior is the optimiser's weight decay.
@@ -38,6 +39,7 @@ class BPRMF(Model):
         self, num_users: int, num_items: int, *, dim: int = 64, num_negatives: int = 1
     ) -> None:
         super().__init__()
+        check_ranges(sizes={"dim": dim, "num_negatives": num_negatives})
         self.num_users = num_users
         self.num_items = num_items
         self.num_negatives = num_negatives

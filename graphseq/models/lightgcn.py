@@ -11,6 +11,7 @@ from graphseq.constants import INTERACTS
 from graphseq.models.base import Model
 from graphseq.nn.propagation import operator, propagate
 from graphseq.objectives import bpr
+from graphseq.options import check_ranges
 from graphseq.sequences.batch import Batch
 from graphseq.sequences.examples import Sampler
 
@@ -23,7 +24,7 @@ class LightGCN(Model):
         E = \frac{1}{L + 1} \sum_{l=0}^{L} E^{(l)}
 
     over the user-item graph, trained by BPR with an L2 penalty on the vectors that the
-    batch starts from. A user without training events is ranked by an untrained vector.
+    batch starts from. Splits that hold out users without training events are refused.
 
     Args:
         num_users: U.
@@ -51,6 +52,10 @@ class LightGCN(Model):
         num_negatives: int = 1,
     ) -> None:
         super().__init__()
+        check_ranges(
+            sizes={"dim": dim, "num_negatives": num_negatives},
+            counts={"layers": layers},
+        )
         self.num_users = num_users
         self.num_items = num_items
         self.layers = layers
