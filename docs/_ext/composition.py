@@ -14,7 +14,7 @@ from graphseq.nn.features import Features
 from graphseq.sequences import Batch
 
 PACKAGES = {"models", "nn", "objectives", "sequences", "graphs"}
-OF_ALL = {"graphseq.models.base", "graphseq.models.stages"}
+OF_ALL = {f"graphseq.models.{name}" for name in ("base", "by_length", "stages")}
 CONTRASTS = {"contrastive", "intents", "negative_views", "prototypes"}
 KINDS = {
     "model": "Files that models share",
