@@ -5,7 +5,66 @@ them as data (a run folder, a graph's parameters) asks :func:`describe`.
 """
 
 import inspect
-from typing import Any, ClassVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple
+
+from graphseq.errors import ConfigError
+
+Numbers = Mapping[str, int | float | None]
+
+
+class Misfit(NamedTuple):
+    """An option whose value cannot be: its name, the value, what it may be."""
+
+    name: str
+    value: Any
+    allowed: str
+
+
+class OptionError(ConfigError, ValueError):
+    """Options of an object are out of their range.
+
+    Attributes:
+        misfits: All of them.
+    """
+
+    def __init__(self, misfits: Sequence[Misfit]) -> None:
+        self.misfits = tuple(misfits)
+        said = [f"{name}={value!r}: expected {a}" for name, value, a in self.misfits]
+        super().__init__("; ".join(said))
+
+
+RANGES: dict[str, tuple[str, Callable[[float], bool]]] = {
+    "sizes": ("1 or more", lambda value: value >= 1),
+    "counts": ("0 or more", lambda value: value >= 0),
+    "rates": ("0 to 1", lambda value: 0 <= value <= 1),
+    "dropouts": ("0 or more and below 1", lambda value: 0 <= value < 1),
+    "positive": ("a number above 0", lambda value: value > 0),
+}
+
+
+def check_ranges(*others: Misfit, **kinds: Numbers) -> None:
+    """Refuse options that are out of their range, all of them at once.
+
+    >>> check_ranges(sizes={"dim": 64, "inner": None}, dropouts={"dropout": 0.5})
+
+    Args:
+        others: What else was found to be wrong.
+        kinds: Options by name, for each kind of ``RANGES``; ``None`` fits all.
+
+    Raises:
+        OptionError: Naming each, with what it may be.
+    """
+    misfits = list(others)
+    for kind, options in kinds.items():
+        allowed, fits = RANGES[kind]
+        misfits += [
+            Misfit(name, value, allowed)
+            for name, value in options.items()
+            if value is not None and not fits(value)
+        ]
+    if misfits:
+        raise OptionError(misfits)
 
 
 class Recorded:

@@ -3,7 +3,15 @@
 import copy
 from typing import Any
 
-from graphseq.options import Recorded, describe
+import pytest
+
+from graphseq.options import (
+    Misfit,
+    OptionError,
+    Recorded,
+    check_ranges,
+    describe,
+)
 
 
 class Part(Recorded):
@@ -41,3 +49,30 @@ def test_copies_keep_the_options() -> None:
     for twin in (copy.copy(Part(3)), copy.deepcopy(Part(3))):
         assert twin.options == {"size": 3, "scale": 1.5}
         assert twin.size == 3
+
+
+def test_options_out_of_their_range_are_told_together() -> None:
+    with pytest.raises(OptionError) as told:
+        check_ranges(
+            Misfit("heads", 3, "a divisor of dim=8"),
+            sizes={"dim": 8, "layers": 0, "inner": None},
+            counts={"steps": -1},
+            rates={"keep": 1.0, "mask": 1.5},
+            dropouts={"dropout": 1.0},
+            positive={"temperature": 0.0},
+        )
+    assert str(told.value) == (
+        "heads=3: expected a divisor of dim=8; layers=0: expected 1 or more; "
+        "steps=-1: expected 0 or more; mask=1.5: expected 0 to 1; "
+        "dropout=1.0: expected 0 or more and below 1; "
+        "temperature=0.0: expected a number above 0"
+    )
+
+
+def test_the_ends_of_a_range_are_fine() -> None:
+    check_ranges(
+        sizes={"dim": 1},
+        counts={"steps": 0},
+        rates={"keep": 0.0, "mask": 1.0},
+        dropouts={"dropout": 0.0, "attention_dropout": None},
+    )

@@ -40,6 +40,12 @@ def refuse(source: str, problems: Sequence[Problem]) -> None:
     raise ConfigError("\n".join([f"{source}: {count}", *lines]))
 
 
+def shortened(value: Any, length: int = 80) -> str:
+    """A value as it is written, cut where it is longer."""
+    text = repr(value)
+    return text if len(text) <= length else f"{text[: length - 1]}…"
+
+
 def parameters(
     target: Callable[..., Any], supplied: Collection[str] = ()
 ) -> dict[str, inspect.Parameter]:
@@ -76,7 +82,8 @@ class Schema:
     ) -> list[Problem]:
         """Every way in which ``options`` do not fit ``target``."""
         if not isinstance(options, Mapping | None):
-            what = f"expected options of {target.__name__} by name, got {options!r}"
+            kind, found = target.__name__, shortened(options)
+            what = f"expected options of {kind} by name, got {found}"
             return [Problem(where, what)]
         known, options = parameters(target, self.supplied), options or {}
         problems = []
@@ -98,7 +105,7 @@ class Schema:
     def mismatches(self, value: Any, hint: Any, where: str) -> list[Problem]:
         """Every way in which a value does not fit a type; none if it does."""
         origin, arguments = get_origin(hint) or hint, get_args(hint)
-        wrong = [Problem(where, f"expected {self.spell(hint)}, got {value!r}")]
+        wrong = [Problem(where, f"expected {self.spell(hint)}, got {shortened(value)}")]
         if hint is Any:
             return []
         if origin is Annotated:
@@ -150,8 +157,8 @@ class Schema:
         """Read ``{Name: options}``, or a bare ``Name``, against a table of names."""
         entry = {value: {}} if isinstance(value, str) else value
         if not isinstance(entry, Mapping) or len(entry) != 1:
-            names = ", ".join(table)
-            what = f"expected one of {names}, as {{Name: {{option: …}}}}, got {value!r}"
+            names, found = ", ".join(table), shortened(value)
+            what = f"expected one of {names}, as {{Name: {{option: …}}}}, got {found}"
             return "", {}, [Problem(where, what)]
         [(name, options)] = entry.items()
         if name not in table:

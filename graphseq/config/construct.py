@@ -6,12 +6,14 @@ from types import UnionType
 from typing import Any, Union, get_args, get_origin
 
 from graphseq.config.checks import LISTS, MAPPINGS, Schema, parameters
+from graphseq.options import OptionError
 
 
 def build(
     schema: Schema,
     target: Callable[..., Any],
     options: Mapping[str, Any] | None,
+    where: str = "",
     **supplied: Any,
 ) -> Any:
     """Call ``target`` with options that ``schema.check`` found nothing wrong with.
@@ -21,22 +23,34 @@ def build(
         target: A class or a function.
         options: Its options as read from a file: lists for tuples, ``{Name: options}``
             for objects.
+        where: Where the options stand in the file, such as ``model.SASRec``.
         supplied: What the data supply; each target takes those of them that it names.
+
+    Raises:
+        OptionError: Options are out of their range; it names their places.
     """
     known = parameters(target)
     given = {
-        name: _convert(schema, value, known[name].annotation, supplied)
+        name: _convert(
+            schema, value, known[name].annotation, f"{where}.{name}", supplied
+        )
         for name, value in (options or {}).items()
     }
     given |= {name: value for name, value in supplied.items() if name in known}
-    return target(**given)
+    try:
+        return target(**given)
+    except OptionError as error:
+        places = [m._replace(name=f"{where}.{m.name}") for m in error.misfits]
+        raise OptionError(places) from error
 
 
-def _convert(schema: Schema, value: Any, hint: Any, supplied: dict[str, Any]) -> Any:
+def _convert(
+    schema: Schema, value: Any, hint: Any, where: str, supplied: dict[str, Any]
+) -> Any:
     origin, arguments = get_origin(hint) or hint, get_args(hint)
     if origin in (Union, UnionType):
         fitting = (a for a in arguments if not schema.mismatches(value, a, ""))
-        return _convert(schema, value, next(fitting), supplied)
+        return _convert(schema, value, next(fitting), where, supplied)
     if origin in LISTS and origin is not list:
         return tuple(value)
     if origin is float:
@@ -46,7 +60,7 @@ def _convert(schema: Schema, value: Any, hint: Any, supplied: dict[str, Any]) ->
             return Path(value)
         if choices := schema.choices(origin):
             name, options, _ = schema.pick(choices, value, "")
-            return build(schema, choices[name], options, **supplied)
+            return build(schema, choices[name], options, f"{where}.{name}", **supplied)
     return value
 
 

@@ -104,7 +104,8 @@ class Experiment:
         sizes = {f"num_{kind}s": graph[kind].num_nodes for kind in ("user", "item")}
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
-            return build(MODEL, MODELS[name], given, **sizes)  # type: ignore[no-any-return]
+            where = f"model.{name}"
+            return build(MODEL, MODELS[name], given, where, **sizes)  # type: ignore[no-any-return]
 
     def fit(self, model: Model, graph: HeteroData, **supplied: Any) -> Run:
         """Train the model, with the options of the section ``train``."""

@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from torch_geometric.data import HeteroData
 from torch_geometric.transforms import BaseTransform
 
-from graphseq.config.checks import Problem, refuse
+from graphseq.config.checks import Problem, refuse, shortened
 from graphseq.config.construct import resolve
 from graphseq.config.experiment import (
     EVALUATE,
@@ -23,7 +24,10 @@ from graphseq.data import catalog, leave_one_out
 from graphseq.data.synthetic import cycle
 from graphseq.errors import ConfigError, GraphSeqError, suggest
 from graphseq.evaluation import evaluate
+from graphseq.evaluation.evaluate import check_measured
 from graphseq.graphs import Attributes, build_graph
+from graphseq.models import Model
+from graphseq.options import OptionError
 from graphseq.training import fit
 from graphseq.training.checks import check_fits, check_options
 
@@ -51,7 +55,8 @@ def check(options: Any, source: str = "experiment") -> Experiment:
         ConfigError: All that is wrong with them.
     """
     if not isinstance(options, Mapping):
-        need = f"expected the sections {', '.join(NEEDED)}, …; found {options!r}"
+        found = shortened(options)
+        need = f"expected the sections {', '.join(NEEDED)}, …; found {found}"
         refuse(source, [Problem("file", need)])
     problems = []
     for name in options:
@@ -79,10 +84,34 @@ def _rehearse(experiment: Experiment) -> None:
     try:
         log = leave_one_out(cycle(4, 4, 4))
         graph = build_graph(log, [_rehearsed(s) for s in experiment.steps()])
-        check_fits(experiment.model(graph), graph, validated=True)
+        check_fits(_rehearsed_model(experiment, graph), graph, validated=True)
         check_options(resolve(TRAIN, fit, experiment.options.get("train")))
+        measured = resolve(EVALUATE, evaluate, experiment.options.get("evaluate"))
+        check_measured(measured["ks"], measured["batch_size"])
+    except OptionError as error:
+        found = [
+            Problem(where, f"expected {allowed}, got {value!r}")
+            for where, value, allowed in error.misfits
+        ]
+        refuse(experiment.source, found)
     except GraphSeqError as error:
         raise ConfigError(f"{experiment.source}: {error}") from error
+
+
+def _rehearsed_model(experiment: Experiment, graph: HeteroData) -> Model:
+    """The model, if its options make one.
+
+    Raises:
+        OptionError: They are out of their range.
+        ConfigError: They contradict each other.
+    """
+    try:
+        return experiment.model(graph)
+    except OptionError:
+        raise
+    except ValueError as error:
+        [name] = experiment.resolved()["model"]
+        raise ConfigError(f"model.{name} cannot be built: {error}") from error
 
 
 def _rehearsed(step: BaseTransform) -> BaseTransform:

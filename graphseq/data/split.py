@@ -95,8 +95,10 @@ def by_user(
         seed: Of the shuffle.
 
     Raises:
-        DataError: The shares make no sense, or leave a part without users.
+        DataError: The shares or the seed make no sense, or a part has no users.
     """
+    if seed < 0:
+        raise DataError(f"by_user takes a seed of 0 or more; found {seed}")
     shares, known = parse_shares(fractions, "by_user"), Fraction(str(history))
     if not 0 < known < 1:
         raise DataError(

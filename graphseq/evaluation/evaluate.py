@@ -56,11 +56,13 @@ def evaluate(
         folder: Save the report there.
 
     Raises:
-        ConfigError: ``part``, ``ks`` or ``history`` is not what it may be.
+        ConfigError: ``part``, ``ks``, ``history`` or ``batch_size`` is not what it may
+            be.
         GraphError: The graph does not fit the model or holds no such part.
         GraphSeqError: The model gives NaN.
     """
-    protocols = _check_options(part, ks, history)
+    protocols = _check_options(part, history)
+    check_measured(ks, batch_size)
     held_out = held_out_rows(model, graph, part)
     lists = sorted(set(ks))
     rows = by_length(held_out)
@@ -86,16 +88,26 @@ def evaluate(
     return report
 
 
-def _check_options(part: str, ks: Sequence[int], history: str) -> list[Protocol]:
-    if part not in get_args(Part):
-        raise ConfigError(f"part is one of {get_args(Part)}; found {part!r}")
-    if history not in get_args(History):
-        raise ConfigError(f"history is one of {get_args(History)}; found {history!r}")
+def check_measured(ks: Sequence[int], batch_size: int) -> None:
+    """Refuse lengths of lists, and of batches, that mean nothing.
+
+    Raises:
+        ConfigError: As said.
+    """
     if not ks or any(not isinstance(k, int) or k < 1 for k in ks):
         raise ConfigError(
             f"ks are the lengths of the lists users see, whole numbers from 1; found "
             f"{ks!r}. Pass, say, ks=(5, 10, 20)"
         )
+    if batch_size < 1:
+        raise ConfigError(f"batch_size is 1 or more; found {batch_size}")
+
+
+def _check_options(part: str, history: str) -> list[Protocol]:
+    if part not in get_args(Part):
+        raise ConfigError(f"part is one of {get_args(Part)}; found {part!r}")
+    if history not in get_args(History):
+        raise ConfigError(f"history is one of {get_args(History)}; found {history!r}")
     return [name for name in get_args(Protocol) if history in ("both", name)]
 
 

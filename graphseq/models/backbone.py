@@ -14,6 +14,7 @@ from graphseq.nn.features import Embedding, Features, look_up
 from graphseq.nn.pooling import Pooling, pool
 from graphseq.nn.transformer import Transformer
 from graphseq.objectives import bce, cross_entropy, gbce
+from graphseq.options import check_ranges
 from graphseq.sequences.batch import Batch
 from graphseq.sequences.examples import Sampler
 
@@ -41,6 +42,7 @@ class Backbone(nn.Module):
 
     Raises:
         ConfigError: The encoder does not fit the features or the length.
+        OptionError: An option is out of its range.
     """
 
     def __init__(
@@ -57,6 +59,8 @@ class Backbone(nn.Module):
         mask_token: bool = False,
     ) -> None:
         super().__init__()
+        drawn = None if loss == "ce" else num_negatives
+        check_ranges(sizes={"max_length": max_length, "num_negatives": drawn})
         if features is None:
             dim = dim if encoder is None else encoder.dim
             features = Embedding(num_items, dim=dim)

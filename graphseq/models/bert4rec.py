@@ -13,6 +13,7 @@ from graphseq.models.base import Model
 from graphseq.nn.features import Embedding, Features
 from graphseq.nn.transformer import Positions, Transformer
 from graphseq.objectives import cross_entropy
+from graphseq.options import check_ranges
 from graphseq.sequences.batch import Batch
 from graphseq.sequences.cloze import chance_places, counted_places, hide, last_place
 from graphseq.sequences.examples import Sampler
@@ -104,6 +105,10 @@ class BERT4Rec(Model):
         features: Features | None = None,
     ) -> None:
         super().__init__()
+        check_ranges(
+            sizes={"most_masked": most_masked},
+            rates={"mask_rate": mask_rate, "last_rate": last_rate},
+        )
         self.mask_rate, self.drawn_by = mask_rate, drawn_by
         self.most_masked, self.last_rate = most_masked, last_rate
         features = features or Embedding(num_items, dim=dim)

@@ -9,6 +9,7 @@ from torch_geometric.data import HeteroData
 
 from graphseq.models.base import Model
 from graphseq.objectives import bpr
+from graphseq.options import check_ranges
 from graphseq.sequences.batch import Batch
 from graphseq.sequences.examples import Sampler
 
@@ -38,6 +39,7 @@ class BPRMF(Model):
         self, num_users: int, num_items: int, *, dim: int = 64, num_negatives: int = 1
     ) -> None:
         super().__init__()
+        check_ranges(sizes={"dim": dim, "num_negatives": num_negatives})
         self.num_users = num_users
         self.num_items = num_items
         self.num_negatives = num_negatives

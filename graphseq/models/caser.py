@@ -13,6 +13,7 @@ from graphseq.models.backbone import Backbone, Loss
 from graphseq.models.base import Model
 from graphseq.nn.convolution import Convolution
 from graphseq.nn.features import Embedding, Features
+from graphseq.options import check_ranges
 from graphseq.sequences.ahead import ahead
 from graphseq.sequences.batch import Batch
 from graphseq.sequences.examples import Sampler
@@ -107,6 +108,7 @@ class Caser(Model):
         features: Features | None = None,
     ) -> None:
         super().__init__()
+        check_ranges(sizes={"dim": dim})  # before a root is taken of it
         if steps < 1 or (steps > 1 and sampler == "prefix"):
             raise ConfigError(
                 f"Caser looks steps={steps} items ahead, 1 or more, and a row of the "

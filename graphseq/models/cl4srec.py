@@ -13,6 +13,7 @@ from graphseq.nn.features import Features
 from graphseq.nn.pooling import Pooling, pool
 from graphseq.nn.transformer import Transformer
 from graphseq.objectives import nt_xent
+from graphseq.options import check_ranges
 from graphseq.sequences.batch import Batch
 from graphseq.sequences.examples import Sampler
 from graphseq.sequences.views import ask_last, crop_mask_reorder, join, random_views
@@ -114,6 +115,7 @@ class CL4SRec(Model):
         view_targets: bool = False,
     ) -> None:
         super().__init__()
+        check_ranges(positive={"temperature": temperature})
         self.hold(
             num_users,
             Backbone(

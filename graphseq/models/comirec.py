@@ -13,6 +13,7 @@ from graphseq.models.base import Model
 from graphseq.models.catalogue import Softmax, next_item
 from graphseq.nn.features import Embedding, Features, look_up
 from graphseq.nn.pooling import AdditivePooling, pool_prefixes
+from graphseq.options import check_ranges
 from graphseq.sequences.batch import Batch
 from graphseq.sequences.examples import Sampler
 
@@ -72,6 +73,8 @@ class ComiRec(Model):
         features: Features | None = None,
     ) -> None:
         super().__init__()
+        drawn = None if softmax in ("full", "in_batch") else num_negatives
+        check_ranges(sizes={"max_length": max_length, "num_negatives": drawn})
         self.num_users, self.num_items = num_users, num_items
         self.max_length, self.sampler = max_length, sampler
         self.interests = interests

@@ -17,6 +17,7 @@ from graphseq.nn.features import Features
 from graphseq.nn.pooling import Pooling
 from graphseq.nn.transformer import Transformer
 from graphseq.objectives import nt_xent
+from graphseq.options import check_ranges
 from graphseq.sequences.batch import Batch
 from graphseq.sequences.examples import Sampler
 from graphseq.sequences.views import join
@@ -113,6 +114,7 @@ class CoSeRec(Model):
         substitute_rate: float = 0.1,
     ) -> None:
         super().__init__()
+        check_ranges(positive={"temperature": temperature})
         self.hold(
             num_users,
             Backbone(

@@ -16,6 +16,7 @@ from graphseq.nn.encoder import Encoder
 from graphseq.nn.features import Features
 from graphseq.nn.prototypes import Prototypes
 from graphseq.objectives import seq2item, seq2seq
+from graphseq.options import check_ranges
 from graphseq.sequences.batch import Batch
 from graphseq.sequences.examples import Sampler
 from graphseq.sequences.whole import divide, whole
@@ -81,6 +82,7 @@ class DSSRec(Model):
         num_negatives: int = 1,
     ) -> None:
         super().__init__()
+        check_ranges(counts={"pretrain_epochs": pretrain_epochs}, rates={"keep": keep})
         if serve == "prototypes" and sampler != "prefix":
             raise ConfigError(
                 "DSSRec learns its K encodings from whole rows with "

@@ -14,6 +14,7 @@ from graphseq.nn.encoder import Encoder
 from graphseq.nn.features import Features
 from graphseq.nn.transformer import Transformer
 from graphseq.objectives import nt_xent, same
+from graphseq.options import check_ranges
 from graphseq.sequences.batch import Batch
 from graphseq.sequences.examples import Sampler
 from graphseq.sequences.same_target import SameTarget, same_target
@@ -78,6 +79,7 @@ class DuoRec(Model):
         exclude_same_target: bool = False,
     ) -> None:
         super().__init__()
+        check_ranges(positive={"temperature": temperature})
         self.hold(
             num_users,
             Backbone(

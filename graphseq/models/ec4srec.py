@@ -18,6 +18,7 @@ from graphseq.nn.features import Features
 from graphseq.nn.importance import Method
 from graphseq.objectives import negative_contrast, nt_xent
 from graphseq.objectives.negative_views import Denominator
+from graphseq.options import check_ranges
 from graphseq.sequences.batch import Batch
 from graphseq.sequences.examples import Sampler
 from graphseq.sequences.guided import Guide, Order, Way
@@ -138,6 +139,15 @@ class EC4SRec(Model):
         clip: bool = False,
     ) -> None:
         super().__init__()
+        check_ranges(
+            rates={"important": important, "unimportant": unimportant},
+            positive={
+                "temperature": temperature,
+                "negative_temperature": negative_temperature,
+                "utility_temperature": utility_temperature,
+            },
+            sizes={"max_candidates": max_candidates},
+        )
         self.hold(
             num_users,
             Backbone(

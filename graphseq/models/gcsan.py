@@ -10,7 +10,7 @@ from torch_geometric.data import HeteroData
 from graphseq.errors import ConfigError
 from graphseq.models.base import Model
 from graphseq.models.sessions import SessionStates
-from graphseq.nn.block import Block
+from graphseq.nn.block import Block, check_blocks
 from graphseq.nn.features import Embedding, Features
 from graphseq.objectives import cross_entropy
 from graphseq.sequences.batch import Batch
@@ -84,6 +84,7 @@ class GCSAN(Model):
         self.weight = weight
         self.features = features or Embedding(num_items, dim=dim)
         self.requires, dim = self.features.requires, self.features.dim
+        check_blocks(dim, layers, heads, inner, dropout, max_length=max_length)
         self.states = SessionStates(dim, steps=steps, binary=binary, bias=False)
         self.attention = nn.ModuleList(
             Block(dim, heads, inner or 4 * dim, dropout, dropout, "post")

@@ -10,6 +10,7 @@ from graphseq.models.backbone import Backbone, Loss
 from graphseq.models.base import Model
 from graphseq.nn.features import Embedding, Features
 from graphseq.nn.recurrent import GRU
+from graphseq.options import check_ranges
 from graphseq.sequences.batch import Batch
 from graphseq.sequences.examples import Sampler
 
@@ -68,6 +69,7 @@ class GRU4Rec(Model):
         features: Features | None = None,
     ) -> None:
         super().__init__()
+        check_ranges(sizes={"dim": dim})  # before a root is taken of it
         xavier = (2 / (num_items + dim)) ** 0.5
         features = features or Embedding(num_items, dim=dim, std=xavier)
         self.hold(

@@ -21,6 +21,7 @@ from graphseq.nn.pooling import Pooling, pool
 from graphseq.nn.transformer import Transformer
 from graphseq.objectives import intent_contrast, nt_xent, same
 from graphseq.objectives.intents import Form
+from graphseq.options import check_ranges
 from graphseq.sequences.batch import Batch
 from graphseq.sequences.examples import Sampler, examples, gather
 from graphseq.sequences.views import crop_mask_reorder, join, random_views
@@ -113,6 +114,7 @@ class ICLRec(Model):
         reorder_rate: float = 0.2,
     ) -> None:
         super().__init__()
+        check_ranges(positive={"temperature": temperature})
         if not clusters or min(clusters) < 1:
             raise ConfigError(
                 f"ICLRec finds K intents; got clusters={clusters}; give one K or more"

@@ -11,6 +11,7 @@ from graphseq.constants import INTERACTS
 from graphseq.models.base import Model
 from graphseq.nn.propagation import operator, propagate
 from graphseq.objectives import bpr
+from graphseq.options import check_ranges
 from graphseq.sequences.batch import Batch
 from graphseq.sequences.examples import Sampler
 
@@ -51,6 +52,10 @@ class LightGCN(Model):
         num_negatives: int = 1,
     ) -> None:
         super().__init__()
+        check_ranges(
+            sizes={"dim": dim, "num_negatives": num_negatives},
+            counts={"layers": layers},
+        )
         self.num_users = num_users
         self.num_items = num_items
         self.layers = layers

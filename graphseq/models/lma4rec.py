@@ -20,6 +20,7 @@ from graphseq.nn.learnable_dropout import Estimator, LearnableDropout, Phase
 from graphseq.nn.pooling import Pooling
 from graphseq.nn.transformer import Transformer
 from graphseq.objectives import nt_xent
+from graphseq.options import check_ranges
 from graphseq.sequences.batch import Batch
 from graphseq.sequences.examples import Sampler
 from graphseq.sequences.views import join
@@ -103,6 +104,7 @@ class LMA4Rec(Model):
         substitute_rate: float = 0.1,
     ) -> None:
         super().__init__()
+        check_ranges(positive={"temperature": temperature})
         self.hold(
             num_users,
             Backbone(

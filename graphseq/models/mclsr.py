@@ -20,6 +20,7 @@ from graphseq.nn.pooling import AdditivePooling, QueryPooling
 from graphseq.nn.propagation import Readout
 from graphseq.objectives import nt_xent, same
 from graphseq.objectives.contrastive import Scheme, Similarity
+from graphseq.options import check_ranges
 from graphseq.sequences.batch import Batch
 from graphseq.sequences.examples import Sampler
 
@@ -116,6 +117,17 @@ class MCLSR(Model):
         sampler: Sampler = "targets",
     ) -> None:
         super().__init__()
+        drawn = None if softmax in ("full", "in_batch") else num_negatives
+        check_ranges(
+            sizes={
+                "dim": dim,
+                "max_length": max_length,
+                "num_negatives": drawn,
+                "max_contrast_items": max_contrast_items,
+            },
+            dropouts={"key_dropout": key_dropout, "graph_dropout": graph_dropout},
+            positive={"temperature": temperature},
+        )
         if positions == "recency" and sampler != "prefix":
             raise ConfigError(
                 "MCLSR counts positions from each target with positions='recency', so "

@@ -14,6 +14,7 @@ from graphseq.models.pretraining import Pretraining
 from graphseq.models.stages import Stage, Step
 from graphseq.nn.features import Features
 from graphseq.nn.transformer import Transformer
+from graphseq.options import check_ranges
 from graphseq.sequences.batch import Batch
 from graphseq.sequences.examples import Sampler
 from graphseq.sequences.whole import whole
@@ -110,7 +111,12 @@ class S3Rec(Model):
         num_negatives: int = 1,
     ) -> None:
         super().__init__()
-        if variant == "full" and not num_attributes:
+        check_ranges(
+            sizes={"pretrain_batch_size": pretrain_batch_size},
+            counts={"pretrain_epochs": pretrain_epochs},
+            rates={"mask_rate": mask_rate},
+        )
+        if variant == "full" and (num_attributes is None or num_attributes < 1):
             raise ConfigError(
                 "S3Rec with variant='full' predicts the attributes of items and needs "
                 f"their number; got num_attributes={num_attributes}"

@@ -11,6 +11,7 @@ from torch_geometric.data import HeteroData
 
 from graphseq.constants import ITEM_CO_OCCURS
 from graphseq.errors import ConfigError
+from graphseq.options import check_ranges
 from graphseq.sequences.batch import Batch
 from graphseq.sequences.similar import insert, substitute
 from graphseq.sequences.views import crop, mask, random_views, reorder
@@ -113,6 +114,7 @@ class InformedViews:
 
     Raises:
         ConfigError: There is no such operator, or none for short rows.
+        OptionError: A rate is not from 0 to 1.
     """
 
     def __init__(
@@ -134,6 +136,15 @@ class InformedViews:
                 f"short sequences draw from {', '.join(NAMES)}; got "
                 f"short={list(short)}; name one of them or more"
             )
+        check_ranges(
+            rates={
+                "crop_keep": crop_keep,
+                "mask_rate": mask_rate,
+                "reorder_rate": reorder_rate,
+                "insert_rate": insert_rate,
+                "substitute_rate": substitute_rate,
+            }
+        )
         self.similarity: Similarity = similarity
         self.offline_epochs = offline_epochs
         self.threshold = threshold

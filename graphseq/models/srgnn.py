@@ -11,6 +11,7 @@ from graphseq.models.base import Model
 from graphseq.models.sessions import SessionStates
 from graphseq.nn.features import Embedding, Features
 from graphseq.objectives import cross_entropy
+from graphseq.options import check_ranges
 from graphseq.sequences.batch import Batch
 from graphseq.sequences.examples import Sampler
 
@@ -64,6 +65,7 @@ class SRGNN(Model):
         features: Features | None = None,
     ) -> None:
         super().__init__()
+        check_ranges(sizes={"dim": dim, "max_length": max_length})
         self.num_users, self.num_items = num_users, num_items
         self.max_length = max_length
         # the spread of the authors' uniform draws from ±1 / sqrt(D)

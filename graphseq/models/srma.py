@@ -21,6 +21,7 @@ from graphseq.nn.pooling import Pooling, pool
 from graphseq.nn.residual import ResidualLayers
 from graphseq.nn.transformer import Transformer
 from graphseq.objectives import nt_xent
+from graphseq.options import check_ranges
 from graphseq.sequences.batch import Batch
 from graphseq.sequences.examples import Sampler
 from graphseq.sequences.views import crop_mask_reorder, join, random_views
@@ -125,6 +126,10 @@ class SRMA(Model):
         reorder_rate: float = 0.2,
     ) -> None:
         super().__init__()
+        check_ranges(
+            dropouts={"appended_dropout": appended_dropout},
+            positive={"temperature": temperature},
+        )
         if complement_weight and pretrain_epochs < 1:
             raise ConfigError(
                 "SRMA's second encoder is trained before the first; got "

@@ -8,8 +8,38 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from graphseq.nn.dropout import dropout
+from graphseq.options import Misfit, check_ranges
 
 Norm = Literal["post", "pre"]
+
+
+def check_blocks(
+    dim: int,
+    layers: int,
+    heads: int,
+    inner: int | None,
+    dropout: float,
+    attention_dropout: float | None = None,
+    *,
+    max_length: int | None = None,
+) -> None:
+    """Refuse options of which no blocks can be made.
+
+    Raises:
+        OptionError: One is out of its range, or ``heads`` does not divide ``dim``.
+    """
+    splits = dim < 1 or heads < 1 or dim % heads == 0
+    check_ranges(
+        *([] if splits else [Misfit("heads", heads, f"a divisor of dim={dim}")]),
+        sizes={
+            "dim": dim,
+            "max_length": max_length,
+            "layers": layers,
+            "heads": heads,
+            "inner": inner,
+        },
+        dropouts={"dropout": dropout, "attention_dropout": attention_dropout},
+    )
 
 
 class Block(nn.Module):

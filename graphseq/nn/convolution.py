@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from graphseq.nn.dropout import dropout
 from graphseq.nn.encoder import Encoder
+from graphseq.options import check_ranges
 
 
 @final
@@ -40,6 +41,9 @@ class Convolution(Encoder):
         vertical: Filters of W × 1, :math:`n_v`.
         horizontal: Filters of each height k × D, :math:`n_h`.
         dropout: Of the filters' answers.
+
+    Raises:
+        OptionError: An option is out of its range.
     """
 
     def __init__(
@@ -52,11 +56,8 @@ class Convolution(Encoder):
         dropout: float = 0.5,
     ) -> None:
         super().__init__()
-        if min(window, vertical, horizontal) < 1:
-            raise ValueError(
-                "window, vertical and horizontal are 1 or more; got "
-                f"window={window}, vertical={vertical}, horizontal={horizontal}"
-            )
+        filters = {"window": window, "vertical": vertical, "horizontal": horizontal}
+        check_ranges(sizes={"dim": dim, **filters}, dropouts={"dropout": dropout})
         self.dim = dim
         self.window = window
         self.dropout = dropout

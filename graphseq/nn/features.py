@@ -10,7 +10,7 @@ from torch_geometric.data import HeteroData
 
 from graphseq.constants import ITEM_CO_OCCURS, PRECEDES, EdgeType
 from graphseq.nn.propagation import operator, propagate
-from graphseq.options import Recorded
+from graphseq.options import Recorded, check_ranges
 
 RELATIONS = {"item": ITEM_CO_OCCURS, "precedes": PRECEDES}
 
@@ -38,10 +38,14 @@ class Embedding(Features):
         num_items: V.
         dim: D.
         std: Standard deviation of the initial rows.
+
+    Raises:
+        OptionError: An option is out of its range.
     """
 
     def __init__(self, num_items: int, *, dim: int = 64, std: float = 0.02) -> None:
         super().__init__()
+        check_ranges(sizes={"dim": dim}, counts={"std": std})
         self.dim = dim
         self.weight = nn.Parameter(torch.empty(num_items, dim))
         nn.init.normal_(self.weight, std=std)
@@ -70,6 +74,9 @@ class Propagated(Features):
         layers: Steps of propagation, l.
         readout: ``mean`` of the layers 0 … l, or the ``last`` one.
         std: Standard deviation of the initial rows.
+
+    Raises:
+        OptionError: An option is out of its range.
     """
 
     def __init__(
@@ -83,6 +90,7 @@ class Propagated(Features):
         std: float = 0.02,
     ) -> None:
         super().__init__()
+        check_ranges(sizes={"dim": dim}, counts={"layers": layers, "std": std})
         self.dim = dim
         self.relation = RELATIONS[relation]
         self.requires = (self.relation,)

@@ -4,6 +4,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from graphseq.options import check_ranges
+
 
 class GatedGraph(nn.Module):
     r"""Nodes listen to what leads to them and to what they lead to, through a GRU.
@@ -29,10 +31,14 @@ class GatedGraph(nn.Module):
         steps: How often the nodes listen.
         bias: Whether there are the biases :math:`b'`, which a node without neighbours
             hears, too (SR-GNN has them, GC-SAN has not).
+
+    Raises:
+        OptionError: An option is out of its range.
     """
 
     def __init__(self, dim: int, *, steps: int = 1, bias: bool = True) -> None:
         super().__init__()
+        check_ranges(sizes={"dim": dim, "steps": steps})
         self.steps = steps
         self.messages = nn.Linear(dim, 2 * dim)
         self.bias = nn.Parameter(torch.empty(2 * dim)) if bias else None

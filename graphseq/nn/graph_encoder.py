@@ -6,6 +6,7 @@ from torch_geometric.data import HeteroData
 
 from graphseq.constants import EdgeType
 from graphseq.nn.propagation import Readout, operator, propagate
+from graphseq.options import check_ranges
 
 
 class GraphEncoder(nn.Module):
@@ -18,12 +19,16 @@ class GraphEncoder(nn.Module):
         layers: Steps, l.
         readout: The ``last`` step, or the ``mean`` of all.
         dropout: Share of the relation's entries dropped in training, anew in each call.
+
+    Raises:
+        OptionError: An option is out of its range.
     """
 
     def __init__(
         self, *, layers: int = 2, readout: Readout = "last", dropout: float = 0.0
     ) -> None:
         super().__init__()
+        check_ranges(counts={"layers": layers}, dropouts={"dropout": dropout})
         self.layers = layers
         self.readout: Readout = readout
         self.dropout = dropout

@@ -4,6 +4,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from graphseq.options import Misfit, OptionError
+
 
 class ProjectionHead(nn.Module):
     r"""Two layers before a contrast: :math:`W_2\, \mathrm{elu}(W_1 x + b_1) + b_2`.
@@ -40,10 +42,15 @@ class Augmenter(nn.Module):
     Args:
         dim: D.
         normalize: Whether the view is divided by its length.
+
+    Raises:
+        OptionError: D is below 4.
     """
 
     def __init__(self, dim: int, *, normalize: bool = True) -> None:
         super().__init__()
+        if dim < 4:
+            raise OptionError([Misfit("dim", dim, "4 or more, as D / 4 is a width")])
         self.down = nn.Linear(dim, dim // 2)
         self.middle = nn.Linear(dim // 2, dim // 4)
         self.up = nn.Linear(dim // 4, dim)

@@ -7,6 +7,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from graphseq.nn.encoder import last_state
+from graphseq.options import check_ranges
 
 Pooling = Literal["last", "mean", "flatten"]
 
@@ -57,6 +58,9 @@ class AdditivePooling(nn.Module):
         interests: K, the number of vectors drawn from a sequence.
         bias: Whether the inner map has one (ComiRec has, MCLSR has none). The outer
             one needs none: it would add the same to every place of the softmax.
+
+    Raises:
+        OptionError: An option is out of its range.
     """
 
     def __init__(
@@ -68,6 +72,7 @@ class AdditivePooling(nn.Module):
         bias: bool = False,
     ) -> None:
         super().__init__()
+        check_ranges(sizes={"dim": dim, "hidden": hidden, "interests": interests})
         self.inner = nn.Linear(dim, hidden or 4 * dim, bias=bias)
         self.outer = nn.Linear(hidden or 4 * dim, interests, bias=False)
 

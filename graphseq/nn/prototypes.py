@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from graphseq.nn.encoder import last_state
 from graphseq.nn.pooling import masked_softmax
+from graphseq.options import check_ranges
 
 
 class Prototypes(nn.Module):
@@ -31,10 +32,15 @@ class Prototypes(nn.Module):
         dim: D.
         max_length: Longest sequence, the rows of α.
         prototypes: K.
+
+    Raises:
+        OptionError: An option is out of its range.
     """
 
     def __init__(self, dim: int, max_length: int, *, prototypes: int = 4) -> None:
         super().__init__()
+        sizes = {"dim": dim, "max_length": max_length, "prototypes": prototypes}
+        check_ranges(sizes=sizes)
         self.centres = nn.Parameter(torch.empty(prototypes, dim))
         self.position = nn.Parameter(torch.empty(max_length, dim))
         self.offset = nn.Parameter(torch.zeros(dim))

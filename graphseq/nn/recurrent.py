@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from graphseq.nn.dropout import dropout
 from graphseq.nn.encoder import Encoder, last_state
+from graphseq.options import check_ranges
 
 
 @final
@@ -33,6 +34,9 @@ class GRU(Encoder):
         layers: Units above one another.
         dropout: Of the item vectors.
         bias: Whether the gates have biases.
+
+    Raises:
+        OptionError: An option is out of its range.
     """
 
     def __init__(
@@ -45,8 +49,8 @@ class GRU(Encoder):
         bias: bool = False,
     ) -> None:
         super().__init__()
-        if layers < 1:
-            raise ValueError(f"a GRU has one layer or more; got layers={layers}")
+        sizes = {"dim": dim, "hidden": hidden, "layers": layers}
+        check_ranges(sizes=sizes, dropouts={"dropout": dropout})
         self.dim = dim
         self.dropout = dropout
         self.units = nn.GRU(dim, hidden, layers, bias=bias, batch_first=True)

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from graphseq.nn.block import Block, Norm
+from graphseq.nn.block import Block, Norm, check_blocks
 from graphseq.nn.dropout import dropout
 from graphseq.nn.encoder import Encoder
 
@@ -45,6 +45,9 @@ class Transformer(Encoder):
         norm: Where the layer normalisation stands.
         causal: Whether a place sees only itself and what came before.
         positions: Which end of the sequence positions are counted from.
+
+    Raises:
+        OptionError: An option is out of its range, or ``heads`` does not divide D.
     """
 
     def __init__(
@@ -62,12 +65,8 @@ class Transformer(Encoder):
         positions: Positions = "start",
     ) -> None:
         super().__init__()
-        if dim % heads:
-            raise ValueError(f"heads must divide dim; got dim={dim} and heads={heads}")
-        if layers < 1:
-            raise ValueError(
-                f"a transformer has one layer or more; got layers={layers}"
-            )
+        rates = (dropout, attention_dropout)
+        check_blocks(dim, layers, heads, inner, *rates, max_length=max_length)
         self.dim, self.max_length = dim, max_length
         self.position = nn.Parameter(torch.empty(max_length, dim))
         self.positions = positions

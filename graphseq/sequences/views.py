@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Int
 from torch import Tensor
 
+from graphseq.options import check_ranges
 from graphseq.sequences.batch import Batch
 from graphseq.sequences.places import share, some, uniform, window
 
@@ -77,7 +78,13 @@ def reorder(batch: Batch, rate: float, *, reach_last: bool = True) -> Batch:
 def crop_mask_reorder(
     crop_keep: float, mask_rate: float, reorder_rate: float, *, reach_last: bool = True
 ) -> tuple[Operator, Operator, Operator]:
-    """The three operators of CL4SRec at their rates, to draw from."""
+    """The three operators of CL4SRec at their rates, to draw from.
+
+    Raises:
+        OptionError: A rate is not from 0 to 1.
+    """
+    rates = {"mask_rate": mask_rate, "reorder_rate": reorder_rate}
+    check_ranges(rates={"crop_keep": crop_keep, **rates})
     return (
         partial(crop, keep=crop_keep, reach_last=reach_last),
         partial(mask, rate=mask_rate),

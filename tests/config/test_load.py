@@ -130,6 +130,69 @@ def test_data_without_a_source_say_what_there_is() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("model", "line"),
+    [
+        ({"SASRec": {"dim": -3}}, "SASRec.dim expected 1 or more, got -3"),
+        ({"SASRec": {"dim": 0}}, "SASRec.dim expected 1 or more, got 0"),
+        (
+            {"SASRec": {"dim": 8, "heads": 3}},
+            "SASRec.heads expected a divisor of dim=8, got 3",
+        ),
+        ({"SASRec": {"layers": -1}}, "SASRec.layers expected 1 or more, got -1"),
+        ({"SASRec": {"max_length": 0}}, "SASRec.max_length expected 1 or more, got 0"),
+        (
+            {"SASRec": {"dropout": 1.5}},
+            "SASRec.dropout expected 0 or more and below 1, got 1.5",
+        ),
+        (
+            {"CL4SRec": {"encoder": {"GRU": {"hidden": -1}}}},
+            "CL4SRec.encoder.GRU.hidden expected 1 or more, got -1",
+        ),
+        (
+            {"CL4SRec": {"mask_rate": 1.5}},
+            "CL4SRec.mask_rate expected 0 to 1, got 1.5",
+        ),
+        (
+            {"CL4SRec": {"temperature": 0}},
+            "CL4SRec.temperature expected a number above 0, got 0.0",
+        ),
+        (
+            {"CoSeRec": {"insert_rate": 2.5}},
+            "CoSeRec.insert_rate expected 0 to 1, got 2.5",
+        ),
+        ({"GRU4Rec": {"hidden": 0}}, "GRU4Rec.hidden expected 1 or more, got 0"),
+        ({"GRU4Rec": {"dim": -4}}, "GRU4Rec.dim expected 1 or more, got -4"),
+        ({"Caser": {"dim": 0}}, "Caser.dim expected 1 or more, got 0"),
+        ({"SRGNN": {"steps": 0}}, "SRGNN.steps expected 1 or more, got 0"),
+        ({"GCSAN": {"layers": 0}}, "GCSAN.layers expected 1 or more, got 0"),
+        ({"ComiRec": {"interests": 0}}, "ComiRec.interests expected 1 or more, got 0"),
+        (
+            {"DSSRec": {"prototypes": 0}},
+            "DSSRec.prototypes expected 1 or more, got 0",
+        ),
+        ({"BPRMF": {"dim": 0}}, "BPRMF.dim expected 1 or more, got 0"),
+        ({"LightGCN": {"layers": -1}}, "LightGCN.layers expected 0 or more, got -1"),
+        (
+            {"MCLRec": {"dim": 2}},
+            "MCLRec.dim expected 4 or more, as D / 4 is a width, got 2",
+        ),
+    ],
+)
+def test_an_option_of_a_model_out_of_its_range_is_told_with_its_place(
+    model: dict[str, Any], line: str
+) -> None:
+    steps = [{"CoOccurrence": {"kind": kind}} for kind in ("item", "user")]
+    assert problems(model=model, graph=steps) == [f"model.{line}"]
+
+
+def test_a_long_file_that_is_no_experiment_is_not_told_whole() -> None:
+    with pytest.raises(ConfigError) as error:
+        check("who,what,when " * 1000, "log.csv")
+    assert len(str(error.value)) < 200
+    assert str(error.value).endswith("…")
+
+
 @pytest.mark.parametrize("content", [None, [], "text", 3])
 def test_a_file_that_is_no_experiment_is_told(content: Any) -> None:
     with pytest.raises(ConfigError, match="expected the sections data, split, model"):
@@ -146,6 +209,12 @@ def test_a_file_that_is_no_experiment_is_told(content: Any) -> None:
             {"graph": [{"CoOccurrence": {"kind": "item", "top_k": 0}}]},
             "top_k of at least 1",
         ),
+        (
+            {"model": {"SRMA": {"dim": 8, "dropped": 3}}},
+            "model.SRMA cannot be built: of 2 appended layers, 3 cannot",
+        ),
+        ({"evaluate": {"ks": [0]}}, "ks are the lengths of the lists"),
+        ({"evaluate": {"batch_size": 0}}, "batch_size is 1 or more; found 0"),
     ],
 )
 def test_what_no_signature_says_is_found_before_the_data_are_read(

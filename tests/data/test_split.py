@@ -125,6 +125,11 @@ def test_by_user_cuts_histories_as_the_oracle_says() -> None:
     assert found == expected
 
 
+def test_by_user_refuses_a_seed_that_is_none() -> None:
+    with pytest.raises(DataError, match="seed of 0 or more; found -4"):
+        by_user(log_of([4] * 30), seed=-4)
+
+
 def test_by_user_is_decided_by_its_seed() -> None:
     log = log_of([5] * 40)
     same = [by_user(log, seed=seed).test.user.tolist() for seed in (0, 0, 1)]

@@ -110,6 +110,7 @@ def test_dropout_falls_on_the_items_in_training_only() -> None:
     assert not torch.equal(made(x, mask), made(x, mask))
 
 
-def test_without_layers_it_is_refused() -> None:
-    with pytest.raises(ValueError, match="layers=0"):
-        GRU(8, layers=0)
+@pytest.mark.parametrize("option", ["layers", "hidden"])
+def test_without_layers_or_width_it_is_refused(option: str) -> None:
+    with pytest.raises(ValueError, match=f"{option}=0"):
+        GRU(8, **{option: 0})

@@ -302,7 +302,7 @@ def test_gradients_are_exact() -> None:
 
 
 def test_heads_that_do_not_divide_the_width_are_refused() -> None:
-    with pytest.raises(ValueError, match="dim=6 and heads=4"):
+    with pytest.raises(ValueError, match="heads=4: expected a divisor of dim=6"):
         Transformer(6, 8, heads=4)
 
 
@@ -322,9 +322,14 @@ def test_last_is_the_state_of_the_last_item(
     assert not model.last(x, mask)[3].any()
 
 
-def test_an_encoder_without_layers_is_refused() -> None:
-    with pytest.raises(ValueError, match="layers=0"):
-        Transformer(6, 8, layers=0)
+def test_options_out_of_their_range_are_refused_all_at_once() -> None:
+    with pytest.raises(ValueError, match="layers=0") as told:
+        Transformer(6, 0, layers=0, heads=-1, inner=0, dropout=1.5)
+    assert str(told.value) == (
+        "max_length=0: expected 1 or more; layers=0: expected 1 or more; "
+        "heads=-1: expected 1 or more; inner=0: expected 1 or more; "
+        "dropout=1.5: expected 0 or more and below 1"
+    )
 
 
 @pytest.mark.parametrize("causal", [True, False])

@@ -5,7 +5,7 @@ import numpy.typing as npt
 
 from graphseq.data.columns import Int64s
 from graphseq.data.interactions import Interactions
-from graphseq.data.synthetic.naming import check_shares, check_sizes, names
+from graphseq.data.synthetic.naming import check_seed, check_shares, check_sizes, names
 from graphseq.errors import DataError
 
 
@@ -31,6 +31,7 @@ def cycle(
         DataError: A size is below 1.
     """
     check_sizes(num_users=num_users, num_items=num_items, length=length)
+    check_seed(seed)
     order = np.random.default_rng(seed).permutation(num_items)
     start = np.resize(order, num_users)
     return _table((start[:, None] + np.arange(length)) % num_items, num_items)
@@ -53,6 +54,7 @@ def transition_matrix(
         DataError: The order is neither 1 nor 2, or a number is out of range.
     """
     check_sizes(num_items=num_items)
+    check_seed(seed)
     check_shares(randomness=randomness)
     favourite = _favourites(num_items, order, seed)
     chance = np.full((*favourite.shape, num_items), randomness / num_items)
@@ -86,6 +88,7 @@ def markov(
         DataError: The order is neither 1 nor 2, or a number is out of range.
     """
     check_sizes(num_users=num_users, num_items=num_items, length=length)
+    check_seed(seed)
     check_shares(randomness=randomness)
     favourite = _favourites(num_items, order, seed)
     rng = np.random.default_rng([seed, 1])

@@ -5,7 +5,7 @@ import numpy.typing as npt
 
 from graphseq.data.columns import Int64s
 from graphseq.data.interactions import Interactions
-from graphseq.data.synthetic.naming import check_shares, check_sizes, names
+from graphseq.data.synthetic.naming import check_seed, check_shares, check_sizes, names
 from graphseq.errors import DataError
 
 SUCCESSORS = np.array([0.6, 0.3, 0.1])  # how often each companion of an item is taken
@@ -52,6 +52,7 @@ def communities(
         DataError: A number is out of range, or items are too few for such users.
     """
     check_sizes(num_users=num_users, num_communities=num_communities)
+    check_seed(seed)
     check_shares(follow=follow, drift=drift, noise=noise)
     if mean_length < SHORTEST or skew < 0 or num_items < 4 * mean_length:
         raise DataError(

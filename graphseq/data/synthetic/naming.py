@@ -20,6 +20,16 @@ def check_sizes(**sizes: int) -> None:
         raise DataError(f"sizes of a synthetic log are 1 or more; found {wrong}")
 
 
+def check_seed(seed: int) -> None:
+    """Refuse a seed below 0.
+
+    Raises:
+        DataError: As said.
+    """
+    if seed < 0:
+        raise DataError(f"a seed is 0 or more; found {seed}")
+
+
 def check_shares(**shares: float) -> None:
     """Refuse probabilities outside 0 … 1.
 

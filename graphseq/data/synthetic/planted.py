@@ -4,7 +4,7 @@ import numpy as np
 
 from graphseq.data.columns import Int64s
 from graphseq.data.interactions import Interactions
-from graphseq.data.synthetic.naming import check_sizes, names
+from graphseq.data.synthetic.naming import check_seed, check_sizes, names
 from graphseq.errors import DataError
 
 
@@ -61,6 +61,7 @@ def planted(
             f"and length - important in 0 … noise; found important={important}, "
             f"size={size}, length={length}, noise={noise}"
         )
+    check_seed(seed)
     rng = np.random.default_rng(seed)
     own = rng.integers(categories, size=(num_users, 1)) * size
     own = own + _different(size, important + 1, num_users, rng)
