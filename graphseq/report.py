@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from graphseq.evaluation import Report
     from graphseq.training import Run
 
+KEYS = ("model", "data", "seed", "fingerprint")  # in every table of results
 HEADLINE = ("HR", "Recall", "NDCG", "MRR", "coverage")
 
 
@@ -112,12 +113,12 @@ def append(path: str | Path, new: Mapping[str, Any]) -> None:
     does not have yet are added on the right, empty in the older rows.
 
     Raises:
-        DataError: The file is there and is no CSV table with a header.
+        DataError: The file is there and is no table of results.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with _alone(path.parent):
-        rows = _read(path) if path.exists() else []
+        rows = _read(path)
         rows.append({name: str(value) for name, value in new.items()})
         columns = dict.fromkeys(name for old in rows for name in old)
         text = io.StringIO()
@@ -129,13 +130,34 @@ def append(path: str | Path, new: Mapping[str, Any]) -> None:
         os.replace(beside, path)
 
 
+def check_table(path: str | Path) -> None:
+    """Refuse a file to which :func:`append` would add no row; none at all is fine.
+
+    Raises:
+        DataError: The file is there and is no table of results.
+    """
+    _read(Path(path))
+
+
 def _read(path: Path) -> list[dict[str, str]]:
+    """The rows of a table of results; none if the file is not there, or is empty."""
+    if not path.exists():
+        return []
     with path.open(encoding="utf-8", newline="") as file:
         reader = csv.DictReader(file, strict=True)
         try:
             rows = list(reader)
+            columns = list(reader.fieldnames or [])
         except (csv.Error, UnicodeDecodeError) as error:
-            raise DataError(f"{path} is no CSV table: {error}") from error
+            raise DataError(
+                f"{path} is no CSV table: {error}; choose another --record"
+            ) from error
+    if columns and not set(KEYS) <= set(columns):
+        shown = ", ".join(columns[:10]) + ", …" * (len(columns) > 10)
+        raise DataError(
+            f"{path} is no table of results: it has the columns {shown}; choose "
+            "another --record"
+        )
     if any(None in read or None in read.values() for read in rows):
         raise DataError(
             f"{path}: rows have not as many fields as the header. Mend the file; "

@@ -42,6 +42,14 @@ def test_the_next_steps_that_it_names_work(
     assert "user-2" in capsys.readouterr().out
 
 
+def test_it_leaves_a_file_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "log.csv").write_text("precious")
+    assert main(["demo", "--output", str(tmp_path / "log.csv")]) == 2
+    assert "is a file; --output names a folder" in capsys.readouterr().err
+
+
 def test_it_leaves_a_folder_of_something_else_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("precious")
     with pytest.raises(ConfigError, match="something other than an earlier demo"):

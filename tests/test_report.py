@@ -13,7 +13,9 @@ from rich.console import Console
 
 from graphseq.errors import DataError
 from graphseq.evaluation import Report
-from graphseq.report import append, row, table
+from graphseq.report import append, check_table, row, table
+
+KEYS = {"model": "POP", "data": "tiny", "seed": 0, "fingerprint": "f"}
 
 
 def report(shift: float = 0.0) -> Report:
@@ -30,19 +32,20 @@ def rows(path: Path) -> list[dict[str, str]]:
 def test_the_header_is_written_once(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "results.csv"
     for seed in range(3):
-        append(path, {"model": "POP", "seed": seed})
-    assert path.read_text() == "model,seed\nPOP,0\nPOP,1\nPOP,2\n"
+        append(path, KEYS | {"seed": seed})
+    header = "model,data,seed,fingerprint\n"
+    assert path.read_text() == header + "POP,tiny,0,f\nPOP,tiny,1,f\nPOP,tiny,2,f\n"
     assert [p.name for p in path.parent.iterdir()] == ["results.csv"]
 
 
 def test_new_columns_come_on_the_right_and_older_rows_stay(tmp_path: Path) -> None:
     path = tmp_path / "results.csv"
-    append(path, {"model": "POP", "HR@5 kept": 0.1})
-    append(path, {"model": "a, b", "HR@10 kept": 0.2})
+    append(path, KEYS | {"HR@5 kept": 0.1})
+    append(path, KEYS | {"model": "a, b", "HR@10 kept": 0.2})
     assert path.read_text().splitlines() == [
-        "model,HR@5 kept,HR@10 kept",
-        "POP,0.1,",
-        '"a, b",,0.2',
+        "model,data,seed,fingerprint,HR@5 kept,HR@10 kept",
+        "POP,tiny,0,f,0.1,",
+        '"a, b",tiny,0,f,,0.2',
     ]
 
 
@@ -50,7 +53,8 @@ def test_rows_that_are_appended_at_the_same_time_all_arrive(tmp_path: Path) -> N
     path = tmp_path / "results.csv"
     code = (
         "import sys; from graphseq.report import append\n"
-        "for n in range(20): append(sys.argv[1], {'job': sys.argv[2], 'number': n})"
+        f"for n in range(20): append(sys.argv[1], {KEYS} | "
+        "{'job': sys.argv[2], 'number': n})"
     )
     command = [sys.executable, "-c", code, str(path)]
     jobs = [subprocess.Popen([*command, str(job)]) for job in range(3)]
@@ -68,6 +72,31 @@ def test_a_file_that_is_no_table_is_left_alone(text: str, tmp_path: Path) -> Non
     with pytest.raises(DataError, match=r"results\.csv"):
         append(path, {"a": 1})
     assert path.read_text() == text
+
+
+@pytest.mark.parametrize("text", ["who,what,when\n", "who,what,when\nana,tea,1\n"])
+def test_a_table_of_something_else_is_left_alone(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    path.write_text(text)
+    with pytest.raises(DataError) as error:
+        append(path, KEYS)
+    assert str(error.value) == (
+        f"{path} is no table of results: it has the columns who, what, when; choose "
+        "another --record"
+    )
+    with pytest.raises(DataError, match="no table of results"):
+        check_table(path)
+    assert path.read_text() == text
+
+
+def test_a_table_of_results_or_none_yet_may_be_added_to(tmp_path: Path) -> None:
+    path = tmp_path / "results.csv"
+    check_table(path)
+    assert not path.exists()
+    path.touch()
+    append(path, KEYS)
+    check_table(path)
+    assert len(rows(path)) == 1
 
 
 def test_a_row_says_what_the_run_was_and_what_it_reached() -> None:

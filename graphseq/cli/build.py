@@ -123,12 +123,13 @@ def build(
 
     from graphseq.cli import making
     from graphseq.cli.engines import engine_of
-    from graphseq.cli.plan import check_room, check_size, plan_table
+    from graphseq.cli.plan import check_memory, check_room, check_size, plan_table
     from graphseq.cli.relations import steps_of
     from graphseq.cli.stages import Stages
     from graphseq.graphs.estimate import estimate
     from graphseq.graphs.folder import claimed
 
+    check_memory(memory)
     steps = steps_of(
         user_user, item_item, transitions, attributes, attribute_columns, hub_cap
     )

@@ -10,8 +10,16 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from textwrap import indent
-from types import UnionType
-from typing import Any, Literal, NoReturn, get_args, get_origin, get_type_hints
+from types import NoneType, UnionType
+from typing import (
+    Any,
+    Literal,
+    NoReturn,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from docstring_parser import parse_from_object
 from jsonargparse import ArgumentParser, DefaultHelpFormatter
@@ -23,8 +31,9 @@ Graphs, models and honest rankings from a log of user, item, time.
 
   graphseq demo                             see it all work, in a minute or two
   graphseq build log.csv --output graph     make the graphs of your own log
+  graphseq get amazon-beauty                fetch a published data set
   graphseq train experiments/sasrec/beauty-ce-targets.yaml
-                                            train and measure a model
+                                            train a model on it, and measure it
 """
 
 
@@ -141,8 +150,7 @@ def _add(parser: Parser, parameter: inspect.Parameter, hint: Any, text: str) -> 
     if hint is bool:
         parser.add_argument(_flag(name), action="store_true", help=text)
         return
-    members = get_args(hint) if get_origin(hint) is UnionType else (hint,)
-    of_list = [get_args(m)[0] for m in members if get_origin(m) is list]
+    of_list = [get_args(m)[0] for m in _members(hint) if get_origin(m) is list]
     kind = of_list[0] if of_list else hint
     required = parameter.default is parameter.empty
     extra: dict[str, Any] = {"nargs": "+"} if of_list else {}
@@ -166,19 +174,24 @@ def _flag(name: str) -> str:
 
 def _choices(kind: Any) -> str:
     """``{a,b}`` for a type that has only these values, else nothing."""
-    members = get_args(kind) if get_origin(kind) is UnionType else (kind,)
-    values = [v for m in members if get_origin(m) is Literal for v in get_args(m)]
+    of_words = [m for m in _members(kind) if get_origin(m) is Literal]
+    values = [value for member in of_words for value in get_args(member)]
     return "{" + ",".join(map(str, values)) + "}" if values else ""
 
 
 def _spell(kind: Any) -> str:
     """A type in plain words."""
-    members = get_args(kind) if get_origin(kind) is UnionType else (kind,)
     words = {int: "a whole number", float: "a number", str: "text"}
     spelt = [
         f"one of {', '.join(map(str, get_args(m)))}"
         if get_origin(m) is Literal
-        else words.get(m, "null")
-        for m in members
+        else words[m]
+        for m in _members(kind)
     ]
     return " or ".join(spelt)
+
+
+def _members(kind: Any) -> tuple[Any, ...]:
+    """What an option may be; nothing (``None``) is no value that one could give."""
+    members = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
+    return tuple(member for member in members if member is not NoneType)

@@ -19,6 +19,16 @@ READING = 40  # bytes of memory that an event takes while it is read, with ids
 GIGABYTE = 1_000_000_000
 
 
+def check_memory(memory: float | None) -> None:
+    """Refuse to work in less than nothing.
+
+    Raises:
+        ConfigError: As said.
+    """
+    if memory is not None and not memory > 0:
+        raise ConfigError(f"--memory is above 0, in gigabytes; got {memory:g}")
+
+
 def check_size(log: str, memory: float | None, format: str | None = None) -> None:
     """Refuse a file that cannot be read in the memory there is.
 

@@ -5,6 +5,7 @@ from collections import Counter
 from pathlib import Path
 
 from graphseq.cli.jobs import Job, Plan, plan, recorded
+from graphseq.cli.outputs import check_file, check_folder
 from graphseq.cli.progress import watching
 from graphseq.cli.workers import LOG, Interrupted, Outcome, work
 from graphseq.errors import ConfigError
@@ -48,8 +49,13 @@ def queue(
         set: Options to override in all files, such as train.max_epochs=5.
         dry_run: Only say what there is to do.
     """
+    from graphseq.report import check_table
+
     if jobs < 1 or (threads is not None and threads < 1):
         raise ConfigError("--jobs and --threads take a whole number from 1 on")
+    check_file("--record", record)
+    check_table(record)
+    check_folder("--runs", runs)
     made = plan(experiments, settings=set, seeds=seeds, runs=runs, results=Path(record))
     _tell(made, dry_run)
     if dry_run:

@@ -24,10 +24,12 @@ def steps_of(
     """The steps that the options of ``graphseq build`` ask for, in their order.
 
     Raises:
-        ConfigError: An option is misspelt.
+        ConfigError: An option is misspelt, or out of its range.
     """
     if attributes is None and attribute_columns is not None:
         raise ConfigError("--attribute-columns names columns of a file: --attributes")
+    if hub_cap is not None and hub_cap < 1:
+        raise ConfigError(f"--hub-cap is 1 or more; got {hub_cap}")
     found: list[BaseTransform | None] = [
         co_occurrence("user", user_user, hub_cap),
         co_occurrence("item", item_item, hub_cap),

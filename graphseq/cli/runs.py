@@ -4,6 +4,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from graphseq.cli.outputs import check_file, check_folder
 from graphseq.errors import RunError
 
 if TYPE_CHECKING:
@@ -49,9 +50,19 @@ def train(
         record: CSV file to append a row of the result to.
     """
     from graphseq.config import load
+    from graphseq.report import check_table
+    from graphseq.training.checks import check_machine
 
+    if folder is not None:
+        check_folder("--folder", folder)
+    if record is not None:
+        check_file("--record", record)
+        check_table(record)
     settings = [*set, *([] if seed is None else [f"train.seed={seed}"])]
     checked = load(experiment, settings)
+    training = checked.resolved()["train"]
+    if training["max_epochs"]:
+        check_machine(training)
     place = folder or f"runs/{_name(experiment)}-{checked.seed}"
     graph = checked.graph(data)
     model = checked.model(graph)
@@ -89,7 +100,8 @@ def evaluate(
     """Rank the whole catalogue for the held-out users of a run.
 
     Both history protocols come out of one pass: items that a user already has may be
-    recommended again (kept), or not (excluded). The report is kept in the run folder.
+    recommended again (kept), or not (excluded). The report in the run folder is
+    replaced; graphseq compare reads it.
 
     Examples:
       graphseq evaluate runs/sasrec-beauty-0

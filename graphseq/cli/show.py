@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from graphseq.cli.ids import typed
+from graphseq.cli.outputs import check_picture
 from graphseq.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ def show(
     from graphseq import graphs
     from graphseq.graphs import distributions
 
+    if plot is not None:
+        check_picture("--plot", plot)
     loaded = graphs.load_graph(graph)
     if node is not None:
         _show_node(loaded, node, hops, plot, json)

@@ -69,12 +69,13 @@ def update(
 
     from graphseq import data, graphs
     from graphseq.cli import making
-    from graphseq.cli.plan import check_room, check_size
+    from graphseq.cli.plan import check_memory, check_room, check_size
     from graphseq.cli.relations import steps_of
     from graphseq.cli.stages import Stages
     from graphseq.graphs.estimate import estimate
     from graphseq.graphs.folder import claimed
 
+    check_memory(memory)
     place = output or graph
     check_size(new_log, memory, format)
     with nullcontext() if dry_run else claimed(Path(place)), Stages() as stages:

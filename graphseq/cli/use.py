@@ -1,6 +1,7 @@
 """``graphseq recommend`` and ``graphseq demo``: what it is all for."""
 
 from graphseq.cli.ids import typed
+from graphseq.cli.outputs import check_folder
 from graphseq.cli.runs import graph_of
 from graphseq.errors import ConfigError
 
@@ -32,8 +33,10 @@ def recommend(
         data: Folder in which the data sets lie.
     """
     if (users is None) == (history is None):
+        given = "neither is" if users is None else "both are"
         raise ConfigError(
-            "recommend needs either --users, of the log, or --history, items of anyone"
+            "recommend takes either --users, of the log, or --history, items of "
+            f"anyone; {given} given"
         )
     from rich.console import Console
     from rich.table import Table
@@ -69,9 +72,11 @@ def demo(*, output: str = "demo", seed: int = 0) -> None:
       graphseq demo --output pictures --seed 1
 
     Args:
-        output: Folder for the plots, the graph and the runs; replaced if it exists.
+        output: Folder for the plots, the graph and the runs; an earlier demo there is
+            replaced; any other folder is left alone.
         seed: Of the log and of the models.
     """
+    check_folder("--output", output)
     from graphseq.demo import run
 
     run(output, seed=seed)

@@ -76,8 +76,8 @@ def locate(facts: Dataset, file: str, places: Sequence[Path]) -> Path:
         spelt = " nor at ".join(str(place / file) for place in places)
         raise DataError(
             f"{facts.name!r} is not at {spelt}. Run: graphseq get {facts.name}; or "
-            f"pass root= or set {ROOT} to the folder that holds {file}. Get it from "
-            f"{facts.source} ({facts.licence})"
+            f"name the folder that holds {file}: --data FOLDER (in Python, root=), or "
+            f"set {ROOT} to it. Get it from {facts.source} ({facts.licence})"
         )
     return path
 

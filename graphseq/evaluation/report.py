@@ -102,13 +102,15 @@ class Report:
         """Read what :meth:`save` wrote.
 
         Raises:
-            RunError: The folder holds no such report, or a damaged one.
+            RunError: There is no such folder, or no such report, or a damaged one.
         """
+        if not Path(folder).is_dir():
+            raise RunError(f"{folder}: there is no such folder")
         path, table = _paths(Path(folder), part)
         if not path.is_file() or not table.is_file():
             raise RunError(
                 f"{folder} holds no report of the {part} part ({path.name} and "
-                f"{table.name}). Evaluate the run first: graphseq evaluate"
+                f"{table.name}). Evaluate the run first: graphseq evaluate {folder}"
             )
         try:
             content = json.loads(path.read_text("utf-8"))

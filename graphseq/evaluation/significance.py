@@ -108,8 +108,8 @@ def compare(
         )
     first, second = _report(a, part), _report(b, part)
     _check_same(first, second)
-    left = _column(first, metric, history)
-    right = _column(second, metric, history)
+    _check_history(a, first, b, second, history)
+    left, right = _column(first, metric, history), _column(second, metric, history)
     each = left - right
     difference = float(each.mean())
     means = _resampled_means(each, resamples, np.random.default_rng(seed))
@@ -193,12 +193,21 @@ def _check_same(a: Report, b: Report) -> None:
             )
 
 
+def _check_history(
+    a: object, first: Report, b: object, second: Report, history: str
+) -> None:
+    """Refuse a protocol under which one of the two was not evaluated."""
+    for source, report in ((a, first), (b, second)):
+        if history not in report:
+            run = source if isinstance(source, str | Path) else "RUN"
+            raise ConfigError(
+                f"history {history!r} was asked for; the report of {run} has "
+                f"{', '.join(report.means)}. Evaluate it again: graphseq evaluate "
+                f"{run} --history both (in Python, history='both')"
+            )
+
+
 def _column(report: Report, metric: str, history: str) -> Floats:
-    if history not in report:
-        raise ConfigError(
-            f"history {history!r} was asked for; the report has {[*report.means]}. "
-            "Evaluate again with history='both'"
-        )
     known = [name for name in report.per_user.columns if name not in KEYS]
     if metric not in known:
         near = difflib.get_close_matches(metric, known, n=1)

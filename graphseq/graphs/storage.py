@@ -105,10 +105,12 @@ def load_log(path: str | Path) -> Interactions:
 def _card(path: Path) -> dict[str, Any]:
     """What a folder says of itself, if it is a graph of this version."""
     if not is_graph(path):
-        state = "it is not a saved graph" if path.exists() else "there is nothing"
+        state = (
+            f"it has no {CARD} of ours" if path.exists() else "there is no such folder"
+        )
         raise GraphError(
-            f"asked to load a graph from {path}, but {state}: {CARD} is missing or is "
-            f"not ours. Write one with save_graph(graph, path)."
+            f"{path} is no saved graph: {state}. Make one with `graphseq build LOG "
+            f"--output FOLDER` (in Python, save_graph)."
         )
     card: dict[str, Any] = json.loads((path / CARD).read_text("utf-8"))
     if card.get("version") != VERSION:

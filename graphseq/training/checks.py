@@ -23,6 +23,13 @@ POSITIVE = (
     "threads",
 )
 UNSIGNED = ("max_epochs", "weight_decay", "seed", "workers")
+USUAL: dict[str, tuple[Any, ...]] = {
+    "accelerator": ("auto", "cpu"),
+    "devices": (1, "auto"),
+    "strategy": ("auto",),
+    "precision": ("32-true", "bf16-softmax", "64-true"),
+    "loggers": ((), []),
+}
 FREE = ("max_epochs", "progress", "workers", "threads", "loggers")
 
 
@@ -127,13 +134,15 @@ def check_same(
         RunError: Listing every difference.
     """
     found = [
-        *_differences("model", run.experiment["model"], experiment["model"]),
+        *_models(run.experiment["model"], experiment["model"]),
         *_differences("train", run.experiment["train"], experiment["train"]),
         *_differences("graph", run.record["graph"], graph),
     ]
     free = {f"train.{name}" for name in FREE}
     lines = [
-        f"{where}: the run has {theirs!r}, asked for {ours!r}"
+        f"the run is of {theirs}, this file of {ours}"
+        if where == "model"
+        else f"{where}: the run has {theirs!r}, asked for {ours!r}"
         for where, theirs, ours in found
         if where not in free
     ]
@@ -143,6 +152,22 @@ def check_same(
             + "\n  ".join(lines)
             + "\nResume it with what it has, or train in a new folder"
         )
+
+
+def check_machine(options: Mapping[str, Any]) -> None:
+    """Refuse a device, a strategy, a precision or a logger that is not to be had here.
+
+    Args:
+        options: Of :func:`graphseq.fit`; its defaults are to be had everywhere, and
+            nothing is imported to find that out.
+
+    Raises:
+        ConfigError: Naming it, with what there is.
+    """
+    if any(options[name] not in usual for name, usual in USUAL.items()):
+        from graphseq.training.trainer import try_trainer
+
+        try_trainer(options)
 
 
 def check_compiler() -> None:
@@ -167,6 +192,16 @@ def _numbers(options: Mapping[str, Any]) -> Iterator[str]:
     for name in UNSIGNED:
         if options[name] < 0:
             yield f"{name} must be 0 or above; found {options[name]!r}"
+
+
+def _models(
+    theirs: Mapping[str, Any], ours: Mapping[str, Any]
+) -> Iterator[tuple[str, Any, Any]]:
+    """Differences of the models: their names, or else their options."""
+    if [*theirs] == [*ours]:
+        yield from _differences("model", theirs, ours)
+    else:
+        yield "model", ", ".join(theirs), ", ".join(ours)
 
 
 def _differences(where: str, theirs: Any, ours: Any) -> Iterator[tuple[str, Any, Any]]:

@@ -15,6 +15,7 @@ from graphseq.training import folder as folders
 from graphseq.training.checks import (
     check_compiler,
     check_fits,
+    check_machine,
     check_options,
     check_stages,
 )
@@ -115,6 +116,8 @@ def fit(
     check_stages(model.stages(), max_epochs)
     if compile:
         check_compiler()
+    if max_epochs:
+        check_machine(options)
     allocator.keep_pages()
     with folders.place(folder) as where:
         before = folders.look(where, model, graph, options, resume=resume)

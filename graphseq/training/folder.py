@@ -34,9 +34,19 @@ def is_first() -> bool:
 
 @contextmanager
 def place(folder: str | Path | None) -> Iterator[Path]:
-    """The run folder; without a name, a temporary one, which is removed."""
+    """The run folder; without a name, a temporary one, which is removed.
+
+    Raises:
+        RunError: It cannot be made.
+    """
     if folder is not None:
-        Path(folder).mkdir(parents=True, exist_ok=True)
+        try:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunError(
+                f"asked to keep a run in {folder}, and no folder can be made there: "
+                f"{error.strerror}. Choose another folder"
+            ) from error
         yield Path(folder)
     elif is_first():
         with tempfile.TemporaryDirectory(prefix="graphseq-") as temporary:

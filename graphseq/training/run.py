@@ -136,9 +136,11 @@ def load_run(folder: str | Path) -> Run:
     """Read a run folder; nothing in it is executed or unpickled.
 
     Raises:
-        RunError: If the folder holds no run, or one that is damaged.
+        RunError: If there is no such folder, or it holds no run, or a damaged one.
     """
     folder = Path(folder)
+    if not folder.is_dir():
+        raise RunError(f"{folder}: there is no such folder")
     if not (folder / RECORD).is_file():
         raise RunError(f"{folder} holds no run: {RECORD} is not there")
     try:

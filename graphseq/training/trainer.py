@@ -1,14 +1,17 @@
 """The Lightning trainer as graphseq uses it: no pickle, no litter, no noise."""
 
 import logging
+import tempfile
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
+from lightning.pytorch.accelerators import AcceleratorRegistry
 from lightning.pytorch.loggers import (
     Logger,
     MLFlowLogger,
@@ -16,8 +19,9 @@ from lightning.pytorch.loggers import (
     WandbLogger,
 )
 from lightning.pytorch.plugins.io import CheckpointIO
+from lightning.pytorch.strategies import StrategyRegistry
 
-from graphseq.errors import ConfigError
+from graphseq.errors import ConfigError, suggest
 from graphseq.training.callbacks import Bar, Recorder
 from graphseq.training.checkpoint import load_state, save_state
 
@@ -59,16 +63,8 @@ class SafeCheckpointIO(CheckpointIO):
 
 def make_trainer(folder: Path, recorder: Recorder, options: dict[str, Any]) -> Trainer:
     """A trainer for options of :func:`graphseq.fit`."""
-    accelerator = options["accelerator"]
-    if (
-        accelerator == "auto"
-    ):  # Lightning's would pick MPS, which has no sparse products
-        accelerator = "gpu" if torch.cuda.is_available() else "cpu"
     return Trainer(
-        accelerator=accelerator,
-        devices=options["devices"],
-        strategy=options["strategy"],
-        precision=options["precision"].replace("bf16-softmax", "32-true"),
+        **_machine(options),
         max_epochs=options["max_epochs"],
         gradient_clip_val=options["gradient_clip"],
         callbacks=[recorder, *([Bar(refresh_rate=10)] if options["progress"] else [])],
@@ -81,6 +77,60 @@ def make_trainer(folder: Path, recorder: Recorder, options: dict[str, Any]) -> T
         reload_dataloaders_every_n_epochs=1,  # an epoch has its own number of batches
         default_root_dir=folder,
     )
+
+
+def try_trainer(options: Mapping[str, Any]) -> None:
+    """Learn whether there can be a trainer for options of :func:`graphseq.fit`.
+
+    Raises:
+        ConfigError: There is no such device, strategy, precision or logger here.
+    """
+    accelerator, strategy = options["accelerator"], options["strategy"]
+    here = _here()
+    if accelerator not in ("auto", *here):
+        raise ConfigError(
+            f"accelerator {accelerator!r} is not on this machine; there are "
+            f"{', '.join(here)}; leave it out (auto)"
+        )
+    if strategy != "auto" and strategy not in StrategyRegistry:
+        known = ["auto", *StrategyRegistry.available_strategies()]
+        raise ConfigError(
+            f"there is no strategy {strategy!r}; {suggest(strategy, known)}"
+        )
+    with tempfile.TemporaryDirectory(prefix="graphseq-") as folder, quiet():
+        _loggers(options["loggers"], Path(folder))
+        try:
+            Trainer(
+                **_machine(options),
+                logger=False,
+                enable_progress_bar=False,
+                enable_model_summary=False,
+                default_root_dir=folder,
+            )
+        except (MisconfigurationException, ValueError, TypeError) as error:
+            named = ("accelerator", "devices", "strategy", "precision")
+            said = ", ".join(f"{name} {options[name]!r}" for name in named)
+            raise ConfigError(f"nothing can be trained with {said}: {error}") from error
+
+
+def _machine(options: Mapping[str, Any]) -> dict[str, Any]:
+    """On what to train, in Lightning's words."""
+    accelerator = options["accelerator"]
+    if accelerator == "auto":  # Lightning's picks MPS, which has no sparse products
+        accelerator = "gpu" if torch.cuda.is_available() else "cpu"
+    return {
+        "accelerator": accelerator,
+        "devices": options["devices"],
+        "strategy": options["strategy"],
+        "precision": options["precision"].replace("bf16-softmax", "32-true"),
+    }
+
+
+def _here() -> list[str]:
+    """The accelerators of this machine; ``gpu`` is Lightning's word for two kinds."""
+    kinds = AcceleratorRegistry.available_accelerators()
+    here = [k for k in kinds if AcceleratorRegistry[k]["accelerator"].is_available()]
+    return sorted([*here, *["gpu"] * bool({"cuda", "mps"} & {*here})])
 
 
 @contextmanager

@@ -69,8 +69,9 @@ def test_without_seeds_a_file_has_its_own(here: Path) -> None:
 
 def test_a_row_counts_by_what_the_file_says_and_by_its_seed(here: Path) -> None:
     first = planned().jobs[0]
-    append("results.csv", {"seed": 0, "fingerprint": first.fingerprint})
-    append("results.csv", {"seed": 0, "fingerprint": ""})  # a row of older times
+    row = {"model": "POP", "data": "cycle", "seed": 0}
+    append("results.csv", row | {"fingerprint": first.fingerprint})
+    append("results.csv", row | {"fingerprint": ""})  # a row of older times
     assert names(planned()) == ["b/two seed 0"]
     assert planned().recorded == ["a/one seed 0"]
     assert names(planned(seeds=[0, 1])) == [

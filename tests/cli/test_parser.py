@@ -85,11 +85,19 @@ def test_help_takes_less_than_a_second_of_cpu_and_imports_nothing_heavy() -> Non
         ),
         (
             ["build", "x", "--output", "y", "--k-core", "few"],
-            "graphseq build: --k-core takes a whole number or null; got 'few'",
+            "graphseq build: --k-core takes a whole number; got 'few'",
         ),
         (
             ["build", "x", "--output", "y", "--split", "by_tme"],
             "graphseq build: --split takes one of leave_one_out, by_user, by_time",
+        ),
+        (
+            ["evaluate", "x", "--history", "keptt"],
+            "graphseq evaluate: --history takes one of both, kept, excluded; got",
+        ),
+        (
+            ["evaluate", "x", "--ks", "five"],
+            "graphseq evaluate: --ks takes a whole number; got",
         ),
         (["build", "x"], "graphseq: build needs --output"),
         (["train"], "graphseq: train needs EXPERIMENT"),
@@ -99,3 +107,11 @@ def test_a_complaint_says_what_would_do(
     arguments: list[str], complaint: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert said(capsys, *arguments).startswith(complaint)
+
+
+def test_help_shows_the_choices_of_an_option_that_may_be_left_out(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["evaluate", "--help"])
+    assert "--history {both,kept,excluded}" in capsys.readouterr().out

@@ -56,6 +56,24 @@ def test_a_queue_records_what_can_run_and_says_what_cannot(
     ]
 
 
+@pytest.mark.parametrize("option", ["--record", "--runs"])
+def test_a_queue_refuses_to_write_where_something_else_is(
+    option: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "pop.yaml", POP)
+    (tmp_path / "log.csv").write_text("who,what\nana,tea\n")
+    options = {"--record": "results.csv", option: "log.csv"}
+    words = [word for pair in options.items() for word in pair]
+    assert main(["queue", "pop.yaml", *words]) == 2
+    assert "log.csv is " in capsys.readouterr().err
+    assert (tmp_path / "log.csv").read_text() == "who,what\nana,tea\n"
+    assert not (tmp_path / "runs").exists()
+
+
 def test_an_interrupted_run_goes_on_where_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -103,6 +103,8 @@ def test_compare_speaks_of_both_runs(
     assert "NDCG@3, history kept, 11 users" in capsys.readouterr().out
     assert main(["compare", *runs, "--metric", "NDCG@10"]) == 2
     assert "NDCG@10" in capsys.readouterr().err
+    assert main(["compare", runs[0], str(place / "nope")]) == 2
+    assert "nope: there is no such folder" in capsys.readouterr().err
 
 
 def test_recommend_takes_users_or_a_history(
@@ -116,7 +118,9 @@ def test_recommend_takes_users_or_a_history(
     shown = capsys.readouterr().out
     assert "bread" not in shown
     assert main(run) == 2
-    assert "either --users" in capsys.readouterr().err
+    assert "neither is given" in capsys.readouterr().err
+    assert main([*run, "--users", "ana", "--history", "bread"]) == 2
+    assert "both are given" in capsys.readouterr().err
     assert main([*run, "--users", "anna"]) == 2
     assert "did you mean 'ana'" in capsys.readouterr().err
 
@@ -133,6 +137,33 @@ def test_a_run_of_python_says_that_it_needs_its_graph(
     (run / "experiment.yaml").write_text(yaml.safe_dump(options))
     assert main(["evaluate", str(run)]) == 2
     assert "--graph FOLDER" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("option", "path", "words"),
+    [
+        ("--record", "log.csv", "is no table of results: it has the columns who, what"),
+        ("--record", "", "is a folder; --record names a file"),
+        ("--folder", "log.csv", "is a file; --folder names a folder"),
+    ],
+)
+def test_a_place_that_cannot_be_written_is_told_before_training(
+    option: str,
+    path: str,
+    words: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    log, run = tmp_path / "log.csv", tmp_path / "run"
+    log.write_text("who,what\nana,tea\n")
+    experiment = tmp_path / "small.yaml"
+    experiment.write_text(yaml.safe_dump(EXPERIMENT))
+    places = {"--folder": str(run), option: str(tmp_path / path)}
+    options = [word for pair in places.items() for word in pair]
+    assert main(["train", str(experiment), *options, *DATA]) == 2
+    assert words in capsys.readouterr().err
+    assert log.read_text() == "who,what\nana,tea\n"
+    assert not run.exists()
 
 
 def test_a_bad_experiment_is_told_whole_and_leaves_nothing(

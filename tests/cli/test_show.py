@@ -48,6 +48,21 @@ def test_distributions_are_drawn(graph: str, of: str, tmp_path: Path) -> None:
     assert "<svg" in picture.read_text()
 
 
+@pytest.mark.parametrize("more", [[], ["--node", "item:bread"]])
+@pytest.mark.parametrize("picture", ["x.docx", "nofolder/x.png"])
+def test_a_picture_that_cannot_be_written_is_told(
+    graph: str,
+    picture: str,
+    more: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["show", graph, "--plot", str(tmp_path / picture), *more]) == 2
+    captured = capsys.readouterr()
+    assert "--plot" in captured.err
+    assert captured.out == ""
+
+
 def test_json_holds_all_figures(graph: str, capsys: pytest.CaptureFixture[str]) -> None:
     from graphseq.graphs import graph_hash, load_graph
 

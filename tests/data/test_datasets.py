@@ -74,7 +74,8 @@ def test_absent_data_are_told_with_the_command_that_fetches_them(
     root = place(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("GRAPHSEQ_DATA", str(tmp_path / "mine"))
-    tried = r"mine/shop.csv nor at .*cache/graphseq/shop.csv. Run: graphseq get shop"
+    tried = r"mine/shop.csv nor at .*cache/graphseq/shop.csv. Run: graphseq get shop; "
+    tried += r"or name the folder that holds shop.csv: --data FOLDER \(in Python, root="
     with pytest.raises(DataError, match=tried):
         load_dataset("shop", folder=root)
     with pytest.raises(DataError, match="Get it from a shop"):

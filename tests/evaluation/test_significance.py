@@ -90,7 +90,7 @@ def test_a_missing_metric_or_protocol_is_explained() -> None:
         compare(a, a, "NDGC@10")
     with pytest.raises(ConfigError, match="no 'coverage@10' by user"):
         compare(a, a, "coverage@10")
-    with pytest.raises(ConfigError, match="history='both'"):
+    with pytest.raises(ConfigError, match=r"graphseq evaluate RUN --history both \(in"):
         compare(a, a, history="kept")
     with pytest.raises(ConfigError, match="resamples"):
         compare(a, a, resamples=0)

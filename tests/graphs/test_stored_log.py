@@ -95,7 +95,7 @@ def test_a_graph_without_a_log_says_what_to_do(
     folder = save_graph(build_graph(leave_one_out(log)), tmp_path / "graph")
     with pytest.raises(GraphError, match=r"without its log.*Build it anew"):
         load_log(folder)
-    with pytest.raises(GraphError, match="there is nothing"):
+    with pytest.raises(GraphError, match="there is no such folder"):
         load_log(tmp_path / "nowhere")
 
 

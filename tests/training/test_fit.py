@@ -330,6 +330,16 @@ def test_resuming_something_else_lists_every_difference(
     assert "progress" not in lines
 
 
+def test_resuming_another_model_names_both(
+    tiny: Make, graph: HeteroData, tmp_path: Path
+) -> None:
+    short(POP(30, 12), graph, folder=tmp_path)
+    with pytest.raises(RunError) as told:
+        short(tiny(), graph, folder=tmp_path, resume=True)
+    _, line, *_ = str(told.value).splitlines()
+    assert line == "  the run is of POP, this file of SASRec"
+
+
 def test_a_truncated_checkpoint_is_told(
     tiny: Make, graph: HeteroData, tmp_path: Path
 ) -> None:
@@ -373,9 +383,47 @@ def test_another_logger_hears_of_every_epoch(tiny: Make, graph: HeteroData) -> N
     assert heard[1]["NDCG@10"] == pytest.approx(run.history[1]["NDCG@10"])
 
 
-def test_an_unknown_logger_is_told(tiny: Make, graph: HeteroData) -> None:
-    with pytest.raises(ConfigError, match=r"tensorboard.*found 'tensorbord'"):
-        short(tiny(), graph, loggers=["tensorbord"])
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"accelerator": "gpux"}, "accelerator 'gpux' is not on this machine; there"),
+        ({"strategy": "dpp"}, "there is no strategy 'dpp'; did you mean 'ddp'"),
+        ({"devices": 0}, "nothing can be trained with accelerator 'auto', devices 0"),
+        ({"loggers": ["tensorbord"]}, r"tensorboard.*found 'tensorbord'"),
+    ],
+)
+def test_what_is_not_on_this_machine_is_told_before_a_run_folder_is_made(
+    tiny: Make,
+    graph: HeteroData,
+    tmp_path: Path,
+    options: dict[str, Any],
+    words: str,
+) -> None:
+    with pytest.raises(ConfigError, match=words):
+        short(tiny(), graph, folder=tmp_path / "run", **options)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_gpu_that_is_not_there_is_told(
+    tiny: Make, graph: HeteroData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lightning.pytorch.accelerators import CUDAAccelerator
+
+    monkeypatch.setattr(CUDAAccelerator, "is_available", staticmethod(lambda: False))
+    with pytest.raises(ConfigError) as told:
+        short(tiny(), graph, accelerator="cuda")
+    assert str(told.value).startswith(
+        "accelerator 'cuda' is not on this machine; there are cpu"
+    )
+    assert str(told.value).endswith("; leave it out (auto)")
+
+
+def test_a_file_where_the_folder_should_be_is_told(
+    tiny: Make, graph: HeteroData, tmp_path: Path
+) -> None:
+    (tmp_path / "log.csv").touch()
+    with pytest.raises(RunError, match=r"log\.csv, and no folder can be made there"):
+        short(tiny(), graph, folder=tmp_path / "log.csv")
 
 
 def test_each_epoch_is_a_line(

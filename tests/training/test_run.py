@@ -118,6 +118,8 @@ def test_a_graph_of_another_hash_is_refused(run: Run, graph: HeteroData) -> None
 def test_an_empty_folder_is_told(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"holds no run: run\.json is not there"):
         load_run(tmp_path)
+    with pytest.raises(RunError, match="nowhere: there is no such folder"):
+        load_run(tmp_path / "nowhere")
 
 
 @pytest.mark.parametrize("name", ["run.json", "experiment.yaml", "history.csv"])

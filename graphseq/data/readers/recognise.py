@@ -2,10 +2,11 @@
 
 import json
 import re
+import shlex
 
 from graphseq.data.readers.layouts import LAYOUTS, NAMES
 from graphseq.data.readers.records import parse
-from graphseq.data.readers.roles import plain
+from graphseq.data.readers.roles import plain, separator_of
 from graphseq.data.readers.source import Source
 from graphseq.errors import DataError
 
@@ -78,13 +79,28 @@ def _sequences(lines: list[str]) -> str | None:
 
 
 def _unknown(source: Source, lines: list[str]) -> str:
+    first = lines[0]
     signs = {"commas": ",", "tabs": "\t", "semicolons": ";", "blanks": " "}
-    counts = ", ".join(f"{lines[0].count(s)} {n}" for n, s in signs.items())
+    counts = ", ".join(f"{first.count(s)} {n}" for n, s in signs.items())
     formats = "\n".join(f"  {name}: {layout.says}" for name, layout in LAYOUTS.items())
     return (
         f"{source.name} looks like no format that read_log knows. Its first line, with "
-        f"{counts}, is\n  {json.dumps(lines[0][:120], ensure_ascii=False)}\n"
-        "A table without a header needs its columns by position, for example "
-        "format='csv', columns={'user': 0, 'item': 1, 'time': 3}. The formats are\n"
-        f"{formats}"
+        f"{counts}, is\n  {json.dumps(first[:120], ensure_ascii=False)}\n"
+        f"{_named(first)}"
+        "A table without a header needs its columns by position: --format csv "
+        "--columns user=0 item=1 time=3\n(in Python, format='csv', columns={'user': 0, "
+        f"'item': 1, 'time': 3}}). The formats are\n{formats}"
     )
+
+
+def _named(first: str) -> str:
+    """What would do if the first line names the columns; nothing if it does not."""
+    sign = separator_of(first)
+    separator = sign or max(",\t", key=first.count)
+    names = [name.strip('" ') for name in first.split(separator)][:3]
+    named = len(names) > 1 and not any(map(NUMBER.fullmatch, names)) and all(names)
+    pairs = zip(("user", "item", "time"), names, strict=False)
+    spelt = " ".join(shlex.quote(f"{role}={name}") for role, name in pairs)
+    cure = f"Line 1 may name the columns: say which is which, --columns {spelt}\n"
+    seems = f"The separator seems to be {sign!r}: --separator {sign!r}\n"
+    return (cure if named else "") + (seems if sign else "")

@@ -12,6 +12,13 @@ def plain(name: str) -> str:
     return "".join(c for c in name.split(":")[0].lower() if c.isalnum())
 
 
+def separator_of(line: str) -> str | None:
+    """The sign that seems to stand between the columns, where it is not the usual."""
+    counts = {sign: line.count(sign) for sign in ",\t;|"}
+    sign = max(counts, key=lambda each: counts[each])
+    return sign if counts[sign] and sign in ";|" else None
+
+
 def find_roles(
     source: str, header: Sequence[str], columns: Columns | None
 ) -> dict[str, int]:
@@ -39,8 +46,11 @@ def find_roles(
         else:
             places[role] = place
     if problems:
+        sign = separator_of(header[0]) if len(header) == 1 else None
+        cure = f". The separator seems to be {sign!r}: --separator {sign!r}"
         raise DataError(
             f"{source}: {'; '.join(problems)}. The columns are {', '.join(header)}"
+            f"{cure if sign else ''}"
         )
     return places
 
@@ -78,7 +88,8 @@ def _by_usual_names(source: str, header: Sequence[str]) -> dict[str, int]:
             )
             raise DataError(
                 f"{source}: {what} the {role} among {', '.join(header)}. Say which: "
-                f"columns={{'user': …, 'item': …, 'time': …}}.{order}"
+                "--columns user=… item=… time=… (in Python, columns={'user': …, "
+                f"'item': …, 'time': …}}).{order}"
             )
         places[role] = fits[0]
     return places

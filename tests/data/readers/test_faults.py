@@ -256,6 +256,17 @@ def test_columns_that_make_no_sense_are_refused(
         ("A1,B2,5.0,1369699200\n", '3 commas, 0 tabs.*\n  "A1,B2,5.0,1369699200"'),
         ("1 5\n2 5\n1 4\n", '1 blanks, is\n  "1 5"'),
         ("hello\n", '"hello"'),
+        ("1,2\n1,3\n", r"--format csv --columns user=0 item=1 time=3\n\(in Python"),
+        (
+            "who,what,when\nana,tea,1\n",
+            "Line 1 may name the columns: say which is which, "
+            "--columns user=who item=what time=when\n",
+        ),
+        (
+            "who;what it is\nana;tea\n",
+            "--columns user=who 'item=what it is'\n"
+            "The separator seems to be ';': --separator ';'\n",
+        ),
     ],
 )
 def test_an_unknown_format_says_what_was_seen(
@@ -263,6 +274,19 @@ def test_an_unknown_format_says_what_was_seen(
 ) -> None:
     with pytest.raises(DataError, match=seen):
         read_log(write(tmp_path, text))
+
+
+def test_numbers_in_line_1_are_no_names(tmp_path: Path) -> None:
+    with pytest.raises(DataError) as caught:
+        read_log(write(tmp_path, "1,2,3\n1,3,4\n"))
+    assert "Line 1" not in str(caught.value)
+    assert "separator" not in str(caught.value)
+
+
+def test_a_separator_that_is_not_asked_for_is_seen(tmp_path: Path) -> None:
+    path = write(tmp_path, "who;what\nana;tea\n")
+    with pytest.raises(DataError, match="to be ';': --separator ';'"):
+        read_log(path, columns={"user": "who", "item": "what"})
 
 
 def test_options_that_do_not_fit_are_refused(tmp_path: Path) -> None:
