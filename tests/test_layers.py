@@ -10,13 +10,14 @@ LAYERS = """
 __main__
 cli
 config | demo | spark
-recommend | export | report | plots
+recommend | report | plots
 training
 evaluation
 models
 graphs | sequences
 data | nn | objectives
-allocator | constants | deferred | errors | memory | options | threads
+options
+allocator | constants | deferred | errors | memory | threads
 """
 LINES = [line.split(" | ") for line in LAYERS.strip().splitlines()]
 RANK = {home: -depth for depth, line in enumerate(LINES) for home in line}
