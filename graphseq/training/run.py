@@ -117,7 +117,8 @@ class Run:
     def __repr__(self) -> str:
         (name,) = self.experiment["model"]
         state = "finished" if self.finished else "unfinished"
-        best = "  ".join(f"{key} {_short(value)}" for key, value in self.best.items())
+        known = {k: v for k, v in self.best.items() if v is not None}  # of its stage
+        best = "  ".join(f"{key} {_short(value)}" for key, value in known.items())
         return (
             f"Run({name}, {self.epochs} epochs, {state}, {self.cpu_seconds:.0f} CPU s"
             f"{f', {self.folder}' if self.folder else ''})\n  best: {best}"

@@ -93,6 +93,8 @@ def test_a_loaded_run_is_the_one_returned(run: Run) -> None:
     assert loaded == run
     assert "SASRec, 3 epochs, finished" in repr(loaded)
     assert "NDCG@10 0." in repr(loaded)
+    loaded.best["segment"] = None  # a column of another stage
+    assert "segment" not in repr(loaded)
 
 
 def test_the_model_is_rebuilt_with_its_weights(run: Run, graph: HeteroData) -> None:
