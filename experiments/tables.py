@@ -25,6 +25,7 @@ ROWS = {  # experiment file -> what it is called
     "sasrec/beauty-ce-prefix": ("Amazon Beauty", "SASRec, softmax, prefixes"),
     "sasrec/beauty-ce-targets": ("Amazon Beauty", "SASRec, softmax, targets"),
     "sasrec/beauty-bf16": ("Amazon Beauty", "SASRec, softmax, targets, bf16"),
+    "sasrec/beauty-bf16-patient": ("Amazon Beauty", "the same, ten epochs of patience"),
     "sasrec/beauty-propagated": ("Amazon Beauty", "SASRec on graph features"),
     "s3rec/beauty-mip-targets": ("Amazon Beauty", "S3-Rec (MIP), targets, bf16"),
     "s3rec/beauty-isp-targets": ("Amazon Beauty", "S3-Rec (ISP), targets, bf16"),
