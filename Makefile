@@ -45,7 +45,7 @@ demo: $(STAMP)-package  ## See the main job work: log, graphs, three models, one
 	$(BIN)/graphseq demo
 
 test: $(STAMP)-dev  ## Run the tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist worksteal -m "not slow and not accel and not spark"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -rs -n auto --dist worksteal -m "not slow and not accel and not spark"
 
 lint: $(STAMP)-dev  ## Check style (ruff) and types (mypy strict)
 	$(BIN)/ruff check .

@@ -93,19 +93,12 @@ class Backbone(nn.Module):
         self, table: Float[Tensor, "V D"], batch: Batch
     ) -> Float[Tensor, "B L D"]:
         """The state at every place; rows of any length are read in parts."""
-
-        def read(part: Batch) -> Float[Tensor, "b l D"]:
-            return self.encoder(self.read(table, part), part.mask)  # type: ignore[no-any-return]
-
-        return by_length(read, batch)
+        return by_length(lambda b: self.encoder(self.read(table, b), b.mask), batch)
 
     def last(self, table: Float[Tensor, "V D"], batch: Batch) -> Float[Tensor, "B D"]:
         """The state at each row's last item."""
-
-        def read(part: Batch) -> Float[Tensor, "b D"]:
-            return self.encoder.last(self.read(table, part), part.mask)
-
-        return by_length(read, batch)
+        last = self.encoder.last
+        return by_length(lambda b: last(self.read(table, b), b.mask), batch)
 
     def asked(self, table: Float[Tensor, "V D"], batch: Batch) -> Float[Tensor, "N D"]:
         """The state at every place that has a target, row by row."""

@@ -75,11 +75,9 @@ class Pretraining(nn.Module):
         places = (chance_places(full, self.mask_rate) | last_place(full)) & full.mask
         masked = hide(full, places)
         encoder = cast(Transformer, backbone.encoder)
-
-        def read(part: Batch) -> Float[Tensor, "b l D"]:
-            return encoder(backbone.read(table, part), part.mask, causal=False)  # type: ignore[no-any-return]
-
-        states = by_length(read, masked)
+        states = by_length(
+            lambda b: encoder(backbone.read(table, b), b.mask, causal=False), masked
+        )
         terms = {}
         if "item" in self.weights:
             terms["item"] = self.items(states, table, full, places)
@@ -129,11 +127,9 @@ class Pretraining(nn.Module):
             example=None,
         )
         encoder = cast(Transformer, backbone.encoder)
-
-        def read(part: Batch) -> Float[Tensor, "b D"]:
-            return encoder.last(backbone.read(table, part), part.mask, causal=False)
-
-        around, true, false = by_length(read, three).chunk(3)
+        around, true, false = by_length(
+            lambda b: encoder.last(backbone.read(table, b), b.mask, causal=False), three
+        ).chunk(3)
         mapped = self.maps["segment"](around)
         return double_sigmoid((mapped * true).sum(dim=1), (mapped * false).sum(dim=1))
 

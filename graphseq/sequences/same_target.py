@@ -58,8 +58,7 @@ class SameTarget:
         if batch.example is None:
             raise ValueError(
                 "sequences with the same target are found by the numbers of the "
-                "examples, and this batch holds none; cut it with a SequenceLoader or "
-                "with gather()"
+                "examples, and this batch holds none; cut it with a SequenceLoader"
             )
         return self.rows[batch.example]
 
@@ -104,7 +103,11 @@ class SameTarget:
         return owner, self._next(rows[owner], step, others[owner] > 0)
 
     def gather(self, rows: Int[Tensor, "B"]) -> Batch:
-        """The sequences of some prefixes, with their targets."""
+        """The sequences of some prefixes, with their targets.
+
+        The batch's ``example`` holds their numbers as prefixes, where a loader's batch,
+        which :meth:`of` takes, holds those of the loader.
+        """
         return gather(self.flat, self.examples, rows, self.num_items)
 
     def _next(self, rows: Tensor, step: Tensor, found: Tensor) -> Tensor:
