@@ -1,6 +1,7 @@
 """What the sequence models share: item vectors, an encoder that reads them, a loss."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -131,6 +132,19 @@ class Backbone(nn.Module):
         if pooling == "last":
             return self.last(table, batch)
         return pool(self.states(table, batch), batch.mask, pooling)
+
+
+def with_transformer(options: Mapping[str, Any], **choices: Any) -> dict[str, Any]:
+    """Options, with a ``Transformer`` of these choices where they name no encoder.
+
+    It has the width of the features, where those are given.
+    """
+    if options.get("encoder") is not None:
+        return dict(options)
+    features = options.get("features")
+    dim = options.get("dim", 64) if features is None else features.dim
+    made = Transformer(dim, options.get("max_length", 50), **choices)
+    return {**options, "encoder": made}
 
 
 def _check(encoder: Encoder, features: Features, max_length: int) -> None:

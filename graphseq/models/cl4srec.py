@@ -6,12 +6,11 @@ from jaxtyping import Float
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from graphseq.models.backbone import Backbone, Loss
+from graphseq.models.backbone import Backbone, Loss, with_transformer
 from graphseq.models.base import Model
 from graphseq.nn.encoder import Encoder
 from graphseq.nn.features import Features
 from graphseq.nn.pooling import Pooling, pool
-from graphseq.nn.transformer import Transformer
 from graphseq.objectives import nt_xent
 from graphseq.options import check_ranges
 from graphseq.sequences.batch import Batch
@@ -152,9 +151,8 @@ class CL4SRec(Model):
         ``recbole`` is EC4SRec's CL4SRec, which its table and DuoRec's descend from;
         ``duorec`` and ``mclrec`` have these codes' rates.
         """
-        if name == "s3" and options.get("encoder") is None:
-            dim, length = options.get("dim", 64), options.get("max_length", 50)
-            options["encoder"] = Transformer(dim, length, positions="end")
+        if name == "s3":
+            options = with_transformer(options, positions="end")
         return cls(num_users, num_items, **{**DATA[data], **PRESETS[name], **options})
 
     def losses(self, batch: Batch, graph: HeteroData) -> dict[str, Float[Tensor, ""]]:

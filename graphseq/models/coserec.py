@@ -9,13 +9,12 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from graphseq.constants import ITEM_CO_OCCURS
-from graphseq.models.backbone import Backbone, Loss
+from graphseq.models.backbone import Backbone, Loss, with_transformer
 from graphseq.models.base import Model
 from graphseq.models.similarity import InformedViews, Similarity
 from graphseq.nn.encoder import Encoder
 from graphseq.nn.features import Features
 from graphseq.nn.pooling import Pooling
-from graphseq.nn.transformer import Transformer
 from graphseq.objectives import nt_xent
 from graphseq.options import check_ranges
 from graphseq.sequences.batch import Batch
@@ -156,9 +155,8 @@ class CoSeRec(Model):
         **options: Any,
     ) -> "CoSeRec":
         """A named set of choices, with the published rates for a data set."""
-        if name == "s3" and options.get("encoder") is None:
-            dim, length = options.get("dim", 64), options.get("max_length", 50)
-            options["encoder"] = Transformer(dim, length, positions="end")
+        if name == "s3":
+            options = with_transformer(options, positions="end")
         return cls(num_users, num_items, **{**DATA[data], **PRESETS[name], **options})
 
     def refresh(self, graph: HeteroData, epoch: int) -> None:

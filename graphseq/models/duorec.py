@@ -8,11 +8,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from graphseq.models.backbone import Backbone, Loss
+from graphseq.models.backbone import Backbone, Loss, with_transformer
 from graphseq.models.base import Model
 from graphseq.nn.encoder import Encoder
 from graphseq.nn.features import Features
-from graphseq.nn.transformer import Transformer
 from graphseq.objectives import nt_xent, same
 from graphseq.options import check_ranges
 from graphseq.sequences.batch import Batch
@@ -110,9 +109,8 @@ class DuoRec(Model):
         **options: Any,
     ) -> "DuoRec":
         """As in the authors' code; its figures for ML-1M need less dropout."""
-        if data == "ml-1m" and options.get("encoder") is None:
-            dim, length = options.get("dim", 64), options.get("max_length", 50)
-            options["encoder"] = Transformer(dim, length, dropout=0.1)
+        if data == "ml-1m":
+            options = with_transformer(options, dropout=0.1)
         return cls(num_users, num_items, **{**PRESETS[name], **options})
 
     def refresh(self, graph: HeteroData, epoch: int) -> None:

@@ -12,13 +12,12 @@ from torch_geometric.data import HeteroData
 
 from graphseq.constants import INTERACTS
 from graphseq.errors import ConfigError
-from graphseq.models.backbone import Backbone, Loss
+from graphseq.models.backbone import Backbone, Loss, with_transformer
 from graphseq.models.base import Model
 from graphseq.nn.clusters import kmeans, nearest
 from graphseq.nn.encoder import Encoder
 from graphseq.nn.features import Features
 from graphseq.nn.pooling import Pooling, pool
-from graphseq.nn.transformer import Transformer
 from graphseq.objectives import intent_contrast, nt_xent, same
 from graphseq.objectives.intents import Form
 from graphseq.options import check_ranges
@@ -158,10 +157,7 @@ class ICLRec(Model):
         **options: Any,
     ) -> "ICLRec":
         """A named set of choices, and the published layers for a data set."""
-        dim, length = options.get("dim", 64), options.get("max_length", 50)
-        if options.get("encoder") is None:
-            made = Transformer(dim, length, layers=LAYERS[data], positions="end")
-            options["encoder"] = made
+        options = with_transformer(options, layers=LAYERS[data], positions="end")
         return cls(num_users, num_items, **{**PRESETS[name], **options})
 
     def refresh(self, graph: HeteroData, epoch: int) -> None:

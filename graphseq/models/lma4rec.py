@@ -10,7 +10,7 @@ from torch_geometric.data import HeteroData
 
 from graphseq.constants import ITEM_CO_OCCURS
 from graphseq.errors import ConfigError
-from graphseq.models.backbone import Backbone, Loss
+from graphseq.models.backbone import Backbone, Loss, with_transformer
 from graphseq.models.base import Model
 from graphseq.models.coserec import DATA, PRESETS
 from graphseq.models.similarity import InformedViews, Similarity
@@ -160,9 +160,8 @@ class LMA4Rec(Model):
         **options: Any,
     ) -> "LMA4Rec":
         """A named set of choices, with ``CoSeRec``'s rates for a data set."""
-        if name == "s3" and options.get("encoder") is None:
-            dim, length = options.get("dim", 64), options.get("max_length", 50)
-            options["encoder"] = Transformer(dim, length, positions="end")
+        if name == "s3":
+            options = with_transformer(options, positions="end")
         return cls(num_users, num_items, **{**DATA[data], **PRESETS[name], **options})
 
     def refresh(self, graph: HeteroData, epoch: int) -> None:

@@ -11,13 +11,12 @@ from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
 from graphseq.errors import ConfigError
-from graphseq.models.backbone import Backbone, Loss
+from graphseq.models.backbone import Backbone, Loss, with_transformer
 from graphseq.models.base import Model
 from graphseq.models.stages import Stage, Step
 from graphseq.nn.encoder import Encoder
 from graphseq.nn.features import Features
 from graphseq.nn.heads import Augmenter
-from graphseq.nn.transformer import Transformer
 from graphseq.objectives import nt_xent, separation
 from graphseq.objectives.regularizers import Scope
 from graphseq.sequences.batch import Batch
@@ -173,9 +172,8 @@ class MCLRec(Model):
         **options: Any,
     ) -> "MCLRec":
         """A named set of choices, with the published weights for a data set."""
-        if data == "ml-1m" and options.get("encoder") is None:
-            dim, length = options.get("dim", 64), options.get("max_length", 50)
-            options["encoder"] = Transformer(dim, length, dropout=0.1)
+        if data == "ml-1m":
+            options = with_transformer(options, dropout=0.1)
         return cls(num_users, num_items, **{**DATA[data], **PRESETS[name], **options})
 
     def stages(self) -> tuple[Stage, ...]:

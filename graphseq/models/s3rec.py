@@ -8,7 +8,7 @@ from torch_geometric.data import HeteroData
 
 from graphseq.constants import HAS_ATTRIBUTE
 from graphseq.errors import ConfigError
-from graphseq.models.backbone import Backbone, Loss
+from graphseq.models.backbone import Backbone, Loss, with_transformer
 from graphseq.models.base import Model
 from graphseq.models.pretraining import Pretraining
 from graphseq.models.stages import Stage, Step
@@ -164,9 +164,8 @@ class S3Rec(Model):
         **options: Any,
     ) -> "S3Rec":
         """A named set of choices, with the code's pre-training for a data set."""
-        if name == "s3" and options.get("encoder") is None:
-            dim, length = options.get("dim", 64), options.get("max_length", 50)
-            options["encoder"] = Transformer(dim, length, positions="end")
+        if name == "s3":
+            options = with_transformer(options, positions="end")
         epochs = {"pretrain_epochs": 150 if data in ("beauty", "toys") else 100}
         return cls(num_users, num_items, **{**PRESETS[name], **epochs, **options})
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
 from graphseq.errors import ConfigError
-from graphseq.models.backbone import Backbone, Loss
+from graphseq.models.backbone import Backbone, Loss, with_transformer
 from graphseq.models.base import Model
 from graphseq.models.stages import Stage, Step
 from graphseq.nn.encoder import Encoder
@@ -181,11 +181,9 @@ class SRMA(Model):
         **options: Any,
     ) -> "SRMA":
         """A named set of choices: ``s3`` with all three changes, or as released."""
-        if name != "recbole" and options.get("encoder") is None:
-            dim, length = options.get("dim", 64), options.get("max_length", 50)
-            options["encoder"] = Transformer(
-                dim, length, attention_dropout=0.1, positions="end"
-            )
+        if name != "recbole":
+            choices = {"attention_dropout": 0.1, "positions": "end"}
+            options = with_transformer(options, **choices)
         return cls(num_users, num_items, **{**PRESETS[name], **options})
 
     def represent(self, batch: Batch, graph: HeteroData) -> Float[Tensor, "B D"]:

@@ -1,10 +1,13 @@
 """The backbone: masked places, the states that are asked for, and what must fit."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch_geometric.data import HeteroData
 
 from graphseq.errors import ConfigError
+from graphseq.models import MODELS
 from graphseq.models.backbone import Backbone
 from graphseq.nn import Embedding, Transformer
 from graphseq.sequences import Batch, SequenceLoader
@@ -80,3 +83,27 @@ def test_features_and_encoder_of_different_widths_are_refused() -> None:
 def test_an_encoder_that_reads_less_than_the_model_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"max_length=50 .* up to 20"):
         Backbone(V, encoder=Transformer(8, 20), max_length=50)
+
+
+PRESETS = {
+    "CL4SRec": ("s3", {}),
+    "CoSeRec": ("s3", {}),
+    "DuoRec": ("code", {"data": "ml-1m"}),
+    "ICLRec": ("code", {}),
+    "LMA4Rec": ("s3", {}),
+    "MCLRec": ("code", {"data": "ml-1m"}),
+    "S3Rec": ("s3", {}),
+    "SRMA": ("code", {}),
+}
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_makes_its_encoder_as_wide_as_given_features(name: str) -> None:
+    preset, options = PRESETS[name]
+    features = Embedding(V, dim=8)
+    cls: Any = MODELS[name]
+    model = cls.preset(preset, 5, V, features=features, max_length=6, **options)
+    assert (model.backbone.encoder.dim, model.backbone.encoder.max_length) == (8, 6)
+    given = Transformer(16, 9)
+    model = cls.preset(preset, 5, V, dim=8, encoder=given, max_length=6, **options)
+    assert model.backbone.encoder is given
