@@ -5,6 +5,7 @@ them as data (a run folder, a graph's parameters) asks :func:`describe`.
 """
 
 import inspect
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
@@ -39,6 +40,7 @@ RANGES: dict[str, tuple[str, Callable[[float], bool]]] = {
     "counts": ("0 or more", lambda value: value >= 0),
     "rates": ("0 to 1", lambda value: 0 <= value <= 1),
     "dropouts": ("0 or more and below 1", lambda value: 0 <= value < 1),
+    "weights": ("0 or more, and finite", lambda value: 0 <= value < math.inf),
     "positive": ("a number above 0", lambda value: value > 0),
 }
 

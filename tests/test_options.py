@@ -1,6 +1,7 @@
 """Objects remember what they were built with, and say it as plain data."""
 
 import copy
+import math
 from typing import Any
 
 import pytest
@@ -59,12 +60,14 @@ def test_options_out_of_their_range_are_told_together() -> None:
             counts={"steps": -1},
             rates={"keep": 1.0, "mask": 1.5},
             dropouts={"dropout": 1.0},
+            weights={"contrast_weight": math.inf},
             positive={"temperature": 0.0},
         )
     assert str(told.value) == (
         "heads=3: expected a divisor of dim=8; layers=0: expected 1 or more; "
         "steps=-1: expected 0 or more; mask=1.5: expected 0 to 1; "
         "dropout=1.0: expected 0 or more and below 1; "
+        "contrast_weight=inf: expected 0 or more, and finite; "
         "temperature=0.0: expected a number above 0"
     )
 

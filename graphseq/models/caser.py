@@ -108,7 +108,9 @@ class Caser(Model):
         features: Features | None = None,
     ) -> None:
         super().__init__()
-        check_ranges(sizes={"dim": dim})  # before a root is taken of it
+        check_ranges(  # before a root is taken of dim
+            sizes={"dim": dim}, weights={"norm_weight": norm_weight}
+        )
         if steps < 1 or (steps > 1 and sampler == "prefix"):
             raise ConfigError(
                 f"Caser looks steps={steps} items ahead, 1 or more, and a row of the "

@@ -114,7 +114,10 @@ class CL4SRec(Model):
         view_targets: bool = False,
     ) -> None:
         super().__init__()
-        check_ranges(positive={"temperature": temperature})
+        check_ranges(
+            positive={"temperature": temperature},
+            weights={"contrast_weight": contrast_weight},
+        )
         self.hold(
             num_users,
             Backbone(

@@ -113,7 +113,10 @@ class CoSeRec(Model):
         substitute_rate: float = 0.1,
     ) -> None:
         super().__init__()
-        check_ranges(positive={"temperature": temperature})
+        check_ranges(
+            positive={"temperature": temperature},
+            weights={"contrast_weight": contrast_weight},
+        )
         self.hold(
             num_users,
             Backbone(

@@ -82,7 +82,11 @@ class DSSRec(Model):
         num_negatives: int = 1,
     ) -> None:
         super().__init__()
-        check_ranges(counts={"pretrain_epochs": pretrain_epochs}, rates={"keep": keep})
+        check_ranges(
+            counts={"pretrain_epochs": pretrain_epochs},
+            rates={"keep": keep},
+            weights={"item_weight": item_weight, "sequence_weight": sequence_weight},
+        )
         if serve == "prototypes" and sampler != "prefix":
             raise ConfigError(
                 "DSSRec learns its K encodings from whole rows with "

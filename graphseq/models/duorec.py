@@ -78,7 +78,10 @@ class DuoRec(Model):
         exclude_same_target: bool = False,
     ) -> None:
         super().__init__()
-        check_ranges(positive={"temperature": temperature})
+        check_ranges(
+            positive={"temperature": temperature},
+            weights={"weight": weight, "dropout_weight": dropout_weight},
+        )
         self.hold(
             num_users,
             Backbone(

@@ -140,13 +140,18 @@ class EC4SRec(Model):
     ) -> None:
         super().__init__()
         check_ranges(
-            rates={"important": important, "unimportant": unimportant},
+            rates={"important": important, "unimportant": unimportant, "mu": mu},
             positive={
                 "temperature": temperature,
                 "negative_temperature": negative_temperature,
                 "utility_temperature": utility_temperature,
             },
-            sizes={"max_candidates": max_candidates},
+            sizes={"horizon": horizon, "max_candidates": max_candidates},
+            weights={
+                "view_weight": view_weight,
+                "negative_weight": negative_weight,
+                "target_weight": target_weight,
+            },
         )
         self.hold(
             num_users,

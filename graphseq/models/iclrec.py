@@ -113,7 +113,14 @@ class ICLRec(Model):
         reorder_rate: float = 0.2,
     ) -> None:
         super().__init__()
-        check_ranges(positive={"temperature": temperature})
+        check_ranges(
+            positive={"temperature": temperature},
+            counts={"warm_up": warm_up},
+            weights={
+                "intent_weight": intent_weight,
+                "sequence_weight": sequence_weight,
+            },
+        )
         if not clusters or min(clusters) < 1:
             raise ConfigError(
                 f"ICLRec finds K intents; got clusters={clusters}; give one K or more"

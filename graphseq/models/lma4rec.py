@@ -104,7 +104,10 @@ class LMA4Rec(Model):
         substitute_rate: float = 0.1,
     ) -> None:
         super().__init__()
-        check_ranges(positive={"temperature": temperature})
+        check_ranges(
+            positive={"temperature": temperature},
+            weights={"contrast_weight": contrast_weight},
+        )
         self.hold(
             num_users,
             Backbone(

@@ -19,6 +19,7 @@ from graphseq.nn.features import Features
 from graphseq.nn.heads import Augmenter
 from graphseq.objectives import nt_xent, separation
 from graphseq.objectives.regularizers import Scope
+from graphseq.options import check_ranges
 from graphseq.sequences.batch import Batch
 from graphseq.sequences.examples import Sampler
 from graphseq.sequences.views import crop_mask_reorder, join, random_views
@@ -129,6 +130,14 @@ class MCLRec(Model):
         reorder_rate: float = 0.8,
     ) -> None:
         super().__init__()
+        check_ranges(
+            weights={
+                "cl1_weight": cl1_weight,
+                "cl2_weight": cl2_weight,
+                "gamma": gamma,
+                "gamma2": gamma2,
+            }
+        )
         if len(encoder_steps) != 2 or min(encoder_steps) < 0 or not sum(encoder_steps):
             raise ConfigError(
                 "MCLRec steps the encoder before and after the augmenters; got "

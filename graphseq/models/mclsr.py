@@ -127,6 +127,12 @@ class MCLSR(Model):
             },
             dropouts={"key_dropout": key_dropout, "graph_dropout": graph_dropout},
             positive={"temperature": temperature},
+            rates={"alpha": alpha},
+            weights={
+                "interest_weight": interest_weight,
+                "user_weight": user_weight,
+                "item_weight": item_weight,
+            },
         )
         if positions == "recency" and sampler != "prefix":
             raise ConfigError(

@@ -112,11 +112,20 @@ class S3Rec(Model):
     ) -> None:
         super().__init__()
         check_ranges(
-            sizes={"pretrain_batch_size": pretrain_batch_size},
+            sizes={
+                "num_attributes": num_attributes,
+                "pretrain_batch_size": pretrain_batch_size,
+            },
             counts={"pretrain_epochs": pretrain_epochs},
             rates={"mask_rate": mask_rate},
+            weights={
+                "item_weight": item_weight,
+                "segment_weight": segment_weight,
+                "attribute_weight": attribute_weight,
+                "hidden_attribute_weight": hidden_attribute_weight,
+            },
         )
-        if variant == "full" and (num_attributes is None or num_attributes < 1):
+        if variant == "full" and num_attributes is None:
             raise ConfigError(
                 "S3Rec with variant='full' predicts the attributes of items and needs "
                 f"their number; got num_attributes={num_attributes}"

@@ -137,13 +137,14 @@ class InformedViews:
                 f"short={list(short)}; name one of them or more"
             )
         check_ranges(
+            counts={"offline_epochs": offline_epochs, "threshold": threshold},
             rates={
                 "crop_keep": crop_keep,
                 "mask_rate": mask_rate,
                 "reorder_rate": reorder_rate,
                 "insert_rate": insert_rate,
                 "substitute_rate": substitute_rate,
-            }
+            },
         )
         self.similarity: Similarity = similarity
         self.offline_epochs = offline_epochs

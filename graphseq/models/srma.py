@@ -129,6 +129,11 @@ class SRMA(Model):
         check_ranges(
             dropouts={"appended_dropout": appended_dropout},
             positive={"temperature": temperature},
+            counts={"appended": appended, "dropped": dropped},
+            weights={
+                "contrast_weight": contrast_weight,
+                "complement_weight": complement_weight,
+            },
         )
         if complement_weight and pretrain_epochs < 1:
             raise ConfigError(

@@ -1,13 +1,16 @@
 """The contract of a model, and the one line of mathematics that all share."""
 
 import inspect
+import math
+import types
+from typing import get_args
 
 import pytest
 import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from graphseq.errors import GraphError
+from graphseq.errors import ConfigError, GraphError
 from graphseq.models import MODELS, Model
 from graphseq.sequences import Batch
 
@@ -65,6 +68,23 @@ def test_a_model_names_its_sizes_and_keeps_its_options_for_keywords(name: str) -
         assert parameter.default is not parameter.empty
     model = MODELS[name](3, 4)
     assert (model.num_users, model.num_items) == (3, 4)
+
+
+UNUSED = {"num_negatives": "the softmax draws none"}
+FREE = {"logit": "any real number"}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_number_that_cannot_be_is_refused_by_name(name: str) -> None:
+    for option, p in inspect.signature(MODELS[name]).parameters.items():
+        union = isinstance(p.annotation, types.UnionType)
+        kinds = set(get_args(p.annotation)) if union else {p.annotation}
+        wrong = -1 if int in kinds else -0.5 if float in kinds else None
+        if wrong is None or option in {*UNUSED, *FREE, "num_users", "num_items"}:
+            continue
+        for value in {wrong, math.nan} if float in kinds else {wrong}:
+            with pytest.raises(ConfigError, match=f"{option}="):
+                MODELS[name](5, 9, **{option: value})
 
 
 @pytest.mark.parametrize("name", MODELS)
