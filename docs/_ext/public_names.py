@@ -84,6 +84,7 @@ def pages() -> dict[str, str]:
     """File name below ``reference/generated`` -> text."""
     import models_page
     import published_page
+    import result_plots
 
     written = {f"{module}.rst": module_page(module) for module in modules()}
     return written | {
@@ -94,6 +95,7 @@ def pages() -> dict[str, str]:
         "departures.inc": departures(),
         "models.inc": models_page.page(),
         "published.inc": published_page.page(),
+        **result_plots.pictures(),
     }
 
 

@@ -1,0 +1,119 @@
+"""The results as pictures: published figures and ours, and one model beside another."""
+
+import io
+from collections.abc import Iterator
+
+import evidence
+import published_page
+from evidence import Experiment, Result
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+BEAUTY = ("amazon-beauty", "leave_one_out")
+SHORT = {"main table": "", "Table": "T."}
+COLOURS = {"kept": "#0072B2", "excluded": "#D55E00"}  # told apart by the colour-blind
+
+
+def pictures() -> dict[str, str]:
+    """File name -> SVG, the same whenever the results are."""
+    return {"reached.svg": reached(), "compared.svg": compared()}
+
+
+def reached() -> str:
+    """For every published row on Beauty, the span of ours by theirs."""
+    rows = [
+        (published, min(found.values()), max(found.values()))
+        for published in evidence.published()
+        if (published.data, published.split) == BEAUTY
+        if (best := published_page.nearest(published)) is not None
+        for found in [best[1]]
+    ]
+    rows.sort(key=lambda row: row[1], reverse=True)
+    figure, axes = _figure(7.5, 0.9 + 0.24 * len(rows))
+    for place, (published, low, high) in enumerate(rows):
+        colour = COLOURS[str(published.protocol)]
+        axes.plot([low, high], [place, place], color=colour, linewidth=5, alpha=0.55)
+        axes.plot(low, place, "o", color=colour, markersize=6)
+    axes.axvline(1, color="0.3", linewidth=1)
+    axes.axvline(published_page.ENOUGH, color="0.3", linewidth=1, linestyle=":")
+    names = [f"{row.model} · {_source(row.source)}" for row, *_ in rows]
+    axes.set_yticks(range(len(rows)), names, fontsize=8)
+    axes.set_xscale("log")
+    axes.set_xticks(ticks := [0.5, 0.7, 1, 1.5, 2, 3], [f"{t:g}" for t in ticks])
+    axes.minorticks_off()
+    axes.set(xlabel="ours by theirs (log scale); the dot is a row's worst figure")
+    _legend(axes)
+    return _svg(figure)
+
+
+def compared() -> str:
+    """NDCG@10 on Beauty under both protocols, one experiment a model."""
+    rows = sorted(_best_of_each(), key=lambda row: row[1].means("excluded")["NDCG@10"])
+    figure, axes = _figure(7.5, 0.9 + 0.27 * len(rows))
+    for place, (_, result) in enumerate(rows):
+        values = {name: result.means(name)["NDCG@10"] for name in COLOURS}
+        axes.plot(values.values(), [place] * 2, color="0.8", linewidth=2, zorder=1)
+        for name, value in values.items():
+            axes.plot(value, place, "o", color=COLOURS[name], markersize=6)
+        seconds = f"{float(result.rows[0]['cpu_seconds']):,.0f} s"
+        axes.annotate(
+            seconds,
+            (max(values.values()), place),
+            (9, -3),
+            textcoords="offset points",
+            fontsize=8,
+            color="0.4",
+        )
+    axes.set_yticks(range(len(rows)), [label for label, _ in rows], fontsize=8)
+    axes.set(xlabel="test NDCG@10; beside it, CPU seconds", xlim=(0, None))
+    _legend(axes)
+    return _svg(figure)
+
+
+def _best_of_each() -> Iterator[tuple[str, Result]]:
+    """Of every model, with graph features and without, what ranks best."""
+    found: dict[str, list[Result]] = {}
+    for run in evidence.experiments():
+        result = evidence.result(run)
+        if result and (run.data, run.split) == BEAUTY and _is_trained(run):
+            variant = f" {run.options['variant']}" if "variant" in run.options else ""
+            label = run.model + variant * (variant != " full")
+            label += " on the item graph" * bool(run.options.get("features"))
+            found.setdefault(label, []).append(result)
+    for label, results in found.items():
+        yield label, max(results, key=lambda r: r.means("excluded")["NDCG@10"])
+
+
+def _is_trained(run: Experiment) -> bool:
+    """Rather than made of weights from elsewhere."""
+    return "graphseq train" in run.command
+
+
+def _source(text: str) -> str:
+    """A paper and its table, in as few letters as tell them apart."""
+    paper, _, table = text.partition(" (")
+    _, _, table = table.partition(") ")
+    for long, short in SHORT.items():
+        table = table.replace(long, short)
+    return f"{paper} {table}".strip()
+
+
+def _figure(width: float, height: float) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes = figure.subplots()
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(alpha=0.25)
+    return figure, axes
+
+
+def _legend(axes: Axes) -> None:
+    for protocol, colour in COLOURS.items():
+        axes.plot([], [], "o", color=colour, label=f"history {protocol}")
+    axes.legend(frameon=False, loc="lower right", fontsize=9)
+
+
+def _svg(figure: Figure) -> str:
+    with rc_context({"svg.hashsalt": "graphseq", "svg.fonttype": "none"}):
+        figure.savefig(buffer := io.StringIO(), format="svg", metadata={"Date": None})
+    return buffer.getvalue()

@@ -1,0 +1,56 @@
+"""The pictures show every row that was run, and are the same every time."""
+
+import importlib
+import re
+import sys
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+ROOT = Path(__file__).resolve().parents[2]
+EXTENSIONS = str(ROOT / "docs" / "_ext")
+
+
+def extension(name: str) -> ModuleType:
+    if EXTENSIONS not in sys.path:
+        sys.path.insert(0, EXTENSIONS)
+    return importlib.import_module(name)
+
+
+@cache
+def texts(name: str) -> list[str]:
+    """The words of a picture."""
+    drawn: str = extension("result_plots").pictures()[name]
+    return re.findall(r">([^<>]+)</text>", drawn)
+
+
+def test_every_published_row_that_was_run_is_drawn() -> None:
+    page = extension("published_page")
+    rows = [
+        row
+        for row in extension("evidence").published()
+        if (row.data, row.split) == extension("result_plots").BEAUTY
+        and page.nearest(row) is not None
+    ]
+    labels = [text for text in texts("reached.svg") if " · " in text]
+    assert len(labels) == len(rows) > 20
+    assert {text.partition(" · ")[0] for text in labels} == {row.model for row in rows}
+
+
+def test_every_model_that_was_trained_on_beauty_is_drawn_with_its_cost() -> None:
+    evidence = extension("evidence")
+    models = {
+        run.model
+        for run in evidence.experiments()
+        if run.data == "amazon-beauty" and evidence.result(run)
+    }
+    shown = texts("compared.svg")
+    assert {text.split()[0] for text in shown} >= models
+    assert "SASRec on the item graph" in shown
+    assert sum(bool(re.fullmatch(r"[\d,]+ s", text)) for text in shown) >= len(models)
+
+
+def test_the_same_results_make_the_same_pictures() -> None:
+    drawn = extension("result_plots").pictures()
+    assert drawn == extension("result_plots").pictures()
+    assert all("<dc:date>" not in text for text in drawn.values())
