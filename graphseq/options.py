@@ -7,7 +7,21 @@ them as data (a run folder, a graph's parameters) asks :func:`describe`.
 import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple
+from functools import cache
+from numbers import Integral
+from types import NoneType, UnionType
+from typing import (
+    Any,
+    ClassVar,
+    Literal,
+    NamedTuple,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
+
+import numpy as np
 
 from graphseq.errors import ConfigError
 
@@ -40,9 +54,10 @@ RANGES: dict[str, tuple[str, Callable[[float], bool]]] = {
     "counts": ("0 or more", lambda value: value >= 0),
     "rates": ("0 to 1", lambda value: 0 <= value <= 1),
     "dropouts": ("0 or more and below 1", lambda value: 0 <= value < 1),
-    "weights": ("0 or more, and finite", lambda value: 0 <= value < math.inf),
+    "amounts": ("0 or more, and finite", lambda value: 0 <= value < math.inf),
     "positive": ("a number above 0", lambda value: value > 0),
 }
+WHOLE = ("sizes", "counts")
 
 
 def check_ranges(*others: Misfit, **kinds: Numbers) -> None:
@@ -60,17 +75,39 @@ def check_ranges(*others: Misfit, **kinds: Numbers) -> None:
     misfits = list(others)
     for kind, options in kinds.items():
         allowed, fits = RANGES[kind]
-        misfits += [
-            Misfit(name, value, allowed)
-            for name, value in options.items()
-            if value is not None and not fits(value)
-        ]
+        for name, value in options.items():
+            if value is None:
+                continue
+            if kind in WHOLE and not isinstance(value, Integral):
+                misfits.append(Misfit(name, value, "a whole number"))
+            elif not fits(value):
+                misfits.append(Misfit(name, value, allowed))
     if misfits:
         raise OptionError(misfits)
 
 
+def check_choices(function: Callable[..., Any], options: Mapping[str, Any]) -> None:
+    """Refuse what is none of the choices that a function's types name.
+
+    A parameter of the type ``Literal["mean", "last"]`` takes one of the two.
+
+    Raises:
+        OptionError: Naming each such option, with its choices.
+    """
+    check_ranges(
+        *(
+            Misfit(name, options[name], " or ".join(map(repr, allowed)))
+            for name, allowed in _choices(function).items()
+            if name in options and options[name] not in allowed
+        )
+    )
+
+
 class Recorded:
-    """Remembers the arguments of its construction, defaults filled in."""
+    """Remembers the arguments of its construction, defaults filled in.
+
+    What is none of the choices that ``__init__`` names by its types is refused.
+    """
 
     options: dict[str, Any]
     __signature__: ClassVar[inspect.Signature]
@@ -87,6 +124,7 @@ class Recorded:
         bound = inspect.signature(cls.__init__).bind(instance, *args, **kwargs)
         bound.apply_defaults()
         options = dict(list(bound.arguments.items())[1:])
+        check_choices(cls.__init__, options)
         object.__setattr__(instance, "options", options)
         return instance
 
@@ -104,4 +142,17 @@ def describe(value: Any) -> Any:
         return {str(key): describe(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [describe(item) for item in value]
-    return value
+    return value.item() if isinstance(value, np.generic) else value
+
+
+@cache
+def _choices(function: Callable[..., Any]) -> dict[str, tuple[Any, ...]]:
+    """The values of every parameter whose type names them one by one."""
+    named = {}
+    for name, hint in get_type_hints(function).items():
+        is_union = get_origin(hint) in (Union, UnionType)
+        members = get_args(hint) if is_union else (hint,)
+        if all(get_origin(m) is Literal or m is NoneType for m in members):
+            named[name] = tuple(c for m in members for c in get_args(m) or (None,))
+    named.pop("return", None)
+    return named

@@ -1,9 +1,11 @@
 """Objects remember what they were built with, and say it as plain data."""
 
 import copy
+import json
 import math
-from typing import Any
+from typing import Any, Literal
 
+import numpy as np
 import pytest
 
 from graphseq.options import (
@@ -60,7 +62,7 @@ def test_options_out_of_their_range_are_told_together() -> None:
             counts={"steps": -1},
             rates={"keep": 1.0, "mask": 1.5},
             dropouts={"dropout": 1.0},
-            weights={"contrast_weight": math.inf},
+            amounts={"contrast_weight": math.inf},
             positive={"temperature": 0.0},
         )
     assert str(told.value) == (
@@ -79,3 +81,35 @@ def test_the_ends_of_a_range_are_fine() -> None:
         rates={"keep": 0.0, "mask": 1.0},
         dropouts={"dropout": 0.0, "attention_dropout": None},
     )
+
+
+def test_numbers_of_numpy_are_plain_data() -> None:
+    given = Part(np.int64(3), scale=np.float32(0.5))
+    assert json.dumps(describe(given)) == '{"Part": {"size": 3, "scale": 0.5}}'
+
+
+class Chosen(Recorded):
+    def __init__(
+        self,
+        way: Literal["up", "down"] = "up",
+        *,
+        again: Literal[1, 3] | None = None,
+        free: Literal["all"] | int = "all",
+    ) -> None:
+        self.way = way
+
+
+def test_what_is_none_of_the_choices_is_refused_with_all_of_them() -> None:
+    assert Chosen("down", again=3, free=7).options["free"] == 7
+    assert Chosen(again=None).way == "up"
+    with pytest.raises(OptionError) as told:
+        Chosen("left", again=2)  # type: ignore[arg-type]
+    assert str(told.value) == (
+        "way='left': expected 'up' or 'down'; again=2: expected 1 or 3 or None"
+    )
+
+
+def test_sizes_and_counts_are_whole_numbers() -> None:
+    check_ranges(sizes={"dim": 8}, counts={"steps": 0})
+    with pytest.raises(OptionError, match=r"dim=8\.0: expected a whole number"):
+        check_ranges(sizes={"dim": 8.0})

@@ -28,6 +28,7 @@ from graphseq.data import Interactions
 from graphseq.evaluation import Report, evaluate
 from graphseq.graphs import build_graph
 from graphseq.models import Model
+from graphseq.options import Misfit, OptionError
 from graphseq.training import Run, fit
 
 PLAIN = Schema()
@@ -87,10 +88,24 @@ class Experiment:
         return build_graph(split, self.steps(root))
 
     def steps(self, root: str | Path | None = None) -> list[BaseTransform]:
-        """What adds relations to the graph; ``root`` as for :meth:`read`."""
+        """What adds relations to the graph; ``root`` as for :meth:`read`.
+
+        Raises:
+            OptionError: Options are out of their range; it names their places.
+        """
         entries = self.options.get("graph") or ()
         picked = [STEP.pick(GRAPH, entry, "") for entry in entries]
-        return [build(STEP, GRAPH[name], given, root=root) for name, given, _ in picked]
+        steps: list[BaseTransform] = []
+        misfits: list[Misfit] = []
+        for place, (name, given, _) in enumerate(picked):
+            where = f"graph[{place}].{name}"
+            try:
+                steps.append(build(STEP, GRAPH[name], given, where, root=root))
+            except OptionError as error:
+                misfits += error.misfits
+        if misfits:
+            raise OptionError(misfits)
+        return steps
 
     @property
     def seed(self) -> int:

@@ -12,7 +12,7 @@ from graphseq.data.raw_ids import as_series
 from graphseq.data.readers.source import Source, open_source
 from graphseq.errors import DataError, suggest
 
-Table = Mapping[str | int, Sequence[str | int]]
+Table = Mapping[str | int, Sequence[str | int | None]]
 """Raw id of an item to the raw ids of its attributes."""
 
 
@@ -65,6 +65,8 @@ def read_attributes(
 def pairs_of(table: Table) -> pl.DataFrame:
     """A mapping from items to attributes as pairs: columns item and attribute.
 
+    An attribute that is ``None`` is left out.
+
     Raises:
         DataError: The attributes of an item are not a list.
     """
@@ -73,8 +75,8 @@ def pairs_of(table: Table) -> pl.DataFrame:
             raise DataError(
                 f"the attributes of an item are a list; item {name!r} has {owned!r}"
             )
-    items = [name for name, owned in table.items() for _ in owned]
-    attributes = [attribute for owned in table.values() for attribute in owned]
+    pairs = [(name, a) for name, owned in table.items() for a in owned if a is not None]
+    items, attributes = [name for name, _ in pairs], [a for _, a in pairs]
     return pl.DataFrame(
         {
             "item": as_series(items, mixed=True),

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 from datetime import date, datetime
+from math import floor
+from numbers import Real
 from typing import Literal
 
 import numpy as np
@@ -9,12 +11,16 @@ import polars as pl
 
 from graphseq.data.columns import Mask
 from graphseq.data.interactions import Interactions
-from graphseq.data.readers.timestamps import to_whole_numbers
+from graphseq.data.readers.timestamps import (
+    count_units,
+    to_whole_numbers,
+    usual_unit,
+)
 from graphseq.errors import DataError
 
 PART = 1 << 20  # events that are sorted at a time
 
-Moment = int | str | date | datetime
+Moment = int | float | str | date | datetime | np.datetime64
 
 
 def k_core(log: Interactions, user: int = 5, item: int = 5) -> Interactions:
@@ -74,8 +80,9 @@ def time_window(
 
     Args:
         log: Events with real times.
-        start: First moment that is kept: a number in the unit of the log, or, for unix
-            seconds, a date or an ISO 8601 moment. ``None``: from the beginning.
+        start: First moment that is kept: a number in the unit of the log, or, of unix
+            times in any unit, a date or an ISO 8601 moment. ``None``: from the
+            beginning.
         end: First moment that is not kept. ``None``: to the end.
 
     Raises:
@@ -88,9 +95,9 @@ def time_window(
         )
     mask = np.ones(len(log), dtype=np.bool_)
     if start is not None:
-        mask &= log.time >= _moment(start)
+        mask &= log.time >= _moment(start, log)
     if end is not None:
-        mask &= log.time < _moment(end)
+        mask &= log.time < _moment(end, log)
     return _kept(log, mask, f"time_window({start}, {end})")
 
 
@@ -104,14 +111,31 @@ def _whole_users(log: Interactions) -> Iterator[slice]:
         begin = end
 
 
-def _moment(moment: Moment) -> int:
+def _moment(moment: Moment, log: Interactions) -> int:
+    """A moment in the unit of the log's times."""
+    if isinstance(moment, Real):
+        return floor(moment)
+    if isinstance(moment, np.datetime64):
+        moment = moment.astype("datetime64[us]").item()
+    if isinstance(moment, str) and moment.strip().isdigit():
+        raise DataError(
+            f"{moment!r} is a number written as text. Write {moment.strip()} for a "
+            "time in the unit of the log, or a day such as '2019-01-31'"
+        )
     found = to_whole_numbers(pl.Series([moment]))[0]
     if found is None:
         raise DataError(
-            f"{moment!r} is no moment. Write unix seconds, '2019-01-31' or "
-            "'2019-01-31 12:00:00'"
+            f"{moment!r} is no moment. Write a number in the unit of the log, "
+            "'2019-01-31' or '2019-01-31 12:00:00'"
         )
-    return int(found)
+    unit = usual_unit(count_units(pl.Series(log.time)))
+    if unit is None:
+        raise DataError(
+            f"{moment!r} says nothing of this log, whose times, {log.time.min()} to "
+            f"{log.time.max()}, are no unix times. Write a number in their unit"
+        )
+    scale: int = 1000**unit
+    return int(found) * scale
 
 
 def _kept(log: Interactions, mask: Mask, what: str) -> Interactions:

@@ -80,6 +80,8 @@ class Interactions:
     ) -> "Interactions":
         """Interactions from dense ids in the order of the log.
 
+        Columns of int64 that are sorted already are not copied: leave them as they are.
+
         Args:
             user: Dense user ids, (E,).
             item: Dense item ids, (E,).

@@ -33,15 +33,15 @@ def as_series(ids: RawIds, mixed: bool = False) -> pl.Series:
     if not isinstance(ids, pl.Series | np.ndarray):
         ids = list(ids)
         if mixed and len({type(raw) for raw in ids}) > 1:
-            ids = [str(raw) for raw in ids]
+            ids = [None if raw is None else str(raw) for raw in ids]
     try:
         series = pl.Series("id", ids)
         if series.dtype.is_integer():
             return series.cast(pl.Int64)
     except (TypeError, pl.exceptions.PolarsError) as error:
         raise DataError(
-            f"ids are all strings or all integers of 64 bits; found {ids!r:.80}. "
-            "Spell them one way"
+            "ids are all strings or all integers of 64 bits with a sign; found "
+            f"{ids!r:.80}. Spell them one way"
         ) from error
     if series.dtype in (pl.Categorical, pl.Enum):
         return series.cast(pl.String)

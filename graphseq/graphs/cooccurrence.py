@@ -1,6 +1,6 @@
 """User-user and item-item edges: two nodes are linked if they share a neighbour."""
 
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,11 +8,10 @@ from scipy.sparse import csr_matrix
 from torch_geometric.data import HeteroData
 from torch_geometric.transforms import BaseTransform
 
-from graphseq.errors import ConfigError
 from graphseq.graphs.factors import Factors, Weight
 from graphseq.graphs.pruning import Rows, stacked
 from graphseq.graphs.relations import interaction_matrix, write_relation
-from graphseq.options import Recorded
+from graphseq.options import Recorded, check_ranges
 
 Kind = Literal["user", "item"]
 Symmetrize = Literal["max", "min", "none"]
@@ -76,7 +75,7 @@ class CoOccurrence(Recorded, BaseTransform):
     neighbour, and edge_weight (E,) float32.
 
     Raises:
-        ConfigError: If an option has a value not listed here.
+        OptionError: If an option has a value not listed here.
         GraphError: If the graph has no user-item edges.
     """
 
@@ -90,15 +89,9 @@ class CoOccurrence(Recorded, BaseTransform):
         hub_cap: int | None = None,
         block_rows: int | None = None,
     ) -> None:
-        _one_of("kind", kind, get_args(Kind))
-        _one_of("weight", weight, get_args(Weight))
-        _one_of("symmetrize", symmetrize, get_args(Symmetrize))
-        sizes = {"top_k": top_k, "hub_cap": hub_cap, "block_rows": block_rows}
-        for name, value in sizes.items():
-            if value is not None and value < 1:
-                raise ConfigError(
-                    f"CoOccurrence takes {name} of at least 1, or None; got {value}."
-                )
+        check_ranges(
+            sizes={"top_k": top_k, "hub_cap": hub_cap, "block_rows": block_rows}
+        )
         self.kind: Kind = kind
         self.top_k = top_k
         self.weight: Weight = weight
@@ -154,10 +147,3 @@ class CoOccurrence(Recorded, BaseTransform):
         stage = f"{self.kind}-{self.kind} edges"
         found = factors.computed(compute, stage, self.block_rows)
         return stacked(found, (len(factors.work), size))
-
-
-def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise ConfigError(
-            f"CoOccurrence takes {name} as one of {', '.join(allowed)}; got {value!r}."
-        )

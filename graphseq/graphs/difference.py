@@ -90,9 +90,7 @@ def _common_numbers(a: HeteroData, b: HeteroData, kind: str) -> tuple[Numbers, N
     first = np.arange(counts[0])
     if not all(named):
         return first, np.arange(counts[1])
-    second = np.full(counts[1], -1)
-    if a[kind].vocabulary.ids.dtype == b[kind].vocabulary.ids.dtype:
-        second = a[kind].vocabulary.encode(b[kind].vocabulary.ids, missing=-1)
+    second = a[kind].vocabulary.encode(b[kind].vocabulary.ids, missing=-1)
     new = second < 0
     second = np.where(new, counts[0] + np.cumsum(new) - 1, second)
     return first, second

@@ -70,12 +70,11 @@ def write_tables(graph: HeteroData, folder: Path) -> None:
 def _held_out_table(graph: HeteroData, rows: HeldOut) -> pl.DataFrame:
     """One row a user: raw ids of the user, the history and the targets."""
     users, items = raw_ids(graph, "user"), raw_ids(graph, "item")
-    table = {"user": users.gather(rows.user.numpy())}
+    table = {"user": users.gather(rows.user.cpu().numpy())}
     for name, pointers in (("history", rows.history_ptr), ("target", rows.target_ptr)):
-        owner = torch.repeat_interleave(pointers.diff())
-        flat = pl.DataFrame(
-            {"row": owner.numpy(), "id": items.gather(getattr(rows, name).numpy())}
-        )
+        owner = torch.repeat_interleave(pointers.diff().cpu())
+        ids = items.gather(getattr(rows, name).cpu().numpy())
+        flat = pl.DataFrame({"row": owner.numpy(), "id": ids})
         table[name] = flat.group_by("row", maintain_order=True).agg("id")["id"]
     return pl.DataFrame(table)
 

@@ -7,11 +7,10 @@ from torch_geometric.data import HeteroData
 from torch_geometric.transforms import BaseTransform
 
 from graphseq.constants import INTERACTS, ITEM, PRECEDES
-from graphseq.errors import ConfigError
 from graphseq.graphs.progress import tracked
 from graphseq.graphs.pruning import strongest
 from graphseq.graphs.relations import require, write_relation
-from graphseq.options import Recorded
+from graphseq.options import Misfit, Recorded, check_ranges
 
 
 class Transitions(Recorded, BaseTransform):
@@ -40,7 +39,7 @@ class Transitions(Recorded, BaseTransform):
     to the later one, sorted by the earlier, then the later, and edge_weight (E,).
 
     Raises:
-        ConfigError: If an option is out of its range.
+        OptionError: If an option is out of its range.
         GraphError: If the graph has no user-item edges.
     """
 
@@ -52,12 +51,11 @@ class Transitions(Recorded, BaseTransform):
         top_k: int | None = None,
         self_loops: bool = False,
     ) -> None:
-        if window < 1 or not 0 < decay <= 1 or (top_k is not None and top_k < 1):
-            raise ConfigError(
-                f"Transitions takes window >= 1, decay above 0 and at most 1, and "
-                f"top_k >= 1 or None; got window={window}, decay={decay}, "
-                f"top_k={top_k}."
-            )
+        fits = 0 < decay <= 1
+        check_ranges(
+            *([] if fits else [Misfit("decay", decay, "above 0 and at most 1")]),
+            sizes={"window": window, "top_k": top_k},
+        )
         self.window = window
         self.decay = decay
         self.top_k = top_k

@@ -109,7 +109,7 @@ class Caser(Model):
     ) -> None:
         super().__init__()
         check_ranges(  # before a root is taken of dim
-            sizes={"dim": dim}, weights={"norm_weight": norm_weight}
+            sizes={"dim": dim}, amounts={"norm_weight": norm_weight}
         )
         if steps < 1 or (steps > 1 and sampler == "prefix"):
             raise ConfigError(

@@ -115,7 +115,7 @@ class CoSeRec(Model):
         super().__init__()
         check_ranges(
             positive={"temperature": temperature},
-            weights={"contrast_weight": contrast_weight},
+            amounts={"contrast_weight": contrast_weight},
         )
         self.hold(
             num_users,

@@ -85,7 +85,7 @@ class DSSRec(Model):
         check_ranges(
             counts={"pretrain_epochs": pretrain_epochs},
             rates={"keep": keep},
-            weights={"item_weight": item_weight, "sequence_weight": sequence_weight},
+            amounts={"item_weight": item_weight, "sequence_weight": sequence_weight},
         )
         if serve == "prototypes" and sampler != "prefix":
             raise ConfigError(

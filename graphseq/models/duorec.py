@@ -80,7 +80,7 @@ class DuoRec(Model):
         super().__init__()
         check_ranges(
             positive={"temperature": temperature},
-            weights={"weight": weight, "dropout_weight": dropout_weight},
+            amounts={"weight": weight, "dropout_weight": dropout_weight},
         )
         self.hold(
             num_users,

@@ -147,7 +147,7 @@ class EC4SRec(Model):
                 "utility_temperature": utility_temperature,
             },
             sizes={"horizon": horizon, "max_candidates": max_candidates},
-            weights={
+            amounts={
                 "view_weight": view_weight,
                 "negative_weight": negative_weight,
                 "target_weight": target_weight,

@@ -116,7 +116,7 @@ class ICLRec(Model):
         check_ranges(
             positive={"temperature": temperature},
             counts={"warm_up": warm_up},
-            weights={
+            amounts={
                 "intent_weight": intent_weight,
                 "sequence_weight": sequence_weight,
             },

@@ -55,7 +55,7 @@ class LightGCN(Model):
         check_ranges(
             sizes={"dim": dim, "num_negatives": num_negatives},
             counts={"layers": layers},
-            weights={"decay": decay},
+            amounts={"decay": decay},
         )
         self.num_users = num_users
         self.num_items = num_items

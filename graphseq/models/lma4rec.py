@@ -106,7 +106,7 @@ class LMA4Rec(Model):
         super().__init__()
         check_ranges(
             positive={"temperature": temperature},
-            weights={"contrast_weight": contrast_weight},
+            amounts={"contrast_weight": contrast_weight},
         )
         self.hold(
             num_users,

@@ -131,7 +131,7 @@ class MCLRec(Model):
     ) -> None:
         super().__init__()
         check_ranges(
-            weights={
+            amounts={
                 "cl1_weight": cl1_weight,
                 "cl2_weight": cl2_weight,
                 "gamma": gamma,

@@ -128,7 +128,7 @@ class MCLSR(Model):
             dropouts={"key_dropout": key_dropout, "graph_dropout": graph_dropout},
             positive={"temperature": temperature},
             rates={"alpha": alpha},
-            weights={
+            amounts={
                 "interest_weight": interest_weight,
                 "user_weight": user_weight,
                 "item_weight": item_weight,

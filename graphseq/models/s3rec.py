@@ -118,7 +118,7 @@ class S3Rec(Model):
             },
             counts={"pretrain_epochs": pretrain_epochs},
             rates={"mask_rate": mask_rate},
-            weights={
+            amounts={
                 "item_weight": item_weight,
                 "segment_weight": segment_weight,
                 "attribute_weight": attribute_weight,

@@ -130,7 +130,7 @@ class SRMA(Model):
             dropouts={"appended_dropout": appended_dropout},
             positive={"temperature": temperature},
             counts={"appended": appended, "dropped": dropped},
-            weights={
+            amounts={
                 "contrast_weight": contrast_weight,
                 "complement_weight": complement_weight,
             },

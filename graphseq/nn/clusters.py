@@ -54,7 +54,9 @@ def kmeans(
             min_points_per_centroid=1,  # or it would warn
             max_points_per_centroid=len(data),  # or it would take a sample
         )
-        engine.train(data, None, None if start is None else start.float().cpu().numpy())
+        engine.train(
+            data, None, None if start is None else start.detach().float().cpu().numpy()
+        )
     finally:
         faiss.omp_set_num_threads(threads)
     return torch.from_numpy(engine.centroids).to(points)

@@ -45,7 +45,7 @@ class Embedding(Features):
 
     def __init__(self, num_items: int, *, dim: int = 64, std: float = 0.02) -> None:
         super().__init__()
-        check_ranges(sizes={"dim": dim}, counts={"std": std})
+        check_ranges(sizes={"dim": dim}, amounts={"std": std})
         self.dim = dim
         self.weight = nn.Parameter(torch.empty(num_items, dim))
         nn.init.normal_(self.weight, std=std)
@@ -90,7 +90,9 @@ class Propagated(Features):
         std: float = 0.02,
     ) -> None:
         super().__init__()
-        check_ranges(sizes={"dim": dim}, counts={"layers": layers, "std": std})
+        check_ranges(
+            sizes={"dim": dim}, counts={"layers": layers}, amounts={"std": std}
+        )
         self.dim = dim
         self.relation = RELATIONS[relation]
         self.requires = (self.relation,)

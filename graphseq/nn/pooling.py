@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from graphseq.nn.encoder import last_state
-from graphseq.options import check_ranges
+from graphseq.options import check_choices, check_ranges
 
 Pooling = Literal["last", "mean", "flatten"]
 
@@ -31,7 +31,11 @@ def pool(
 
     Returns:
         Shape (B, D), or (B, places D).
+
+    Raises:
+        OptionError: ``how`` is none of these.
     """
+    check_choices(pool, {"how": how})
     if how == "last":
         return last_state(states, mask)
     lengths = mask.sum(dim=1, keepdim=True)

@@ -126,8 +126,8 @@ class Transformer(Encoder):
     ) -> Float[Tensor, "B L"]:
         """How much each row's last item attends to every place.
 
-        The mean over blocks and heads, without dropout: in sum 1 a row, zero at padded
-        places.
+        The mean over blocks and heads: in sum 1 a row, zero at padded places. To be
+        called in evaluation mode; in training, the states are those of dropout.
         """
         x = self._enter(x, mask)
         rows = torch.arange(len(x), device=x.device)
@@ -148,6 +148,11 @@ class Transformer(Encoder):
     def _enter(self, x: Tensor, mask: Tensor) -> Tensor:
         """Add the positions, normalise, drop."""
         length = x.shape[1]
+        if length > len(self.position):
+            raise ValueError(
+                f"rows of {length} items do not fit a Transformer of "
+                f"max_length={len(self.position)}"
+            )
         position = self.position[:length]
         if self.positions == "end":
             steps = torch.arange(length, device=x.device) - mask.sum(1, keepdim=True)

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 CHUNK = 64  # rows at most; 64 x 12,101 logits are 3 MB, which stay in the cache
-SAFE_EXPONENT = 80.0  # exp(80) times a million items is still a float32
+LARGEST = 87.7  # exp of it, and of one more, is still a float32
 LOG2_E = 1 / math.log(2)
 
 _products: ContextVar[torch.dtype | None] = ContextVar("products", default=None)
@@ -62,9 +62,11 @@ class _LinearCrossEntropy(torch.autograd.Function):
             targets = F.pad(targets, (0, spare))
         table, grad_states = items.to(low), torch.empty_like(states, dtype=low)
         grad_items = torch.empty_like(table)
-        largest = torch.linalg.vector_norm(states, dim=1).amax()
-        largest = largest * torch.linalg.vector_norm(items, dim=1).amax()
-        shift = bool(largest > SAFE_EXPONENT) or low == torch.float16
+        longest = torch.linalg.vector_norm(items, dim=1).amax()
+        largest = torch.linalg.vector_norm(states, dim=1).amax() * longest
+        # nor may a sum over the items overflow, of exponentials or of items so weighted
+        safe = LARGEST - math.log(len(items)) - longest.clamp(min=1).log()
+        shift = bool(largest > safe) or low == torch.float16
         wanted = items[targets]
         light = states / rows
         scaled = states * LOG2_E  # powers of 2 are 3 times as fast as those of e

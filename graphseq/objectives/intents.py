@@ -7,6 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from graphseq.objectives.contrastive import nt_xent, same
+from graphseq.options import check_choices
 
 Form = Literal["symmetric", "paper"]
 
@@ -47,7 +48,11 @@ def intent_contrast(
             are (Eq. 16).
         form: Which of the two.
         temperature: :math:`τ > 0`.
+
+    Raises:
+        OptionError: ``form`` is neither.
     """
+    check_choices(intent_contrast, {"form": form})
     exclude = None if identity is None else same(identity)
     scheme: Literal["symmetric", "cross_only"]
     scheme = "symmetric" if form == "symmetric" else "cross_only"

@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from graphseq.options import check_choices
+
 Scope = Literal["anchor", "batch"]
 
 
@@ -47,7 +49,11 @@ def separation(
 
     Returns:
         R; 0 for one row, which has nothing to be separated from.
+
+    Raises:
+        OptionError: ``scope`` is neither.
     """
+    check_choices(separation, {"scope": scope})
     size = len(first)
     if size == 1:
         return (first * second).sum() * 0

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from graphseq.constants import INTERACTS
+from graphseq.errors import GraphError
 from graphseq.sequences.batch import Batch, cut
 
 Sampler = Literal["targets", "user", "prefix", "pairs"]
@@ -102,6 +103,24 @@ def examples(graph: HeteroData, sampler: Sampler, max_length: int) -> Examples:
         return pairs(graph)
     cutters = {"targets": windows, "user": newest, "prefix": prefixes}
     return cutters[sampler](graph, max_length)
+
+
+def check_learnable(graph: HeteroData, sampler: Sampler) -> None:
+    """Refuse a graph of which a sampler cuts no example.
+
+    Raises:
+        GraphError: Saying what the sequences lack.
+    """
+    needed, lacking = 2, "no user has two of them, so that no item follows another"
+    if sampler == "pairs":
+        needed, lacking = 1, "there is none"
+    _, count = runs(graph)
+    if int(count.max() if len(count) else 0) < needed:
+        raise GraphError(
+            f"nothing can be learnt with the sampler {sampler!r} from "
+            f"{int(count.sum())} training events of {len(count)} users: {lacking}. "
+            "Take a longer log, or hold out less of it"
+        )
 
 
 def gather(

@@ -11,7 +11,13 @@ from torch_geometric.data import HeteroData
 
 from graphseq.constants import INTERACTS
 from graphseq.sequences.batch import Batch
-from graphseq.sequences.examples import Examples, Sampler, examples, gather
+from graphseq.sequences.examples import (
+    Examples,
+    Sampler,
+    check_learnable,
+    examples,
+    gather,
+)
 from graphseq.sequences.negatives import UniformNegatives
 
 
@@ -32,6 +38,9 @@ class SequenceLoader(Dataset[Batch]):
         num_negatives: Negatives drawn for each target.
         rank: Which of ``world`` processes this is; each gets its own batches.
         world: Number of processes.
+
+    Raises:
+        GraphError: The graph has nothing to learn from.
     """
 
     CHUNK = 32  # batches whose rows are sorted by length together
@@ -56,6 +65,7 @@ class SequenceLoader(Dataset[Batch]):
         self.seed = seed
         self.num_negatives = num_negatives
         self.rank, self.world = rank, world
+        check_learnable(graph, sampler)
         self.examples: Examples = examples(graph, sampler, max_length)
         self.negatives = UniformNegatives(graph) if num_negatives else None
         self.set_epoch(0)

@@ -11,8 +11,9 @@ from graphseq.constants import INTERACTS
 class UniformNegatives:
     """Draws items uniformly among those that a user has no training event with.
 
-    Rejected draws are drawn again, for all rows at once. A user who chose the whole
-    catalogue keeps the draws of the last round.
+    Rejected draws are drawn again, for all rows at once, up to twenty times. A user who
+    chose nearly the whole catalogue then keeps items that were chosen: one draw in nine
+    of a user who chose nine items in ten.
 
     Source:
         The sampler of SASRec and its descendants, which also avoid the user's held-out

@@ -12,6 +12,7 @@ from torch_geometric.transforms import BaseTransform
 from graphseq import graphs
 from graphseq.data.readers.faults import OnError
 from graphseq.data.readers.layouts import Columns
+from graphseq.options import check_choices
 from graphseq.spark.batches import letting_go
 from graphseq.spark.cooccurrence import CHUNK, CoOccurrence
 from graphseq.spark.events import Events
@@ -76,7 +77,9 @@ def build(
     Raises:
         ConfigError: Spark is not there, does not start, or fails.
         DataError: The log cannot be read, or nothing is left of it.
+        OptionError: ``on_error`` or ``deduplicate`` is none of its choices.
     """
+    check_choices(build, {"on_error": on_error, "deduplicate": deduplicate})
     reading = {"format": format, "columns": columns, "separator": separator}
     filters = {"k_core": k_core, "min_length": min_length}
     with engine(master, conf) as work:

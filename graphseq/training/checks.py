@@ -11,6 +11,7 @@ from torch_geometric.data import HeteroData
 from graphseq.constants import INTERACTS
 from graphseq.errors import ConfigError, GraphError, RunError
 from graphseq.models import Model, Stage
+from graphseq.sequences.examples import check_learnable
 from graphseq.training.run import Run
 from graphseq.training.validation import METRIC
 
@@ -88,6 +89,9 @@ def check_fits(model: Model, graph: HeteroData, *, validated: bool) -> None:
         raise GraphError(
             f"{name} cannot train on this graph:\n  " + "\n  ".join(problems)
         )
+    if any(weight.requires_grad for weight in model.parameters()):
+        for stage in model.stages():
+            check_learnable(graph, stage.sampler or model.sampler)
 
 
 def check_stages(plan: tuple[Stage, ...], max_epochs: int) -> None:

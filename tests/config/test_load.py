@@ -207,7 +207,7 @@ def test_a_file_that_is_no_experiment_is_told(content: Any) -> None:
         ({"train": {"monitor": "NDGC@10"}}, "monitor is a metric"),
         (
             {"graph": [{"CoOccurrence": {"kind": "item", "top_k": 0}}]},
-            "top_k of at least 1",
+            r"graph\[0\].CoOccurrence.top_k +expected 1 or more, got 0",
         ),
         (
             {"model": {"SRMA": {"dim": 8, "dropped": 3}}},

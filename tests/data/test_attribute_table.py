@@ -24,6 +24,7 @@ def test_a_mapping_is_pairs_in_its_order() -> None:
     assert pairs_of(TABLE).rows() == PAIRS
     assert pairs_of({7: [1, 2]}).rows() == [(7, 1), (7, 2)]
     assert pairs_of({7: [1], "x": ["y"]}).rows() == [("7", "1"), ("x", "y")]
+    assert pairs_of({7: ["a", None], "x": [None]}).rows() == [(7, "a")]
     assert pairs_of({}).rows() == []
 
 

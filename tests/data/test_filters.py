@@ -87,11 +87,33 @@ def test_min_length_drops_short_users_and_renumbers() -> None:
 
 
 def test_time_window_holds_its_start_and_not_its_end() -> None:
-    log = log_of([(0, 0, 0), (0, 1, 86_400), (0, 2, 2 * 86_400)])
+    log = log_of([(0, day, day * 86_400) for day in (0, 1, 2)])
     assert time_window(log, 86_400, 2 * 86_400).frame().rows() == [(0, 1, 86_400)]
-    for start in ("1970-01-02", date(1970, 1, 2), "1970-01-02T00:00:00Z"):
-        assert len(time_window(log, start)) == 2
-    assert len(time_window(log, end="1970-01-01 00:00:01")) == 1
+
+
+@pytest.mark.parametrize("scale", [1, 1000, 1000**2, 1000**3])
+def test_a_date_bounds_unix_times_of_any_unit(scale: int) -> None:
+    first = 11_688 * 86_400  # 2002-01-01
+    times = [(first + day * 86_400) * scale for day in (0, 1, 2)]
+    log = log_of([(0, day, time) for day, time in enumerate(times)])
+    moments = (
+        "2002-01-02",
+        date(2002, 1, 2),
+        "2002-01-02T00:00:00Z",
+        "2002-01-02 02:00:00+02:00",
+        np.datetime64("2002-01-02"),
+    )
+    for start in moments:
+        assert time_window(log, start).frame()["time"].to_list() == times[1:]
+    assert len(time_window(log, end="2002-01-01 00:00:01")) == 1
+
+
+def test_a_moment_that_says_nothing_of_the_times_is_refused() -> None:
+    log = log_of([(0, 0, 0), (0, 1, 1), (0, 2, 2)])
+    with pytest.raises(DataError, match="0 to 2, are no unix times"):
+        time_window(log, "2002-01-02")
+    with pytest.raises(DataError, match="'2002' is a number written as text"):
+        time_window(log, "2002")
 
 
 def test_a_filter_leaves_its_input_alone() -> None:

@@ -51,6 +51,18 @@ def test_membership_tells_ids_from_others() -> None:
     assert "c" not in vocabulary
     assert None not in vocabulary
     assert True not in Vocabulary([1])
+    assert np.int64(1) in Vocabulary([1])
+    assert np.int64(2) not in Vocabulary([1])
+    assert np.str_("a") in vocabulary
+
+
+@pytest.mark.parametrize("ids", [list(range(500)), [f"i{n}" for n in range(500)]])
+def test_few_ids_are_found_as_many_are(ids: list[int] | list[str]) -> None:
+    vocabulary = Vocabulary(ids)
+    asked = [ids[n] for n in (3, 499, 3, 0)]
+    assert vocabulary.encode(asked).tolist() == [3, 499, 3, 0]
+    assert vocabulary.encode(asked * 50).tolist() == [3, 499, 3, 0] * 50
+    assert vocabulary.encode([]).tolist() == []
 
 
 def test_unknown_ids_are_listed_with_close_matches() -> None:
@@ -74,6 +86,8 @@ def test_dense_ids_out_of_range_have_no_raw_id(dense: list[int]) -> None:
 
 
 def test_faulty_ids_are_refused() -> None:
+    with pytest.raises(DataError, match="a missing id; found one at row 2"):
+        Vocabulary.number(pl.Series([7, 7, None]))
     with pytest.raises(DataError, match="'a' stands in it 2 times"):
         Vocabulary(["a", "b", "a"])
     with pytest.raises(DataError, match="missing id; found one at row 1"):

@@ -310,7 +310,8 @@ def test_options_are_recorded() -> None:
 
 @pytest.mark.parametrize("options", [{"top_k": 0}, {"block_rows": 0}, {"hub_cap": 0}])
 def test_sizes_below_one_are_refused(options: dict[str, int]) -> None:
-    with pytest.raises(ConfigError, match=r"at least 1, or None; got 0"):
+    [name] = options
+    with pytest.raises(ConfigError, match=f"{name}=0: expected 1 or more"):
         CoOccurrence("user", **options)
 
 

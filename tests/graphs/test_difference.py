@@ -80,7 +80,7 @@ def test_a_missing_relation_is_all_on_one_side() -> None:
     assert rows["item co_occurs item"]["only_b"] == edges > 0
 
 
-def test_ids_of_other_types_have_nothing_in_common() -> None:
+def test_an_id_and_its_decimal_spelling_are_one() -> None:
     def named(ids: list[str] | list[int]) -> HeteroData:
         graph = HeteroData()
         graph["item"].num_nodes = 2
@@ -89,6 +89,7 @@ def test_ids_of_other_types_have_nothing_in_common() -> None:
         graph["item"].vocabulary = Vocabulary(ids)
         return graph
 
-    [row] = difference(named([1, 2]), named(["1", "2"])).rows
-    assert (row["in_both"], row["only_a"], row["only_b"]) == (0, 2, 2)
+    for first, second in (([1, 2], ["x", "2"]), (["x", "2"], [1, 2])):
+        [row] = difference(named(first), named(second)).rows
+        assert (row["in_both"], row["only_a"], row["only_b"]) == (1, 1, 1)
     assert np.array_equal(named([1, 2])["item"].vocabulary.ids.to_numpy(), [1, 2])

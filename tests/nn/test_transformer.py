@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from graphseq.nn import Transformer
+from graphseq.nn.transformer import Positions
 
 F64 = torch.float64
 
@@ -340,3 +341,10 @@ def test_causality_can_be_overruled_for_one_call(causal: bool) -> None:
     assert torch.equal(own(x, mask, causal=not causal), other(x, mask))
     assert torch.equal(own.last(x, mask, causal=not causal), other.last(x, mask))
     assert own.causal is causal
+
+
+@pytest.mark.parametrize("positions", ["start", "end"])
+def test_rows_longer_than_the_positions_are_refused(positions: Positions) -> None:
+    encoder = Transformer(8, 3, positions=positions)
+    with pytest.raises(ValueError, match=r"rows of 4 items .* max_length=3"):
+        encoder(torch.ones(2, 4, 8), torch.ones(2, 4, dtype=torch.bool))

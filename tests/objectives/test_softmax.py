@@ -395,3 +395,15 @@ def test_order_of_the_rows_does_not_matter() -> None:
         torch.testing.assert_close(
             loss(states[order], items, targets[order]), loss(states, items, targets)
         )
+
+
+@pytest.mark.parametrize("size", [79.9, 79.0, 70.0])
+@pytest.mark.parametrize("length", [1.0, 50.0])
+def test_items_that_have_collapsed_overflow_no_sum(size: float, length: float) -> None:
+    items = torch.ones(12_101, 64) / 8 * length
+    states = torch.ones(3, 64) / 8 * (size / length)
+    targets = torch.arange(3)
+    leaves = [states.requires_grad_(), items.requires_grad_()]
+    found = cross_entropy(states, items, targets)
+    torch.testing.assert_close(found, F.cross_entropy(states @ items.T, targets))
+    assert all(g.isfinite().all() for g in torch.autograd.grad(found, leaves))

@@ -9,6 +9,9 @@ from torch.utils.data import DataLoader
 from torch_geometric.data import HeteroData
 
 from graphseq.constants import INTERACTS
+from graphseq.data import Interactions, leave_one_out
+from graphseq.errors import GraphError
+from graphseq.graphs import build_graph
 from graphseq.sequences import Batch, SequenceLoader, examples
 
 Written = Callable[..., HeteroData]
@@ -241,3 +244,14 @@ def test_a_loader_ends_as_a_list_does(random_graph: HeteroData) -> None:
     assert len([*loader]) == len(loader)
     with pytest.raises(IndexError):
         loader[len(loader)]
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_a_graph_without_an_example_is_refused(sampler: str) -> None:
+    log = Interactions.from_arrays([0, 0, 0, 1, 1, 1], [0, 1, 2, 2, 1, 0])
+    graph = build_graph(leave_one_out(log))  # one training event a user
+    if sampler == "pairs":
+        assert len(load(graph, sampler)) == 1
+        graph[INTERACTS].edge_index = torch.empty(2, 0, dtype=torch.int64)
+    with pytest.raises(GraphError, match=f"nothing can be learnt .*{sampler}"):
+        load(graph, sampler)

@@ -18,6 +18,7 @@ from graphseq.data.readers.sequences import read_sequences
 from graphseq.data.readers.source import Source, open_source
 from graphseq.data.readers.table import Table
 from graphseq.errors import DataError
+from graphseq.options import check_choices
 
 __all__ = ["LAYOUTS", "SkippedLines", "read_log"]
 
@@ -59,7 +60,9 @@ def read_log(
     Raises:
         DataError: The file cannot be opened, its format is not recognised, a column
             is not there, or lines are faulty.
+        OptionError: ``on_error`` is neither.
     """
+    check_choices(read_log, {"on_error": on_error})
     if columns is not None:
         check_columns(columns)
     source = open_source(path)

@@ -20,13 +20,15 @@ def read_delimited(
 ) -> Iterator[Table]:
     """Read a CSV, TSV, ``.dat`` or ``.inter``, block by block.
 
+    Blanks around a field or a name are no part of it.
+
     Raises:
         DataError: A column that is asked for is not there, or a quotation is never
             closed.
     """
     separator = layout.separator if len(layout.separator) == 1 else "\t"
     first = source.head(1)[0].replace(layout.separator, separator)
-    header = next(csv.reader([first], delimiter=separator))
+    header = [n.strip() for n in next(csv.reader([first], delimiter=separator))]
     wanted = columns or layout.columns or None
     by_position = wanted is not None and isinstance(wanted["user"], int)
     if wanted is not None and by_position:
@@ -57,7 +59,8 @@ def _table(
     block: Block, fields: Fields, places: dict[str, int], separator: str
 ) -> Table:
     checks = shape_checks(block, fields, separator)
-    raw = {role: fields.frame.to_series(place) for role, place in places.items()}
+    found = {role: fields.frame.to_series(place) for role, place in places.items()}
+    raw = {role: column.str.strip_chars(" \t") for role, column in found.items()}
     if "offset" in raw:
         milliseconds = to_whole_numbers(raw.pop("offset"))
         raw["time"] = to_whole_numbers(raw["time"]) * 1000 + milliseconds

@@ -15,6 +15,9 @@ DATES = (
     "%Y-%m-%d %H:%M:%S%.f",
     "%Y-%m-%dT%H:%M:%S%.f",
     "%Y-%m-%d",
+    "%+",  # with an offset, or with UTC in letters
+    "%Y-%m-%d %H:%M",
+    "%Y-%m-%dT%H:%M",
 )
 
 
@@ -22,7 +25,8 @@ def to_whole_numbers(times: pl.Series) -> pl.Series:
     """A column of times as Int64; null where one cannot be read.
 
     Numbers keep the unit of the source, a fraction is cut off (towards the past).
-    Dates and ISO 8601 moments become unix seconds, UTC if they do not say.
+    Dates and ISO 8601 moments, to the minute or finer and with an offset or without,
+    become unix seconds, UTC if they do not say.
     """
     if times.dtype.is_integer():
         return times.cast(pl.Int64, strict=False)

@@ -1,6 +1,7 @@
 """Each format, written here as its publishers write it, plain and gzip."""
 
 import gzip
+import inspect
 import io
 import json
 from datetime import datetime
@@ -14,6 +15,7 @@ from graphseq.data import LAYOUTS, load_dataset, read_log
 from graphseq.data.readers.recognise import recognise
 from graphseq.data.readers.source import open_source
 from graphseq.errors import DataError
+from graphseq.options import OptionError
 
 Rows = list[tuple[object, object, int]]
 
@@ -145,6 +147,26 @@ def test_quoted_fields_may_hold_separators_and_line_breaks(tmp_path: Path) -> No
     path = tmp_path / "log.csv"
     path.write_text('user,item,time,note\n"a,b","x ""y""",1,"two\nlines"\nc,z,2,\n')
     assert read_log(path).frame().rows() == [("a,b", 'x "y"', 1), ("c", "z", 2)]
+
+
+def test_blanks_around_fields_and_names_are_no_part_of_them(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    path.write_text("user_id, item_id, timestamp\n1, 5, 10\n1,6 ,11\n 1,5,12\n")
+    rows = [(1, 5, 10), (1, 6, 11), (1, 5, 12)]
+    assert read_log(path).frame().rows() == rows
+    columns = {"user": "user_id", "item": "item_id", "time": "timestamp"}
+    assert read_log(path, columns=columns).frame().rows() == rows
+    path.write_text("user,item,time\n1,5,1\n1, \t,2\n")
+    with pytest.raises(DataError, match="line 3: no item"):
+        read_log(path)
+
+
+def test_what_to_do_with_faults_is_one_of_two_words(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    path.write_text("user,item\n1,5\n1,\n")
+    unchecked = inspect.unwrap(read_log)  # as a user runs it, without type checks
+    with pytest.raises(OptionError, match=r"on_error='error': .* 'raise' or 'skip'"):
+        unchecked(path, on_error="error")
 
 
 def test_columns_name_what_the_file_calls_otherwise(tmp_path: Path) -> None:
