@@ -80,6 +80,7 @@ def test_lists_end_with_the_catalogue_and_hold_no_padding(shop) -> None:
 
 def test_nobody_gets_nothing(shop) -> None:
     assert len(shop.recommend(users=[])) == len(shop.recommend(histories=[])) == 0
+    assert len(shop.similar_items([])) == 0
 
 
 def test_unknown_ids_are_named_with_suggestions(shop) -> None:

@@ -146,7 +146,7 @@ def recorded(results: Path) -> set[tuple[str, int]]:
         return set()
     with results.open(encoding="utf-8", newline="") as file:
         return {
-            (row["fingerprint"], int(row["seed"]))
+            (row["fingerprint"], int(float(row["seed"])))
             for row in csv.DictReader(file)
             if row.get("fingerprint")
         }

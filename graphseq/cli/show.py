@@ -160,4 +160,7 @@ def _dump(value: Any) -> None:
 def _print(value: object) -> None:
     from rich.console import Console
 
-    Console(soft_wrap=True).print(value, highlight=not isinstance(value, str))
+    words = isinstance(value, str)  # perhaps with ids, which are no markup
+    Console(soft_wrap=True, emoji=False).print(
+        value, highlight=not words, markup=not words
+    )

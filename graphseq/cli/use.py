@@ -39,6 +39,7 @@ def recommend(
             f"anyone; {given} given"
         )
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from graphseq.recommend import Recommender
@@ -55,8 +56,8 @@ def recommend(
         found = found.drop("user")
     shown = Table(*found.columns, header_style="bold")
     for *words, score in found.iter_rows():
-        shown.add_row(*map(str, words), f"{score:.4f}")
-    Console(soft_wrap=True).print(shown)
+        shown.add_row(*(escape(str(word)) for word in words), f"{score:.4f}")
+    Console(soft_wrap=True, emoji=False).print(shown)
 
 
 def demo(*, output: str = "demo", seed: int = 0) -> None:

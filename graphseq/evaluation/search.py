@@ -38,7 +38,7 @@ class ExactSearch:
             FloatingPointError: A score is NaN.
         """
         num_items = self._catalogue.num_items
-        found = []
+        found = [torch.empty(0, min(k, num_items), dtype=torch.int64)]
         for first, scores in self._catalogue.blocks(queries):
             near = seen.between(first, first + len(scores))
             excluded = near.padded(num_items).to(scores.device)
@@ -77,6 +77,9 @@ class FaissSearch:
         Each of a user's vectors is asked for k items and as many as the user may not
         get, so that enough are left.
         """
+        size = len(self._vectors)
+        if not len(queries):
+            return torch.empty(0, min(k, size), dtype=torch.int64)
         queries = queries.float().cpu()
         found = self._candidates(queries, seen, k).sort(dim=1).values
         vectors = self._vectors[found.clamp(min=0)]
@@ -87,10 +90,11 @@ class FaissSearch:
             raise FloatingPointError("a score is NaN", row, int(found[row, column]))
         best = keys(scores, found.clamp(min=0)).masked_fill(found < 0, NOTHING)
         best[:, 1:].masked_fill_(found[:, 1:] == found[:, :-1], NOTHING)
-        excluded = seen.padded(len(self._vectors))
-        barred = (found[:, :, None] == excluded[:, None, :]).any(dim=2)
+        rows = torch.arange(len(found))
+        owned = rows.repeat_interleave(seen.lengths) * size + seen.items
+        barred = torch.isin(rows[:, None] * size + found.clamp(min=0), owned)
         best = best.masked_fill(barred, NOTHING)
-        return best.topk(min(k, best.shape[1])).values
+        return best.topk(min(k, size)).values
 
     def _candidates(self, queries: Tensor, seen: Ragged, k: int) -> Int[Tensor, "B C"]:
         """Items that the index names for any vector of a user; -1 for none."""

@@ -3,7 +3,7 @@
 import difflib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -164,7 +164,14 @@ def _report(source: Any, part: Part) -> Report:
         return source
     if isinstance(source, str | Path):
         path = Path(source)
-        return Report.load(path.parent if path.suffix == ".json" else path, part)
+        if path.suffix != ".json":
+            return Report.load(path, part)
+        named: dict[str, Part] = {f"report-{p}.json": p for p in get_args(Part)}
+        if path.name not in named:
+            raise RunError(
+                f"compare reads {' or '.join(named)} in a run's folder; found {path}"
+            )
+        return Report.load(path.parent, named[path.name])
     folder = getattr(source, "folder", None)
     if folder is not None:
         return Report.load(folder, part)

@@ -3,6 +3,7 @@
 Importing this file imports Lightning; :func:`graphseq.fit` does so when it is called.
 """
 
+import os
 import sys
 from typing import Any
 
@@ -77,10 +78,13 @@ class Bar(TQDMProgressBar):
 
     def print(self, *args: Any, **kwargs: Any) -> None:
         """Print above the bar, or plainly."""
-        if self.is_disabled:
-            print(*args, flush=True)
-        else:
-            super().print(*args, **kwargs)
+        try:
+            if self.is_disabled:
+                print(*args, flush=True)
+            else:
+                super().print(*args, **kwargs)
+        except BrokenPipeError:  # whoever read the lines, such as head, has enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     def get_metrics(
         self, trainer: Trainer, pl_module: LightningModule

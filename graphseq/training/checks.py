@@ -194,7 +194,7 @@ def _numbers(options: Mapping[str, Any]) -> Iterator[str]:
         if options[name] is not None and not options[name] > 0:
             yield f"{name} must be above 0; found {options[name]!r}"
     for name in UNSIGNED:
-        if options[name] < 0:
+        if not options[name] >= 0:
             yield f"{name} must be 0 or above; found {options[name]!r}"
 
 

@@ -119,7 +119,7 @@ def fit(
     if max_epochs:
         check_machine(options)
     allocator.keep_pages()
-    with folders.place(folder) as where:
+    with folders.place(folder, options) as where:
         before = folders.look(where, model, graph, options, resume=resume)
         if before is not None and threads is None:
             threads = before.record["environment"]["threads"]
@@ -136,11 +136,15 @@ def fit(
                     where, record, monitor=monitor, patience=patience, warmup=warmup
                 )
                 train = _train if is_trained(model, options) else _only_evaluate
-                meet = train(model, graph, journal, options)
-                run = folders.end(journal.folder, model)
+                try:
+                    meet = train(model, graph, journal, options)
+                except Exception:
+                    folders.forget(where, options)
+                    raise
+                run = folders.end(journal.folder, model, options)
                 meet()  # or one process removes what another still reads
             else:
-                run = folders.end(where, model)
+                run = folders.end(where, model, options)
     return run if folder is not None else replace(run, folder=None)
 
 
@@ -167,7 +171,9 @@ def _train(
 
     with quiet(), isolate_rng():
         training = Training(model.train(), graph, options)
-        trainer = make_trainer(journal.folder, Recorder(journal), options)
+        clips = training.automatic_optimization  # or the training does so itself
+        given = options if clips else options | {"gradient_clip": None}
+        trainer = make_trainer(journal.folder, Recorder(journal), given)
         checkpoint = journal.folder / CHECKPOINT
         resumed = str(checkpoint) if checkpoint.is_file() else None
         trainer.fit(training, ckpt_path=resumed)

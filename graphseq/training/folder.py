@@ -18,22 +18,33 @@ from graphseq.options import describe
 from graphseq.training.checks import check_same
 from graphseq.training.files import read_tensors, write_text
 from graphseq.training.provenance import environment, identity
-from graphseq.training.run import EXPERIMENT, RECORD, WEIGHTS, Run, load_run
+from graphseq.training.run import (
+    CHECKPOINT,
+    EXPERIMENT,
+    HISTORY,
+    RECORD,
+    WEIGHTS,
+    Run,
+    load_run,
+)
 
 FORMAT = 1
 SIZES = ("num_users", "num_items")  # the graph says these, not the model's options
 
 
-def is_first() -> bool:
-    """Whether this is the first of the processes that train together, which writes."""
-    return all(
+def is_first(options: Mapping[str, Any]) -> bool:
+    """Whether this is the first of the processes that train together, which writes.
+
+    With one device it trains alone, whatever started it and others like it.
+    """
+    return options["devices"] in (1, "1") or all(
         os.environ.get(name, "0") == "0"
         for name in ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID")
     )
 
 
 @contextmanager
-def place(folder: str | Path | None) -> Iterator[Path]:
+def place(folder: str | Path | None, options: Mapping[str, Any]) -> Iterator[Path]:
     """The run folder; without a name, a temporary one, which is removed.
 
     Raises:
@@ -48,7 +59,7 @@ def place(folder: str | Path | None) -> Iterator[Path]:
                 f"{error.strerror}. Choose another folder"
             ) from error
         yield Path(folder)
-    elif is_first():
+    elif is_first(options):
         with tempfile.TemporaryDirectory(prefix="graphseq-") as temporary:
             yield Path(temporary)
     else:  # the first process will say
@@ -68,7 +79,15 @@ def look(
     Raises:
         RunError: If there is one that must not be gone on with.
     """
-    if not (folder / RECORD).is_file() or not (resume or is_first()):
+    if not (resume or is_first(options)):
+        return None
+    if not (folder / RECORD).is_file():
+        left = [name for name in (CHECKPOINT, WEIGHTS) if (folder / name).is_file()]
+        if left:
+            raise RunError(
+                f"{folder} holds what is left of a run ({', '.join(left)}), but no "
+                f"{RECORD}. Restore that from a copy, or train in another folder"
+            )
         return None
     if not resume:
         raise RunError(
@@ -82,9 +101,9 @@ def look(
 
 def is_done(run: Run, options: dict[str, Any]) -> bool:
     """Whether nothing is left to train; more epochs than it had may be asked for."""
-    if not run.finished:
-        return False
-    return bool(run.record["stopped_early"]) or run.epochs >= options["max_epochs"]
+    if run.finished and run.record["stopped_early"]:
+        return True
+    return bool(run.history) and run.epochs >= options["max_epochs"]
 
 
 def begin(
@@ -113,7 +132,9 @@ def begin(
             "resumed_after": [*before.record["resumed_after"], before.epochs]
         }
     record["finished"] = False
-    if is_first():
+    if is_first(options):
+        for old in (*folder.glob("report-*.json"), *folder.glob("per-user-*.parquet")):
+            old.unlink()  # of weights that may not be the best for long
         own = _experiment(model, graph, options)
         kept = {**sections, **own, "graph": sections.get("graph", own["graph"])}
         _write_experiment(folder, kept)
@@ -121,14 +142,21 @@ def begin(
     return record
 
 
-def end(folder: Path, model: Model) -> Run:
+def forget(folder: Path, options: Mapping[str, Any]) -> None:
+    """Give a folder free in which nothing has been trained yet."""
+    if is_first(options) and not (folder / HISTORY).is_file():
+        for name in (RECORD, EXPERIMENT, CHECKPOINT):
+            (folder / name).unlink(missing_ok=True)
+
+
+def end(folder: Path, model: Model, options: Mapping[str, Any]) -> Run:
     """Give the model its best weights and mark the run as finished."""
     weights, _ = read_tensors(folder / WEIGHTS)
     model.load_state_dict(weights)
     model.eval()
     run = load_run(folder)
     run.record["finished"] = True
-    if is_first():
+    if is_first(options):
         write_text(folder / RECORD, json.dumps(run.record, indent=2) + "\n")
     return run
 

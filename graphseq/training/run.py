@@ -1,6 +1,7 @@
 """A training run: its folder on disk, and what can be asked of it."""
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -43,9 +44,19 @@ class Run:
 
     @property
     def best(self) -> dict[str, Any]:
-        """The row of the history whose weights were kept."""
+        """The row of the history whose weights were kept.
+
+        Raises:
+            RunError: No epoch has been evaluated yet.
+        """
         epoch = self.record["best_epoch"]
-        return next(row for row in self.history if row["epoch"] == epoch)
+        for row in self.history:
+            if row["epoch"] == epoch:
+                return row
+        raise RunError(
+            f"asked for the best of {self.epochs} epochs, none of which has been "
+            "evaluated yet. Go on with the run (resume=True)"
+        )
 
     @property
     def epochs(self) -> int:
@@ -117,8 +128,10 @@ class Run:
     def __repr__(self) -> str:
         (name,) = self.experiment["model"]
         state = "finished" if self.finished else "unfinished"
-        known = {k: v for k, v in self.best.items() if v is not None}  # of its stage
-        best = "  ".join(f"{key} {_short(value)}" for key, value in known.items())
+        best = "no epoch evaluated yet"
+        with suppress(RunError):
+            known = {k: v for k, v in self.best.items() if v is not None}  # its stage's
+            best = "  ".join(f"{key} {_short(value)}" for key, value in known.items())
         return (
             f"Run({name}, {self.epochs} epochs, {state}, {self.cpu_seconds:.0f} CPU s"
             f"{f', {self.folder}' if self.folder else ''})\n  best: {best}"
@@ -156,7 +169,11 @@ def load_run(folder: str | Path) -> Run:
 
 
 def _read_history(path: Path) -> list[dict[str, Any]]:
-    return pl.read_csv(path).to_dicts() if path.is_file() else []
+    if not path.is_file():
+        return []
+    frame = pl.read_csv(path, infer_schema=False)
+    types = {name: pl.Float64 for name in frame.columns} | {"epoch": pl.Int64}
+    return frame.cast(types).to_dicts()  # type: ignore[arg-type]
 
 
 def _damaged(folder: Path, error: Exception) -> RunError:

@@ -19,6 +19,7 @@ from lightning.pytorch.loggers import (
     WandbLogger,
 )
 from lightning.pytorch.plugins.io import CheckpointIO
+from lightning.pytorch.plugins.precision import DoublePrecision
 from lightning.pytorch.strategies import StrategyRegistry
 
 from graphseq.errors import ConfigError, suggest
@@ -39,6 +40,14 @@ NOISE = (
     "The '.*dataloader' does not have many workers",  # a batch is cheap: none is right
     "`isinstance\\(treespec, LeafSpec\\)` is deprecated",  # Lightning 2.6 on torch 2.13
 )
+
+
+class Doubled(DoublePrecision):
+    """Weights in float64; batches hold ids alone and stay as they are."""
+
+    def convert_input(self, data: Any) -> Any:
+        """The batch itself."""
+        return data
 
 
 class SafeCheckpointIO(CheckpointIO):
@@ -68,7 +77,7 @@ def make_trainer(folder: Path, recorder: Recorder, options: dict[str, Any]) -> T
         max_epochs=options["max_epochs"],
         gradient_clip_val=options["gradient_clip"],
         callbacks=[recorder, *([Bar(refresh_rate=10)] if options["progress"] else [])],
-        plugins=[SafeCheckpointIO()],
+        plugins=[SafeCheckpointIO(), *([Doubled()] * _doubled(options))],
         logger=_loggers(options["loggers"], folder) or False,
         log_every_n_steps=1,
         enable_progress_bar=options["progress"],
@@ -122,8 +131,14 @@ def _machine(options: Mapping[str, Any]) -> dict[str, Any]:
         "accelerator": accelerator,
         "devices": options["devices"],
         "strategy": options["strategy"],
-        "precision": options["precision"].replace("bf16-softmax", "32-true"),
+        "precision": None
+        if _doubled(options)
+        else options["precision"].replace("bf16-softmax", "32-true"),
     }
+
+
+def _doubled(options: Mapping[str, Any]) -> bool:
+    return bool(options["precision"] == "64-true")
 
 
 def _here() -> list[str]:

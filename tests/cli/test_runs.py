@@ -125,6 +125,27 @@ def test_recommend_takes_users_or_a_history(
     assert "did you mean 'ana'" in capsys.readouterr().err
 
 
+def test_ids_that_look_like_markup_are_shown_as_they_are(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    items = ["item [live]", "x [/b] y", ":smile:", "plain"]
+    rows = [f"u{u},{items[(u + t) % 4]},{t}" for u in range(6) for t in range(4)]
+    log = tmp_path / "log.csv"
+    log.write_text("\n".join(["user,item,time", *rows]) + "\n")
+    sections = {**EXPERIMENT, "data": {"path": str(log)}, "model": {"POP": {}}}
+    (tmp_path / "e.yaml").write_text(yaml.safe_dump(sections))
+    run = str(tmp_path / "run")
+    assert main(["train", str(tmp_path / "e.yaml"), "--folder", run]) == 0
+    capsys.readouterr()
+    assert main(["recommend", run, "--history", "plain", "--k", "4"]) == 0
+    shown = capsys.readouterr().out
+    assert all(item in shown for item in items[:3])
+    assert main(["build", str(log), "--output", str(tmp_path / "graph")]) == 0
+    assert main(["show", str(tmp_path / "graph"), "--node", "user:u1"]) == 0
+    shown = capsys.readouterr().out
+    assert all(f"item {item}" in shown for item in items[1:3])  # of training
+
+
 def test_a_run_of_python_says_that_it_needs_its_graph(
     place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

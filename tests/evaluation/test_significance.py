@@ -112,5 +112,9 @@ def test_runs_folders_and_paths_are_read(tmp_path, written) -> None:
         assert compare(a, tmp_path / "b") == expected
     with pytest.raises(RunError, match="holds no report"):
         compare(tmp_path, tmp_path / "b")
+    with pytest.raises(RunError, match=r"report-validation\.json or report-test\.json"):
+        compare(tmp_path / "a" / "other.json", tmp_path / "b")
+    with pytest.raises(RunError, match="holds no report"):  # of validation
+        compare(tmp_path / "a" / "report-validation.json", tmp_path / "b")
     with pytest.raises(RunError, match="reads a report, a run, or the folder"):
         compare(3, kinds[0])
