@@ -38,6 +38,8 @@ ROWS = {  # experiment file -> what it is called
     "duorec/beauty-targets": ("Amazon Beauty", "DuoRec, targets, bf16"),
     "iclrec/beauty-targets": ("Amazon Beauty", "ICLRec, targets, bf16"),
     "ec4srec/beauty-targets": ("Amazon Beauty", "EC4SRec, targets, bf16"),
+    "ec4srec/beauty-ssl-targets": ("Amazon Beauty", "EC4SRec (SSL), targets, bf16"),
+    "ec4srec/beauty-sl-targets": ("Amazon Beauty", "EC4SRec (SL), targets, bf16"),
     "mclrec/beauty-targets": ("Amazon Beauty", "MCLRec, targets, bf16"),
     "sasrec/ml-100k-targets": ("MovieLens 100K", "SASRec, softmax, targets"),
     "mclsr/clothing": ("Amazon Clothing, user split", "MCLSR"),
