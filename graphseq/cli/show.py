@@ -51,6 +51,8 @@ def show(
     from graphseq import graphs
     from graphseq.graphs import distributions
 
+    if provenance and (plot is not None or node is not None):
+        raise ConfigError("--provenance stands alone; leave out --plot and --node")
     if plot is not None:
         check_picture("--plot", plot)
     loaded = graphs.load_graph(graph)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -99,7 +100,7 @@ def by_user(
     """
     if seed < 0:
         raise DataError(f"by_user takes a seed of 0 or more; found {seed}")
-    shares, known = parse_shares(fractions, "by_user"), Fraction(str(history))
+    shares, known = parse_shares(fractions, "by_user"), _exact(history)
     if not 0 < known < 1:
         raise DataError(
             f"by_user takes a history between 0 and 1, ends excluded; found {history}"
@@ -139,12 +140,17 @@ def parse_shares(asked: tuple[float, float, float], what: str) -> list[Fraction]
     Raises:
         DataError: They do not sum to 1, or one is not above 0.
     """
-    shares = [Fraction(str(share)) for share in asked]
+    shares = [_exact(share) for share in asked]
     if sum(shares) != 1 or min(shares) <= 0:
         raise DataError(
             f"{what} takes three shares above 0 that sum to 1; found {asked}"
         )
     return shares
+
+
+def _exact(share: float) -> Fraction:
+    """A share as written in decimal; 0, which none may be, for what is no number."""
+    return Fraction(str(share)) if isfinite(share) else Fraction(0)
 
 
 def make_split(

@@ -63,6 +63,13 @@ def test_a_picture_that_cannot_be_written_is_told(
     assert captured.out == ""
 
 
+def test_a_plot_beside_the_provenance_is_refused(
+    graph: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["show", graph, "--provenance", "--plot", str(tmp_path / "a.png")]) == 2
+    assert "--provenance stands alone" in capsys.readouterr().err
+
+
 def test_json_holds_all_figures(graph: str, capsys: pytest.CaptureFixture[str]) -> None:
     from graphseq.graphs import graph_hash, load_graph
 

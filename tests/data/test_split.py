@@ -144,7 +144,13 @@ def test_users_with_one_event_have_no_history_and_are_counted() -> None:
 
 @pytest.mark.parametrize(
     ("fractions", "history"),
-    [((0.8, 0.1, 0.2), 0.8), ((1.0, 0.0, 0.0), 0.8), ((0.8, 0.1, 0.1), 1.0)],
+    [
+        ((0.8, 0.1, 0.2), 0.8),
+        ((1.0, 0.0, 0.0), 0.8),
+        ((0.8, 0.1, 0.1), 1.0),
+        ((0.8, 0.2, float("nan")), 0.8),
+        ((0.8, 0.1, 0.1), float("inf")),
+    ],
 )
 def test_by_user_refuses_shares_that_make_no_sense(
     fractions: tuple[float, float, float], history: float
