@@ -19,7 +19,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: What stands after ``graphseq``; ``None`` takes it from the process.
 
     Returns:
-        The exit code: 0, 2 for an error that the user can mend, or the command's own.
+        The exit code: 0, 2 for an error that the user can mend, 130 after Ctrl-C, or
+        the command's own.
     """
     from graphseq.cli.build import build
     from graphseq.cli.exchange import diff, export, import_
@@ -40,6 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except GraphSeqError as error:
         print(error, file=sys.stderr)
         return 2
+    except KeyboardInterrupt as error:
+        print(*(error.args or ["interrupted"]), file=sys.stderr)
+        return 130
     except BrokenPipeError:  # whoever read the output, such as head, has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

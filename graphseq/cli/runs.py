@@ -66,7 +66,13 @@ def train(
     place = folder or f"runs/{_name(experiment)}-{checked.seed}"
     graph = checked.graph(data)
     model = checked.model(graph)
-    run = checked.fit(model, graph, folder=place, resume=resume)
+    try:
+        run = checked.fit(model, graph, folder=place, resume=resume)
+    except KeyboardInterrupt as error:
+        raise KeyboardInterrupt(
+            f"interrupted; what was trained is in {place}, and the same command with "
+            f"--folder {shlex.quote(place)} --resume goes on"
+        ) from error
     report = checked.evaluate(model, graph, part="test", folder=place)
     if record is not None:  # first of all: what is printed may go nowhere
         from graphseq.config.fingerprint import fingerprint

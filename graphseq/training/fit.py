@@ -176,7 +176,10 @@ def _train(
         trainer = make_trainer(journal.folder, Recorder(journal), given)
         checkpoint = journal.folder / CHECKPOINT
         resumed = str(checkpoint) if checkpoint.is_file() else None
-        trainer.fit(training, ckpt_path=resumed)
+        try:
+            trainer.fit(training, ckpt_path=resumed)
+        except SystemExit as error:  # Lightning's answer to Ctrl-C, which ends Python
+            raise KeyboardInterrupt from error
         trainer.strategy.barrier()  # others read what the first process wrote
         return trainer.strategy.barrier
 

@@ -1,13 +1,18 @@
 """``graphseq train``, ``evaluate``, ``compare`` and ``recommend`` on one small run."""
 
 import csv
+import signal
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from graphseq.cli import main
 from graphseq.evaluation import Report
+from graphseq.training import load_run
 
 ROOT = Path(__file__).resolve().parents[2]
 EXPERIMENT = {
@@ -123,6 +128,29 @@ def test_recommend_takes_users_or_a_history(
     assert "both are given" in capsys.readouterr().err
     assert main([*run, "--users", "anna"]) == 2
     assert "did you mean 'ana'" in capsys.readouterr().err
+
+
+def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
+    train = EXPERIMENT["train"] | {"max_epochs": 10_000, "patience": None}
+    path = tmp_path / "long.yaml"
+    path.write_text(yaml.safe_dump(EXPERIMENT | {"train": train | {"progress": True}}))
+    run = tmp_path / "a run"
+    options = ["--folder", str(run), *DATA]
+    command = [sys.executable, "-m", "graphseq", "train", str(path), *options]
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, text=True, **pipes) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline().startswith("epoch   1")
+        running.send_signal(signal.SIGINT)
+        _, said = running.communicate(timeout=120)
+    assert running.returncode == 130
+    assert f"--folder '{run}' --resume goes on" in said
+    assert "Traceback" not in said
+    trained = load_run(run).epochs
+    assert trained >= 1
+    more = ["--set", f"train.max_epochs={trained + 1}", "--resume"]
+    assert main(["train", str(path), *options, *more]) == 0
+    assert load_run(run).epochs == trained + 1
 
 
 def test_ids_that_look_like_markup_are_shown_as_they_are(
