@@ -18,10 +18,11 @@ class _Loader(yaml.SafeLoader):
         self, node: yaml.MappingNode, deep: bool = False
     ) -> dict[Hashable, Any]:
         """A mapping whose keys differ."""
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        named = [key for key, _ in node.value if not key.tag.endswith(":merge")]
+        keys = [self.construct_object(key, deep=True) for key in named]
         for place, key in enumerate(keys):
             if key in keys[:place]:
-                mark = node.value[place][0].start_mark
+                mark = named[place].start_mark
                 raise yaml.constructor.ConstructorError(
                     None, None, f"{key!r} is given twice", mark
                 )

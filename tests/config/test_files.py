@@ -28,6 +28,11 @@ def test_numbers_are_read_as_people_write_them(text: str, value: object) -> None
     assert type(found) is type(value)
 
 
+def test_a_mapping_may_be_merged_into_another() -> None:
+    text = "train: {lr: &base {a: 1, b: 2}}\nmodel: {<<: *base, b: 3}\n"
+    assert parse(text, "x")["model"] == {"a": 1, "b": 3}
+
+
 def test_a_key_given_twice_is_told_with_its_line() -> None:
     with pytest.raises(ConfigError, match="line 3: 'dim' is given twice"):
         parse("model:\n  dim: 1\n  dim: 2\n", "f.yaml")
