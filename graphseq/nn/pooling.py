@@ -1,13 +1,13 @@
 """One vector, or K, from a sequence of them."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from graphseq.nn.encoder import last_state
-from graphseq.options import check_choices, check_ranges
+from graphseq.options import check_ranges
 
 Pooling = Literal["last", "mean", "flatten"]
 
@@ -33,9 +33,10 @@ def pool(
         Shape (B, D), or (B, places D).
 
     Raises:
-        OptionError: ``how`` is none of these.
+        ValueError: ``how`` is none of these.
     """
-    check_choices(pool, {"how": how})
+    if how not in get_args(Pooling):
+        raise ValueError(f"pool knows {get_args(Pooling)}; got how={how!r}")
     if how == "last":
         return last_state(states, mask)
     lengths = mask.sum(dim=1, keepdim=True)

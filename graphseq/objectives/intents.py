@@ -1,13 +1,12 @@
 """Contrast of sequences with what their users intend."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from graphseq.objectives.contrastive import nt_xent, same
-from graphseq.options import check_choices
 
 Form = Literal["symmetric", "paper"]
 
@@ -50,9 +49,10 @@ def intent_contrast(
         temperature: :math:`τ > 0`.
 
     Raises:
-        OptionError: ``form`` is neither.
+        ValueError: ``form`` is neither.
     """
-    check_choices(intent_contrast, {"form": form})
+    if form not in get_args(Form):
+        raise ValueError(f"intent_contrast knows {get_args(Form)}; got form={form!r}")
     exclude = None if identity is None else same(identity)
     scheme: Literal["symmetric", "cross_only"]
     scheme = "symmetric" if form == "symmetric" else "cross_only"

@@ -1,12 +1,10 @@
 """Terms that shape vectors, and compare no view with what it should be."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
-
-from graphseq.options import check_choices
 
 Scope = Literal["anchor", "batch"]
 
@@ -51,9 +49,10 @@ def separation(
         R; 0 for one row, which has nothing to be separated from.
 
     Raises:
-        OptionError: ``scope`` is neither.
+        ValueError: ``scope`` is neither.
     """
-    check_choices(separation, {"scope": scope})
+    if scope not in get_args(Scope):
+        raise ValueError(f"separation knows {get_args(Scope)}; got scope={scope!r}")
     size = len(first)
     if size == 1:
         return (first * second).sum() * 0

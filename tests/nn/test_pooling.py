@@ -1,5 +1,6 @@
 """Attention poolings against loops and the specification's figures (6.4)."""
 
+import inspect
 import math
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 from torch import Tensor
 
 from graphseq.nn import AdditivePooling, QueryPooling, masked_softmax, pool_prefixes
+from graphseq.nn.pooling import pool
 
 F64 = torch.float64
 E = torch.tensor([[[1.0, 0], [0, 1], [2, 1], [9, 9]]], dtype=F64)
@@ -188,3 +190,9 @@ def test_gradients_are_finite_also_for_empty_rows(
         assert not made[1].any()
         for gradient in gradients(made, inputs):
             assert gradient.isfinite().all() and not gradient[1].any()
+
+
+def test_another_way_to_pool_is_refused() -> None:
+    unchecked = inspect.unwrap(pool)  # as a user runs it, without type checks
+    with pytest.raises(ValueError, match="how='max'"):
+        unchecked(torch.ones(1, 2, 3), torch.ones(1, 2, dtype=torch.bool), "max")
