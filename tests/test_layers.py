@@ -17,7 +17,7 @@ models
 graphs | sequences
 data | nn | objectives
 options
-allocator | constants | deferred | errors | memory | threads
+allocator | constants | deferred | errors | memory | tensors | threads
 """
 LINES = [line.split(" | ") for line in LAYERS.strip().splitlines()]
 RANK = {home: -depth for depth, line in enumerate(LINES) for home in line}

@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
@@ -20,6 +20,7 @@ from graphseq.errors import GraphError, GraphSeqError
 from graphseq.graphs.folder import new_folder
 from graphseq.graphs.hashing import graph_hash, held_out_hash, log_hash, tensors_of
 from graphseq.graphs.stored_log import LOG, read_stored, write_log
+from graphseq.tensors import write_safetensors
 
 FORMAT, VERSION = "graphseq graph", 1
 CARD, TENSORS = "graph.json", "tensors.safetensors"
@@ -148,8 +149,8 @@ def _write(graph: HeteroData, log: Interactions | None, folder: Path) -> None:
     parts = [part for part in PARTS if hasattr(graph, part)]
     for part in parts:
         for name, value in getattr(graph, part)._asdict().items():
-            tensors[f"held_out/{part}/{name}"] = value.cpu()
-    save_file(_apart(tensors), folder / TENSORS)
+            tensors[f"held_out/{part}/{name}"] = value
+    write_safetensors(folder / TENSORS, tensors)
     card = {
         "format": FORMAT,
         "version": VERSION,
@@ -189,18 +190,6 @@ def _read(card: dict[str, Any], folder: Path) -> HeteroData:
     if card["provenance"] is not None:
         graph.provenance = card["provenance"]
     return graph
-
-
-def _apart(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The same tensors, no two of them in the same memory."""
-    seen: set[int] = set()
-    apart = {}
-    for name, tensor in tensors.items():
-        memory = tensor.untyped_storage()
-        alone = memory.nbytes() == tensor.nbytes and memory.data_ptr() not in seen
-        apart[name] = tensor.contiguous() if alone else tensor.clone()
-        seen.add(memory.data_ptr())
-    return apart
 
 
 def hashes(path: str | Path) -> dict[str, str]:

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from graphseq.errors import RunError
+from graphseq.tensors import write_safetensors
 
 
 def write_text(path: Path, text: str) -> None:
@@ -33,7 +33,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], words: Any) -> None
         words: JSON data for the file's header.
     """
     beside = _beside(path)
-    save_file(_separate(tensors), beside, {"graphseq": json.dumps(words)})
+    write_safetensors(beside, tensors, {"graphseq": json.dumps(words)})
     os.replace(beside, path)
 
 
@@ -63,16 +63,3 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], Any]:
 def _beside(path: Path) -> Path:
     """A name in the same folder; the same every time, so a kill leaves one at most."""
     return path.with_name(f".{path.name}.new")
-
-
-def _separate(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Contiguous CPU tensors that share no memory with one another."""
-    seen: set[int] = set()
-    separate = {}
-    for name, tensor in tensors.items():
-        kept = tensor.detach().cpu().contiguous()
-        if kept.untyped_storage().data_ptr() in seen:
-            kept = kept.clone()
-        seen.add(kept.untyped_storage().data_ptr())
-        separate[name] = kept
-    return separate

@@ -276,7 +276,7 @@ main(["update", sys.argv[4], sys.argv[5]])
     ("module", "name", "when", "done"),
     [
         ("graphseq.graphs", "update_graph", "after", False),
-        ("graphseq.graphs.storage", "save_file", "after", False),
+        ("graphseq.tensors", "save_file", "after", False),
         ("graphseq.graphs.storage", "write_log", "before", False),
         ("graphseq.graphs.folder", "_flush", "after", False),
         ("graphseq.graphs.folder", "_exchanged", "after", True),

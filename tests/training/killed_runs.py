@@ -19,10 +19,11 @@ from typing import Any
 
 import torch
 
+from graphseq import tensors
 from graphseq.data import leave_one_out, synthetic
 from graphseq.graphs import build_graph
 from graphseq.models import SASRec
-from graphseq.training import files, fit, trainer  # noqa: F401  (imports Lightning once)
+from graphseq.training import fit, trainer  # noqa: F401  (imports Lightning once)
 from graphseq.training.run import CHECKPOINT, HISTORY, RECORD, WEIGHTS
 
 EPOCHS = 4
@@ -50,14 +51,14 @@ def dying(name: str, number: int) -> Callable[[], None]:
         if kind == name and seen == number:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    losses, save, replace = SASRec.losses, files.save_file, os.replace
+    losses, save, replace = SASRec.losses, tensors.save_file, os.replace
 
     def counted_losses(self: SASRec, *arguments: Any) -> Any:
         event("step")
         return losses(self, *arguments)
 
-    def torn_save(tensors: Any, path: Path, words: Any) -> None:
-        save(tensors, path, words)
+    def torn_save(made: Any, path: Path, words: Any) -> None:
+        save(made, path, words)
         whole = Path(path).read_bytes()
         Path(path).write_bytes(whole[: len(whole) // 2])
         event("torn file")
@@ -70,7 +71,7 @@ def dying(name: str, number: int) -> Callable[[], None]:
 
     def arm() -> None:
         SASRec.losses = counted_losses  # type: ignore[method-assign]
-        files.save_file = torn_save  # type: ignore[assignment]
+        tensors.save_file = torn_save  # type: ignore[assignment]
         os.replace = counted_replace  # type: ignore[assignment]
 
     return arm
