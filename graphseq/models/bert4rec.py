@@ -62,7 +62,8 @@ class BERT4Rec(Model):
         ``last_rate``) where the original stores 10 masked copies and one such copy of
         each sequence, and RecBole draws for a whole batch. A row in which chance hides
         nothing hides its last item. At test, the oldest item of a full history makes
-        room for the hidden place; RecBole drops the first place of every row.
+        room for the hidden place; RecBole drops the first place of every row. Long
+        sequences are cut into windows that overlap by half, not by nine tenths.
 
     Args:
         num_users: U.

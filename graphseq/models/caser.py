@@ -117,7 +117,7 @@ class Caser(Model):
                 f"sampler {sampler!r} has one target: use sampler='targets' or steps=1"
             )
         self.steps, self.norm_weight = steps, norm_weight
-        features = features or Embedding(num_items, dim=dim, std=dim**-0.5)
+        features = features or Embedding(num_items, dim=dim, std=1 / dim)
         dim = features.dim
         self.hold(
             num_users,
@@ -141,6 +141,9 @@ class Caser(Model):
         self.users = _table(num_users, dim) if user_vector else None
         width = 2 * dim if user_vector else dim
         self.blend = nn.Linear(width, dim) if output == "tied" else None
+        if self.blend is not None:
+            nn.init.xavier_normal_(self.blend.weight)
+            nn.init.zeros_(self.blend.bias)
         self.outputs = _table(num_items, width) if output == "separate" else None
         self.bias = nn.Parameter(torch.zeros(num_items)) if output != "tied" else None
 
@@ -198,4 +201,5 @@ class Caser(Model):
 
 
 def _table(rows: int, dim: int) -> nn.Parameter:
-    return nn.Parameter(torch.randn(rows, dim) * dim**-0.5)
+    """N(0, 1 / D²) numbers, as both codes draw them."""
+    return nn.Parameter(torch.randn(rows, dim) / dim)

@@ -57,9 +57,10 @@ class CL4SRec(Model):
 
     Departs from the paper:
         The contrast is the mean over the views, not a sum; a masked item is by default
-        a zero vector in its place (``mask_token`` has the paper's). A crop keeps one
-        item or more: at the published 0.2 nothing would be left of four. Rows of one
-        item stay as they are, as in the code that draws different operators.
+        a zero vector in its place, which attention sees and the codes hide from it
+        (``mask_token`` has the paper's). A crop keeps one item or more: at the
+        published 0.2 nothing would be left of four. Rows of one item stay as they are,
+        as in the code that draws different operators.
         ``preset("s3")`` is ICLRec's InstanceCL: flattened states (without padding's),
         operators that may be the same, windows that never reach the last item, drawn
         from the ``max_length`` newest items where that code has them all.
@@ -163,6 +164,8 @@ class CL4SRec(Model):
         table = self.item_vectors(graph)
         states = self.backbone.asked(table, batch)
         terms = {"next_item": self.backbone.next_item(states, table, batch)}
+        if not (self.contrast_weight or self.view_targets):
+            return terms
         both = join(*random_views(batch, self.operators, distinct=self.distinct))
         last, vectors = self.encode(table, both)
         if self.contrast_weight:

@@ -39,7 +39,8 @@ class ComiRec(Model):
         As the authors' code: positions are read by the attention but are not part of
         the interests, and the inner map has a bias (the outer one's would change
         nothing). Every prefix is learnt from, by default all those of a sequence in one
-        pass, not one random cut of four items or more a user and step.
+        pass, not one random cut of four items or more a user and step. Tables start
+        from N(0, 0.02²).
         ``preset("books")`` and ``preset("taobao")`` have the authors' lengths and
         negatives (ten a row, for batches of 128 and 256 rows), one prefix a row.
 

@@ -56,9 +56,10 @@ class CoSeRec(Model):
         events (the code leaves each user's last one out); of equally similar items the
         smallest id is taken; padding and masks are similar to nothing. Views are cut
         from the ``max_length`` newest items (the code has them all), compared without
-        their padding; a masked item is a zero vector in its place, which the code hides
-        from attention. The next-item loss is by default the full softmax; the paper's
-        (``bce``), in ``preset("s3")``, ranks worse.
+        their padding; the contrast is a mean over them, not a sum; a masked item is a
+        zero vector in its place, which the code hides from attention. The code asks the
+        vectors one epoch later. The next-item loss is by default the full softmax; the
+        paper's (``bce``), in ``preset("s3")``, ranks worse.
 
     Args:
         num_users: U.

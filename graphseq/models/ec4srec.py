@@ -16,7 +16,7 @@ from graphseq.models.explaining import check_method, explain_all, importances, s
 from graphseq.nn.encoder import Encoder
 from graphseq.nn.features import Features
 from graphseq.nn.importance import Method
-from graphseq.objectives import negative_contrast, nt_xent
+from graphseq.objectives import negative_contrast, nt_xent, same
 from graphseq.objectives.negative_views import Denominator
 from graphseq.options import check_ranges
 from graphseq.sequences.batch import Batch
@@ -64,8 +64,10 @@ class EC4SRec(Model):
         sum to 1 a sequence (the code divides a batch by its norm). ``preset("code")``
         crops in order of importance; ``preset("paper")`` has one share for all views
         (not printed for each data set), no reordered negative view, and the paper's
-        utility and denominator. A masked item is a zero vector in its place. Sequences
-        of one item are their own positive views; their negative view is a random item.
+        utility and denominator. Contrasts are means over the views; no more than
+        ``max_candidates`` sequences are candidates of a row. A masked item is a zero
+        vector in its place. Sequences of one item are their own positive views; their
+        negative view is a random item.
 
     Args:
         num_users: U.
@@ -100,6 +102,8 @@ class EC4SRec(Model):
             random run of neighbours.
         clip: Whether negative scores weigh nothing in the utility, or their absolute
             values.
+        exclude_same_target: Whether rows of a batch that share a target are no
+            negatives of each other where a sequence is retrieved.
 
     Raises:
         ConfigError: There is no update, no negative view, or no such attention.
@@ -137,6 +141,7 @@ class EC4SRec(Model):
         utility_temperature: float = 1.0,
         max_candidates: int = 512,
         clip: bool = False,
+        exclude_same_target: bool = False,
     ) -> None:
         super().__init__()
         check_ranges(
@@ -184,6 +189,7 @@ class EC4SRec(Model):
             retrieve, utility=utility, temperature=utility_temperature
         )
         self.max_candidates, self.clip = max_candidates, clip
+        self.exclude_same_target = exclude_same_target
         self.index: SameTarget | None = None
 
     @classmethod
@@ -216,7 +222,11 @@ class EC4SRec(Model):
         if self.variant != "SSL":
             again = self.backbone.last(table, batch)
             found = self.backbone.last(table, self.retrieved(batch, graph))
-            terms["same_target"] = self.target_weight * self.contrast(again, found)
+            index = self.indexed(graph)
+            target = index.target[index.of(batch)]
+            spared = same(target) if self.exclude_same_target else None
+            loss = self.contrast(again, found, exclude=spared)
+            terms["same_target"] = self.target_weight * loss
         if self.variant != "SL" and "scores" in self.memory:
             views = self.views(batch, graph)
             first, second, negative = self.backbone.last(table, views).chunk(3)

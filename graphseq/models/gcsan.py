@@ -34,8 +34,9 @@ class GCSAN(Model):
     Departs from the paper:
         The blocks are those of ``Transformer`` (post-LN, gelu, N(0, 0.02²)), in which a
         place sees only what came before it; both as in the public reimplementation. A
-        transition counts once (``binary``). There is no L2 term: the reimplementation's
-        is practically zero; see ``weight_decay`` of ``fit``.
+        transition counts once (``binary``). The gated network starts as ``SRGNN``'s
+        (the reimplementation's: N(0, 0.02²), biases 0). There is no L2 term: the
+        reimplementation's is practically zero; see ``weight_decay`` of ``fit``.
 
     Args:
         num_users: U.

@@ -26,7 +26,8 @@ from graphseq.sequences.examples import Sampler, examples, gather
 from graphseq.sequences.views import crop_mask_reorder, join, random_views
 
 FNM = Literal["none", "intents", "both"]
-LAYERS = {"beauty": 1, "sports": 2, "toys": 3, "yelp": 2}
+LAYERS = {"beauty": 1, "sports": 2, "toys": 3, "yelp": 2, "ml-1m": 2}
+LONG = {"max_length": 200, "sequence_weight": 0.0}  # on ML-1M, by the first author
 PRESETS: dict[str, dict[str, Any]] = {
     "code": {"loss": "bce"},
     "paper": {
@@ -34,6 +35,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "fnm": "intents",
         "form": "paper",
         "sequence_pooling": "mean",
+        "sequence_weight": 0.2,  # of a mean over both directions; printed is their sum
     },
 }
 
@@ -53,13 +55,15 @@ class ICLRec(Model):
         By default, the sequence contrast compares states side by side, not their mean;
         the intent contrast is symmetric and averaged over the views; no false negatives
         are spared (``fnm``). That is the authors' code, and what reached the published
-        figures; ``preset("paper")`` has it as printed. Labels for ``fnm`` are taken
-        from training events (the code's are validation items); means, and states side
-        by side, leave out padding; views are cut from the ``max_length`` newest items,
-        in windows that never reach the last one, as in the code; a masked item is a
-        zero vector in its place, which the code hides from attention. Of several K all
-        count alike, in the code only the last. The next-item loss is by default the
-        full softmax; the paper's (``bce``), in both presets, ranks worse.
+        figures; ``preset("paper")`` has it as printed (its β is doubled, for a mean
+        over both directions). Clusters start from the epoch's number. Labels for
+        ``fnm`` are taken from training events (the code's are validation items); means,
+        and states side by side, leave out padding; views are cut from the
+        ``max_length`` newest items, in windows that never reach the last one, as in the
+        code; a masked item is a zero vector in its place, which the code hides from
+        attention. Of several K all count alike, in the code only the last. The
+        next-item loss is by default the full softmax; the paper's (``bce``), in both
+        presets, ranks worse.
 
     Args:
         num_users: U.
@@ -160,12 +164,16 @@ class ICLRec(Model):
         num_users: int,
         num_items: int,
         *,
-        data: Literal["beauty", "sports", "toys", "yelp"] = "beauty",
+        data: Literal["beauty", "sports", "toys", "yelp", "ml-1m"] = "beauty",
         **options: Any,
     ) -> "ICLRec":
-        """A named set of choices, and the published layers for a data set."""
+        """A named set of choices, and the published layers for a data set.
+
+        On ML-1M, ``code`` is without the sequence contrast, as its author ran it.
+        """
+        options = (LONG if data == "ml-1m" else {}) | PRESETS[name] | options
         options = with_transformer(options, layers=LAYERS[data], positions="end")
-        return cls(num_users, num_items, **{**PRESETS[name], **options})
+        return cls(num_users, num_items, **options)
 
     def refresh(self, graph: HeteroData, epoch: int) -> None:
         """Cluster all users: the E-step. The epoch's number seeds it."""

@@ -26,6 +26,10 @@ class LightGCN(Model):
     over the user-item graph, trained by BPR with an L2 penalty on the vectors that the
     batch starts from. Splits that hold out users without training events are refused.
 
+    Departs from the paper:
+        As in the authors' code, BPR is a mean over the pairs of a batch, and the
+        penalty is on the rows that the batch asks for; Eq. (15) sums, over all rows.
+
     Args:
         num_users: U.
         num_items: V.

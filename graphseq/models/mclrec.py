@@ -85,7 +85,8 @@ class MCLRec(Model):
         num_negatives: Negatives a target, for ``bce`` and ``gbce``.
         mask_token: Whether masked items read a vector of their own.
         cl1_weight: λ, of the contrast between views of the data.
-        cl2_weight: β, of the contrasts with learnt views; 0 leaves ``CL4SRec``.
+        cl2_weight: β, of the contrasts with learnt views; 0 leaves the terms of
+            ``CL4SRec``, and its single step with ``joint``.
         gamma: γ, of R beside the next item; ``None`` is 0.1 β.
         gamma2: γ_2, of R in the augmenters' step; ``None``: as γ.
         r_scope: Bounds of R for each ``anchor``, or over the ``batch``.

@@ -34,7 +34,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "graph_dropout": 0.3,
         "shared_head": False,
         "similarity": "dot",
-        "temperature": 1.0,
+        "temperature": 0.5,
         "scheme": "symmetric",
         "mask_same_user": False,
         "interest_weight": 0.5,
@@ -58,8 +58,9 @@ class MCLSR(Model):
     Departs from the paper:
         By default, the softmax runs over the whole catalogue, and every prefix of a
         sequence is learnt from in one pass; ``preset("paper")`` draws 1280 negatives a
-        prefix. The target stands in the denominator of Eq. (14); Eqs. (8), (11), (14)
-        are means, not sums; rows of one user are no negatives in Eq. (8).
+        prefix. As in all public code, what is to be predicted in training is an edge of
+        the user-item graph. The target stands in the denominator of Eq. (14); Eqs. (8),
+        (11), (14) are means, not sums; rows of one user are no negatives in Eq. (8).
         ``preset("reference")`` has the choices of the public reimplementations.
 
     Args:

@@ -36,8 +36,9 @@ class SRGNN(Model):
     Departs from the paper:
         A transition that occurs twice weighs as much as one that occurs once
         (``binary``), as in the authors' code; the paper counts. There is no L2 term
-        (see ``weight_decay`` of ``fit``), and the widths are those of our other models,
-        not 100.
+        (see ``weight_decay`` of ``fit``), the widths are those of our other models, not
+        100, and item vectors start normal, with the spread of the authors' uniform
+        draws. They let the learning rate decay in steps.
 
     Args:
         num_users: U.
@@ -76,6 +77,8 @@ class SRGNN(Model):
         self.of_last, self.of_each = nn.Linear(dim, dim), nn.Linear(dim, dim)
         self.query = nn.Linear(dim, 1, bias=False)
         self.merge = nn.Linear(2 * dim, dim)
+        for weight in self.merge.parameters():  # torch's would be narrower here alone
+            nn.init.uniform_(weight, -(dim**-0.5), dim**-0.5)
 
     def represent(self, batch: Batch, graph: HeteroData) -> Float[Tensor, "B D"]:
         """The merged session vector, Eq. (7)."""

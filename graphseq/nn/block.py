@@ -72,18 +72,20 @@ class Block(nn.Module):
         x: Float[Tensor, "B Q D"],
         context: Float[Tensor, "B L D"],
         allowed: Bool[Tensor, "*B 1 Q L"] | None,
+        real: Bool[Tensor, "B Q"] | None = None,
     ) -> Float[Tensor, "B Q D"]:
         """Apply the block at the places x, which look at the places ``context``.
 
-        ``allowed=None`` is causal attention, for which the two are the same.
+        ``allowed=None`` is causal attention, for which the two are the same. ``real``
+        tells a learnt dropout which of the places x hold items; ``None``: all.
         """
         if self.pre:
             normed = self.norm1(x)
             around = normed if x is context else self.norm1(context)
-            x = x + self._drop(self.attend(normed, around, allowed))
-            return x + self._drop(self.feed(self.norm2(x)))
-        x = self.norm1(self._drop(self.attend(x, context, allowed)) + x)
-        return self.norm2(self._drop(self.feed(x)) + x)  # type: ignore[no-any-return]
+            x = x + self._drop(self.attend(normed, around, allowed), real)
+            return x + self._drop(self.feed(self.norm2(x)), real)
+        x = self.norm1(self._drop(self.attend(x, context, allowed), real) + x)
+        return self.norm2(self._drop(self.feed(x), real) + x)  # type: ignore[no-any-return]
 
     def attend(self, x: Tensor, context: Tensor, allowed: Tensor | None) -> Tensor:
         """Multi-head attention of every place to the places it may see."""
@@ -128,7 +130,7 @@ class Block(nn.Module):
         """The feed-forward network."""
         return self.down(F.gelu(self.up(x)))  # type: ignore[no-any-return]
 
-    def _drop(self, x: Tensor) -> Tensor:
+    def _drop(self, x: Tensor, real: Tensor | None = None) -> Tensor:
         if self.learnt is not None:
-            return self.learnt(x)  # type: ignore[no-any-return]
+            return self.learnt(x, real)  # type: ignore[no-any-return]
         return dropout(x, self.dropout, self.training)

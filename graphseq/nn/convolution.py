@@ -33,7 +33,8 @@ class Convolution(Encoder):
 
     Departs from the source:
         A state at every place, not one a window; the image is filled on the old side,
-        where RecBole fills it after the newest item.
+        where RecBole fills it after the newest item. The last layer starts as RecBole's
+        (Xavier), where the authors leave it to torch.
 
     Args:
         dim: D.
@@ -66,6 +67,8 @@ class Convolution(Encoder):
             nn.Conv1d(dim, horizontal, height) for height in range(1, window + 1)
         )
         self.out = nn.Linear(vertical * dim + horizontal * window, dim)
+        nn.init.xavier_normal_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
 
     def forward(
         self, x: Float[Tensor, "B L D"], mask: Bool[Tensor, "B L"]

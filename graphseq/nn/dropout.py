@@ -29,7 +29,7 @@ def dropout(
         return x
     if x.device.type != "cpu":
         return F.dropout(x, probability)
-    dropped = round(probability * LEVELS)
+    dropped = min(round(probability * LEVELS), LEVELS - 1)
     draws = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
     levels = draws.view(torch.int16)[: x.numel()].view(x.shape)
     keep = (levels >= dropped - LEVELS // 2).to(x.dtype)

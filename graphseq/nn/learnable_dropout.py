@@ -59,8 +59,16 @@ class LearnableDropout(nn.Module):
         self.phase: Phase = phase
         self.tilt: Tensor | None = None
 
-    def forward(self, x: Float[Tensor, "*n D"]) -> Float[Tensor, "*n D"]:
-        """Drop; in evaluation mode, nothing."""
+    def forward(
+        self, x: Float[Tensor, "*n D"], real: Bool[Tensor, "*n"] | None = None
+    ) -> Float[Tensor, "*n D"]:
+        """Drop; in evaluation mode, nothing.
+
+        Args:
+            x: What is dropped from.
+            real: Which places the loss depends on, ``None`` for all: the noise of the
+                others (padding) would only add variance to ARM's gradient.
+        """
         if not self.training:
             return x
         u = torch.rand(x.shape, device=x.device)  # of full precision, whatever x has
@@ -71,7 +79,8 @@ class LearnableDropout(nn.Module):
         if self.phase != "first":
             keep = keep.detach()
         else:
-            tilt = (u - 0.5).reshape(-1, x.shape[-1]).sum(dim=0)
+            noise = u - 0.5 if real is None else (u - 0.5) * real[..., None]
+            tilt = noise.reshape(-1, x.shape[-1]).sum(dim=0)
             tilt = tilt if len(self.logit) > 1 else tilt.sum()[None]
             self.tilt = tilt if self.tilt is None else self.tilt + tilt
         z = mirrored(u, self.logit) if self.phase == "mirrored" else kept(u, self.logit)

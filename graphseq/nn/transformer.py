@@ -96,7 +96,7 @@ class Transformer(Encoder):
         x = self._enter(x, mask)
         allowed = self._allowed(mask, causal)
         for block in self.blocks:
-            x = block(x, x, allowed)
+            x = block(x, x, allowed, mask)
         return self._leave(x) * mask[..., None]
 
     def last(
@@ -114,7 +114,7 @@ class Transformer(Encoder):
         allowed = self._allowed(mask, causal)
         *before, final = self.blocks
         for block in before:
-            x = block(x, x, allowed)
+            x = block(x, x, allowed, mask)
         rows = torch.arange(len(x), device=x.device)
         own = x[rows, (mask.sum(dim=1) - 1).clamp(min=0)][:, None]
         first = torch.arange(mask.shape[1], device=x.device) == 0  # for empty rows

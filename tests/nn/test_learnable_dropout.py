@@ -127,6 +127,18 @@ def test_noise_of_several_passes_adds_up_until_the_next_phase() -> None:
         site.arm(torch.tensor(1.0))
 
 
+def test_noise_at_padded_places_is_left_out() -> None:
+    site = LearnableDropout(3).train()
+    site.begin("first")
+    real = torch.tensor([[True, True, False], [True, False, False]])
+    torch.manual_seed(0)
+    site(torch.ones(2, 3, 3), real)
+    torch.manual_seed(0)
+    u = torch.rand(2, 3, 3)
+    expected = u[0, 0] + u[0, 1] + u[1, 0] - 1.5
+    torch.testing.assert_close(site.tilt, expected)
+
+
 def test_the_rate_is_a_constant_in_a_plain_pass() -> None:
     site = LearnableDropout().train()
     x = torch.ones(10, 2, requires_grad=True)
