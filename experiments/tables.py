@@ -42,6 +42,10 @@ ROWS = {  # experiment file -> what it is called
     "ec4srec/beauty-sl-targets": ("Amazon Beauty", "EC4SRec (SL), targets, bf16"),
     "mclrec/beauty-targets": ("Amazon Beauty", "MCLRec, targets, bf16"),
     "sasrec/ml-100k-targets": ("MovieLens 100K", "SASRec, softmax, targets"),
+    "cl4srec/ml-100k-targets": ("MovieLens 100K", "CL4SRec, targets"),
+    "duorec/ml-100k-targets": ("MovieLens 100K", "DuoRec, targets"),
+    "ec4srec/ml-100k-ssl-targets": ("MovieLens 100K", "EC4SRec (SSL), targets"),
+    "ec4srec/ml-100k-sl-targets": ("MovieLens 100K", "EC4SRec (SL), targets"),
     "mclsr/clothing": ("Amazon Clothing, user split", "MCLSR"),
 }
 

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -186,3 +187,24 @@ def test_presets_are_those_of_recbole_and_of_the_authors() -> None:
     assert (original["dropout"], original["loss"]) == (0.5, "bce")
     assert model.num_negatives == 1 and model.users is None
     assert model.outputs.shape == (12, 50)
+
+
+@pytest.mark.parametrize("output", ["tied", "separate"])
+def test_parameters_start_as_in_both_codes(output: Any) -> None:
+    """Tables N(0, 1/D²), D their own width; RecBole's dense layers Xavier."""
+    torch.manual_seed(0)
+    model = Caser(3000, 3000, dim=50, output=output)
+    tables = {"items": model.backbone.features.weight, "users": model.users}
+    widths = {"items": 50, "users": 50}
+    if output == "separate":
+        tables["outputs"], widths["outputs"] = model.outputs, 100
+    for name, table in tables.items():
+        assert table.shape[1] == widths[name]
+        assert table.std().item() == pytest.approx(1 / widths[name], rel=0.03), name
+    dense = [model.backbone.encoder.out]
+    dense += [] if model.blend is None else [model.blend]
+    for layer in dense:
+        rows, columns = layer.weight.shape
+        spread = (2 / (rows + columns)) ** 0.5
+        assert layer.weight.std().item() == pytest.approx(spread, rel=0.05)
+        assert not layer.bias.any()
