@@ -16,6 +16,7 @@ ROWS = {  # experiment file -> what it is called
     "bprmf/beauty": ("Amazon Beauty", "BPR-MF"),
     "lightgcn/beauty": ("Amazon Beauty", "LightGCN"),
     "gru4rec/beauty": ("Amazon Beauty", "GRU4Rec, softmax, targets"),
+    "caser/beauty": ("Amazon Beauty", "Caser"),
     "caser/beauty-no-user": ("Amazon Beauty", "Caser without user vectors"),
     "comirec/beauty": ("Amazon Beauty", "ComiRec-SA"),
     "gcsan/beauty": ("Amazon Beauty", "GC-SAN"),
