@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any, Literal, final
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
@@ -222,10 +222,7 @@ class EC4SRec(Model):
         if self.variant != "SSL":
             again = self.backbone.last(table, batch)
             found = self.backbone.last(table, self.retrieved(batch, graph))
-            index = self.indexed(graph)
-            target = index.target[index.of(batch)]
-            spared = same(target) if self.exclude_same_target else None
-            loss = self.contrast(again, found, exclude=spared)
+            loss = self.contrast(again, found, exclude=self.spared(batch, graph))
             terms["same_target"] = self.target_weight * loss
         if self.variant != "SL" and "scores" in self.memory:
             views = self.views(batch, graph)
@@ -255,6 +252,14 @@ class EC4SRec(Model):
         scores = importances(self.memory["scores"], index, candidates, others)
         weight = shares(scores, others.mask, clip=self.clip)
         return index.gather(candidates[self.retrieve(batch, owner, others, weight)])
+
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    def spared(self, batch: Batch, graph: HeteroData) -> Bool[Tensor, "B B"] | None:
+        """The rows that are no negatives of each other, if there may be any."""
+        if not self.exclude_same_target:
+            return None
+        index = self.indexed(graph)
+        return same(index.target[index.of(batch)])
 
     def indexed(self, graph: HeteroData) -> SameTarget:
         """The index, made now if no epoch's start has done so."""

@@ -27,7 +27,9 @@ from graphseq.sequences.views import crop_mask_reorder, join, random_views
 
 FNM = Literal["none", "intents", "both"]
 LAYERS = {"beauty": 1, "sports": 2, "toys": 3, "yelp": 2, "ml-1m": 2}
-LONG = {"max_length": 200, "sequence_weight": 0.0}  # on ML-1M, by the first author
+DATA: dict[str, dict[str, Any]] = {
+    "ml-1m": {"max_length": 200, "sequence_weight": 0.0}  # as the first author ran it
+}
 PRESETS: dict[str, dict[str, Any]] = {
     "code": {"loss": "bce"},
     "paper": {
@@ -171,7 +173,7 @@ class ICLRec(Model):
 
         On ML-1M, ``code`` is without the sequence contrast, as its author ran it.
         """
-        options = (LONG if data == "ml-1m" else {}) | PRESETS[name] | options
+        options = {**DATA.get(data, {}), **PRESETS[name], **options}
         options = with_transformer(options, layers=LAYERS[data], positions="end")
         return cls(num_users, num_items, **options)
 

@@ -77,9 +77,9 @@ class S3Rec(Model):
         hidden_attribute_weight: Weight of MAP.
         pretrain_epochs: Epochs of the first stage; 0 leaves it out.
         pretrain_batch_size: Rows a batch in it; ``None``: as in the second.
-        pretrain_sampler: How its examples are cut; ``prefix`` takes every
-            prefix of every sequence (the code: within its 50 newest items, all from
-            the first of these on), ``user`` each sequence once.
+        pretrain_sampler: How its examples are cut; ``prefix`` takes every prefix of
+            every sequence (the code: within its 50 newest items, all from the first of
+            these on), ``user`` each sequence once.
         sampler: How the examples of the second stage are cut.
         loss: Of the next item: ``ce``, ``bce`` or ``gbce``.
         num_negatives: Negatives a target, for ``bce`` and ``gbce``.

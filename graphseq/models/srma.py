@@ -62,10 +62,9 @@ class SRMA(Model):
         layers that the next item never trained. Views are cut from the ``max_length``
         newest items (the code has them all), in windows that never reach the last one,
         as in the code, and compared without their padding; contrasts are means over the
-        views, not sums; a masked item is a zero
-        vector in its place, which the code hides from attention. The next-item loss is
-        by default the full softmax; the paper's (``bce``), in the presets ``s3`` and
-        ``code``, ranks worse.
+        views, not sums; a masked item is a zero vector in its place, which the code
+        hides from attention. The next-item loss is by default the full softmax; the
+        paper's (``bce``), in the presets ``s3`` and ``code``, ranks worse.
 
     Args:
         num_users: U.

@@ -152,22 +152,6 @@ def test_features_from_a_graph_are_read_and_scored(cycle: HeteroData) -> None:
     assert model.requires == features.requires
 
 
-@pytest.mark.parametrize("name", PRESETS)
-def test_presets_are_the_two_maskings(name: str) -> None:
-    model = BERT4Rec.preset(name, 4, V, max_length=7)
-    options = model.options
-    assert model.max_length == 7
-    assert {key: options[key] for key in PRESETS[name]} == PRESETS[name]
-    original = name == "original"
-    assert (options["mask_rate"], options["drawn_by"], options["sampler"]) == (
-        (0.6, "count", "targets") if original else (0.2, "chance", "prefix")
-    )
-    assert options["last_rate"] == (1 / 11 if original else 0.5)
-    assert (options["dropout"], options["attention_dropout"]) == (
-        (0.5, 0.2) if original else (0.2, 0.2)
-    )
-
-
 def test_the_defaults_are_the_original_masking() -> None:
     defaults = BERT4Rec(4, V).options
     assert {key: defaults[key] for key in PRESETS["original"]} == PRESETS["original"]

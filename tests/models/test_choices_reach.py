@@ -1,4 +1,4 @@
-"""That a choice reaches the part it is for, and that what nobody chose is published.
+"""That a choice reaches the part it is for.
 
 An option off its default is looked up where it acts. Dropout is replayed: references
 written out below draw the same masks in the same order. The options that the
@@ -322,71 +322,6 @@ def test_gcsan_mixes_its_two_states_and_drops_in_its_blocks(layers: int) -> None
             deep = block(part, deep, deep, causal, 0.35, 0.35)
         own = block(final, deep[:, -1:], deep, causal[-1:], 0.35, 0.35)[:, 0]
         torch.testing.assert_close(found, 0.6 * own + 0.4 * states[:, -1])
-
-
-# --- What nobody chose ----------------------------------------------------------------
-
-LAYERS = {"dim": 64, "layers": 2, "heads": 2, "inner": None, "max_length": 50}
-DEFAULTS: dict[str, dict[str, Any]] = {
-    "POP": {"counts": "train"},
-    "BPRMF": {"dim": 64, "num_negatives": 1},
-    "LightGCN": {"dim": 64, "layers": 3, "readout": "mean", "decay": 1e-4},
-    "GRU4Rec": {"dim": 64, "hidden": 128, "layers": 1, "dropout": 0.3, "bias": False},
-    "SASRec": LAYERS | {"dropout": 0.5, "norm": "post", "positions": "start"},
-    "BERT4Rec": LAYERS
-    | {"dropout": 0.5, "attention_dropout": 0.2, "mask_rate": 0.6, "most_masked": 30}
-    | {"drawn_by": "count", "last_rate": 1 / 11},
-    "S3Rec": {
-        "mask_rate": 0.2,
-        "item_weight": 1.0,
-        "segment_weight": 0.5,
-        "attribute_weight": 0.2,
-        "hidden_attribute_weight": 1.0,
-        "pretrain_sampler": "prefix",
-    },
-    "DSSRec": {"prototypes": 4, "keep": 0.5, "item_weight": 1, "sequence_weight": 1},
-    "ComiRec": {
-        "dim": 64,
-        "max_length": 20,
-        "interests": 4,
-        "hidden": None,
-        "softmax": "log_uniform",
-        "num_negatives": 1280,
-    },
-    "SRGNN": {"steps": 1, "binary": True, "bias": True},
-    "GCSAN": {
-        "steps": 1,
-        "layers": 1,
-        "heads": 1,
-        "inner": None,
-        "dropout": 0.2,
-        "weight": 0.6,
-    },
-    "MCLSR": {
-        "dim": 64,
-        "max_length": 20,
-        "layers": 2,
-        "readout": "last",
-        "alpha": 0.5,
-        "interest_weight": 1.0,
-        "user_weight": 0.05,
-        "item_weight": 0.05,
-        "temperature": 0.5,
-        "similarity": "cosine",
-        "scheme": "one_sided",
-        "shared_head": True,
-        "positions": "chronological",
-        "key_dropout": 0.0,
-        "graph_dropout": 0.0,
-        "num_negatives": 1280,
-    },
-}
-
-
-@pytest.mark.parametrize("name", CHOICES)
-def test_defaults_of_the_baselines_are_the_published_values(name: str) -> None:
-    found = defaults(name)
-    assert {option: found[option] for option in DEFAULTS[name]} == DEFAULTS[name]
 
 
 def test_lightgcn_decays_by_a_ten_thousandth(cycle: HeteroData) -> None:

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from graphseq.models import CL4SRec, cl4srec
+from graphseq.models import CL4SRec
 from graphseq.nn import GRU, Convolution, Propagated
 from graphseq.sequences import Batch
 from graphseq.sequences.views import random_views
@@ -135,33 +135,7 @@ def test_the_batch_is_left_alone(lab, cycle: HeteroData) -> None:
     assert torch.equal(batch.items, before) and torch.equal(loader.flat, flat)
 
 
-RATES = {
-    ("recbole", "amazon"): (0.2, 0.7, 0.2, False),
-    ("recbole", "ml"): (0.8, 0.2, 0.2, False),
-    ("duorec", "amazon"): (0.6, 0.3, 0.6, True),
-    ("mclrec", "amazon"): (0.5, 0.5, 0.8, False),
-    ("s3", "amazon"): (0.2, 0.7, 0.2, False),
-}
-
-
-@pytest.mark.parametrize("name, data", RATES)
-def test_presets_have_the_published_rates(name: str, data: str) -> None:
-    options = CL4SRec.preset(name, 5, 9, data=data).options
-    crop, mask, reorder, token = RATES[name, data]
-    assert options["crop_keep"] == crop
-    assert options["mask_rate"] == mask
-    assert options["reorder_rate"] == reorder
-    assert options["mask_token"] == token
-    assert options["contrast_weight"] == 0.1 and options["temperature"] == 1.0
-    per_user = name == "s3"
-    assert options["sampler"] == ("user" if per_user else "prefix")
-    assert options["loss"] == ("bce" if per_user else "ce")
-    assert options["pooling"] == ("flatten" if per_user else "last")
-    assert options["distinct"] == options["reach_last"] == (not per_user)
-
-
 def test_an_option_overrules_its_preset() -> None:
     assert CL4SRec.preset("s3", 5, 9, loss="ce").options["loss"] == "ce"
     model = CL4SRec.preset("s3", 5, 9)
     assert model.backbone.encoder.options["positions"] == "end"
-    assert set(cl4srec.PRESETS) == {"recbole", "duorec", "mclrec", "s3", "augmented"}

@@ -10,7 +10,6 @@ from torch_geometric.data import HeteroData
 from graphseq.constants import INTERACTS
 from graphseq.data import synthetic
 from graphseq.models import ComiRec
-from graphseq.models.comirec import PRESETS
 from graphseq.nn import Embedding, Propagated
 from graphseq.objectives import log_expected_count, log_uniform_sample
 from graphseq.sequences import Batch, SequenceLoader
@@ -218,13 +217,3 @@ def test_features_decide_the_width_and_what_the_graph_must_hold() -> None:
 def test_negatives_are_drawn_by_the_loader_for_uniform_only() -> None:
     assert small(softmax="uniform", num_negatives=7).num_negatives == 7
     assert small(softmax="log_uniform", num_negatives=7).num_negatives == 0
-
-
-def test_presets_are_the_authors_two_data_sets() -> None:
-    assert set(PRESETS) == {"books", "taobao"}
-    books, taobao = (ComiRec.preset(name, 48, 12).options for name in PRESETS)
-    assert books["interests"] == taobao["interests"] == 4
-    assert books["softmax"] == taobao["softmax"] == "log_uniform"
-    assert (books["max_length"], books["num_negatives"]) == (20, 1280)
-    assert (taobao["max_length"], taobao["num_negatives"]) == (50, 2560)
-    assert books["sampler"] == taobao["sampler"] == "prefix"

@@ -169,11 +169,8 @@ def test_cl4srec(noise: HeteroData, spied: Any, pooling: Any) -> None:
     rates = {"crop_keep": 0.6, "mask_rate": 0.5, "reorder_rate": 0.6}
     options = {"pooling": pooling, "mask_token": True, "view_targets": True} | rates
     model = made(CL4SRec, noise, temperature=0.7, contrast_weight=0.3, **options)
-    batch, seen, table = (
-        mixed(model, noise),
-        spied("cl4srec"),
-        model.item_vectors(noise),
-    )
+    seen = spied("cl4srec")
+    batch, table = mixed(model, noise), model.item_vectors(noise)
     terms = model.losses(batch, noise)
     read = partial(vectors, model.backbone, table)
     first, second = (read(v, pooling, places=widest(seen[0])) for v in seen[0])
@@ -192,11 +189,8 @@ def test_coserec_and_lma4rec(
 ) -> None:
     options = {"threshold": 3, "pooling": pooling, "mask_token": True}
     model = made(cls, noise, temperature=0.7, contrast_weight=0.3, **options)
-    batch, seen, table = (
-        mixed(model, noise),
-        spied("similarity"),
-        model.item_vectors(noise),
-    )
+    seen = spied("similarity")
+    batch, table = mixed(model, noise), model.item_vectors(noise)
     terms = model.losses(batch, noise)
     places = widest(seen[0])
     first, second = (

@@ -87,25 +87,3 @@ def test_any_encoder_and_features_will_do(
     terms = model.losses(lab.load(model, cycle)[0], cycle)
     torch.stack([*terms.values()]).sum().backward()
     assert all(p.grad is not None and p.grad.any() for p in model.parameters())
-
-
-GENTLE = ("insert", "substitute", "mask")
-RATES = {
-    "sports": (4, GENTLE, 0.4, 0.1, 160),
-    "beauty": (12, (*GENTLE, "reorder"), 0.5, 0.05, 220),
-    "yelp": (4, GENTLE, 0.5, 0.1, 300),
-}
-
-
-@pytest.mark.parametrize("data", RATES)
-@pytest.mark.parametrize("name", ["s3", "recbole"])
-def test_presets_have_the_published_rates(name: str, data: str) -> None:
-    options = CoSeRec.preset(name, 5, 9, data=data).options
-    names = ("threshold", "short", "insert_rate", "substitute_rate", "offline_epochs")
-    found = [options[n] for n in names]
-    found[1] = tuple(found[1])
-    assert tuple(found) == RATES[data]
-    rates = [options[n] for n in ("crop_keep", "mask_rate", "reorder_rate")]
-    assert rates == [0.2, 0.7, 0.7]
-    assert options["similarity"] == "hybrid"
-    assert options["loss"] == ("bce" if name == "s3" else "ce")

@@ -123,11 +123,3 @@ def test_in_evaluation_nothing_is_dropped(cycle: HeteroData, batch: Batch) -> No
 def test_only_a_transformer_has_such_dropout() -> None:
     with pytest.raises(ConfigError, match=r"Transformer's blocks; got GRU"):
         small(encoder=GRU(8))
-
-
-@pytest.mark.parametrize("data, threshold", [("sports", 4), ("beauty", 12)])
-def test_presets_have_the_rates_of_coserec(data: str, threshold: int) -> None:
-    options = LMA4Rec.preset("s3", 5, 9, data=data).options
-    assert options["threshold"] == threshold and options["loss"] == "bce"
-    assert options["estimator"] == "arm" and options["logit"] == 0.0
-    assert LMA4Rec.preset("recbole", 5, 9, data=data).sampler == "prefix"

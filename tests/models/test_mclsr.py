@@ -349,42 +349,6 @@ def test_presets_are_built_and_take_a_step(lab, cycle: HeteroData, preset: str) 
     assert model.sampler == "prefix"
 
 
-def test_presets_hold_the_choices_of_the_specification() -> None:
-    """1.6; what a preset does not name has the default, which is the paper's."""
-    paper, reference = (
-        MCLSR.preset(name, 3, 4).options for name in ("paper", "reference")
-    )
-    common = {"dim": 64, "layers": 2, "alpha": 0.5, "max_length": 20, "readout": "last"}
-    expected = common | {
-        "positions": "chronological",
-        "shared_head": True,
-        "similarity": "cosine",
-        "temperature": 0.5,
-        "scheme": "one_sided",
-        "interest_weight": 1.0,
-        "user_weight": 0.05,
-        "item_weight": 0.05,
-        "softmax": "uniform",
-        "num_negatives": 1280,
-        "key_dropout": 0.0,
-        "graph_dropout": 0.0,
-    }
-    assert {name: paper[name] for name in expected} == expected
-    expected = common | {
-        "positions": "recency",
-        "shared_head": False,
-        "similarity": "dot",
-        "scheme": "symmetric",
-        "interest_weight": 0.5,
-        "user_weight": 0.025,
-        "item_weight": 0.025,
-        "softmax": "in_batch",
-        "key_dropout": 0.3,
-        "graph_dropout": 0.3,
-    }
-    assert {name: reference[name] for name in expected} == expected
-
-
 def test_a_preset_can_be_overridden() -> None:
     model = MCLSR.preset("paper", 3, 4, softmax="full", dim=8)
     assert model.options["softmax"] == "full" and model.options["dim"] == 8

@@ -39,6 +39,7 @@ AS_PRINTED = {
     "normalize": False,
     "encoder_steps": [1, 0],
 }
+LAYERS = {"dim": 64, "layers": 2, "heads": 2, "inner": None, "max_length": 50}
 Changes = dict[str, dict[str, Any]]
 PRESETS: dict[str, tuple[Changes, Changes]] = {  # by name, by data
     "GRU4Rec": (
@@ -209,7 +210,85 @@ PRESETS: dict[str, tuple[Changes, Changes]] = {  # by name, by data
     ),
 }
 DEFAULTS: Changes = {
+    "POP": {"counts": "train"},
+    "BPRMF": {"dim": 64, "num_negatives": 1},
+    "LightGCN": {"dim": 64, "layers": 3, "readout": "mean", "decay": 1e-4},
+    "GRU4Rec": {
+        "loss": "ce",
+        "dim": 64,
+        "hidden": 128,
+        "layers": 1,
+        "dropout": 0.3,
+        "bias": False,
+    },
+    "Caser": {
+        "loss": "ce",
+        "dim": 64,
+        "window": 5,
+        "vertical": 4,
+        "horizontal": 16,
+        "dropout": 0.5,
+        "steps": 1,
+        "output": "tied",
+        "user_vector": True,
+        "norm_weight": 0.0,
+    },
+    "SASRec": LAYERS | {"dropout": 0.5, "norm": "post", "positions": "start"},
+    "BERT4Rec": LAYERS
+    | {"dropout": 0.5, "attention_dropout": 0.2, "mask_rate": 0.6, "most_masked": 30}
+    | {"drawn_by": "count", "last_rate": 1 / 11},
+    "S3Rec": {
+        "mask_rate": 0.2,
+        "item_weight": 1.0,
+        "segment_weight": 0.5,
+        "attribute_weight": 0.2,
+        "hidden_attribute_weight": 1.0,
+        "pretrain_sampler": "prefix",
+    },
+    "DSSRec": {"prototypes": 4, "keep": 0.5, "item_weight": 1, "sequence_weight": 1},
+    "ComiRec": {
+        "dim": 64,
+        "max_length": 20,
+        "interests": 4,
+        "hidden": None,
+        "softmax": "log_uniform",
+        "num_negatives": 1280,
+    },
+    "SRGNN": {"steps": 1, "binary": True, "bias": True},
+    "GCSAN": {
+        "steps": 1,
+        "layers": 1,
+        "heads": 1,
+        "inner": None,
+        "dropout": 0.2,
+        "weight": 0.6,
+    },
+    "MCLSR": {
+        "dim": 64,
+        "max_length": 20,
+        "layers": 2,
+        "readout": "last",
+        "alpha": 0.5,
+        "softmax": "full",
+        "interest_weight": 1.0,
+        "user_weight": 0.05,
+        "item_weight": 0.05,
+        "temperature": 0.5,
+        "similarity": "cosine",
+        "scheme": "one_sided",
+        "shared_head": True,
+        "positions": "chronological",
+        "key_dropout": 0.0,
+        "graph_dropout": 0.0,
+        "num_negatives": 1280,
+    },
     "CL4SRec": {
+        "sampler": "prefix",
+        "loss": "ce",
+        "pooling": "last",
+        "mask_token": False,
+        "distinct": True,
+        "reach_last": True,
         "contrast_weight": 0.1,
         "temperature": 1.0,
         "crop_keep": 0.2,
@@ -220,7 +299,12 @@ DEFAULTS: Changes = {
         "contrast_weight": 0.1,
         "threshold": 4,
         "short": ("insert", "substitute", "mask"),
+        "similarity": "hybrid",
         "offline_epochs": 160,
+        "sampler": "user",
+        "loss": "ce",
+        "pooling": "flatten",
+        "temperature": 1.0,
         "crop_keep": 0.2,
         "mask_rate": 0.7,
         "reorder_rate": 0.7,
@@ -233,6 +317,10 @@ DEFAULTS: Changes = {
         "appended": 2,
         "dropped": 1,
         "drops": "distinct",
+        "pooling": "flatten",
+        "sampler": "user",
+        "loss": "ce",
+        "appended_serve": True,
         "crop_keep": 0.2,
         "mask_rate": 0.7,
         "reorder_rate": 0.2,
@@ -240,6 +328,10 @@ DEFAULTS: Changes = {
     "DuoRec": {"mode": "us_x", "weight": 0.1, "temperature": 1.0},
     "ICLRec": {
         "clusters": (256,),
+        "fnm": "none",
+        "form": "symmetric",
+        "sequence_pooling": "flatten",
+        "sampler": "user",
         "intent_weight": 0.1,
         "sequence_weight": 0.1,
         "crop_keep": 0.2,
@@ -269,7 +361,7 @@ DEFAULTS: Changes = {
         "reorder_rate": 0.8,
     },
 }
-DEFAULTS["LMA4Rec"] = DEFAULTS["CoSeRec"]
+DEFAULTS["LMA4Rec"] = DEFAULTS["CoSeRec"] | {"estimator": "arm", "logit": 0.0}
 PAIRS = [
     (model, name, data)
     for model, (names, kinds) in PRESETS.items()

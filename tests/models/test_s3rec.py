@@ -9,7 +9,6 @@ from graphseq.constants import HAS_ATTRIBUTE
 from graphseq.errors import ConfigError, GraphError
 from graphseq.graphs import Attributes
 from graphseq.models import S3Rec, SASRec
-from graphseq.models.s3rec import PRESETS
 from graphseq.nn import Transformer
 
 TERMS = {
@@ -114,11 +113,3 @@ def test_full_needs_the_number_and_the_edges_of_attributes(
         short.pretraining(lab.load(short, described)[0], described)
     with pytest.raises(GraphError, match="has"):
         fit(built(variant="full"), cycle, max_epochs=1, progress=False)
-
-
-@pytest.mark.parametrize("name", PRESETS)
-def test_presets_are_the_two_houses(name: str) -> None:
-    options = S3Rec.preset(name, 4, 12, variant="ISP").options
-    expected = {"s3": ("user", "bce"), "recbole": ("prefix", "ce")}[name]
-    assert (options["sampler"], options["loss"]) == expected
-    assert (options["variant"], options["pretrain_sampler"]) == ("ISP", "prefix")

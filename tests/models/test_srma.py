@@ -171,17 +171,6 @@ def test_any_encoder_will_do(cycle: HeteroData, batch: Batch) -> None:
     assert all(p.grad is not None and p.grad.any() for p in model.parameters())
 
 
-def test_presets_have_the_published_choices() -> None:
-    options = SRMA.preset("s3", 5, 9).options
-    rates = ("crop_keep", "mask_rate", "reorder_rate", "contrast_weight")
-    assert [options[n] for n in rates] == [0.2, 0.7, 0.2, 0.1]
-    assert (options["appended"], options["dropped"]) == (2, 1)
-    assert options["drops"] == "distinct" and options["complement_weight"] == 0.5
-    assert options["pooling"] == "flatten" and options["loss"] == "bce"
-    code = SRMA.preset("code", 5, 9)
-    assert code.complement is None and code.options["drops"] == "same"
-    assert code.options["appended_serve"]
-    encoder = code.backbone.encoder
-    assert encoder.options["attention_dropout"] == 0.1
-    assert encoder.options["positions"] == "end"
-    assert SRMA.preset("recbole", 5, 9).sampler == "prefix"
+def test_the_released_recipe_has_no_second_encoder() -> None:
+    assert SRMA.preset("s3", 5, 9).complement is not None
+    assert SRMA.preset("code", 5, 9).complement is None

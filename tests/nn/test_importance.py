@@ -153,9 +153,9 @@ def test_integrated_gradients_are_complete(name: str) -> None:
         (integrated_gradients(explained, x, mask, steps=n).sum(dim=1) - gain)
         .abs()
         .max()
-        for n in (4, 200)
+        for n in (4, 1000)
     ]
-    assert errors[1] < 0.01 * gain.abs().clamp(min=1) and errors[1] < errors[0] / 2
+    assert errors[1] < 0.01 and errors[1] < errors[0] / 2, errors
 
 
 def test_a_mid_point_rule_is_exact_for_a_square() -> None:
