@@ -1,10 +1,12 @@
 """A section for every model: what it is, of what it is made, what it reaches."""
 
 import inspect
+import json
 import re
 from collections.abc import Iterable
 from functools import cache
-from typing import Any
+from itertools import product
+from typing import Any, get_args
 
 import evidence
 import public_names
@@ -13,7 +15,8 @@ from docstring_parser import parse
 from sphinx.ext.napoleon import Config, GoogleDocstring
 
 from graphseq.config.checks import parameters
-from graphseq.models import MODELS, Model
+from graphseq.models import MODELS, PARTS, Model
+from graphseq.options import describe
 
 SECTIONS = ["Source", "Departs from the paper", "Departs from the published figures"]
 NAPOLEON = Config(napoleon_use_ivar=True, napoleon_custom_sections=SECTIONS)
@@ -46,6 +49,9 @@ def section(name: str) -> list[str]:
         ".. rubric:: Options",
         "",
         *_options(MODELS[name]),
+        ".. rubric:: Presets",
+        "",
+        *_presets(name),
         ".. rubric:: Experiments and results",
         "",
         *_experiments(name),
@@ -129,6 +135,46 @@ def _options(model: type[Model]) -> list[str]:
 def _meaning(text: str) -> str:
     """On one line; a letter with a full stop is not the first point of a list."""
     return re.sub(r"^([A-Z]\.)", r"\\\1", public_names._flow(text))
+
+
+def _presets(name: str) -> list[str]:
+    """Each preset, by the data that it is for, with what it sets."""
+    model: Any = MODELS[name]
+    if not hasattr(model, "preset"):
+        return ["None.", ""]
+    choices = parameters(model.preset, SIZES)
+    presets = get_args(choices["name"].annotation)
+    data = get_args(choices["data"].annotation) if "data" in choices else (None,)
+    found: dict[tuple[str, str], list[str]] = {}
+    for preset, of in product(presets, data):
+        made = model.preset(preset, 4, 6, **({"data": of} if of else {}))
+        alike = found.setdefault((preset, _changes(example(name), made)), [])
+        alike += [f"``{of}``"] if of else []
+    rows = [
+        (f"``{preset}``", ", ".join(of) or "–", changes or "the defaults")
+        for (preset, changes), of in found.items()
+    ]
+    return public_names._table(rows, ("preset", "data", "sets"))
+
+
+def _changes(usual: Model, made: Model) -> str:
+    """The options in which a model differs from the usual one, as a file has them."""
+    [options] = describe(made).values()
+    [before] = describe(usual).values()
+    changed = {k: v for k, v in options.items() if v != before[k]}
+    return ", ".join(f"``{k}: {_spelt(v, options)}``" for k, v in changed.items())
+
+
+def _spelt(value: Any, options: dict[str, Any]) -> str:
+    """A value as in a file; of a part, what is neither its default nor the model's."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(str, value))}]"
+    if not isinstance(value, dict):
+        return value if isinstance(value, str) else json.dumps(value)
+    [(part, own)] = value.items()
+    usual = parameters(PARTS[part])
+    told = {k: v for k, v in own.items() if v not in (usual[k].default, options.get(k))}
+    return f"{part}({', '.join(f'{k}={v}' for k, v in told.items())})"
 
 
 def _experiments(name: str) -> list[str]:

@@ -252,7 +252,12 @@ NOTES = {
     "filters": ["A list, applied in its order.", ""],
     "split": ["One of these.", ""],
     "graph": ["A list, applied in its order.", ""],
-    "model": ["One of these; an option that takes a part names it.", ""],
+    "model": [
+        "One of these; an option that takes a part names it. Most also take",
+        "``preset``, a named set of options that the others overrule, and some with it",
+        "``data``, the data set that it is for: see their sections in :doc:`/models`.",
+        "",
+    ],
 }
 SIZES = {"num_users", "num_items"}  # a model has them of the graph
 SUPPLIED = SIZES | {"log", "model", "graph", "folder", "resume", "experiment"}

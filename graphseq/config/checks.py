@@ -64,6 +64,17 @@ def parameters(
     }
 
 
+def settable(
+    target: Callable[..., Any], options: Mapping[str, Any], supplied: Collection[str]
+) -> dict[str, inspect.Parameter]:
+    """The parameters that a file may set; with a ``preset``, those of it as well."""
+    known = parameters(target, supplied)
+    if "preset" in options and hasattr(target, "preset"):
+        chosen = parameters(target.preset, supplied)
+        known |= {"preset": chosen.pop("name"), **chosen}
+    return known
+
+
 @dataclass(frozen=True)
 class Schema:
     """How options are checked against signatures, and turned into objects.
@@ -85,7 +96,8 @@ class Schema:
             kind, found = target.__name__, shortened(options)
             what = f"expected options of {kind} by name, got {found}"
             return [Problem(where, what)]
-        known, options = parameters(target, self.supplied), options or {}
+        options = options or {}
+        known = settable(target, options, self.supplied)
         problems = []
         for name, value in options.items():
             if name in known:

@@ -1,12 +1,15 @@
 """Options that have been checked become objects, and are written out in full."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
 
-from graphseq.config.checks import LISTS, MAPPINGS, Schema, parameters
-from graphseq.options import OptionError
+import torch
+
+from graphseq.config.checks import LISTS, MAPPINGS, Schema, parameters, settable
+from graphseq.options import OptionError, describe
 
 
 def build(
@@ -22,14 +25,14 @@ def build(
         schema: What the options were checked with.
         target: A class or a function.
         options: Its options as read from a file: lists for tuples, ``{Name: options}``
-            for objects.
+            for objects; ``preset`` names a set of them, which the others overrule.
         where: Where the options stand in the file, such as ``model.SASRec``.
         supplied: What the data supply; each target takes those of them that it names.
 
     Raises:
         OptionError: Options are out of their range; it names their places.
     """
-    known = parameters(target)
+    known = settable(target, options or {}, ())
     given = {
         name: _convert(
             schema, value, known[name].annotation, f"{where}.{name}", supplied
@@ -37,8 +40,11 @@ def build(
         for name, value in (options or {}).items()
     }
     given |= {name: value for name, value in supplied.items() if name in known}
+    make: Callable[..., Any] = target
+    if "preset" in given:
+        make = partial(target.preset, given.pop("preset"))  # type: ignore[attr-defined]
     try:
-        return target(**given)
+        return make(**given)
     except OptionError as error:
         places = [m._replace(name=f"{where}.{m.name}") for m in error.misfits]
         raise OptionError(places) from error
@@ -67,7 +73,15 @@ def _convert(
 def resolve(
     schema: Schema, target: Callable[..., Any], options: Mapping[str, Any] | None
 ) -> dict[str, Any]:
-    """All options of ``target`` as plain data: what is not written is the default."""
+    """All options of ``target`` as plain data: what is not written is the default.
+
+    A preset is written out, as what it stands for.
+    """
+    if "preset" in (options or {}):
+        sizes: dict[str, Any] = dict.fromkeys(schema.supplied, 4)
+        with torch.random.fork_rng(devices=[]):  # weights are drawn, and thrown away
+            [made] = describe(build(schema, target, options, **sizes)).values()
+        return {name: made[name] for name in made if name not in schema.supplied}
     filled: dict[str, Any] = {}
     for name, parameter in parameters(target, schema.supplied).items():
         if name not in (options or {}):

@@ -110,7 +110,7 @@ def _rehearsed_model(experiment: Experiment, graph: HeteroData) -> Model:
     except OptionError:
         raise
     except ValueError as error:
-        [name] = experiment.resolved()["model"]
+        name, *_ = MODEL.pick(MODELS, experiment.options["model"], "")
         raise ConfigError(f"model.{name} cannot be built: {error}") from error
 
 

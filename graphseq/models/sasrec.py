@@ -1,6 +1,6 @@
 """SASRec: self-attentive sequential recommendation."""
 
-from typing import final
+from typing import Any, Literal, final
 
 from jaxtyping import Float
 from torch import Tensor
@@ -8,11 +8,27 @@ from torch_geometric.data import HeteroData
 
 from graphseq.models.backbone import Backbone, Loss
 from graphseq.models.base import Model
-from graphseq.nn.block import Norm
+from graphseq.nn.block import Activation, Norm
 from graphseq.nn.features import Embedding, Features
 from graphseq.nn.transformer import Positions, Transformer
 from graphseq.sequences.batch import Batch
 from graphseq.sequences.examples import Sampler
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "original": {
+        "dim": 50,
+        "heads": 1,
+        "inner": 50,
+        "norm": "query",
+        "activation": "relu",
+        "scale": True,
+        "positions": "end",
+        "loss": "bce",
+        "sampler": "user",
+    },
+    "recbole": {"sampler": "prefix"},
+    "s3": {"positions": "end", "loss": "bce", "sampler": "user"},
+}
 
 
 @final
@@ -26,6 +42,13 @@ class SASRec(Model):
         The encoder is the post-LN one that this model's successors share, and the loss
         is by default a softmax over the whole catalogue: with the paper's binary
         cross-entropy (``loss="bce"``) the same encoder ranks clearly worse.
+        ``preset("original")`` is the authors' encoder: vectors times √D, normalised
+        where attention asks but not where it looks, a feed-forward layer as narrow as
+        they with ReLU, and their loss. Its attention has an output layer, each
+        sub-layer's output is dropped (the authors drop the feed-forward layer's inside,
+        too, and not the attention's), weights start as everywhere here, and Adam's
+        β₂ is 0.999 for their 0.98. ``preset("recbole")`` has a row a target, and
+        ``preset("s3")`` a row a user, as the tables of EC4SRec and of ICLRec.
 
     Args:
         num_users: U.
@@ -36,7 +59,10 @@ class SASRec(Model):
         heads: Attention heads.
         inner: Width of the feed-forward layers; ``None`` is 4 D.
         dropout: Everywhere in the encoder.
-        norm: Layer normalisation after (``post``) or before (``pre``) each sub-layer.
+        norm: Layer normalisation after (``post``) or before (``pre``) each sub-layer,
+            or of what attention asks with (``query``).
+        activation: Of the feed-forward layers.
+        scale: Whether item vectors are multiplied by √D as they are read.
         positions: Which end of a sequence positions are counted from.
         loss: ``ce`` (softmax over all items), ``bce`` or ``gbce`` (sampled negatives).
         num_negatives: Negatives a target, for ``bce`` and ``gbce``.
@@ -56,6 +82,8 @@ class SASRec(Model):
         inner: int | None = None,
         dropout: float = 0.5,
         norm: Norm = "post",
+        activation: Activation = "gelu",
+        scale: bool = False,
         positions: Positions = "start",
         loss: Loss = "ce",
         num_negatives: int = 1,
@@ -76,6 +104,8 @@ class SASRec(Model):
                     inner=inner,
                     dropout=dropout,
                     norm=norm,
+                    activation=activation,
+                    scale=scale,
                     positions=positions,
                 ),
                 features=features,
@@ -85,6 +115,17 @@ class SASRec(Model):
                 num_negatives=num_negatives,
             ),
         )
+
+    @classmethod
+    def preset(
+        cls,
+        name: Literal["original", "recbole", "s3"],
+        num_users: int,
+        num_items: int,
+        **options: Any,
+    ) -> "SASRec":
+        """The model with a named set of choices, some of them overridden."""
+        return cls(num_users, num_items, **{**PRESETS[name], **options})
 
     def losses(self, batch: Batch, graph: HeteroData) -> dict[str, Float[Tensor, ""]]:
         """The next item, at every place that has a target."""

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from graphseq.nn.dropout import dropout
 from graphseq.options import Misfit, check_ranges
 
-Norm = Literal["post", "pre"]
+Norm = Literal["post", "pre", "query"]
+Activation = Literal["gelu", "relu"]
 
 
 def check_blocks(
@@ -53,12 +54,14 @@ class Block(nn.Module):
         dropout: float,
         attention_dropout: float,
         norm: Norm,
+        activation: Activation = "gelu",
     ) -> None:
         super().__init__()
         self.heads = heads
         self.dropout = dropout
         self.attention_dropout = attention_dropout
-        self.pre = norm == "pre"
+        self.norm = norm
+        self.activation = F.relu if activation == "relu" else F.gelu
         self.learnt: nn.Module | None = None  # in the place of ``dropout``, if given
         self.qkv = nn.Linear(dim, 3 * dim)
         self.out = nn.Linear(dim, dim)
@@ -79,13 +82,15 @@ class Block(nn.Module):
         ``allowed=None`` is causal attention, for which the two are the same. ``real``
         tells a learnt dropout which of the places x hold items; ``None``: all.
         """
-        if self.pre:
-            normed = self.norm1(x)
-            around = normed if x is context else self.norm1(context)
-            x = x + self._drop(self.attend(normed, around, allowed), real)
-            return x + self._drop(self.feed(self.norm2(x)), real)
-        x = self.norm1(self._drop(self.attend(x, context, allowed), real) + x)
-        return self.norm2(self._drop(self.feed(x), real) + x)  # type: ignore[no-any-return]
+        if self.norm == "post":
+            x = self.norm1(self._drop(self.attend(x, context, allowed), real) + x)
+            return self.norm2(self._drop(self.feed(x), real) + x)  # type: ignore[no-any-return]
+        query, around = self._read(x, context)
+        kept = query if self.norm == "query" else x
+        x = kept + self._drop(self.attend(query, around, allowed), real)
+        read = self.norm2(x)
+        kept = read if self.norm == "query" else x
+        return kept + self._drop(self.feed(read), real)
 
     def attend(self, x: Tensor, context: Tensor, allowed: Tensor | None) -> Tensor:
         """Multi-head attention of every place to the places it may see."""
@@ -103,11 +108,18 @@ class Block(nn.Module):
 
     def weights(self, x: Tensor, context: Tensor, allowed: Tensor) -> Tensor:
         """What :meth:`attend` weighs places by, without dropout: (B, heads, Q, L)."""
-        if self.pre:
-            x, context = self.norm1(x), self.norm1(context)
-        q, k, _ = self._projected(x, context)
+        q, k, _ = self._projected(*self._read(x, context))
         scores: Tensor = q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5
         return scores.masked_fill(~allowed, -torch.inf).softmax(dim=-1)
+
+    def _read(self, x: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
+        """What attention reads of the places x, and of those that they look at."""
+        if self.norm == "post":
+            return x, context
+        query = self.norm1(x)
+        if self.norm == "query":
+            return query, context
+        return query, query if x is context else self.norm1(context)
 
     def _projected(self, x: Tensor, context: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Queries of the places x; keys and values of the places they look at."""
@@ -128,7 +140,7 @@ class Block(nn.Module):
 
     def feed(self, x: Tensor) -> Tensor:
         """The feed-forward network."""
-        return self.down(F.gelu(self.up(x)))  # type: ignore[no-any-return]
+        return self.down(self.activation(self.up(x)))  # type: ignore[no-any-return]
 
     def _drop(self, x: Tensor, real: Tensor | None = None) -> Tensor:
         if self.learnt is not None:

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from graphseq.nn.block import Block, Norm, check_blocks
+from graphseq.nn.block import Activation, Block, Norm, check_blocks
 from graphseq.nn.dropout import dropout
 from graphseq.nn.encoder import Encoder
 
@@ -23,7 +23,15 @@ class Transformer(Encoder):
               X' &= \mathrm{LN}(\mathrm{Drop}(W_2\, \mathrm{gelu}(W_1 O)) + O)
 
     on the input :math:`\mathrm{Drop}(\mathrm{LN}(E + P))`; with ``norm="pre"`` the
-    normalisation stands before each sub-layer, and once more at the end.
+    normalisation stands before each sub-layer, and once more at the end. With
+    ``norm="query"``, as in the first SASRec, attention looks with normalised places at
+    such that are not, and what a sub-layer adds to is normalised too:
+
+    .. math:: Q &= \mathrm{LN}(X), \quad
+              O = \mathrm{LN}(Q + \mathrm{Drop}(W_o\, \mathrm{Attn}(Q, X))) \\
+              X' &= O + \mathrm{Drop}(W_2\, \mathrm{gelu}(W_1 O))
+
+    on the input :math:`\mathrm{Drop}(E + P)`, with a normalisation at the end.
 
     Source:
         Vaswani et al., 2017; in the form that S3-Rec, CL4SRec, DuoRec, ICLRec and their
@@ -43,6 +51,8 @@ class Transformer(Encoder):
         dropout: Of the input and of each sub-layer's output.
         attention_dropout: Of the attention weights; ``None`` is ``dropout``.
         norm: Where the layer normalisation stands.
+        activation: Of the feed-forward layer.
+        scale: Whether item vectors are multiplied by √D before positions are added.
         causal: Whether a place sees only itself and what came before.
         positions: Which end of the sequence positions are counted from.
 
@@ -61,6 +71,8 @@ class Transformer(Encoder):
         dropout: float = 0.5,
         attention_dropout: float | None = None,
         norm: Norm = "post",
+        activation: Activation = "gelu",
+        scale: bool = False,
         causal: bool = True,
         positions: Positions = "start",
     ) -> None:
@@ -71,14 +83,16 @@ class Transformer(Encoder):
         self.position = nn.Parameter(torch.empty(max_length, dim))
         self.positions = positions
         self.causal = causal
-        self.norm = nn.LayerNorm(dim, eps=1e-12)
+        self.scale = dim**0.5 if scale else 1.0
+        plain = norm == "query"
+        self.norm = nn.Identity() if plain else nn.LayerNorm(dim, eps=1e-12)
         self.dropout = dropout
         attention = dropout if attention_dropout is None else attention_dropout
         self.blocks = nn.ModuleList(
-            Block(dim, heads, inner or 4 * dim, dropout, attention, norm)
+            Block(dim, heads, inner or 4 * dim, dropout, attention, norm, activation)
             for _ in range(layers)
         )
-        self.final = nn.LayerNorm(dim, eps=1e-12) if norm == "pre" else None
+        self.final = None if norm == "post" else nn.LayerNorm(dim, eps=1e-12)
         self.apply(_initialise)
         nn.init.normal_(self.position, std=0.02)
 
@@ -157,10 +171,11 @@ class Transformer(Encoder):
         if self.positions == "end":
             steps = torch.arange(length, device=x.device) - mask.sum(1, keepdim=True)
             position = self.position[(steps + len(self.position)) % len(self.position)]
-        return dropout(self.norm(x + position), self.dropout, self.training)
+        x = self.scale * x + position
+        return dropout(self.norm(x), self.dropout, self.training)
 
     def _leave(self, x: Tensor) -> Tensor:
-        """Pre-LN normalises once more at the end."""
+        """All but post-LN normalise once more at the end."""
         return x if self.final is None else self.final(x)
 
 

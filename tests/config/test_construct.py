@@ -1,10 +1,16 @@
 """Checked options become the objects that they name."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
-from graphseq.config.checks import Schema
+import pytest
+import torch
+
+from graphseq.config.checks import Schema, parameters
 from graphseq.config.construct import build, resolve
+from graphseq.config.experiment import MODEL
+from graphseq.models import MODELS
+from graphseq.options import describe
 
 
 class Part:
@@ -61,3 +67,53 @@ def test_resolved_options_are_complete_plain_and_build_the_same() -> None:
     assert SCHEMA.check(Cart, full, "cart") == []
     assert build(SCHEMA, Cart, full, size=1).wheel.got == (1, 4, 1.0)
     assert resolve(SCHEMA, Cart, full) == full
+
+
+PRESETS = [
+    (name, preset, data)
+    for name, model in MODELS.items()
+    if hasattr(model, "preset")
+    for preset in get_args(get_type_hints(model.preset)["name"])
+    for data in get_args(get_type_hints(model.preset).get("data")) or (None,)
+]
+
+
+@pytest.mark.parametrize(("name", "preset", "data"), PRESETS)
+def test_a_preset_in_a_file_is_the_one_of_python(
+    name: str, preset: str, data: str | None
+) -> None:
+    given = {"preset": preset, "num_negatives": 3, **({"data": data} if data else {})}
+    if "num_negatives" not in parameters(MODELS[name]):
+        del given["num_negatives"]
+    assert MODEL.pick(MODELS, {name: given}, "model") == (name, given, [])
+    rest = {key: value for key, value in given.items() if key != "preset"}
+    expected = describe(MODELS[name].preset(preset, 5, 6, **rest))
+    made = build(MODEL, MODELS[name], given, num_users=5, num_items=6)
+    assert describe(made) == expected
+    full = resolve(MODEL, MODELS[name], given)
+    assert "preset" not in full and "data" not in full and "num_users" not in full
+    again = build(MODEL, MODELS[name], full, num_users=5, num_items=6)
+    assert describe(again) == expected
+    assert MODEL.check(MODELS[name], full, "model") == []
+
+
+def test_a_part_beside_a_preset_overrules_its_own() -> None:
+    given = {"preset": "s3", "data": "beauty", "encoder": {"GRU": {"hidden": 8}}}
+    full = resolve(MODEL, MODELS["CoSeRec"], given)
+    assert full["encoder"]["GRU"]["hidden"] == 8
+    assert full["threshold"] == 12
+
+
+def test_writing_out_a_preset_draws_none_of_the_callers_random_numbers() -> None:
+    torch.manual_seed(0)
+    before = torch.get_rng_state()
+    resolve(MODEL, MODELS["SASRec"], {"preset": "original"})
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_presets_that_are_none_are_refused_with_those_that_are() -> None:
+    (found,) = MODEL.check(MODELS["SASRec"], {"preset": "best"}, "model.SASRec")
+    assert found.what == "expected one of 'original', 'recbole', 's3', got 'best'"
+    (found,) = MODEL.check(MODELS["POP"], {"preset": "s3"}, "model.POP")
+    assert found.what.startswith("POP has no such option")
+    assert MODEL.check(MODELS["ICLRec"], {"data": "beauty"}, "model.ICLRec")

@@ -2,10 +2,12 @@
 
 import importlib
 import inspect
+import re
 import sys
 from functools import cache
 from pathlib import Path
 from types import ModuleType
+from typing import get_args, get_type_hints
 
 import pytest
 
@@ -58,6 +60,23 @@ def test_a_section_has_every_option_with_its_meaning(model: str) -> None:
     given = {"self", "num_users", "num_items"}
     assert list(shown) == [name for name in options if name not in given]
     assert [name for name, meaning in shown.items() if not meaning] == []
+
+
+def test_a_section_has_every_preset_with_what_it_sets() -> None:
+    for name, model in MODELS.items():
+        rows = section(name).partition(".. rubric:: Presets")[2]
+        rows = rows.partition(".. rubric::")[0]
+        given = getattr(model, "preset", None)
+        shown = set(re.findall(r"^   \* - ``(\w+)``$", rows, re.MULTILINE))
+        hint = get_type_hints(given)["name"] if given else None
+        assert shown == set(get_args(hint))
+    table = section("CoSeRec").partition(".. rubric:: Presets")[2]
+    assert (
+        "``beauty``\n     - ``encoder: Transformer(positions=end)``, ``loss: bce``, "
+        in table
+    )
+    assert "``short: [insert, substitute, mask, reorder]``" in table
+    assert "``complement_weight: 0.0``" in section("SRMA")
 
 
 @pytest.mark.parametrize("model", MODELS)

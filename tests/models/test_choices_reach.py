@@ -65,7 +65,10 @@ CHOICES: dict[str, Choices] = {
     "LightGCN": {"dim": (10, "nodes.shape.1")}
     | inside("", layers=1, readout="last", decay=0.3, num_negatives=3),
     "GRU4Rec": HELD | inside(ENCODER, hidden=24, layers=2, dropout=0.45, bias=True),
-    "SASRec": HELD | BLOCKS | PLACES | inside(ENCODER, norm="pre"),
+    "SASRec": HELD
+    | BLOCKS
+    | PLACES
+    | inside(ENCODER, norm="query", activation="relu", scale=True),
     "BERT4Rec": HELD
     | BLOCKS
     | PLACES

@@ -59,6 +59,24 @@ PRESETS: dict[str, tuple[Changes, Changes]] = {  # by name, by data
         },
         {},
     ),
+    "SASRec": (
+        {
+            "original": {
+                "dim": 50,
+                "heads": 1,
+                "inner": 50,
+                "norm": "query",
+                "activation": "relu",
+                "scale": True,
+                "loss": "bce",
+                "sampler": "user",
+                "positions": "end",
+            },
+            "recbole": {"sampler": "prefix"},
+            "s3": {"loss": "bce", "sampler": "user", "positions": "end"},
+        },
+        {},
+    ),
     "BERT4Rec": (
         {
             "original": {},
@@ -233,7 +251,9 @@ DEFAULTS: Changes = {
         "user_vector": True,
         "norm_weight": 0.0,
     },
-    "SASRec": LAYERS | {"dropout": 0.5, "norm": "post", "positions": "start"},
+    "SASRec": LAYERS
+    | {"dropout": 0.5, "norm": "post", "positions": "start"}
+    | {"activation": "gelu", "scale": False},
     "BERT4Rec": LAYERS
     | {"dropout": 0.5, "attention_dropout": 0.2, "mask_rate": 0.6, "most_masked": 30}
     | {"drawn_by": "count", "last_rate": 1 / 11},

@@ -10,6 +10,7 @@ from graphseq.nn import Transformer
 from graphseq.nn.transformer import Positions
 
 F64 = torch.float64
+NORMS = ["post", "pre", "query"]
 
 
 def built(seed: int = 0, **options) -> Transformer:
@@ -47,7 +48,14 @@ def gelu(x: Tensor) -> Tensor:
     return torch.stack([v * 0.5 * (1 + math.erf(float(v) / math.sqrt(2))) for v in x])
 
 
-def naive(model: Transformer, x: Tensor, mask: Tensor, *, pre: bool) -> Tensor:
+def naive(
+    model: Transformer,
+    x: Tensor,
+    mask: Tensor,
+    norm: str,
+    activation: str = "gelu",
+    scale: float = 1.0,
+) -> Tensor:
     """Row by row, place by place, head by head; no padding is ever touched."""
     w = dict(model.named_parameters())
     heads = model.blocks[0].heads
@@ -55,23 +63,25 @@ def naive(model: Transformer, x: Tensor, mask: Tensor, *, pre: bool) -> Tensor:
     for b in range(len(x)):
         n = int(mask[b].sum())
         offset = len(w["position"]) - n if model.positions == "end" else 0
-        h = [
-            layer_norm(
-                x[b, t] + w["position"][offset + t], w["norm.weight"], w["norm.bias"]
-            )
-            for t in range(n)
-        ]
+        h = [x[b, t] * scale + w["position"][offset + t] for t in range(n)]
+        if norm != "query":
+            h = [layer_norm(v, w["norm.weight"], w["norm.bias"]) for v in h]
         for k in range(len(model.blocks)):
-            h = naive_block(f"blocks.{k}.", w, h, heads, model.causal, pre)
+            bend = gelu if activation == "gelu" else relu
+            h = naive_block(f"blocks.{k}.", w, h, heads, model.causal, norm, bend)
         for t in range(n):
-            if pre:
+            if norm != "post":
                 h[t] = layer_norm(h[t], w["final.weight"], w["final.bias"])
             out[b, t] = h[t]
     return out
 
 
+def relu(x: Tensor) -> Tensor:
+    return torch.stack([v if v > 0 else torch.zeros_like(v) for v in x])
+
+
 def naive_block(
-    name: str, w: dict, h: list[Tensor], heads: int, causal: bool, pre: bool
+    name: str, w: dict, h: list[Tensor], heads: int, causal: bool, where: str, bend
 ) -> list[Tensor]:
     def linear(part: str, v: Tensor) -> Tensor:
         return w[f"{name}{part}.weight"] @ v + w[f"{name}{part}.bias"]
@@ -81,14 +91,16 @@ def naive_block(
 
     dim = len(h[0])
     size = dim // heads
-    read = [norm("norm1", v) if pre else v for v in h]
-    projected = [linear("qkv", v) for v in read]
+    asking = [v if where == "post" else norm("norm1", v) for v in h]
+    looked = h if where == "query" else asking
+    asked = [linear("qkv", v) for v in asking]
+    projected = [linear("qkv", v) for v in looked]
     mixed = []
     for t in range(len(h)):
         parts = []
         for a in range(heads):
             at = slice(a * size, (a + 1) * size)
-            q = projected[t][:dim][at]
+            q = asked[t][:dim][at]
             seen = range(t + 1) if causal else range(len(h))
             logits = [
                 float(q @ projected[s][dim : 2 * dim][at]) / math.sqrt(size)
@@ -101,17 +113,20 @@ def naive_block(
             parts.append(part)
         mixed.append(linear("out", torch.cat(parts)))
     result = []
-    for v, o in zip(h, mixed, strict=True):
-        if pre:
+    for v, q, o in zip(h, asking, mixed, strict=True):
+        if where == "pre":
             v = v + o
-            result.append(v + linear("down", gelu(linear("up", norm("norm2", v)))))
+            result.append(v + linear("down", bend(linear("up", norm("norm2", v)))))
+        elif where == "query":
+            v = norm("norm2", q + o)
+            result.append(v + linear("down", bend(linear("up", v))))
         else:
             v = norm("norm1", o + v)
-            result.append(norm("norm2", linear("down", gelu(linear("up", v))) + v))
+            result.append(norm("norm2", linear("down", bend(linear("up", v))) + v))
     return result
 
 
-@pytest.mark.parametrize("norm", ["post", "pre"])
+@pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("causal", [True, False])
 @pytest.mark.parametrize("positions", ["start", "end"])
 def test_encoder_is_the_specification_written_as_loops(
@@ -120,11 +135,25 @@ def test_encoder_is_the_specification_written_as_loops(
     model = built(norm=norm, causal=causal, positions=positions)
     x, mask = sequences()
     with torch.no_grad():
-        expected = naive(model, x, mask, pre=norm == "pre")
+        expected = naive(model, x, mask, norm)
         torch.testing.assert_close(model(x, mask), expected)
 
 
-@pytest.mark.parametrize("norm", ["post", "pre"])
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("scale", [True, False])
+@pytest.mark.parametrize("activation", ["gelu", "relu"])
+def test_items_are_scaled_and_the_feed_forward_layer_bends_as_asked(
+    norm: str, scale: bool, activation: str
+) -> None:
+    model = built(norm=norm, scale=scale, activation=activation)
+    x, mask = sequences()
+    factor = math.sqrt(6) if scale else 1.0
+    with torch.no_grad():
+        expected = naive(model, x, mask, norm, activation, factor)
+        torch.testing.assert_close(model(x, mask), expected)
+
+
+@pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("causal", [True, False])
 def test_attention_dropout_takes_another_way_to_the_same_states(
     norm: str, causal: bool
@@ -136,7 +165,7 @@ def test_attention_dropout_takes_another_way_to_the_same_states(
     torch.testing.assert_close(model.train()(x, mask), expected)
 
 
-@pytest.mark.parametrize("norm", ["post", "pre"])
+@pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("training", [False, True])
 def test_a_causal_state_does_not_depend_on_later_items(
     norm: str, training: bool
@@ -163,7 +192,7 @@ def test_a_bidirectional_state_depends_on_every_item() -> None:
 
 @pytest.mark.parametrize("causal", [True, False])
 @pytest.mark.parametrize("positions", ["start", "end"])
-@pytest.mark.parametrize("norm", ["post", "pre"])
+@pytest.mark.parametrize("norm", NORMS)
 def test_padding_changes_nothing_and_its_own_states_are_zero(
     causal: bool, positions: str, norm: str
 ) -> None:
@@ -191,7 +220,7 @@ def test_a_row_without_items_gives_zeros_and_finite_gradients(causal: bool) -> N
         assert all(p.grad.isfinite().all() for p in model.parameters())
 
 
-@pytest.mark.parametrize("norm", ["post", "pre"])
+@pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("causal", [True, False])
 @pytest.mark.parametrize("positions", ["start", "end"])
 @pytest.mark.parametrize("layers", [1, 2])
@@ -260,6 +289,7 @@ def test_parameter_counts_are_those_of_the_specification() -> None:
     assert count(model) + table + 2 * 64 == 877_888
     assert count(Transformer(64, 50, layers=1)) + table + 2 * 64 == 827_904
     assert count(Transformer(64, 50, norm="pre")) == count(model) + 2 * 64
+    assert count(Transformer(64, 50, norm="query")) == count(model)
     assert count(Transformer(8, 5, layers=1, inner=3)) == (
         5 * 8 + 2 * 8 + (8 * 24 + 24) + (8 * 8 + 8) + 4 * 8 + (8 * 3 + 3) + (3 * 8 + 8)
     )
@@ -307,7 +337,7 @@ def test_heads_that_do_not_divide_the_width_are_refused() -> None:
         Transformer(6, 8, heads=4)
 
 
-@pytest.mark.parametrize("norm", ["post", "pre"])
+@pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("causal", [True, False])
 @pytest.mark.parametrize("positions", ["start", "end"])
 def test_last_is_the_state_of_the_last_item(
