@@ -63,7 +63,9 @@ class BERT4Rec(Model):
         each sequence, and RecBole draws for a whole batch. A row in which chance hides
         nothing hides its last item. At test, the oldest item of a full history makes
         room for the hidden place; RecBole drops the first place of every row. Long
-        sequences are cut into windows that overlap by half, not by nine tenths.
+        sequences are cut into windows that overlap by half, not by nine tenths. Their
+        learning rate of 1e-4 rises over 100 steps (``lr`` and ``lr_warmup`` of
+        :func:`graphseq.fit`) and then falls evenly to nothing, which ours does not.
 
     Args:
         num_users: U.

@@ -59,8 +59,9 @@ class MCLSR(Model):
         By default, the softmax runs over the whole catalogue, and every prefix of a
         sequence is learnt from in one pass; ``preset("paper")`` draws 1280 negatives a
         prefix. As in all public code, what is to be predicted in training is an edge of
-        the user-item graph. The target stands in the denominator of Eq. (14); Eqs. (8),
-        (11), (14) are means, not sums; rows of one user are no negatives in Eq. (8).
+        the user-item graph, unless ``target_edges`` are left out. The target stands in
+        the denominator of Eq. (14); Eqs. (8), (11), (14) are means, not sums; rows of
+        one user are no negatives in Eq. (8).
         ``preset("reference")`` has the choices of the public reimplementations.
 
     Args:
@@ -86,6 +87,10 @@ class MCLSR(Model):
             (as ComiRec) or ``in_batch`` (with logQ correction) samples.
         num_negatives: Items drawn for ``uniform`` (each row) and ``log_uniform``.
         max_contrast_items: Most items of a batch in the item-level contrast.
+        target_edges: Whether the user-item graph of a batch has the edges that the
+            batch is to predict (``kept``), or not (``left_out``, with
+            ``sampler="prefix"``: where every place is a target, no edge would be left).
+            The graphs of co-occurrence have what follows from them all the same.
         sampler: How examples are cut from the sequences.
     """
 
@@ -115,6 +120,7 @@ class MCLSR(Model):
         softmax: Softmax = "full",
         num_negatives: int = 1280,
         max_contrast_items: int = 2048,
+        target_edges: Literal["kept", "left_out"] = "kept",
         sampler: Sampler = "targets",
     ) -> None:
         super().__init__()
@@ -140,6 +146,12 @@ class MCLSR(Model):
                 "MCLSR counts positions from each target with positions='recency', so "
                 "it cannot learn from every place in one pass; set sampler='prefix'"
             )
+        if target_edges == "left_out" and sampler != "prefix":
+            raise ConfigError(
+                f"MCLSR would leave out every edge of a user whose every place is a "
+                f"target, as with sampler={sampler!r}; set sampler='prefix', or "
+                "target_edges='kept'"
+            )
         self.num_users, self.num_items = num_users, num_items
         self.max_length, self.sampler = max_length, sampler
         self.alpha = alpha
@@ -150,6 +162,7 @@ class MCLSR(Model):
         )
         self.mask_same_user = mask_same_user
         self.recency = positions == "recency"
+        self.target_edges = target_edges
         self.key_dropout = key_dropout
         self.max_contrast_items = max_contrast_items
         self.num_negatives = num_negatives if softmax == "uniform" else 0
@@ -194,7 +207,7 @@ class MCLSR(Model):
 
     def losses(self, batch: Batch, graph: HeteroData) -> dict[str, Float[Tensor, ""]]:
         """Next item, plus contrast between interests and between features: Eq. (15)."""
-        asked, _ = batch.asked()
+        asked, targets = batch.asked()
         user = batch.user[:, None].expand_as(batch.items)[asked]
         who, what = batch.user.unique(), batch.items[batch.mask].unique()
 
@@ -206,7 +219,9 @@ class MCLSR(Model):
         # The user-item graph, once, and the general interest: Eqs. (4)-(6).
         nodes = torch.cat([self.users, self.items])
         both = torch.cat([who, what + self.num_users])
-        both = self.encoder(graph, INTERACTS, nodes, both)
+        kept = self.target_edges == "kept"
+        edges = None if kept else torch.stack([user, targets + self.num_users])
+        both = self.encoder(graph, INTERACTS, nodes, both, edges)
         user_ui, item_ui = both.split([len(who), len(what)])
         place = torch.searchsorted(what, batch.items)  # padding V: past the end
         query = user_ui[torch.searchsorted(who, batch.user)]

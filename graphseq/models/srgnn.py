@@ -38,7 +38,8 @@ class SRGNN(Model):
         (``binary``), as in the authors' code; the paper counts. There is no L2 term
         (see ``weight_decay`` of ``fit``), the widths are those of our other models, not
         100, and item vectors start normal, with the spread of the authors' uniform
-        draws. They let the learning rate decay in steps.
+        draws. Their learning rate falls to a tenth every three epochs: ``lr_decay=0.1,
+        lr_decay_every=3`` of :func:`graphseq.fit`.
 
     Args:
         num_users: U.

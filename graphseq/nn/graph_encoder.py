@@ -39,9 +39,16 @@ class GraphEncoder(nn.Module):
         relation: EdgeType,
         nodes: Float[Tensor, "N D"],
         rows: Int[Tensor, "n"],
+        without: Int[Tensor, "2 m"] | None = None,
     ) -> Float[Tensor, "n D"]:
-        """Vectors of some nodes; for user-item edges the users come first."""
+        """Vectors of some nodes; for user-item edges the users come first.
+
+        ``without`` these edges, if there are any; the relation must be one whose edges
+        all weigh 1.
+        """
         step = operator(graph, relation)
+        if without is not None:
+            step = step.without(*without)
         if self.training and self.dropout:
             step = step.dropout(self.dropout)
         return propagate(nodes, step, self.layers, self.readout, rows)

@@ -11,6 +11,33 @@ from graphseq.errors import GraphError
 from graphseq.nn.compressed import CompressedRows, Product
 
 
+class Places:
+    """Where the entries of a square matrix stand, found out when it is first asked.
+
+    Operators on one graph that differ in their values share it.
+    """
+
+    def __init__(self, matrix: CompressedRows) -> None:
+        self.matrix = matrix
+
+    @cached_property
+    def row(self) -> Int[Tensor, "E"]:
+        """The row of every entry."""
+        lengths = self.matrix.pointers.diff()
+        rows = torch.arange(len(lengths), device=lengths.device)
+        return torch.repeat_interleave(rows, lengths)
+
+    @cached_property
+    def key(self) -> Int[Tensor, "E"]:
+        """A number for every entry, ascending: its row times N, plus its column."""
+        return self.row * (len(self.matrix.pointers) - 1) + self.matrix.columns
+
+    @cached_property
+    def mirror(self) -> Int[Tensor, "E"]:
+        """Where entry e of the transpose stands among the entries."""
+        return self.matrix.transposition(len(self.matrix.pointers) - 1)[0]
+
+
 class SymmetricOperator:
     """The normalised adjacency D^-1/2 A D^-1/2 of one relation, D being A's row sums.
 
@@ -24,11 +51,18 @@ class SymmetricOperator:
     Attributes:
         rows: The matrix by rows.
         columns: The transpose by rows; the same object where the matrix is symmetric.
+        places: Where the entries of ``rows`` stand.
     """
 
-    def __init__(self, rows: CompressedRows, columns: CompressedRows | None = None):
+    def __init__(
+        self,
+        rows: CompressedRows,
+        columns: CompressedRows | None = None,
+        places: Places | None = None,
+    ) -> None:
         self.rows = rows
         self.columns = rows if columns is None else columns
+        self.places = places or Places(rows)
 
     @property
     def num_nodes(self) -> int:
@@ -104,13 +138,34 @@ class SymmetricOperator:
         drawn = torch.rand(len(values), generator=generator, device=values.device)
         values = values * (drawn >= p) / (1 - p)
         rows = self.rows._replace(values=values)
-        columns = self.columns._replace(values=values[self._mirror])
+        columns = self.columns._replace(values=values[self.places.mirror])
         return SymmetricOperator(rows, columns)
 
-    @cached_property
-    def _mirror(self) -> Int[Tensor, "E"]:
-        """Where entry e of the transpose stands among the entries of the rows, (E,)."""
-        return self.rows.transposition(self.num_nodes)[0]
+    def without(
+        self, first: Int[Tensor, "n"], second: Int[Tensor, "n"]
+    ) -> "SymmetricOperator":
+        """The operator of the graph without some edges, normalised by what is left.
+
+        Of a symmetric relation whose edges all weigh 1, such as the user-item edges. A
+        node that loses all of its edges gives 0; repeats, and pairs that are no edges,
+        change nothing.
+
+        Args:
+            first: One end of each edge.
+            second: Its other end.
+        """
+        nodes, places = self.num_nodes, self.places
+        if not len(places.key):
+            return self
+        asked = torch.cat([first * nodes + second, second * nodes + first]).unique()
+        found = torch.searchsorted(places.key, asked).clamp(max=len(places.key) - 1)
+        found = found[places.key[found] == asked]
+        before = self.rows.pointers.diff()
+        after = before - torch.bincount(places.row[found], minlength=nodes)
+        scale = (before / after.clamp(min=1)).sqrt().to(self.rows.values)
+        values = self.rows.values * scale[places.row] * scale[self.rows.columns]
+        rows = self.rows._replace(values=values.index_fill(0, found, 0.0))
+        return SymmetricOperator(rows, places=places)
 
     def __repr__(self) -> str:
         kind = "symmetric" if self.is_symmetric else "not symmetric"

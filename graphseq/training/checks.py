@@ -18,12 +18,14 @@ from graphseq.training.validation import METRIC
 POSITIVE = (
     "batch_size",
     "lr",
+    "lr_decay",
+    "lr_decay_every",
     "patience",
     "evaluate_every",
     "gradient_clip",
     "threads",
 )
-UNSIGNED = ("max_epochs", "weight_decay", "seed", "workers")
+UNSIGNED = ("max_epochs", "lr_warmup", "weight_decay", "seed", "workers")
 USUAL: dict[str, tuple[Any, ...]] = {
     "accelerator": ("auto", "cpu"),
     "devices": (1, "auto"),

@@ -35,6 +35,9 @@ def fit(
     max_epochs: int = 100,
     batch_size: int | None = None,
     lr: float = 1e-3,
+    lr_warmup: int = 0,
+    lr_decay: float = 1.0,
+    lr_decay_every: int = 1,
     weight_decay: float = 0.0,
     seed: int = 0,
     monitor: str | None = "NDCG@10",
@@ -70,6 +73,9 @@ def fit(
             384 targets for ``targets``, 256 rows for ``user`` and ``prefix``, 2048
             pairs for ``pairs``. With several processes, of each of them.
         lr: Adam's learning rate.
+        lr_warmup: Steps over which the learning rate rises evenly to ``lr``.
+        lr_decay: By what the learning rate is multiplied as time goes on.
+        lr_decay_every: Epochs between two of these multiplications.
         weight_decay: Adam's L2 penalty.
         seed: Of batches, negatives and dropout. The initial weights are the model's.
         monitor: Validation metric that decides which epoch is best and when to stop;

@@ -129,6 +129,14 @@ class Training(LightningModule):
             self.model.refresh(self.graph, self.current_epoch)
         self.model.train()
 
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Set the learning rate, which follows from the epoch and the step alone."""
+        progress: Any = self.trainer.fit_loop.epoch_loop.batch_progress
+        rate = learning_rate(self.options, self.current_epoch, progress.total.completed)
+        for optimiser in self.trainer.optimizers:
+            for group in optimiser.param_groups:
+                group["lr"] = rate
+
     def training_step(self, batch: Batch, index: int) -> Tensor | None:
         """The sum of the model's loss terms; each is also added to the epoch's.
 
@@ -215,6 +223,13 @@ class Training(LightningModule):
 
 def _as_is(batch: Any) -> Any:
     return batch
+
+
+def learning_rate(options: dict[str, Any], epoch: int, step: int) -> float:
+    """Adam's learning rate in an epoch, and after so many steps of the run."""
+    decayed = options["lr_decay"] ** (epoch // options["lr_decay_every"])
+    risen = min(1.0, (step + 1) / max(1, options["lr_warmup"]))
+    return float(options["lr"] * decayed * risen)
 
 
 def stage_of(plan: tuple[Stage, ...], epoch: int) -> Stage:

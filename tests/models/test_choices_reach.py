@@ -120,8 +120,8 @@ CHOICES: dict[str, Choices] = {
     ),
 }
 APART = {"variant": "S3Rec", "bias": "SRGNN", "shared_head": "MCLSR"}
-APART |= {"positions": "MCLSR"}
-"""Options that have a test of their own (``positions`` in ``test_mclsr.py``)."""
+APART |= {"positions": "MCLSR", "target_edges": "MCLSR"}
+"""Options that have a test of their own, MCLSR's in ``test_mclsr.py``."""
 
 BESIDE: dict[str, dict[str, Any]] = {  # what a choice, or a model, takes with it
     "num_negatives": {"loss": "bce", "softmax": "uniform"},

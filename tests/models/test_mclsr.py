@@ -1,6 +1,7 @@
 """MCLSR against the specification's figures, a second implementation, and its laws."""
 
 import math
+from copy import copy
 from dataclasses import replace
 
 import pytest
@@ -281,6 +282,30 @@ def test_objective_of_prefixes_is_the_paper_written_as_loops(
     expected = naive(model, batch, cycle)
     terms = {name: term.item() for name, term in model.losses(batch, cycle).items()}
     assert terms == pytest.approx(expected, abs=1e-6)
+
+
+def test_target_edges_can_be_left_out_of_a_batch(cycle: HeteroData) -> None:
+    """The loops read a graph that never had them."""
+    (whole,) = SequenceLoader(cycle, "prefix", 10_000, 8)
+    some = torch.arange(0, len(whole), 9)
+    cut = {n: getattr(whole, n)[some] for n in ("user", "items", "lengths", "targets")}
+    batch = Batch(**cut, num_items=12)
+    asked, targets = batch.asked()
+    users = batch.user[:, None].expand_as(asked)[asked]
+    pairs = {*zip(users.tolist(), targets.tolist(), strict=True)}
+    options = {"sampler": "prefix", "target_edges": "left_out"}
+    model = random_model(cycle, **options).requires_grad_(False)
+    poorer = copy(cycle)
+    edges = cycle[INTERACTS].edge_index.T
+    kept = [tuple(edge) not in pairs for edge in edges.tolist()]
+    del poorer[INTERACTS]
+    poorer[INTERACTS].edge_index = edges[torch.tensor(kept)].T
+    assert 0 < sum(kept) < len(kept)
+    expected = naive(model, batch, poorer)
+    terms = {name: term.item() for name, term in model.losses(batch, cycle).items()}
+    assert terms == pytest.approx(expected, abs=1e-6)
+    with pytest.raises(ConfigError, match="sampler='prefix'"):
+        MCLSR(3, 4, target_edges="left_out")
 
 
 def test_samplers_ask_for_the_same_when_sequences_fit(cycle: HeteroData) -> None:

@@ -21,6 +21,7 @@ TABLE = torch.tensor([[1.0, 0], [0, 1], [1, 1], [2, 1]], dtype=torch.float64)
 ENCODERS = {
     "transformer": lambda: Transformer(4, 6, layers=2, heads=2),
     "pre-LN": lambda: Transformer(4, 6, norm="pre", positions="end"),
+    "query-LN": lambda: Transformer(4, 6, norm="query", activation="relu", scale=True),
     "gru": lambda: GRU(4, hidden=5),
     "caser": lambda: Convolution(4, window=3),
 }
@@ -196,7 +197,7 @@ def test_the_top_score_is_the_largest_logit_with_its_gradient(
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("name", ["transformer", "pre-LN"])
+@pytest.mark.parametrize("name", ["transformer", "pre-LN", "query-LN"])
 def test_attention_is_what_the_last_place_pays_by_loops(name: str) -> None:
     _, x, mask, encoder = rows_of(name)
     found = encoder.attention(x, mask)
@@ -204,8 +205,10 @@ def test_attention_is_what_the_last_place_pays_by_loops(name: str) -> None:
         h = encoder._enter(x[row : row + 1, :n], mask[row : row + 1, :n])
         paid = torch.zeros(n, dtype=torch.float64)
         for block in encoder.blocks:
-            seen = block.norm1(h) if block.pre else h
-            q, k, _ = block.qkv(seen)[0].split(4, dim=1)
+            asking = h if block.norm == "post" else block.norm1(h)
+            seen = h if block.norm == "query" else asking
+            q, _, _ = block.qkv(asking)[0].split(4, dim=1)
+            _, k, _ = block.qkv(seen)[0].split(4, dim=1)
             for head in (slice(0, 2), slice(2, 4)):
                 scores = [
                     float(q[-1, head] @ k[t, head]) / math.sqrt(2) for t in range(n)

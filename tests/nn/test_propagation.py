@@ -272,6 +272,42 @@ def test_dropout_is_of_directed_entries_and_keeps_the_mean(symmetric: bool) -> N
     assert torch.autograd.gradcheck(lambda x: propagate(x, thin, 2), x)
 
 
+def test_the_edge_of_a_target_can_be_left_out_as_specified() -> None:
+    """6.7: two steps from item 0, with the edge (0, 1) of T1 and without."""
+    made, _ = t1()
+    twice = (dense(made) @ dense(made))[3, 3:]
+    torch.testing.assert_close(twice[:2], torch.tensor([0.5, 0.28867513]).double())
+    left = made.without(torch.tensor([0]), torch.tensor([3 + 1]))
+    again = (dense(left) @ dense(left))[3, 3:]
+    torch.testing.assert_close(again, torch.tensor([1.0, 0, 0, 0]).double())
+
+
+def test_without_some_edges_is_the_operator_of_the_graph_that_lacks_them() -> None:
+    draws = torch.rand(20, 15, generator=seeded(0)) < 0.2
+    draws[3] = draws[:, 4] = False
+    pairs = draws.nonzero()
+    fallen = torch.rand(len(pairs), generator=seeded(1)) < 0.3
+    fallen |= pairs[:, 0] == 7  # of whom nothing is left
+    made = operator(bipartite(pairs.tolist(), 20, 15), INTERACTS)
+    expected = operator(bipartite(pairs[~fallen].tolist(), 20, 15), INTERACTS)
+    first, second = pairs[fallen].T
+    ends = torch.cat([first, first[:3], torch.tensor([3])]), second + 20
+    ends = ends[0], torch.cat([ends[1], ends[1][:3], torch.tensor([24])])
+    found, before = made.without(*ends), dense(made)
+    torch.testing.assert_close(dense(found), dense(expected))
+    torch.testing.assert_close(dense(found), dense(found).T)
+    assert not dense(found)[7].any() and torch.equal(dense(made), before)
+    thin = found.dropout(0.4, seeded(2))
+    torch.testing.assert_close(dense(thin.transpose), dense(thin).T)
+    assert found.places is made.places, "which are found out once"
+
+
+def test_a_graph_without_edges_can_lose_none() -> None:
+    made = operator(bipartite([], 2, 3), INTERACTS)
+    found = made.without(torch.tensor([0]), torch.tensor([3]))
+    assert not dense(found).any()
+
+
 def test_both_ways_to_multiply_agree() -> None:
     """``embedding_bag`` serves the CPU, ``torch.sparse_csr`` every other device."""
     made = random_operator(20, seed=5, symmetric=True)

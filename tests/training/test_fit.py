@@ -18,7 +18,7 @@ from graphseq.data import leave_one_out, synthetic
 from graphseq.errors import ConfigError, GraphError, RunError
 from graphseq.evaluation import evaluate
 from graphseq.graphs import build_graph, graph_hash
-from graphseq.models import BPRMF, POP, LightGCN, SASRec
+from graphseq.models import BPRMF, POP, LightGCN, MCLRec, Model, S3Rec, SASRec
 from graphseq.sequences import SequenceLoader
 from graphseq.training import Run, fit, load_state
 from graphseq.training.run import CHECKPOINT
@@ -160,6 +160,57 @@ def test_adam_clipping_and_decay_are_torchs(graph: HeteroData) -> None:
             adam.step()
     for name, tensor in model.state_dict().items():
         torch.testing.assert_close(trained.state_dict()[name], tensor)
+
+
+def test_the_learning_rate_rises_and_falls_as_asked(graph: HeteroData) -> None:
+    """Three epochs of several steps, against torch's own Adam set by hand."""
+
+    def make() -> BPRMF:
+        torch.manual_seed(7)
+        return BPRMF(30, 12, dim=8)
+
+    trained, model = make(), make()
+    options = {"monitor": None, "max_epochs": 5, "batch_size": 30, "lr": 0.02}
+    short(trained, graph, lr_warmup=8, lr_decay=0.5, lr_decay_every=2, **options)
+    adam = torch.optim.Adam(model.parameters())
+    loader = SequenceLoader(
+        graph, model.sampler, 30, model.max_length, seed=0, num_negatives=1
+    )
+    assert len(loader) > 2
+    rates, done = [], 0
+    for epoch in range(5):
+        loader.set_epoch(epoch)
+        for step in range(len(loader)):
+            rate = 0.02 * 0.5 ** (epoch // 2) * min(1, (done + 1) / 8)
+            adam.param_groups[0]["lr"] = rate
+            rates.append(rate)
+            adam.zero_grad()
+            sum(model.losses(loader[step], graph).values()).backward()
+            adam.step()
+            done += 1
+    assert rates[0] == 0.02 / 8 and max(rates) == 0.02 and rates[-1] == 0.005
+    for name, tensor in model.state_dict().items():
+        torch.testing.assert_close(trained.state_dict()[name], tensor)
+
+
+@pytest.mark.parametrize("cls", [SASRec, MCLRec, S3Rec])
+def test_a_resumed_run_goes_on_with_its_learning_rate(
+    graph: HeteroData, cls: type[Model], tmp_path: Path
+) -> None:
+    schedule = {"lr_warmup": 30, "lr_decay": 0.5, "lr_decay_every": 2}
+    stages = {"pretrain_epochs": 1} if cls is S3Rec else {}
+
+    def trained(*epochs: int) -> dict[str, torch.Tensor]:
+        folder = tmp_path / str(len(epochs))
+        for number in epochs:
+            torch.manual_seed(3)
+            model = cls(30, 12, dim=8, max_length=8, **stages)
+            options = schedule | {"max_epochs": number, "batch_size": 30}
+            short(model, graph, folder=folder, resume=True, monitor=None, **options)
+        return model.state_dict()
+
+    whole, broken = trained(4), trained(2, 4)
+    assert all(torch.equal(whole[name], broken[name]) for name in whole)
 
 
 def test_the_callers_state_is_left_alone(
