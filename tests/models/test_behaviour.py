@@ -31,6 +31,7 @@ FIELDS = ("item", "time")
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     **{name: (name, {}) for name in MODELS},
     "SASRec, pre-LN from the end": ("SASRec", {"norm": "pre", "positions": "end"}),
+    "SASRec, original": ("SASRec", {**models.sasrec.PRESETS["original"], "dim": 16}),
     "SASRec, bce by user": ("SASRec", {"loss": "bce", "sampler": "user"}),
     "SASRec, gbce by prefix": (
         "SASRec",
@@ -84,6 +85,10 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "EC4SRec, paper": ("EC4SRec", models.ec4srec.PRESETS["paper"]),
     "EC4SRec on a GRU": ("EC4SRec", {"encoder": {"GRU": {"dim": 16}}}),
     "MCLSR, paper": ("MCLSR", {**models.mclsr.PRESETS["paper"], "num_negatives": 5}),
+    "MCLSR, without target edges": (
+        "MCLSR",
+        {"sampler": "prefix", "target_edges": "left_out"},
+    ),
     "MCLSR, reference": ("MCLSR", models.mclsr.PRESETS["reference"]),
     "MCLSR, log-uniform": ("MCLSR", {"softmax": "log_uniform", "num_negatives": 5}),
 }
