@@ -6,9 +6,9 @@ them as data (a run folder, a graph's parameters) asks :func:`describe`.
 
 import inspect
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
-from numbers import Integral
+from numbers import Integral, Real
 from types import NoneType, UnionType
 from typing import (
     Any,
@@ -23,7 +23,7 @@ from typing import (
 
 import numpy as np
 
-from graphseq.errors import ConfigError
+from graphseq.errors import ConfigError, suggest
 
 Numbers = Mapping[str, int | float | None]
 
@@ -45,8 +45,13 @@ class OptionError(ConfigError, ValueError):
 
     def __init__(self, misfits: Sequence[Misfit]) -> None:
         self.misfits = tuple(misfits)
-        said = [f"{name}={value!r}: expected {a}" for name, value, a in self.misfits]
+        said = [f"{name}={_shown(v)}: expected {a}" for name, v, a in self.misfits]
         super().__init__("; ".join(said))
+
+
+def _shown(value: Any) -> str:
+    """A value on one line; of a part, the name alone."""
+    return f"{type(value).__name__}(…)" if isinstance(value, Recorded) else repr(value)
 
 
 RANGES: dict[str, tuple[str, Callable[[float], bool]]] = {
@@ -58,6 +63,7 @@ RANGES: dict[str, tuple[str, Callable[[float], bool]]] = {
     "positive": ("a number above 0", lambda value: value > 0),
 }
 WHOLE = ("sizes", "counts")
+PLAIN = {int, float, bool, str, NoneType, Any}
 
 
 def check_ranges(*others: Misfit, **kinds: Numbers) -> None:
@@ -87,18 +93,20 @@ def check_ranges(*others: Misfit, **kinds: Numbers) -> None:
 
 
 def check_choices(function: Callable[..., Any], options: Mapping[str, Any]) -> None:
-    """Refuse what is none of the choices that a function's types name.
+    """Refuse what is none of the things that a function's types name.
 
-    A parameter of the type ``Literal["mean", "last"]`` takes one of the two.
+    A parameter of the type ``Literal["mean", "last"]`` takes one of the two, one of
+    the type ``Encoder | None`` an encoder or nothing, ``Sequence[int]`` whole numbers.
+    Plain numbers and words are left to the checks of their ranges.
 
     Raises:
-        OptionError: Naming each such option, with its choices.
+        OptionError: Naming each such option, with what it may be.
     """
     check_ranges(
         *(
-            Misfit(name, options[name], " or ".join(map(repr, allowed)))
-            for name, allowed in _choices(function).items()
-            if name in options and options[name] not in allowed
+            Misfit(name, options[name], _spell(hint))
+            for name, hint in _hints(function).items()
+            if name in options and not _fits(options[name], hint)
         )
     )
 
@@ -106,7 +114,7 @@ def check_choices(function: Callable[..., Any], options: Mapping[str, Any]) -> N
 class Recorded:
     """Remembers the arguments of its construction, defaults filled in.
 
-    What is none of the choices that ``__init__`` names by its types is refused.
+    What is not of the type that ``__init__`` gives an option is refused.
     """
 
     options: dict[str, Any]
@@ -121,7 +129,14 @@ class Recorded:
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         """Make the object, and note what it is made with."""
         instance = super().__new__(cls)
-        bound = inspect.signature(cls.__init__).bind(instance, *args, **kwargs)
+        signature = inspect.signature(cls.__init__)
+        known = [*signature.parameters][1:]
+        kinds = {p.kind for p in signature.parameters.values()}
+        for name in kwargs.keys() - known:
+            if inspect.Parameter.VAR_KEYWORD not in kinds:
+                said = suggest(name, known)
+                raise TypeError(f"{cls.__name__} has no option {name!r}; {said}")
+        bound = signature.bind(instance, *args, **kwargs)
         bound.apply_defaults()
         options = dict(list(bound.arguments.items())[1:])
         check_choices(cls.__init__, options)
@@ -146,13 +161,52 @@ def describe(value: Any) -> Any:
 
 
 @cache
-def _choices(function: Callable[..., Any]) -> dict[str, tuple[Any, ...]]:
-    """The values of every parameter whose type names them one by one."""
-    named = {}
-    for name, hint in get_type_hints(function).items():
-        is_union = get_origin(hint) in (Union, UnionType)
-        members = get_args(hint) if is_union else (hint,)
-        if all(get_origin(m) is Literal or m is NoneType for m in members):
-            named[name] = tuple(c for m in members for c in get_args(m) or (None,))
-    named.pop("return", None)
-    return named
+def _hints(function: Callable[..., Any]) -> dict[str, Any]:
+    """The types of the parameters, but for plain numbers and words."""
+    hints = get_type_hints(function)
+    hints.pop("return", None)
+    return {name: hint for name, hint in hints.items() if not _members(hint) <= PLAIN}
+
+
+def _members(hint: Any) -> set[Any]:
+    """The types of a union, or the one type."""
+    is_union = get_origin(hint) in (Union, UnionType)
+    return set(get_args(hint) if is_union else (hint,))
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a value is of a type; what this does not understand, it lets pass."""
+    origin, arguments = get_origin(hint) or hint, get_args(hint)
+    if origin in (Union, UnionType):
+        return any(_fits(value, member) for member in arguments)
+    if origin is Literal:
+        return any(type(value) is type(a) and value == a for a in arguments)
+    if origin in (int, float):
+        kind = Integral if origin is int else Real
+        return isinstance(value, kind) and not isinstance(value, bool)
+    if origin in (Sequence, list, tuple):
+        if isinstance(value, str) or not isinstance(value, Iterable):
+            return False
+        if not isinstance(value, list | tuple) or not arguments:
+            return True
+        hints = arguments
+        if origin is not tuple or Ellipsis in arguments:
+            hints = (arguments[0],) * len(value)
+        return len(hints) == len(value) and all(map(_fits, value, hints))
+    if not inspect.isclass(origin):
+        return True
+    return isinstance(value, origin)
+
+
+def _spell(hint: Any) -> str:
+    """A type in words: ``'mean' or 'last'``, ``Encoder or None``."""
+    origin, arguments = get_origin(hint) or hint, get_args(hint)
+    if origin in (Union, UnionType):
+        return " or ".join(_spell(member) for member in arguments)
+    if origin is Literal:
+        return " or ".join(map(repr, arguments))
+    if origin in (Sequence, list, tuple):
+        inner = [_spell(a) for a in arguments if a is not Ellipsis]
+        return f"a list of {', '.join(inner)}"
+    words = {int: "a whole number", float: "a number", NoneType: "None"}
+    return words.get(origin, getattr(origin, "__name__", str(hint)))

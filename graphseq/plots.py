@@ -11,13 +11,24 @@ from graphseq.models import Model
 from graphseq.training import Run
 
 
-def plot_learning(runs: Mapping[str, Run], path: Path, metric: str = "NDCG@10") -> None:
-    """Draw the validation metric of every epoch; what is not trained is a level."""
+def plot_learning(
+    runs: Mapping[str, Run] | Run, path: str | Path, metric: str = "NDCG@10"
+) -> None:
+    """Draw the validation metric of every epoch; what is not trained is a level.
+
+    Args:
+        runs: Runs by the names that the picture is to give them, or one run.
+        path: Picture to write; its ending says of what kind.
+        metric: One that the runs were validated by.
+    """
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.subplots()
+    if isinstance(runs, Run):
+        [name] = runs.experiment["model"]
+        runs = {name: runs}
     for name, run in runs.items():
         rows = [row for row in run.history if row.get(metric) is not None]
         if run.epochs == 0:
@@ -43,7 +54,7 @@ def plot_items(model: Model, graph: HeteroData, path: Path) -> None:
     from matplotlib.figure import Figure
 
     with torch.no_grad():
-        vectors = torch.nn.functional.normalize(model.item_vectors(graph).float())
+        vectors = torch.nn.functional.normalize(model.catalogue(graph).float())
     vectors = vectors - vectors.mean(dim=0)
     _, _, axes_of = torch.linalg.svd(vectors, full_matrices=False)
     x, y = (vectors @ axes_of[:2].T).T.numpy()

@@ -68,7 +68,7 @@ class Recommender:
         if categories is not None:
             self._category = numbered(categories, self.items)
         with threads.limited(), scoring(model):
-            self._vectors = model.item_vectors(graph).detach()
+            self._vectors = model.catalogue(graph).detach()
             self._search = self._indexed(self._vectors)
 
     def __repr__(self) -> str:
@@ -117,6 +117,9 @@ class Recommender:
                 "recommend needs either users=[raw ids] or histories=[[raw item "
                 f"ids], …]; found {'neither' if users is None else 'both'}"
             )
+        for name, given in (("users", users), ("histories", histories)):
+            if isinstance(given, str):
+                raise ConfigError(f"{name} is a list; found only {given!r}")
         _check_k(k)
         pool = self._pool(k, diversity, candidates)
         if users is not None:
@@ -152,6 +155,16 @@ class Recommender:
         found = self._indexed(vectors).search(queries, itself, k)
         return self._table(names, found, "similar")
 
+    def vectors(self) -> pl.DataFrame:
+        """The item vectors, for other tools: an index, a plot, another model.
+
+        Returns:
+            Columns ``item`` (raw id) and ``vector`` (D numbers, float32), a row for
+            each item of the catalogue.
+        """
+        table = self._vectors.float().cpu().numpy()
+        return pl.DataFrame({"item": self.items.ids, "vector": table})
+
     def _pool(self, k: int, diversity: float, candidates: int | None) -> int:
         """How many of a user's best items are looked at."""
         pool = 10 * k if candidates is None else candidates
@@ -178,6 +191,12 @@ class Recommender:
                 f"{type(self.model).__name__} has a vector for each user, and none for "
                 "strangers. Ask for users=[…], or train a model that reads the history"
             )
+        for history in histories:
+            if isinstance(history, str):
+                raise ConfigError(
+                    f"each history is a list of raw item ids; found {history!r}. One "
+                    f"history is histories=[[{history!r}, …]]"
+                )
         lengths = [len(history) for history in histories]
         flat = [item for history in histories for item in history]
         items = torch.tensor(self.items.encode(flat))

@@ -3,6 +3,8 @@
 import copy
 import json
 import math
+import re
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -113,3 +115,51 @@ def test_sizes_and_counts_are_whole_numbers() -> None:
     check_ranges(sizes={"dim": 8}, counts={"steps": 0})
     with pytest.raises(OptionError, match=r"dim=8\.0: expected a whole number"):
         check_ranges(sizes={"dim": 8.0})
+
+
+class Kinds(Recorded):
+    def __init__(self, kinds: Sequence[Literal["a", "b"]] = ("a",)) -> None:
+        pass
+
+
+class Typed(Recorded):
+    def __init__(
+        self,
+        part: Kinds | None = None,
+        times: Sequence[int] | int = 3,
+        pair: tuple[int, int] = (1, 0),
+        *,
+        width: int = 4,
+    ) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    "made, told",
+    [
+        (lambda: Typed("Kinds"), "part='Kinds': expected Kinds or None"),
+        (lambda: Typed(Part(3)), "part=Part(…): expected Kinds or None"),
+        (lambda: Typed({"Kinds": {}}), "part={'Kinds': {}}: expected Kinds or None"),
+        (lambda: Typed(times=0.5), "expected a list of a whole number or a whole"),
+        (lambda: Typed(times=[1, "2"]), "times=[1, '2']: expected a list of"),
+        (lambda: Typed(pair=(1.0, 0)), "expected a list of a whole number, a whole"),
+        (lambda: Typed(pair=(1, 0, 1)), "pair=(1, 0, 1): expected"),
+        (lambda: Kinds(["a", "bogus"]), "kinds=['a', 'bogus']: expected a list of 'a'"),
+        (lambda: Kinds("a"), "kinds='a': expected a list of 'a' or 'b'"),
+    ],
+)
+def test_what_is_not_of_an_options_type_is_refused(
+    made: Callable[[], Any], told: str
+) -> None:
+    with pytest.raises(OptionError, match=re.escape(told)):
+        made()
+
+
+def test_what_is_of_an_options_type_is_taken() -> None:
+    assert Typed(Kinds(["b", "a"]), [1, np.int64(2)], [2, 1]).options["pair"] == [2, 1]
+    assert Typed(None, 7).options["times"] == 7
+
+
+def test_a_misspelt_option_is_told_with_the_nearest() -> None:
+    with pytest.raises(TypeError, match="Typed has no option 'with'; did you mean"):
+        Typed(**{"with": 3})

@@ -1,3 +1,5 @@
+from typing import Any
+
 import polars as pl
 import pytest
 import torch
@@ -56,6 +58,26 @@ def test_known_users_get_what_follows_all_that_is_known(shop) -> None:
     # ann's last is rice (3): salt (4), tea (5).
     assert found["item"].to_list() == ["eggs", "rice", "salt", "tea"]
     assert found["score"].to_list() == [4, 3, 16, 15]
+
+
+def test_vectors_stand_beside_the_raw_ids(shop) -> None:
+    found = shop.vectors()
+    assert found["item"].to_list() == shop.items.ids.to_list()
+    expected = shop.model.item_vectors(shop.graph)
+    assert torch.equal(torch.tensor(found["vector"].to_numpy()), expected)
+
+
+@pytest.mark.parametrize(
+    "given, told",
+    [
+        ({"users": "ann"}, "users is a list; found only 'ann'"),
+        ({"histories": "milk"}, "histories is a list; found only 'milk'"),
+        ({"histories": ["milk", "tea"]}, "each history is a list .* found 'milk'"),
+    ],
+)
+def test_a_word_is_not_taken_apart(shop, given: dict[str, Any], told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        shop.recommend(**given, k=2)
 
 
 def test_histories_of_strangers(shop) -> None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from functools import cache
 from itertools import product
-from typing import Any, get_args
+from typing import Any
 
 import evidence
 import public_names
@@ -139,15 +139,12 @@ def _meaning(text: str) -> str:
 
 def _presets(name: str) -> list[str]:
     """Each preset, by the data that it is for, with what it sets."""
-    model: Any = MODELS[name]
-    if not hasattr(model, "preset"):
+    model = MODELS[name]
+    if not model.presets:
         return ["None.", ""]
-    choices = parameters(model.preset, SIZES)
-    presets = get_args(choices["name"].annotation)
-    data = get_args(choices["data"].annotation) if "data" in choices else (None,)
     found: dict[tuple[str, str], list[str]] = {}
-    for preset, of in product(presets, data):
-        made = model.preset(preset, 4, 6, **({"data": of} if of else {}))
+    for preset, of in product(model.presets, model.for_data or (None,)):
+        made = model.preset(preset, 4, 6, data=of)
         alike = found.setdefault((preset, _changes(example(name), made)), [])
         alike += [f"``{of}``"] if of else []
     rows = [

@@ -69,9 +69,15 @@ def settable(
 ) -> dict[str, inspect.Parameter]:
     """The parameters that a file may set; with a ``preset``, those of it as well."""
     known = parameters(target, supplied)
-    if "preset" in options and hasattr(target, "preset"):
-        chosen = parameters(target.preset, supplied)
-        known |= {"preset": chosen.pop("name"), **chosen}
+    if "preset" in options:
+        for name, source in (("preset", "presets"), ("data", "for_data")):
+            if names := tuple(getattr(target, source, ())):
+                known[name] = inspect.Parameter(
+                    name,
+                    inspect.Parameter.KEYWORD_ONLY,
+                    default=None,
+                    annotation=Literal[names],
+                )
     return known
 
 

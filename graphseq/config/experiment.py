@@ -25,6 +25,8 @@ from graphseq.config.tables import (
     SPLITS,
 )
 from graphseq.data import Interactions
+from graphseq.data.readers.source import absent
+from graphseq.errors import DataError
 from graphseq.evaluation import Report, evaluate
 from graphseq.graphs import build_graph
 from graphseq.models import Model
@@ -64,11 +66,19 @@ class Experiment:
         Args:
             root: Folder in which the data lie; ``None`` is the default of the data set,
                 or the current folder for a path.
+
+        Raises:
+            DataError: The log is not there, or cannot be read.
         """
         options = dict(self.options["data"])
         [kind] = [name for name in DATA if name in options]
         if kind == "path":
             options["path"] = str(Path(root or ".") / options["path"])
+            if not Path(options["path"]).is_file():
+                raise DataError(
+                    f"{absent(Path(options['path']))}. A path in an experiment counts "
+                    "from the current folder, or from that of --data"
+                )
             log = build(PLAIN, DATA[kind], options)
         elif kind == "dataset":
             options = {"name": options.pop("dataset"), **options}

@@ -7,7 +7,7 @@ from typing import Any
 from torch_geometric.data import HeteroData
 from torch_geometric.transforms import BaseTransform
 
-from graphseq.config.checks import Problem, refuse, shortened
+from graphseq.config.checks import Problem, parameters, refuse, shortened
 from graphseq.config.construct import resolve
 from graphseq.config.experiment import (
     EVALUATE,
@@ -84,7 +84,9 @@ def _rehearse(experiment: Experiment) -> None:
     try:
         log = leave_one_out(cycle(4, 4, 4))
         graph = build_graph(log, [_rehearsed(s) for s in experiment.steps()])
-        check_fits(_rehearsed_model(experiment, graph), graph, validated=True)
+        model = _rehearsed_model(experiment, graph)
+        refuse(experiment.source, _unused(experiment, model))
+        check_fits(model, graph, validated=True)
         check_options(resolve(TRAIN, fit, experiment.options.get("train")))
         measured = resolve(EVALUATE, evaluate, experiment.options.get("evaluate"))
         check_measured(measured["ks"], measured["batch_size"])
@@ -112,6 +114,18 @@ def _rehearsed_model(experiment: Experiment, graph: HeteroData) -> Model:
     except ValueError as error:
         name, *_ = MODEL.pick(MODELS, experiment.options["model"], "")
         raise ConfigError(f"model.{name} cannot be built: {error}") from error
+
+
+def _unused(experiment: Experiment, model: Model) -> list[Problem]:
+    """A width that is written and not read, since a part has its own."""
+    name, given, _ = MODEL.pick(MODELS, experiment.options["model"], "")
+    parts = [model.options[p] for p in ("features", "encoder") if given.get(p)]
+    usual = parameters(MODELS[name])["dim"].default if "dim" in given else None
+    if not parts or given.get("dim", usual) in (usual, parts[0].dim):
+        return []
+    kind, dim = type(parts[0]).__name__, parts[0].dim
+    what = f"is not used: {kind} has dim={dim}; set it there and leave this out"
+    return [Problem(f"model.{name}.dim", what)]
 
 
 def _rehearsed(step: BaseTransform) -> BaseTransform:

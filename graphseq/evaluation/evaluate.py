@@ -19,7 +19,7 @@ from graphseq.evaluation.ranking import Ranked, rank_block
 from graphseq.evaluation.report import Report
 from graphseq.evaluation.rows import Rows, by_length, held_out_rows
 from graphseq.evaluation.scoring import Catalogue, scoring
-from graphseq.models.base import Model
+from graphseq.models.base import Model, check_given
 from graphseq.sequences.batch import histories
 
 History = Literal["both", "kept", "excluded"]
@@ -61,6 +61,7 @@ def evaluate(
         GraphError: The graph does not fit the model or holds no such part.
         GraphSeqError: The model gives NaN.
     """
+    check_given("evaluate", model, graph)
     protocols = _check_options(part, history)
     check_measured(ks, batch_size)
     held_out = held_out_rows(model, graph, part)
@@ -121,7 +122,7 @@ def _rank(
     progress: bool,
 ) -> Ranked:
     """Ranks and top lists of all users, in the order of ``rows``."""
-    catalogue = Catalogue(model.item_vectors(graph))
+    catalogue = Catalogue(model.catalogue(graph))
     found = []
     for start in _steps(len(rows.order), batch_size, progress):
         chosen = rows.order[start : start + batch_size]

@@ -10,6 +10,7 @@ from torch_geometric.transforms import BaseTransform
 
 from graphseq.constants import INTERACTS, ITEM, USER
 from graphseq.data import Split
+from graphseq.errors import GraphError
 from graphseq.graphs.progress import begin
 from graphseq.options import Recorded, describe
 
@@ -34,7 +35,16 @@ def build_graph(split: Split, transforms: Sequence[BaseTransform] = ()) -> Heter
         * what the transforms add, with edge_index (2, E) and edge_weight (E,) float32;
         * ``graph.validation`` and ``graph.test``: :class:`graphseq.data.HeldOut`;
         * ``graph.provenance``: JSON data that says how all this was made.
+
+    Raises:
+        GraphError: There is no split, or no list of transforms.
     """
+    if not isinstance(split, Split) or isinstance(transforms, BaseTransform):
+        raise GraphError(
+            "build_graph takes a split and a list of transforms, as in build_graph("
+            f"leave_one_out(log), [CoOccurrence('item')]); found {_kind(split)} and "
+            f"{_kind(transforms)}"
+        )
     train = split.train
     graph = HeteroData()
     graph[USER].num_nodes, graph[USER].vocabulary = train.num_users, train.users
@@ -48,6 +58,10 @@ def build_graph(split: Split, transforms: Sequence[BaseTransform] = ()) -> Heter
         graph = transform(graph)
     graph.provenance = provenance_of(split, transforms)
     return graph
+
+
+def _kind(value: object) -> str:
+    return type(value).__name__
 
 
 def described(transforms: Sequence[BaseTransform]) -> list[Any]:

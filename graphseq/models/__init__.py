@@ -76,11 +76,10 @@ def create(spec: Mapping[str, Any], num_users: int, num_items: int) -> Model:
         num_items: V.
 
     Raises:
-        ConfigError: No such model.
+        ConfigError: No such model, or no such part of one.
     """
     ((name, options),) = spec.items()
-    if name not in MODELS:
-        raise ConfigError(f"there is no model {name!r}; {suggest(name, MODELS)}")
+    _find("model", name, MODELS)
     given = {key: _part(value, num_items) for key, value in (options or {}).items()}
     given.pop("num_users", None), given.pop("num_items", None)
     make: Callable[..., Model] = MODELS[name]
@@ -89,8 +88,9 @@ def create(spec: Mapping[str, Any], num_users: int, num_items: int) -> Model:
 
 def _part(value: Any, num_items: int) -> Any:
     """An option's value, built if it names a part."""
-    if isinstance(value, Mapping) and len(value) == 1 and next(iter(value)) in PARTS:
+    if isinstance(value, Mapping) and len(value) == 1:
         ((name, options),) = value.items()
+        _find("part", name, PARTS)
         given = {k: v for k, v in (options or {}).items() if k != "num_items"}
         if issubclass(PARTS[name], Features):
             given["num_items"] = num_items
@@ -98,11 +98,26 @@ def _part(value: Any, num_items: int) -> Any:
     return value
 
 
+def _find(what: str, name: str, known: Mapping[str, Any]) -> None:
+    """Refuse a name that is none, with the way to make it one.
+
+    Raises:
+        ConfigError: It is none.
+    """
+    if name not in known:
+        table = "MODELS" if what == "model" else "PARTS"
+        raise ConfigError(
+            f"there is no {what} {name!r}; {suggest(name, known)} One of your own is "
+            f"known after graphseq.models.{table}[{name!r}] = {name}"
+        )
+
+
 __all__ = [
     "BPRMF",
     "GCSAN",
     "MCLSR",
     "MODELS",
+    "PARTS",
     "POP",
     "SRGNN",
     "SRMA",

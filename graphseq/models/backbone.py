@@ -11,13 +11,13 @@ from torch_geometric.data import HeteroData
 from graphseq.errors import ConfigError
 from graphseq.models.by_length import by_length
 from graphseq.nn.encoder import Encoder
-from graphseq.nn.features import Embedding, Features, look_up
+from graphseq.nn.features import Embedding, Features, Propagated, look_up
 from graphseq.nn.pooling import Pooling, pool
 from graphseq.nn.transformer import Transformer
 from graphseq.objectives import bce, cross_entropy, gbce
 from graphseq.options import check_ranges
 from graphseq.sequences.batch import Batch
-from graphseq.sequences.examples import Sampler
+from graphseq.sequences.examples import Reading
 
 Loss = Literal["ce", "bce", "gbce"]
 
@@ -42,7 +42,8 @@ class Backbone(nn.Module):
             their positions are read in both cases).
 
     Raises:
-        ConfigError: The encoder does not fit the features or the length.
+        ConfigError: The encoder does not fit the features or the length; the features
+            are of other items.
         OptionError: An option is out of its range.
     """
 
@@ -54,7 +55,7 @@ class Backbone(nn.Module):
         features: Features | None = None,
         dim: int = 64,
         max_length: int = 50,
-        sampler: Sampler = "targets",
+        sampler: Reading = "targets",
         loss: Loss = "ce",
         num_negatives: int = 1,
         mask_token: bool = False,
@@ -62,12 +63,11 @@ class Backbone(nn.Module):
         super().__init__()
         drawn = None if loss == "ce" else num_negatives
         check_ranges(sizes={"max_length": max_length, "num_negatives": drawn})
-        if features is None:
-            dim = dim if encoder is None else encoder.dim
-            features = Embedding(num_items, dim=dim)
-        self.features = features
+        self.features = features or Embedding(
+            num_items, dim=dim if encoder is None else encoder.dim
+        )
         self.encoder = encoder or Transformer(self.features.dim, max_length)
-        _check(self.encoder, self.features, max_length)
+        _check(self.encoder, self.features, max_length, num_items)
         self.dim = self.features.dim
         self.requires = self.features.requires
         self.num_items, self.max_length = num_items, max_length
@@ -147,7 +147,15 @@ def with_transformer(options: Mapping[str, Any], **choices: Any) -> dict[str, An
     return {**options, "encoder": made}
 
 
-def _check(encoder: Encoder, features: Features, max_length: int) -> None:
+def _check(
+    encoder: Encoder, features: Features, max_length: int, num_items: int
+) -> None:
+    rows = len(features.weight)
+    if isinstance(features, Embedding | Propagated) and rows != num_items:
+        raise ConfigError(
+            f"the features are of {rows} items and the model ranks {num_items}; give "
+            f"both the same num_items (padding has no row)"
+        )
     if encoder.dim != features.dim:
         raise ConfigError(
             f"the features have {features.dim} dimensions and the encoder reads "

@@ -1,7 +1,8 @@
 """What every model owes: a vector per row, a vector per item, and its loss terms."""
 
 from abc import ABC, abstractmethod
-from typing import final
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, TypeVar, final
 
 import torch
 from jaxtyping import Float
@@ -9,11 +10,29 @@ from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
 from graphseq.constants import EdgeType
-from graphseq.models.backbone import Backbone
+from graphseq.errors import ConfigError, GraphError, suggest
+from graphseq.models.backbone import Backbone, with_transformer
 from graphseq.models.stages import Stage, Step
 from graphseq.options import Recorded
 from graphseq.sequences.batch import Batch
 from graphseq.sequences.examples import Sampler
+
+Choices = Mapping[str, Mapping[str, Any]]
+M = TypeVar("M", bound="Model")
+
+
+def check_given(where: str, model: Any, graph: Any) -> None:
+    """Refuse what is no model, or no graph, before it fails without a word.
+
+    Raises:
+        ConfigError: Saying what was given.
+    """
+    if not isinstance(model, Model) or not isinstance(graph, HeteroData):
+        found = f"{type(model).__name__} and {type(graph).__name__}"
+        raise ConfigError(
+            f"{where} takes a model and a graph, in this order; found {found}. A log "
+            "becomes a graph by build_graph(leave_one_out(log))"
+        )
 
 
 class Model(Recorded, nn.Module, ABC):
@@ -36,10 +55,15 @@ class Model(Recorded, nn.Module, ABC):
         warmup: Epochs during which a run does not stop early, however it goes.
         knows_users: Whether there is a vector for each user, so that users without
             training events cannot be ranked.
+        presets: Named sets of options, which :meth:`preset` builds from; what stands
+            under ``transformer`` is of the encoder, where none is given.
+        for_data: Options that were published for a data set; they yield to a preset's.
         memory: What is kept between epochs and is no weight (centroids, importances):
             a resumed run has it again, a finished one does not need it.
     """
 
+    presets: ClassVar[Choices] = {}
+    for_data: ClassVar[Choices] = {}
     requires: tuple[EdgeType, ...] = ()
     num_users: int
     num_items: int
@@ -52,6 +76,46 @@ class Model(Recorded, nn.Module, ABC):
     def __init__(self) -> None:
         super().__init__()
         self.memory: dict[str, Tensor] = {}
+
+    @final
+    @classmethod
+    def preset(
+        cls: type[M],
+        name: str,
+        num_users: int,
+        num_items: int,
+        *,
+        data: str | None = None,
+        **options: Any,
+    ) -> M:
+        """The model with a named set of choices, some of them overridden.
+
+        Args:
+            name: One of ``presets``.
+            num_users: U.
+            num_items: V.
+            data: One of ``for_data``; ``None`` is the first of them.
+            options: What overrules both.
+
+        Raises:
+            ConfigError: There is no such preset, or none for such data.
+        """
+        for what, given, known in (
+            ("preset", name, cls.presets),
+            ("settings for the data", data, cls.for_data),
+        ):
+            if given is not None and given not in known:
+                said = suggest(given, known) if known else "there are none"
+                raise ConfigError(f"{cls.__name__} has no {what} {given!r}; {said}")
+        by_data = cls.for_data.get(data or next(iter(cls.for_data), ""), {})
+        chosen = {**by_data, **cls.presets[name]}
+        parts = [part.get("transformer", {}) for part in (by_data, cls.presets[name])]
+        chosen.pop("transformer", None)
+        chosen |= options
+        if any(parts):
+            chosen = with_transformer(chosen, **parts[0], **parts[1])
+        make: Callable[..., M] = cls
+        return make(num_users, num_items, **chosen)
 
     def hold(self, num_users: int, backbone: Backbone) -> None:
         """Read sequences by a backbone, whose features and examples are the model's."""
@@ -96,6 +160,22 @@ class Model(Recorded, nn.Module, ABC):
         return (Stage((Step(self.losses),)),)
 
     @final
+    def catalogue(self, graph: HeteroData) -> Float[Tensor, "V D"]:
+        """The item vectors, once it is sure that there is one for every item.
+
+        Raises:
+            GraphError: There is not, as with features made for other items.
+        """
+        vectors = self.item_vectors(graph)
+        if vectors.dim() != 2 or len(vectors) != self.num_items:
+            raise GraphError(
+                f"{type(self).__name__} ranks {self.num_items} items, and its item "
+                f"vectors are of shape {tuple(vectors.shape)}: make its features with "
+                f"num_items={self.num_items} (padding has no row)"
+            )
+        return vectors
+
+    @final
     @torch.no_grad()
     def score(
         self,
@@ -107,6 +187,6 @@ class Model(Recorded, nn.Module, ABC):
 
         Pass ``items = model.item_vectors(graph)`` once when scoring many batches.
         """
-        items = self.item_vectors(graph) if items is None else items
+        items = self.catalogue(graph) if items is None else items
         scores = self.represent(batch, graph) @ items.T
         return scores.amax(dim=1) if scores.dim() == 3 else scores

@@ -1,6 +1,6 @@
 """BERT4Rec: a bidirectional transformer that fills in hidden items."""
 
-from typing import Any, Literal, final
+from typing import ClassVar, Literal, final
 
 import torch
 import torch.nn.functional as F
@@ -9,36 +9,15 @@ from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
 from graphseq.models.backbone import Backbone
-from graphseq.models.base import Model
+from graphseq.models.base import Choices, Model
 from graphseq.nn.features import Embedding, Features
 from graphseq.nn.transformer import Positions, Transformer
 from graphseq.objectives import cross_entropy
 from graphseq.options import check_ranges
 from graphseq.sequences.batch import Batch
 from graphseq.sequences.cloze import chance_places, counted_places, hide, last_place
-from graphseq.sequences.examples import Sampler
+from graphseq.sequences.examples import Reading
 from graphseq.sequences.whole import append, whole
-
-PRESETS: dict[str, dict[str, Any]] = {
-    "original": {
-        "mask_rate": 0.6,
-        "drawn_by": "count",
-        "most_masked": 30,
-        "last_rate": 1 / 11,
-        "dropout": 0.5,
-        "attention_dropout": 0.2,
-        "sampler": "targets",
-    },
-    "recbole": {
-        "mask_rate": 0.2,
-        "drawn_by": "chance",
-        "most_masked": None,
-        "last_rate": 0.5,
-        "dropout": 0.2,
-        "attention_dropout": 0.2,
-        "sampler": "prefix",
-    },
-}
 
 
 @final
@@ -87,6 +66,27 @@ class BERT4Rec(Model):
         features: What is read of an item; ``None`` is a plain ``Embedding``.
     """
 
+    presets: ClassVar[Choices] = {
+        "original": {
+            "mask_rate": 0.6,
+            "drawn_by": "count",
+            "most_masked": 30,
+            "last_rate": 1 / 11,
+            "dropout": 0.5,
+            "attention_dropout": 0.2,
+            "sampler": "targets",
+        },
+        "recbole": {
+            "mask_rate": 0.2,
+            "drawn_by": "chance",
+            "most_masked": None,
+            "last_rate": 0.5,
+            "dropout": 0.2,
+            "attention_dropout": 0.2,
+            "sampler": "prefix",
+        },
+    }
+
     def __init__(
         self,
         num_users: int,
@@ -104,7 +104,7 @@ class BERT4Rec(Model):
         drawn_by: Literal["count", "chance"] = "count",
         most_masked: int | None = 30,
         last_rate: float = 1 / 11,
-        sampler: Sampler = "targets",
+        sampler: Reading = "targets",
         features: Features | None = None,
     ) -> None:
         super().__init__()
@@ -142,17 +142,6 @@ class BERT4Rec(Model):
         self.bias = nn.Parameter(torch.zeros(num_items))
         nn.init.normal_(self.map.weight, std=0.02)
         nn.init.zeros_(self.map.bias)
-
-    @classmethod
-    def preset(
-        cls,
-        name: Literal["original", "recbole"],
-        num_users: int,
-        num_items: int,
-        **options: Any,
-    ) -> "BERT4Rec":
-        """The model with a named set of choices, some of them overridden."""
-        return cls(num_users, num_items, **{**PRESETS[name], **options})
 
     def represent(self, batch: Batch, graph: HeteroData) -> Float[Tensor, "B n"]:
         """What is looked for at a hidden place after the history."""

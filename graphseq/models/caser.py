@@ -1,6 +1,6 @@
 """Caser: convolutional sequence embedding, with a vector for each user."""
 
-from typing import Any, Literal, final
+from typing import ClassVar, Literal, final
 
 import torch
 import torch.nn.functional as F
@@ -10,34 +10,13 @@ from torch_geometric.data import HeteroData
 
 from graphseq.errors import ConfigError
 from graphseq.models.backbone import Backbone, Loss
-from graphseq.models.base import Model
+from graphseq.models.base import Choices, Model
 from graphseq.nn.convolution import Convolution
 from graphseq.nn.features import Embedding, Features
 from graphseq.options import check_ranges
 from graphseq.sequences.ahead import ahead
 from graphseq.sequences.batch import Batch
-from graphseq.sequences.examples import Sampler
-
-PRESETS: dict[str, dict[str, Any]] = {
-    "recbole": {
-        "window": 10,
-        "vertical": 4,
-        "horizontal": 8,
-        "dropout": 0.4,
-        "norm_weight": 1e-4,
-        "sampler": "prefix",
-    },
-    "original": {
-        "dim": 50,
-        "window": 5,
-        "vertical": 4,
-        "horizontal": 16,
-        "dropout": 0.5,
-        "steps": 3,
-        "output": "separate",
-        "loss": "bce",
-    },
-}
+from graphseq.sequences.examples import Reading
 
 
 @final
@@ -87,6 +66,27 @@ class Caser(Model):
         ConfigError: ``steps`` above 1 with a sampler that has one target a row.
     """
 
+    presets: ClassVar[Choices] = {
+        "recbole": {
+            "window": 10,
+            "vertical": 4,
+            "horizontal": 8,
+            "dropout": 0.4,
+            "norm_weight": 1e-4,
+            "sampler": "prefix",
+        },
+        "original": {
+            "dim": 50,
+            "window": 5,
+            "vertical": 4,
+            "horizontal": 16,
+            "dropout": 0.5,
+            "steps": 3,
+            "output": "separate",
+            "loss": "bce",
+        },
+    }
+
     def __init__(
         self,
         num_users: int,
@@ -104,7 +104,7 @@ class Caser(Model):
         norm_weight: float = 0.0,
         loss: Loss = "ce",
         num_negatives: int = 1,
-        sampler: Sampler = "targets",
+        sampler: Reading = "targets",
         features: Features | None = None,
     ) -> None:
         super().__init__()
@@ -146,17 +146,6 @@ class Caser(Model):
             nn.init.zeros_(self.blend.bias)
         self.outputs = _table(num_items, width) if output == "separate" else None
         self.bias = nn.Parameter(torch.zeros(num_items)) if output != "tied" else None
-
-    @classmethod
-    def preset(
-        cls,
-        name: Literal["recbole", "original"],
-        num_users: int,
-        num_items: int,
-        **options: Any,
-    ) -> "Caser":
-        """The model with a named set of choices, some of them overridden."""
-        return cls(num_users, num_items, **{**PRESETS[name], **options})
 
     def represent(self, batch: Batch, graph: HeteroData) -> Float[Tensor, "B n"]:
         """The image of the newest items, with the user."""

@@ -1,47 +1,21 @@
 """CL4SRec: contrast between two random views of a sequence."""
 
-from typing import Any, Literal, final
+from typing import ClassVar, final
 
 from jaxtyping import Float
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from graphseq.models.backbone import Backbone, Loss, with_transformer
-from graphseq.models.base import Model
+from graphseq.models.backbone import Backbone, Loss
+from graphseq.models.base import Choices, Model
 from graphseq.nn.encoder import Encoder
 from graphseq.nn.features import Features
 from graphseq.nn.pooling import Pooling, pool
 from graphseq.objectives import nt_xent
 from graphseq.options import check_ranges
 from graphseq.sequences.batch import Batch
-from graphseq.sequences.examples import Sampler
+from graphseq.sequences.examples import Reading
 from graphseq.sequences.views import ask_last, crop_mask_reorder, join, random_views
-
-DATA: dict[str, dict[str, float]] = {
-    "amazon": {"crop_keep": 0.2, "mask_rate": 0.7, "reorder_rate": 0.2},
-    "ml": {"crop_keep": 0.8, "mask_rate": 0.2, "reorder_rate": 0.2},
-}
-PRESETS: dict[str, dict[str, Any]] = {
-    "recbole": {"sampler": "prefix", "loss": "ce", "pooling": "last"},
-    "duorec": {
-        "crop_keep": 0.6,
-        "mask_rate": 0.3,
-        "reorder_rate": 0.6,
-        "mask_token": True,
-    },
-    "mclrec": {"crop_keep": 0.5, "mask_rate": 0.5, "reorder_rate": 0.8},
-    "s3": {
-        "sampler": "user",
-        "loss": "bce",
-        "pooling": "flatten",
-        "distinct": False,
-        "reach_last": False,
-        "crop_keep": 0.2,
-        "mask_rate": 0.7,
-        "reorder_rate": 0.2,
-    },
-    "augmented": {"contrast_weight": 0.0, "view_targets": True},
-}
 
 
 @final
@@ -63,7 +37,9 @@ class CL4SRec(Model):
         as in the code that draws different operators.
         ``preset("s3")`` is ICLRec's InstanceCL: flattened states (without padding's),
         operators that may be the same, windows that never reach the last item, drawn
-        from the ``max_length`` newest items where that code has them all.
+        from the ``max_length`` newest items where that code has them all. The preset
+        ``recbole`` has EC4SRec's rates for a kind of data, ``duorec`` and ``mclrec``
+        those of these codes.
 
     Args:
         num_users: U.
@@ -91,6 +67,33 @@ class CL4SRec(Model):
             compares with: ``preset("augmented")``.
     """
 
+    presets: ClassVar[Choices] = {
+        "recbole": {"sampler": "prefix", "loss": "ce", "pooling": "last"},
+        "duorec": {
+            "crop_keep": 0.6,
+            "mask_rate": 0.3,
+            "reorder_rate": 0.6,
+            "mask_token": True,
+        },
+        "mclrec": {"crop_keep": 0.5, "mask_rate": 0.5, "reorder_rate": 0.8},
+        "s3": {
+            "sampler": "user",
+            "loss": "bce",
+            "pooling": "flatten",
+            "distinct": False,
+            "reach_last": False,
+            "crop_keep": 0.2,
+            "mask_rate": 0.7,
+            "reorder_rate": 0.2,
+            "transformer": {"positions": "end"},
+        },
+        "augmented": {"contrast_weight": 0.0, "view_targets": True},
+    }
+    for_data: ClassVar[Choices] = {
+        "amazon": {"crop_keep": 0.2, "mask_rate": 0.7, "reorder_rate": 0.2},
+        "ml": {"crop_keep": 0.8, "mask_rate": 0.2, "reorder_rate": 0.2},
+    }
+
     def __init__(
         self,
         num_users: int,
@@ -100,7 +103,7 @@ class CL4SRec(Model):
         features: Features | None = None,
         dim: int = 64,
         max_length: int = 50,
-        sampler: Sampler = "prefix",
+        sampler: Reading = "prefix",
         loss: Loss = "ce",
         num_negatives: int = 1,
         mask_token: bool = False,
@@ -139,25 +142,6 @@ class CL4SRec(Model):
         self.operators = crop_mask_reorder(
             crop_keep, mask_rate, reorder_rate, reach_last=reach_last
         )
-
-    @classmethod
-    def preset(
-        cls,
-        name: Literal["recbole", "duorec", "mclrec", "s3", "augmented"],
-        num_users: int,
-        num_items: int,
-        *,
-        data: Literal["amazon", "ml"] = "amazon",
-        **options: Any,
-    ) -> "CL4SRec":
-        """A named set of choices: the rates of EC4SRec for a kind of data, or others'.
-
-        ``recbole`` is EC4SRec's CL4SRec, which its table and DuoRec's descend from;
-        ``duorec`` and ``mclrec`` have these codes' rates.
-        """
-        if name == "s3":
-            options = with_transformer(options, positions="end")
-        return cls(num_users, num_items, **{**DATA[data], **PRESETS[name], **options})
 
     def losses(self, batch: Batch, graph: HeteroData) -> dict[str, Float[Tensor, ""]]:
         """The next item, and the contrast between two views."""

@@ -1,7 +1,7 @@
 """ComiRec-SA: several interests, by self-attention."""
 
 from functools import partial
-from typing import Any, Literal, final
+from typing import ClassVar, final
 
 import torch
 from jaxtyping import Float
@@ -9,18 +9,13 @@ from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
 from graphseq.constants import INTERACTS
-from graphseq.models.base import Model
+from graphseq.models.base import Choices, Model
 from graphseq.models.catalogue import Softmax, next_item
 from graphseq.nn.features import Embedding, Features, look_up
 from graphseq.nn.pooling import AdditivePooling, pool_prefixes
 from graphseq.options import check_ranges
 from graphseq.sequences.batch import Batch
-from graphseq.sequences.examples import Sampler
-
-PRESETS: dict[str, dict[str, Any]] = {
-    "books": {"sampler": "prefix"},
-    "taobao": {"sampler": "prefix", "max_length": 50, "num_negatives": 2560},
-}
+from graphseq.sequences.examples import Reading
 
 
 @final
@@ -59,6 +54,11 @@ class ComiRec(Model):
         features: What is read of an item; ``None`` is a plain ``Embedding``.
     """
 
+    presets: ClassVar[Choices] = {
+        "books": {"sampler": "prefix"},
+        "taobao": {"sampler": "prefix", "max_length": 50, "num_negatives": 2560},
+    }
+
     def __init__(
         self,
         num_users: int,
@@ -70,7 +70,7 @@ class ComiRec(Model):
         hidden: int | None = None,
         softmax: Softmax = "log_uniform",
         num_negatives: int = 1280,
-        sampler: Sampler = "targets",
+        sampler: Reading = "targets",
         features: Features | None = None,
     ) -> None:
         super().__init__()
@@ -91,17 +91,6 @@ class ComiRec(Model):
         self.attention = AdditivePooling(
             dim, hidden=hidden, interests=interests, bias=True
         )
-
-    @classmethod
-    def preset(
-        cls,
-        name: Literal["books", "taobao"],
-        num_users: int,
-        num_items: int,
-        **options: Any,
-    ) -> "ComiRec":
-        """The model with a named set of choices, some of them overridden."""
-        return cls(num_users, num_items, **{**PRESETS[name], **options})
 
     def represent(self, batch: Batch, graph: HeteroData) -> Float[Tensor, "B K D"]:
         """The K interests."""

@@ -1,7 +1,7 @@
 """CoSeRec: contrast between views that rest on which items are similar."""
 
 from collections.abc import Sequence
-from typing import Any, Literal, final
+from typing import final
 
 import torch
 from jaxtyping import Float, Int
@@ -9,33 +9,17 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from graphseq.constants import ITEM_CO_OCCURS
-from graphseq.models.backbone import Backbone, Loss, with_transformer
+from graphseq.models.backbone import Backbone, Loss
 from graphseq.models.base import Model
-from graphseq.models.similarity import InformedViews, Similarity
+from graphseq.models.similarity import DATA, PRESETS, InformedViews, Similarity
 from graphseq.nn.encoder import Encoder
 from graphseq.nn.features import Features
 from graphseq.nn.pooling import Pooling
 from graphseq.objectives import nt_xent
 from graphseq.options import check_ranges
 from graphseq.sequences.batch import Batch
-from graphseq.sequences.examples import Sampler
+from graphseq.sequences.examples import Reading
 from graphseq.sequences.views import join
-
-DATA: dict[str, dict[str, Any]] = {
-    "sports": {},
-    "beauty": {
-        "threshold": 12,
-        "short": ("insert", "substitute", "mask", "reorder"),
-        "insert_rate": 0.5,
-        "substitute_rate": 0.05,
-        "offline_epochs": 220,
-    },
-    "yelp": {"insert_rate": 0.5, "offline_epochs": 300},
-}
-PRESETS: dict[str, dict[str, Any]] = {
-    "s3": {"sampler": "user", "loss": "bce", "pooling": "flatten"},
-    "recbole": {"sampler": "prefix", "loss": "ce", "pooling": "last"},
-}
 
 
 @final
@@ -87,6 +71,8 @@ class CoSeRec(Model):
         substitute_rate: Share of its items that give way to a similar one.
     """
 
+    presets, for_data = PRESETS, DATA
+
     def __init__(
         self,
         num_users: int,
@@ -96,7 +82,7 @@ class CoSeRec(Model):
         features: Features | None = None,
         dim: int = 64,
         max_length: int = 50,
-        sampler: Sampler = "user",
+        sampler: Reading = "user",
         loss: Loss = "ce",
         num_negatives: int = 1,
         mask_token: bool = False,
@@ -147,21 +133,6 @@ class CoSeRec(Model):
             substitute_rate=substitute_rate,
             max_length=max_length,
         )
-
-    @classmethod
-    def preset(
-        cls,
-        name: Literal["s3", "recbole"],
-        num_users: int,
-        num_items: int,
-        *,
-        data: Literal["sports", "beauty", "yelp"] = "beauty",
-        **options: Any,
-    ) -> "CoSeRec":
-        """A named set of choices, with the published rates for a data set."""
-        if name == "s3":
-            options = with_transformer(options, positions="end")
-        return cls(num_users, num_items, **{**DATA[data], **PRESETS[name], **options})
 
     def refresh(self, graph: HeteroData, epoch: int) -> None:
         """Find out what is similar, after ``offline_epochs`` by the vectors too."""

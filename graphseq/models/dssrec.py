@@ -18,7 +18,7 @@ from graphseq.nn.prototypes import Prototypes
 from graphseq.objectives import seq2item, seq2seq
 from graphseq.options import check_ranges
 from graphseq.sequences.batch import Batch
-from graphseq.sequences.examples import Sampler
+from graphseq.sequences.examples import Reading
 from graphseq.sequences.whole import divide, whole
 
 
@@ -77,7 +77,7 @@ class DSSRec(Model):
         sequence_weight: float = 1.0,
         serve: Literal["last", "prototypes"] = "last",
         pretrain_epochs: int = 0,
-        sampler: Sampler = "user",
+        sampler: Reading = "user",
         loss: Loss = "bce",
         num_negatives: int = 1,
     ) -> None:

@@ -1,25 +1,24 @@
 """DuoRec: contrast between sequences that lead to the same item."""
 
 from functools import partial
-from typing import Any, Literal, final
+from typing import ClassVar, Literal, final
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from graphseq.models.backbone import Backbone, Loss, with_transformer
-from graphseq.models.base import Model
+from graphseq.models.backbone import Backbone, Loss
+from graphseq.models.base import Choices, Model
 from graphseq.nn.encoder import Encoder
 from graphseq.nn.features import Features
 from graphseq.objectives import nt_xent, same
 from graphseq.options import check_ranges
 from graphseq.sequences.batch import Batch
-from graphseq.sequences.examples import Sampler
+from graphseq.sequences.examples import Reading
 from graphseq.sequences.same_target import SameTarget, same_target
 
 Mode = Literal["us_x", "un", "su", "us"]
-PRESETS: dict[str, dict[str, Any]] = {"code": {}}
 
 
 @final
@@ -39,7 +38,8 @@ class DuoRec(Model):
         The contrast is the mean over both views as anchors, where the paper sums the
         two. As in the authors' code, the default contrasts h' with s. A sequence that
         nobody shares its target with is its own s. With ``sampler="targets"`` or
-        ``"user"``, a row is contrasted once, for its newest target.
+        ``"user"``, a row is contrasted once, for its newest target. The figures for
+        ML-1M need less dropout: ``preset("code", data="ml-1m")``.
 
     Args:
         num_users: U.
@@ -59,6 +59,12 @@ class DuoRec(Model):
             negatives of each other.
     """
 
+    presets: ClassVar[Choices] = {"code": {}}
+    for_data: ClassVar[Choices] = {
+        "amazon": {},
+        "ml-1m": {"transformer": {"dropout": 0.1}},
+    }
+
     def __init__(
         self,
         num_users: int,
@@ -68,7 +74,7 @@ class DuoRec(Model):
         features: Features | None = None,
         dim: int = 64,
         max_length: int = 50,
-        sampler: Sampler = "prefix",
+        sampler: Reading = "prefix",
         loss: Loss = "ce",
         num_negatives: int = 1,
         mode: Mode = "us_x",
@@ -100,21 +106,6 @@ class DuoRec(Model):
         self.temperature = temperature
         self.exclude_same_target = exclude_same_target
         self.index: SameTarget | None = None
-
-    @classmethod
-    def preset(
-        cls,
-        name: Literal["code"],
-        num_users: int,
-        num_items: int,
-        *,
-        data: Literal["amazon", "ml-1m"] = "amazon",
-        **options: Any,
-    ) -> "DuoRec":
-        """As in the authors' code; its figures for ML-1M need less dropout."""
-        if data == "ml-1m":
-            options = with_transformer(options, dropout=0.1)
-        return cls(num_users, num_items, **{**PRESETS[name], **options})
 
     def refresh(self, graph: HeteroData, epoch: int) -> None:
         """Index the training prefixes by target."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, Literal, final
+from typing import ClassVar, Literal, final
 
 import torch
 from jaxtyping import Bool, Float
@@ -11,7 +11,7 @@ from torch_geometric.data import HeteroData
 
 from graphseq.errors import ConfigError
 from graphseq.models.backbone import Backbone, Loss
-from graphseq.models.base import Model
+from graphseq.models.base import Choices, Model
 from graphseq.models.explaining import check_method, explain_all, importances, shares
 from graphseq.nn.encoder import Encoder
 from graphseq.nn.features import Features
@@ -20,23 +20,13 @@ from graphseq.objectives import negative_contrast, nt_xent, same
 from graphseq.objectives.negative_views import Denominator
 from graphseq.options import check_ranges
 from graphseq.sequences.batch import Batch
-from graphseq.sequences.examples import Sampler
+from graphseq.sequences.examples import Reading
 from graphseq.sequences.guided import Guide, Order, Way
 from graphseq.sequences.retrieval import Utility, retrieve
 from graphseq.sequences.same_target import SameTarget, same_target
 from graphseq.sequences.views import join, random_views
 
 Variant = Literal["SSL", "SL", "full"]
-PRESETS: dict[str, dict[str, Any]] = {
-    "code": {"crop_order": "importance"},
-    "paper": {
-        "mu": 0.5,
-        "negative": ("crop", "mask"),
-        "denominator": "paper",
-        "utility": "paper",
-        "explanation": "saliency",
-    },
-}
 
 
 @final
@@ -109,6 +99,17 @@ class EC4SRec(Model):
         ConfigError: There is no update, no negative view, or no such attention.
     """
 
+    presets: ClassVar[Choices] = {
+        "code": {"crop_order": "importance"},
+        "paper": {
+            "mu": 0.5,
+            "negative": ("crop", "mask"),
+            "denominator": "paper",
+            "utility": "paper",
+            "explanation": "saliency",
+        },
+    }
+
     def __init__(
         self,
         num_users: int,
@@ -118,7 +119,7 @@ class EC4SRec(Model):
         features: Features | None = None,
         dim: int = 64,
         max_length: int = 50,
-        sampler: Sampler = "prefix",
+        sampler: Reading = "prefix",
         loss: Loss = "ce",
         num_negatives: int = 1,
         mask_token: bool = False,
@@ -191,17 +192,6 @@ class EC4SRec(Model):
         self.max_candidates, self.clip = max_candidates, clip
         self.exclude_same_target = exclude_same_target
         self.index: SameTarget | None = None
-
-    @classmethod
-    def preset(
-        cls,
-        name: Literal["code", "paper"],
-        num_users: int,
-        num_items: int,
-        **options: Any,
-    ) -> "EC4SRec":
-        """The model with a named set of choices, some of them overridden."""
-        return cls(num_users, num_items, **{**PRESETS[name], **options})
 
     def refresh(self, graph: HeteroData, epoch: int) -> None:
         """Index the training prefixes; at an update, find all importances anew."""

@@ -1,23 +1,18 @@
 """GRU4Rec: recurrent sequential recommendation."""
 
-from typing import Any, Literal, final
+from typing import ClassVar, final
 
 from jaxtyping import Float
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from graphseq.models.backbone import Backbone, Loss
-from graphseq.models.base import Model
+from graphseq.models.base import Choices, Model
 from graphseq.nn.features import Embedding, Features
 from graphseq.nn.recurrent import GRU
 from graphseq.options import check_ranges
 from graphseq.sequences.batch import Batch
-from graphseq.sequences.examples import Sampler
-
-PRESETS: dict[str, dict[str, Any]] = {
-    "recbole": {"sampler": "prefix", "loss": "ce"},
-    "s3": {"sampler": "user", "loss": "bce"},
-}
+from graphseq.sequences.examples import Reading
 
 
 @final
@@ -52,6 +47,11 @@ class GRU4Rec(Model):
             Xavier-normal.
     """
 
+    presets: ClassVar[Choices] = {
+        "recbole": {"sampler": "prefix", "loss": "ce"},
+        "s3": {"sampler": "user", "loss": "bce"},
+    }
+
     def __init__(
         self,
         num_users: int,
@@ -65,7 +65,7 @@ class GRU4Rec(Model):
         bias: bool = False,
         loss: Loss = "ce",
         num_negatives: int = 1,
-        sampler: Sampler = "targets",
+        sampler: Reading = "targets",
         features: Features | None = None,
     ) -> None:
         super().__init__()
@@ -90,17 +90,6 @@ class GRU4Rec(Model):
                 num_negatives=num_negatives,
             ),
         )
-
-    @classmethod
-    def preset(
-        cls,
-        name: Literal["recbole", "s3"],
-        num_users: int,
-        num_items: int,
-        **options: Any,
-    ) -> "GRU4Rec":
-        """The model with a named set of choices, some of them overridden."""
-        return cls(num_users, num_items, **{**PRESETS[name], **options})
 
     def losses(self, batch: Batch, graph: HeteroData) -> dict[str, Float[Tensor, ""]]:
         """The next item, at every place that has a target."""

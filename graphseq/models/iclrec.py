@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, Literal, final
+from typing import ClassVar, Literal, final
 
 import torch
 import torch.nn.functional as F
@@ -12,8 +12,8 @@ from torch_geometric.data import HeteroData
 
 from graphseq.constants import INTERACTS
 from graphseq.errors import ConfigError
-from graphseq.models.backbone import Backbone, Loss, with_transformer
-from graphseq.models.base import Model
+from graphseq.models.backbone import Backbone, Loss
+from graphseq.models.base import Choices, Model
 from graphseq.nn.clusters import kmeans, nearest
 from graphseq.nn.encoder import Encoder
 from graphseq.nn.features import Features
@@ -22,24 +22,10 @@ from graphseq.objectives import intent_contrast, nt_xent, same
 from graphseq.objectives.intents import Form
 from graphseq.options import check_ranges
 from graphseq.sequences.batch import Batch
-from graphseq.sequences.examples import Sampler, examples, gather
+from graphseq.sequences.examples import Reading, examples, gather
 from graphseq.sequences.views import crop_mask_reorder, join, random_views
 
 FNM = Literal["none", "intents", "both"]
-LAYERS = {"beauty": 1, "sports": 2, "toys": 3, "yelp": 2, "ml-1m": 2}
-DATA: dict[str, dict[str, Any]] = {
-    "ml-1m": {"max_length": 200, "sequence_weight": 0.0}  # as the first author ran it
-}
-PRESETS: dict[str, dict[str, Any]] = {
-    "code": {"loss": "bce"},
-    "paper": {
-        "loss": "bce",
-        "fnm": "intents",
-        "form": "paper",
-        "sequence_pooling": "mean",
-        "sequence_weight": 0.2,  # of a mean over both directions; printed is their sum
-    },
-}
 
 
 @final
@@ -94,6 +80,25 @@ class ICLRec(Model):
         ConfigError: There is no number of clusters, or nothing to warm up with.
     """
 
+    presets: ClassVar[Choices] = {
+        "code": {"loss": "bce", "transformer": {"positions": "end"}},
+        "paper": {
+            "loss": "bce",
+            "fnm": "intents",
+            "form": "paper",
+            "sequence_pooling": "mean",
+            "sequence_weight": 0.2,  # of a mean over both directions; printed is a sum
+            "transformer": {"positions": "end"},
+        },
+    }
+    for_data: ClassVar[Choices] = {
+        "beauty": {"transformer": {"layers": 1}},
+        "sports": {},
+        "toys": {"transformer": {"layers": 3}},
+        "yelp": {},
+        "ml-1m": {"max_length": 200, "sequence_weight": 0.0},  # as its author ran it
+    }
+
     def __init__(
         self,
         num_users: int,
@@ -103,7 +108,7 @@ class ICLRec(Model):
         features: Features | None = None,
         dim: int = 64,
         max_length: int = 50,
-        sampler: Sampler = "user",
+        sampler: Reading = "user",
         loss: Loss = "ce",
         num_negatives: int = 1,
         clusters: Sequence[int] = (256,),
@@ -158,24 +163,6 @@ class ICLRec(Model):
         self.operators = crop_mask_reorder(
             crop_keep, mask_rate, reorder_rate, reach_last=False
         )
-
-    @classmethod
-    def preset(
-        cls,
-        name: Literal["code", "paper"],
-        num_users: int,
-        num_items: int,
-        *,
-        data: Literal["beauty", "sports", "toys", "yelp", "ml-1m"] = "beauty",
-        **options: Any,
-    ) -> "ICLRec":
-        """A named set of choices, and the published layers for a data set.
-
-        On ML-1M, ``code`` is without the sequence contrast, as its author ran it.
-        """
-        options = {**DATA.get(data, {}), **PRESETS[name], **options}
-        options = with_transformer(options, layers=LAYERS[data], positions="end")
-        return cls(num_users, num_items, **options)
 
     def refresh(self, graph: HeteroData, epoch: int) -> None:
         """Cluster all users: the E-step. The epoch's number seeds it."""

@@ -1,7 +1,7 @@
 """LMA4Rec: views of the data, encoded with a dropout whose rates are learnt."""
 
 from collections.abc import Sequence
-from typing import Any, Literal, final
+from typing import final
 
 import torch
 from jaxtyping import Float, Int
@@ -10,10 +10,9 @@ from torch_geometric.data import HeteroData
 
 from graphseq.constants import ITEM_CO_OCCURS
 from graphseq.errors import ConfigError
-from graphseq.models.backbone import Backbone, Loss, with_transformer
+from graphseq.models.backbone import Backbone, Loss
 from graphseq.models.base import Model
-from graphseq.models.coserec import DATA, PRESETS
-from graphseq.models.similarity import InformedViews, Similarity
+from graphseq.models.similarity import DATA, PRESETS, InformedViews, Similarity
 from graphseq.nn.encoder import Encoder
 from graphseq.nn.features import Features
 from graphseq.nn.learnable_dropout import Estimator, LearnableDropout, Phase
@@ -22,7 +21,7 @@ from graphseq.nn.transformer import Transformer
 from graphseq.objectives import nt_xent
 from graphseq.options import check_ranges
 from graphseq.sequences.batch import Batch
-from graphseq.sequences.examples import Sampler
+from graphseq.sequences.examples import Reading
 from graphseq.sequences.views import join
 
 
@@ -74,6 +73,8 @@ class LMA4Rec(Model):
         ConfigError: The encoder is no ``Transformer``.
     """
 
+    presets, for_data = PRESETS, DATA
+
     def __init__(
         self,
         num_users: int,
@@ -83,7 +84,7 @@ class LMA4Rec(Model):
         features: Features | None = None,
         dim: int = 64,
         max_length: int = 50,
-        sampler: Sampler = "user",
+        sampler: Reading = "user",
         loss: Loss = "ce",
         num_negatives: int = 1,
         mask_token: bool = False,
@@ -126,7 +127,7 @@ class LMA4Rec(Model):
             raise ConfigError(
                 "LMA4Rec learns the dropout of a Transformer's blocks; got "
                 f"{type(self.backbone.encoder).__name__}; give encoder: {{Transformer: "
-                "{…}}}, or use CoSeRec, which takes any encoder"
+                "{…}}, or use CoSeRec, which takes any encoder"
             )
         units = self.backbone.dim if per_unit else None
         self.sites = [
@@ -151,21 +152,6 @@ class LMA4Rec(Model):
             substitute_rate=substitute_rate,
             max_length=max_length,
         )
-
-    @classmethod
-    def preset(
-        cls,
-        name: Literal["s3", "recbole"],
-        num_users: int,
-        num_items: int,
-        *,
-        data: Literal["sports", "beauty", "yelp"] = "beauty",
-        **options: Any,
-    ) -> "LMA4Rec":
-        """A named set of choices, with ``CoSeRec``'s rates for a data set."""
-        if name == "s3":
-            options = with_transformer(options, positions="end")
-        return cls(num_users, num_items, **{**DATA[data], **PRESETS[name], **options})
 
     def refresh(self, graph: HeteroData, epoch: int) -> None:
         """Find out what is similar, after ``offline_epochs`` by the vectors too."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import partial
 from itertools import repeat
-from typing import Any, Literal, final
+from typing import ClassVar, Literal, final
 
 import torch
 from jaxtyping import Float
@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
 from graphseq.errors import ConfigError
-from graphseq.models.backbone import Backbone, Loss, with_transformer
-from graphseq.models.base import Model
+from graphseq.models.backbone import Backbone, Loss
+from graphseq.models.base import Choices, Model
 from graphseq.models.stages import Stage, Step
 from graphseq.nn.encoder import Encoder
 from graphseq.nn.features import Features
@@ -21,29 +21,8 @@ from graphseq.objectives import nt_xent, separation
 from graphseq.objectives.regularizers import Scope
 from graphseq.options import check_ranges
 from graphseq.sequences.batch import Batch
-from graphseq.sequences.examples import Sampler
+from graphseq.sequences.examples import Reading
 from graphseq.sequences.views import crop_mask_reorder, join, random_views
-
-DATA: dict[str, dict[str, float]] = {
-    "sports": {"cl1_weight": 0.04, "cl2_weight": 0.4},
-    "beauty": {"cl1_weight": 0.0, "cl2_weight": 0.05},
-    "yelp": {"cl1_weight": 0.03, "cl2_weight": 0.1},
-    "ml-1m": {"cl1_weight": 0.0, "cl2_weight": 0.01},
-}
-PRESETS: dict[str, dict[str, Any]] = {
-    "code": {},
-    "paper": {
-        "encoder_steps": (1, 0),
-        "r_scope": "batch",
-        "r_pairs": 1,
-        "gamma2": None,
-        "normalize": False,
-        "mask_token": True,
-    },
-    "joint": {"joint": True},
-    "shared": {"shared": True},
-    "without_r": {"gamma": 0.0, "gamma2": 0.0},
-}
 
 
 @final
@@ -103,6 +82,31 @@ class MCLRec(Model):
         ConfigError: The encoder would never be trained.
     """
 
+    presets: ClassVar[Choices] = {
+        "code": {},
+        "paper": {
+            "encoder_steps": (1, 0),
+            "r_scope": "batch",
+            "r_pairs": 1,
+            "gamma2": None,
+            "normalize": False,
+            "mask_token": True,
+        },
+        "joint": {"joint": True},
+        "shared": {"shared": True},
+        "without_r": {"gamma": 0.0, "gamma2": 0.0},
+    }
+    for_data: ClassVar[Choices] = {
+        "beauty": {"cl1_weight": 0.0, "cl2_weight": 0.05},
+        "sports": {"cl1_weight": 0.04, "cl2_weight": 0.4},
+        "yelp": {"cl1_weight": 0.03, "cl2_weight": 0.1},
+        "ml-1m": {
+            "cl1_weight": 0.0,
+            "cl2_weight": 0.01,
+            "transformer": {"dropout": 0.1},
+        },
+    }
+
     def __init__(
         self,
         num_users: int,
@@ -112,7 +116,7 @@ class MCLRec(Model):
         features: Features | None = None,
         dim: int = 64,
         max_length: int = 50,
-        sampler: Sampler = "prefix",
+        sampler: Reading = "prefix",
         loss: Loss = "ce",
         num_negatives: int = 1,
         mask_token: bool = False,
@@ -170,21 +174,6 @@ class MCLRec(Model):
         self.encoder_steps, self.joint = tuple(encoder_steps), joint
         self.operators = crop_mask_reorder(crop_keep, mask_rate, reorder_rate)
         self.drawn: tuple[Batch, Batch] | None = None
-
-    @classmethod
-    def preset(
-        cls,
-        name: Literal["code", "paper", "joint", "shared", "without_r"],
-        num_users: int,
-        num_items: int,
-        *,
-        data: Literal["sports", "beauty", "yelp", "ml-1m"] = "beauty",
-        **options: Any,
-    ) -> "MCLRec":
-        """A named set of choices, with the published weights for a data set."""
-        if data == "ml-1m":
-            options = with_transformer(options, dropout=0.1)
-        return cls(num_users, num_items, **{**DATA[data], **PRESETS[name], **options})
 
     def stages(self) -> tuple[Stage, ...]:
         """On every batch: the encoder, the augmenters, the encoder again."""

@@ -1,7 +1,7 @@
 """MCLSR: contrast between a user's sequence and three graphs."""
 
 from functools import partial
-from typing import Any, Literal, final
+from typing import ClassVar, Literal, final
 
 import torch
 from jaxtyping import Float
@@ -10,7 +10,7 @@ from torch_geometric.data import HeteroData
 
 from graphseq.constants import INTERACTS, ITEM_CO_OCCURS, USER_CO_OCCURS
 from graphseq.errors import ConfigError
-from graphseq.models.base import Model
+from graphseq.models.base import Choices, Model
 from graphseq.models.catalogue import Softmax, next_item
 from graphseq.nn.dropout import dropout
 from graphseq.nn.features import look_up
@@ -22,26 +22,7 @@ from graphseq.objectives import nt_xent, same
 from graphseq.objectives.contrastive import Scheme, Similarity
 from graphseq.options import check_ranges
 from graphseq.sequences.batch import Batch
-from graphseq.sequences.examples import Sampler
-
-PRESETS: dict[str, dict[str, Any]] = {
-    "paper": {"softmax": "uniform", "sampler": "prefix"},
-    "reference": {
-        "softmax": "in_batch",
-        "sampler": "prefix",
-        "positions": "recency",
-        "key_dropout": 0.3,
-        "graph_dropout": 0.3,
-        "shared_head": False,
-        "similarity": "dot",
-        "temperature": 0.5,
-        "scheme": "symmetric",
-        "mask_same_user": False,
-        "interest_weight": 0.5,
-        "user_weight": 0.025,
-        "item_weight": 0.025,
-    },
-}
+from graphseq.sequences.examples import Reading
 
 
 @final
@@ -94,6 +75,25 @@ class MCLSR(Model):
         sampler: How examples are cut from the sequences.
     """
 
+    presets: ClassVar[Choices] = {
+        "paper": {"softmax": "uniform", "sampler": "prefix"},
+        "reference": {
+            "softmax": "in_batch",
+            "sampler": "prefix",
+            "positions": "recency",
+            "key_dropout": 0.3,
+            "graph_dropout": 0.3,
+            "shared_head": False,
+            "similarity": "dot",
+            "temperature": 0.5,
+            "scheme": "symmetric",
+            "mask_same_user": False,
+            "interest_weight": 0.5,
+            "user_weight": 0.025,
+            "item_weight": 0.025,
+        },
+    }
+
     requires = (INTERACTS, USER_CO_OCCURS, ITEM_CO_OCCURS)
 
     def __init__(
@@ -121,7 +121,7 @@ class MCLSR(Model):
         num_negatives: int = 1280,
         max_contrast_items: int = 2048,
         target_edges: Literal["kept", "left_out"] = "kept",
-        sampler: Sampler = "targets",
+        sampler: Reading = "targets",
     ) -> None:
         super().__init__()
         drawn = None if softmax in ("full", "in_batch") else num_negatives
@@ -183,17 +183,6 @@ class MCLSR(Model):
         self.current_head = ProjectionHead(dim)
         self.general_head = None if shared_head else ProjectionHead(dim)
         self.user_head, self.item_head = ProjectionHead(dim), ProjectionHead(dim)
-
-    @classmethod
-    def preset(
-        cls,
-        name: Literal["paper", "reference"],
-        num_users: int,
-        num_items: int,
-        **options: Any,
-    ) -> "MCLSR":
-        """The model with a named set of choices, some of them overridden."""
-        return cls(num_users, num_items, **{**PRESETS[name], **options})
 
     def represent(self, batch: Batch, graph: HeteroData) -> Float[Tensor, "B D"]:
         """The current interest, Eqs. (2)-(3), which alone serves: Eq. (16)."""

@@ -1,6 +1,6 @@
 """S3-Rec: pre-training on what a sequence's parts say of each other."""
 
-from typing import Any, Literal, final
+from typing import ClassVar, Literal, final
 
 from jaxtyping import Float
 from torch import Tensor
@@ -8,15 +8,15 @@ from torch_geometric.data import HeteroData
 
 from graphseq.constants import HAS_ATTRIBUTE
 from graphseq.errors import ConfigError
-from graphseq.models.backbone import Backbone, Loss, with_transformer
-from graphseq.models.base import Model
+from graphseq.models.backbone import Backbone, Loss
+from graphseq.models.base import Choices, Model
 from graphseq.models.pretraining import Pretraining
 from graphseq.models.stages import Stage, Step
 from graphseq.nn.features import Features
 from graphseq.nn.transformer import Transformer
 from graphseq.options import check_ranges
 from graphseq.sequences.batch import Batch
-from graphseq.sequences.examples import Sampler
+from graphseq.sequences.examples import Reading
 from graphseq.sequences.whole import whole
 
 Variant = Literal["MIP", "ISP", "full"]
@@ -24,16 +24,6 @@ TASKS: dict[str, tuple[str, ...]] = {
     "MIP": ("item",),
     "ISP": ("item", "segment"),
     "full": ("item", "segment", "attribute", "hidden_attribute"),
-}
-
-PRESETS: dict[str, dict[str, Any]] = {
-    "s3": {
-        "sampler": "user",
-        "loss": "bce",
-        "pretrain_sampler": "prefix",
-        "pretrain_batch_size": 100,
-    },
-    "recbole": {"sampler": "prefix", "loss": "ce", "pretrain_sampler": "prefix"},
 }
 
 
@@ -88,6 +78,23 @@ class S3Rec(Model):
         ConfigError: ``full`` without ``num_attributes``.
     """
 
+    presets: ClassVar[Choices] = {
+        "s3": {
+            "sampler": "user",
+            "loss": "bce",
+            "pretrain_sampler": "prefix",
+            "pretrain_batch_size": 100,
+            "transformer": {"positions": "end"},
+        },
+        "recbole": {"sampler": "prefix", "loss": "ce", "pretrain_sampler": "prefix"},
+    }
+    for_data: ClassVar[Choices] = {
+        "beauty": {"pretrain_epochs": 150},
+        "toys": {"pretrain_epochs": 150},
+        "sports": {"pretrain_epochs": 100},
+        "yelp": {"pretrain_epochs": 100},
+    }
+
     def __init__(
         self,
         num_users: int,
@@ -106,8 +113,8 @@ class S3Rec(Model):
         hidden_attribute_weight: float = 1.0,
         pretrain_epochs: int = 100,
         pretrain_batch_size: int | None = None,
-        pretrain_sampler: Sampler = "prefix",
-        sampler: Sampler = "user",
+        pretrain_sampler: Reading = "prefix",
+        sampler: Reading = "user",
         loss: Loss = "bce",
         num_negatives: int = 1,
     ) -> None:
@@ -162,22 +169,6 @@ class S3Rec(Model):
             mask_rate=mask_rate,
             num_attributes=num_attributes or 0,
         )
-
-    @classmethod
-    def preset(
-        cls,
-        name: Literal["s3", "recbole"],
-        num_users: int,
-        num_items: int,
-        *,
-        data: Literal["beauty", "toys", "sports", "yelp"] = "beauty",
-        **options: Any,
-    ) -> "S3Rec":
-        """A named set of choices, with the code's pre-training for a data set."""
-        if name == "s3":
-            options = with_transformer(options, positions="end")
-        epochs = {"pretrain_epochs": 150 if data in ("beauty", "toys") else 100}
-        return cls(num_users, num_items, **{**PRESETS[name], **epochs, **options})
 
     def stages(self) -> tuple[Stage, ...]:
         """Pre-training, then the next item with encoder and features alone."""

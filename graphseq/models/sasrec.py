@@ -1,34 +1,18 @@
 """SASRec: self-attentive sequential recommendation."""
 
-from typing import Any, Literal, final
+from typing import ClassVar, final
 
 from jaxtyping import Float
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from graphseq.models.backbone import Backbone, Loss
-from graphseq.models.base import Model
+from graphseq.models.base import Choices, Model
 from graphseq.nn.block import Activation, Norm
 from graphseq.nn.features import Embedding, Features
 from graphseq.nn.transformer import Positions, Transformer
 from graphseq.sequences.batch import Batch
-from graphseq.sequences.examples import Sampler
-
-PRESETS: dict[str, dict[str, Any]] = {
-    "original": {
-        "dim": 50,
-        "heads": 1,
-        "inner": 50,
-        "norm": "query",
-        "activation": "relu",
-        "scale": True,
-        "positions": "end",
-        "loss": "bce",
-        "sampler": "user",
-    },
-    "recbole": {"sampler": "prefix"},
-    "s3": {"positions": "end", "loss": "bce", "sampler": "user"},
-}
+from graphseq.sequences.examples import Reading
 
 
 @final
@@ -70,6 +54,22 @@ class SASRec(Model):
         features: What is read of an item; ``None`` is a plain ``Embedding``.
     """
 
+    presets: ClassVar[Choices] = {
+        "original": {
+            "dim": 50,
+            "heads": 1,
+            "inner": 50,
+            "norm": "query",
+            "activation": "relu",
+            "scale": True,
+            "positions": "end",
+            "loss": "bce",
+            "sampler": "user",
+        },
+        "recbole": {"sampler": "prefix"},
+        "s3": {"positions": "end", "loss": "bce", "sampler": "user"},
+    }
+
     def __init__(
         self,
         num_users: int,
@@ -87,7 +87,7 @@ class SASRec(Model):
         positions: Positions = "start",
         loss: Loss = "ce",
         num_negatives: int = 1,
-        sampler: Sampler = "targets",
+        sampler: Reading = "targets",
         features: Features | None = None,
     ) -> None:
         super().__init__()
@@ -115,17 +115,6 @@ class SASRec(Model):
                 num_negatives=num_negatives,
             ),
         )
-
-    @classmethod
-    def preset(
-        cls,
-        name: Literal["original", "recbole", "s3"],
-        num_users: int,
-        num_items: int,
-        **options: Any,
-    ) -> "SASRec":
-        """The model with a named set of choices, some of them overridden."""
-        return cls(num_users, num_items, **{**PRESETS[name], **options})
 
     def losses(self, batch: Batch, graph: HeteroData) -> dict[str, Float[Tensor, ""]]:
         """The next item, at every place that has a target."""

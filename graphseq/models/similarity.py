@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -18,6 +18,27 @@ from graphseq.sequences.views import crop, mask, random_views, reorder
 
 Similarity = Literal["offline", "online", "hybrid"]
 NAMES = ("insert", "substitute", "mask", "reorder", "crop")
+PRESETS: dict[str, dict[str, Any]] = {
+    "s3": {
+        "sampler": "user",
+        "loss": "bce",
+        "pooling": "flatten",
+        "transformer": {"positions": "end"},
+    },
+    "recbole": {"sampler": "prefix", "loss": "ce", "pooling": "last"},
+}
+DATA: dict[str, dict[str, Any]] = {
+    "beauty": {
+        "threshold": 12,
+        "short": ("insert", "substitute", "mask", "reorder"),
+        "insert_rate": 0.5,
+        "substitute_rate": 0.05,
+        "offline_epochs": 220,
+    },
+    "sports": {},
+    "yelp": {"insert_rate": 0.5, "offline_epochs": 300},
+}
+"""What the two models that have these views set, by name and by data set."""
 
 
 class Neighbours(NamedTuple):

@@ -4,7 +4,7 @@ import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, Literal, final
+from typing import ClassVar, Literal, final
 
 import torch
 from jaxtyping import Float
@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
 from graphseq.errors import ConfigError
-from graphseq.models.backbone import Backbone, Loss, with_transformer
-from graphseq.models.base import Model
+from graphseq.models.backbone import Backbone, Loss
+from graphseq.models.base import Choices, Model
 from graphseq.models.stages import Stage, Step
 from graphseq.nn.encoder import Encoder
 from graphseq.nn.features import Features
@@ -23,21 +23,10 @@ from graphseq.nn.transformer import Transformer
 from graphseq.objectives import nt_xent
 from graphseq.options import check_ranges
 from graphseq.sequences.batch import Batch
-from graphseq.sequences.examples import Sampler
+from graphseq.sequences.examples import Reading
 from graphseq.sequences.views import crop_mask_reorder, join, random_views
 
 Drops = Literal["distinct", "same"]
-PRESETS: dict[str, dict[str, Any]] = {
-    "s3": {"sampler": "user", "loss": "bce", "pooling": "flatten"},
-    "code": {
-        "sampler": "user",
-        "loss": "bce",
-        "pooling": "flatten",
-        "drops": "same",
-        "complement_weight": 0.0,
-    },
-    "recbole": {"sampler": "prefix", "loss": "ce", "pooling": "last"},
-}
 
 
 @final
@@ -97,6 +86,24 @@ class SRMA(Model):
         ConfigError: The second encoder would not be trained.
     """
 
+    presets: ClassVar[Choices] = {
+        "s3": {
+            "sampler": "user",
+            "loss": "bce",
+            "pooling": "flatten",
+            "transformer": {"attention_dropout": 0.1, "positions": "end"},
+        },
+        "code": {
+            "sampler": "user",
+            "loss": "bce",
+            "pooling": "flatten",
+            "drops": "same",
+            "complement_weight": 0.0,
+            "transformer": {"attention_dropout": 0.1, "positions": "end"},
+        },
+        "recbole": {"sampler": "prefix", "loss": "ce", "pooling": "last"},
+    }
+
     def __init__(
         self,
         num_users: int,
@@ -106,7 +113,7 @@ class SRMA(Model):
         features: Features | None = None,
         dim: int = 64,
         max_length: int = 50,
-        sampler: Sampler = "user",
+        sampler: Reading = "user",
         loss: Loss = "ce",
         num_negatives: int = 1,
         mask_token: bool = False,
@@ -176,20 +183,6 @@ class SRMA(Model):
         self.operators = crop_mask_reorder(
             crop_keep, mask_rate, reorder_rate, reach_last=False
         )
-
-    @classmethod
-    def preset(
-        cls,
-        name: Literal["s3", "code", "recbole"],
-        num_users: int,
-        num_items: int,
-        **options: Any,
-    ) -> "SRMA":
-        """A named set of choices: ``s3`` with all three changes, or as released."""
-        if name != "recbole":
-            choices = {"attention_dropout": 0.1, "positions": "end"}
-            options = with_transformer(options, **choices)
-        return cls(num_users, num_items, **{**PRESETS[name], **options})
 
     def represent(self, batch: Batch, graph: HeteroData) -> Float[Tensor, "B D"]:
         """The state at the last item of the history, behind the appended layers."""

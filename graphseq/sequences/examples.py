@@ -18,6 +18,8 @@ from graphseq.errors import GraphError
 from graphseq.sequences.batch import Batch, cut
 
 Sampler = Literal["targets", "user", "prefix", "pairs"]
+Reading = Literal["targets", "user", "prefix"]
+"""The samplers of models that read sequences; a row of ``pairs`` holds none."""
 
 
 @dataclass(frozen=True)

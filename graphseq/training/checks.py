@@ -2,19 +2,32 @@
 
 import os
 import shutil
+import warnings
 from collections.abc import Iterator, Mapping
-from typing import Any
+from numbers import Integral, Real
+from typing import Any, Literal, get_args
 
 import torch
 from torch_geometric.data import HeteroData
 
-from graphseq.constants import INTERACTS
+from graphseq.constants import INTERACTS, Protocol
 from graphseq.errors import ConfigError, GraphError, RunError
-from graphseq.models import Model, Stage
+from graphseq.models import Model
 from graphseq.sequences.examples import check_learnable
 from graphseq.training.run import Run
 from graphseq.training.validation import METRIC
 
+WHOLE = (
+    "max_epochs",
+    "batch_size",
+    "lr_warmup",
+    "lr_decay_every",
+    "seed",
+    "patience",
+    "evaluate_every",
+    "workers",
+    "threads",
+)
 POSITIVE = (
     "batch_size",
     "lr",
@@ -33,6 +46,7 @@ USUAL: dict[str, tuple[Any, ...]] = {
     "precision": ("32-true", "bf16-softmax", "64-true"),
     "loggers": ((), []),
 }
+Precision = Literal["32-true", "bf16-softmax", "bf16-mixed", "16-mixed", "64-true"]
 FREE = ("max_epochs", "progress", "workers", "threads", "loggers")
 
 
@@ -49,8 +63,10 @@ def check_options(options: Mapping[str, Any]) -> None:
             f"monitor is a metric whose larger values are better, such as 'NDCG@10', "
             f"'HR@5' or 'MRR', or None; found {monitor!r}"
         )
-    if options["history"] not in ("kept", "excluded"):
-        problems.append(f"history is kept or excluded; found {options['history']!r}")
+    for name, choices in (("history", Protocol), ("precision", Precision)):
+        if options[name] not in get_args(choices):
+            said = ", ".join(get_args(choices))
+            problems.append(f"{name} is one of {said}; found {options[name]!r}")
     if problems:
         raise ConfigError("fit cannot train so:\n  " + "\n  ".join(problems))
 
@@ -72,8 +88,11 @@ def check_fits(model: Model, graph: HeteroData, *, validated: bool) -> None:
         for relation in model.requires
         if relation not in graph.edge_types
     ]
-    for kind, size in (("user", model.num_users), ("item", model.num_items)):
-        if graph[kind].num_nodes != size:
+    for kind in ("user", "item"):
+        size = getattr(model, f"num_{kind}s", None)
+        if size is None:
+            problems.append(f"it does not say for how many: set self.num_{kind}s")
+        elif graph[kind].num_nodes != size:
             problems.append(
                 f"it was made for {size} {kind}s, and the graph has "
                 f"{graph[kind].num_nodes}: make it with num_{kind}s="
@@ -96,12 +115,28 @@ def check_fits(model: Model, graph: HeteroData, *, validated: bool) -> None:
             check_learnable(graph, stage.sampler or model.sampler)
 
 
-def check_stages(plan: tuple[Stage, ...], max_epochs: int) -> None:
-    """Refuse to train for fewer epochs than the stages before the last one take.
+def check_stages(model: Model, max_epochs: int) -> None:
+    """Refuse stages that cannot be trained, and warn of epochs that are too few.
 
     Raises:
-        ConfigError: Saying how many that is.
+        ConfigError: There are fewer epochs than the stages before the last one take, or
+            a step moves no parameter.
     """
+    plan, name = model.stages(), type(model).__name__
+    names = [name for name, weight in model.named_parameters() if weight.requires_grad]
+    for step in (step for stage in plan for step in stage.steps):
+        if names and not any(map(step.moves, names)):
+            raise ConfigError(
+                f"a step of {name}.stages() is to move the parameters that begin with "
+                f"{step.parameters}, and none does: they are called {', '.join(names)}"
+            )
+    if 0 < max_epochs <= model.warmup:
+        warnings.warn(
+            f"{name} first trains {model.warmup} epochs without all of its losses, and "
+            f"max_epochs is {max_epochs}: they never begin. Train longer, or let them "
+            "begin earlier (EC4SRec: updates, ICLRec: warm_up)",
+            stacklevel=3,
+        )
     before = sum(stage.epochs or 0 for stage in plan[:-1])
     if before and 0 < max_epochs <= before:
         raise ConfigError(
@@ -192,12 +227,22 @@ def check_compiler() -> None:
 
 
 def _numbers(options: Mapping[str, Any]) -> Iterator[str]:
-    for name in POSITIVE:
-        if options[name] is not None and not options[name] > 0:
-            yield f"{name} must be above 0; found {options[name]!r}"
-    for name in UNSIGNED:
-        if not options[name] >= 0:
-            yield f"{name} must be 0 or above; found {options[name]!r}"
+    for name in dict.fromkeys((*POSITIVE, *UNSIGNED)):
+        value = options[name]
+        if value is None and name not in UNSIGNED:
+            continue
+        if not _is_number(value, whole=name in WHOLE):
+            what = "a whole number" if name in WHOLE else "a number"
+            yield f"{name} must be {what}; found {value!r}"
+        elif name in POSITIVE and not value > 0:
+            yield f"{name} must be above 0; found {value!r}"
+        elif not value >= 0:
+            yield f"{name} must be 0 or above; found {value!r}"
+
+
+def _is_number(value: Any, *, whole: bool) -> bool:
+    kind = Integral if whole else Real
+    return isinstance(value, kind) and not isinstance(value, bool)
 
 
 def _models(

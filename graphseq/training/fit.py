@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from torch_geometric.data import HeteroData
 
@@ -11,8 +11,10 @@ from graphseq import allocator
 from graphseq import threads as intra_op
 from graphseq.constants import Protocol
 from graphseq.models import Model
+from graphseq.models.base import check_given
 from graphseq.training import folder as folders
 from graphseq.training.checks import (
+    Precision,
     check_compiler,
     check_fits,
     check_machine,
@@ -23,7 +25,6 @@ from graphseq.training.journal import Journal
 from graphseq.training.run import CHECKPOINT, Run
 
 BATCH_SIZE = {"targets": 384, "user": 256, "prefix": 256, "pairs": 2048}
-Precision = Literal["32-true", "bf16-softmax", "bf16-mixed", "16-mixed", "64-true"]
 NOT_OPTIONS = ("model", "graph", "folder", "resume", "experiment")
 
 
@@ -116,10 +117,12 @@ def fit(
             loss became infinite.
     """
     options = {k: v for k, v in locals().items() if k not in NOT_OPTIONS}
-    options["batch_size"] = batch_size or BATCH_SIZE[model.sampler]
+    check_given("fit", model, graph)
+    if batch_size is None:
+        options["batch_size"] = BATCH_SIZE[model.sampler]
     check_options(options)
     check_fits(model, graph, validated=monitor is not None)
-    check_stages(model.stages(), max_epochs)
+    check_stages(model, max_epochs)
     if compile:
         check_compiler()
     if max_epochs:

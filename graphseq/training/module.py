@@ -92,6 +92,8 @@ class Training(LightningModule):
         """Give the device a graph of its own; the caller's stays where it is."""
         if self.device.type != "cpu":
             self.graph = copy.copy(self.home).to(self.device)
+        with torch.no_grad():
+            self.model.catalogue(self.graph)  # or it would not fit the graph's items
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """The next epoch's batches. Lightning asks anew before every epoch."""
@@ -167,6 +169,11 @@ class Training(LightningModule):
         low = self.options["precision"] == "bf16-softmax"
         with products_in(torch.bfloat16 if low else None):
             terms = losses(batch, self.graph)
+        if not isinstance(terms, dict) or not terms:
+            raise RunError(
+                f"{type(self.model).__name__}.losses gives the terms of its loss by "
+                f"name, such as {{'next_item': a number}}; found {terms!r}"
+            )
         for name, term in terms.items():
             self.sums[name] = self.sums.get(name, 0.0) + term.detach()
             self.counts[name] = self.counts.get(name, 0) + 1

@@ -61,7 +61,10 @@ def built(folder: Path, content: str | bytes, *options: str, name: str = "g") ->
         ("", "log.csv is empty"),
         ("\n\n", "log.csv is empty"),
         (HEADER, "a header and no line below"),
-        (HEADER + "a,x,1\na,y,\n", "line 3: time is neither a number nor a date"),
+        (
+            HEADER + "a,x,1\na,y,\n",
+            "line 3: time is neither a number nor a date (ISO 8601)",
+        ),
         (HEADER + "a,x,1\na,,2\n", "line 3: no item"),
         (HEADER + "a,x,1\na,y,2\n", "users with fewer than 3 events"),
         (HEADER + "a,x,1600000000\n" * 3 + "a,y,1600000000000\n", "line 5: time is of"),

@@ -1,7 +1,7 @@
 """Checked options become the objects that they name."""
 
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any
 
 import pytest
 import torch
@@ -72,9 +72,8 @@ def test_resolved_options_are_complete_plain_and_build_the_same() -> None:
 PRESETS = [
     (name, preset, data)
     for name, model in MODELS.items()
-    if hasattr(model, "preset")
-    for preset in get_args(get_type_hints(model.preset)["name"])
-    for data in get_args(get_type_hints(model.preset).get("data")) or (None,)
+    for preset in model.presets
+    for data in model.for_data or (None,)
 ]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from graphseq.config import check, load
-from graphseq.errors import ConfigError
+from graphseq.errors import ConfigError, DataError
 
 GOOD: dict[str, Any] = {
     "data": {"cycle": {"num_users": 12, "num_items": 8, "length": 6}},
@@ -223,3 +223,22 @@ def test_what_no_signature_says_is_found_before_the_data_are_read(
     unread = {"data": {"path": "there is no such file"}}
     with pytest.raises(ConfigError, match=why):
         check({**GOOD, **sections, **unread})
+
+
+def test_a_width_that_no_part_reads_is_told() -> None:
+    """A sweep over it would train the same model again and again."""
+    part = {"Propagated": {"dim": 8}}
+    (line,) = problems(model={"CL4SRec": {"dim": 16, "features": part}})
+    assert line.startswith("model.CL4SRec.dim is not used: Propagated has dim=8; set")
+    for fine in ({"dim": 8}, {"dim": 64}, {}):
+        check({**GOOD, "model": {"CL4SRec": {**fine, "features": part}}})
+    full = check(GOOD).resolved()
+    assert check(full).resolved() == full
+
+
+def test_a_log_that_is_not_there_is_told_with_where_it_was_looked_for() -> None:
+    written = {**GOOD, "data": {"path": "nowhere.csv"}}
+    with pytest.raises(
+        DataError, match=r"nowhere\.csv.*current folder, or from that of"
+    ):
+        check(written).read()

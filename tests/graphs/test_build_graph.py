@@ -1,12 +1,15 @@
 """What stands in a graph, and what must never stand in it."""
 
+import inspect
+
 import numpy as np
 import pytest
 import torch
 from torch_geometric.transforms import Compose
 
 from graphseq.constants import INTERACTS, ITEM_CO_OCCURS, PRECEDES, USER_CO_OCCURS
-from graphseq.data import Interactions, Split, by_user, leave_one_out
+from graphseq.data import Interactions, Split, by_user, leave_one_out, synthetic
+from graphseq.errors import GraphError
 from graphseq.graphs import CoOccurrence, Transitions, build_graph, graph_hash
 
 STEPS = [CoOccurrence("user"), CoOccurrence("item"), Transitions(window=3)]
@@ -85,3 +88,12 @@ def test_held_out_rows_move_with_the_graph() -> None:
     graph = build_graph(leave_one_out(private_items())).to("meta")
     assert graph.test.history.device.type == "meta"
     assert graph[INTERACTS].edge_index.device.type == "meta"
+
+
+def test_what_is_no_split_or_no_list_is_told() -> None:
+    log = synthetic.cycle(5, 4, length=5)
+    build = inspect.unwrap(build_graph)
+    with pytest.raises(GraphError, match="found Interactions and tuple"):
+        build(log)
+    with pytest.raises(GraphError, match="found Split and CoOccurrence"):
+        build(leave_one_out(log), CoOccurrence("item"))

@@ -9,7 +9,8 @@ from torch_geometric.data import HeteroData
 from graphseq.errors import ConfigError
 from graphseq.models import MODELS
 from graphseq.models.backbone import Backbone
-from graphseq.nn import Embedding, Transformer
+from graphseq.nn import Embedding, Propagated, Transformer
+from graphseq.options import OptionError
 from graphseq.sequences import Batch, SequenceLoader
 
 V = 12
@@ -107,3 +108,16 @@ def test_a_preset_makes_its_encoder_as_wide_as_given_features(name: str) -> None
     given = Transformer(16, 9)
     model = cls.preset(preset, 5, V, dim=8, encoder=given, max_length=6, **options)
     assert model.backbone.encoder is given
+
+
+@pytest.mark.parametrize("rows", [V - 1, V + 1])
+@pytest.mark.parametrize("kind", [Embedding, Propagated])
+def test_features_of_other_items_are_refused(kind: type, rows: int) -> None:
+    with pytest.raises(ConfigError, match=f"of {rows} items .* ranks {V}"):
+        Backbone(V, features=kind(rows, dim=8))
+
+
+def test_models_that_read_sequences_refuse_pairs() -> None:
+    for name in ("SASRec", "CL4SRec", "MCLSR", "ComiRec"):
+        with pytest.raises(OptionError, match="'targets' or 'user' or 'prefix'"):
+            MODELS[name](5, V, sampler="pairs")

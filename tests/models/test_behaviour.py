@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch_geometric.data import HeteroData
 
-from graphseq import evaluate, fit, models
+from graphseq import evaluate, fit
 from graphseq.data import Interactions, Split, by_user, leave_one_out, synthetic
 from graphseq.errors import GraphError
 from graphseq.graphs import CoOccurrence, build_graph
@@ -28,10 +28,19 @@ from graphseq.sequences import Batch
 from graphseq.training import Run
 
 FIELDS = ("item", "time")
+
+
+def preset(model: str, name: str) -> dict[str, Any]:
+    """What a preset sets, but for the encoder."""
+    chosen = dict(MODELS[model].presets[name])
+    chosen.pop("transformer", None)
+    return chosen
+
+
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     **{name: (name, {}) for name in MODELS},
     "SASRec, pre-LN from the end": ("SASRec", {"norm": "pre", "positions": "end"}),
-    "SASRec, original": ("SASRec", {**models.sasrec.PRESETS["original"], "dim": 16}),
+    "SASRec, original": ("SASRec", {**preset("SASRec", "original"), "dim": 16}),
     "SASRec, bce by user": ("SASRec", {"loss": "bce", "sampler": "user"}),
     "SASRec, gbce by prefix": (
         "SASRec",
@@ -46,19 +55,19 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "ComiRec, three interests": ("ComiRec", {"interests": 3}),
     "SRGNN, propagated": ("SRGNN", {"features": {"Propagated": {"dim": 16}}}),
     "GCSAN, deep": ("GCSAN", {"layers": 2, "heads": 2, "steps": 2, "binary": False}),
-    "CL4SRec, per user": ("CL4SRec", models.cl4srec.PRESETS["s3"]),
+    "CL4SRec, per user": ("CL4SRec", preset("CL4SRec", "s3")),
     "CL4SRec, augmented": (
         "CL4SRec",
-        {**models.cl4srec.PRESETS["augmented"], "encoder": {"GRU": {"dim": 16}}},
+        {**preset("CL4SRec", "augmented"), "encoder": {"GRU": {"dim": 16}}},
     ),
     "CoSeRec, by the last state": (
         "CoSeRec",
-        {**models.coserec.PRESETS["recbole"], "similarity": "online"},
+        {**preset("CoSeRec", "recbole"), "similarity": "online"},
     ),
     "LMA4Rec, concrete": ("LMA4Rec", {"estimator": "concrete", "per_unit": True}),
     "SRMA, code": (
         "SRMA",
-        {**models.srma.PRESETS["code"], "sampler": "targets"},
+        {**preset("SRMA", "code"), "sampler": "targets"},
     ),
     "SRMA, layers alone": (
         "SRMA",
@@ -72,9 +81,9 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "ICLRec, paper": (
         "ICLRec",
-        {**models.iclrec.PRESETS["paper"], "clusters": [3, 2], "fnm": "both"},
+        {**preset("ICLRec", "paper"), "clusters": [3, 2], "fnm": "both"},
     ),
-    "MCLRec, paper": ("MCLRec", models.mclrec.PRESETS["paper"]),
+    "MCLRec, paper": ("MCLRec", preset("MCLRec", "paper")),
     "MCLRec, joint and shared": ("MCLRec", {"joint": True, "shared": True}),
     "DuoRec, all views by window": ("DuoRec", {"mode": "us", "sampler": "targets"}),
     "EC4SRec, SSL": ("EC4SRec", {"variant": "SSL", "mask_token": True}),
@@ -82,14 +91,14 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
         "EC4SRec",
         {"variant": "SL", "explanation": "gradients", "updates": 2},
     ),
-    "EC4SRec, paper": ("EC4SRec", models.ec4srec.PRESETS["paper"]),
+    "EC4SRec, paper": ("EC4SRec", preset("EC4SRec", "paper")),
     "EC4SRec on a GRU": ("EC4SRec", {"encoder": {"GRU": {"dim": 16}}}),
-    "MCLSR, paper": ("MCLSR", {**models.mclsr.PRESETS["paper"], "num_negatives": 5}),
+    "MCLSR, paper": ("MCLSR", {**preset("MCLSR", "paper"), "num_negatives": 5}),
     "MCLSR, without target edges": (
         "MCLSR",
         {"sampler": "prefix", "target_edges": "left_out"},
     ),
-    "MCLSR, reference": ("MCLSR", models.mclsr.PRESETS["reference"]),
+    "MCLSR, reference": ("MCLSR", preset("MCLSR", "reference")),
     "MCLSR, log-uniform": ("MCLSR", {"softmax": "log_uniform", "num_negatives": 5}),
 }
 GENERAL = ["BPRMF", "LightGCN"]

@@ -10,7 +10,6 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from graphseq.models import BERT4Rec
-from graphseq.models.bert4rec import PRESETS
 from graphseq.nn import Propagated
 from graphseq.sequences import Batch
 from graphseq.sequences.cloze import hide
@@ -154,7 +153,9 @@ def test_features_from_a_graph_are_read_and_scored(cycle: HeteroData) -> None:
 
 def test_the_defaults_are_the_original_masking() -> None:
     defaults = BERT4Rec(4, V).options
-    assert {key: defaults[key] for key in PRESETS["original"]} == PRESETS["original"]
+    assert {
+        key: defaults[key] for key in BERT4Rec.presets["original"]
+    } == BERT4Rec.presets["original"]
 
 
 def test_a_longer_padding_changes_no_state(cycle: HeteroData) -> None:

@@ -1,11 +1,14 @@
 """Models by name, from what ``describe`` says of them."""
 
+from typing import Any
+
 import pytest
+from torch import Tensor
 
 from graphseq import models
 from graphseq.errors import ConfigError
 from graphseq.models import MODELS, SASRec, create
-from graphseq.nn import Embedding, Propagated
+from graphseq.nn import Embedding, Encoder, Propagated
 
 
 def test_options_that_are_not_named_have_their_defaults() -> None:
@@ -39,6 +42,26 @@ def test_sizes_come_from_the_graph_and_not_from_the_description() -> None:
 def test_an_unknown_model_is_refused_with_the_nearest_name() -> None:
     with pytest.raises(ConfigError, match=r"SASRek.*mean 'SASRec'"):
         create({"SASRek": {}}, 3, 4)
+
+
+@pytest.mark.parametrize("spec", [{"Decay": {"dim": 8}}, {"Decay": None}])
+def test_a_part_of_ones_own_is_known_once_it_is_entered(
+    spec: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ConfigError, match=r"no part 'Decay'.*PARTS\['Decay'\] = Decay"):
+        create({"DuoRec": {"encoder": spec}}, 3, 4)
+
+    class Decay(Encoder):
+        def __init__(self, dim: int = 8) -> None:
+            super().__init__()
+            self.dim = dim
+
+        def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+            return x * mask[..., None]
+
+    monkeypatch.setitem(models.PARTS, "Decay", Decay)
+    made = create({"DuoRec": {"encoder": spec}}, 3, 4)
+    assert type(made.backbone.encoder) is Decay
 
 
 def test_every_model_is_public() -> None:

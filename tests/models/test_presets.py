@@ -1,11 +1,12 @@
 """Presets and defaults against tables: a lost line would change what is published."""
 
 import inspect
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 
-from graphseq.models import MODELS
+from graphseq.errors import ConfigError
+from graphseq.models import MCLSR, MODELS, POP, ICLRec
 from graphseq.nn import Transformer
 from graphseq.options import describe
 
@@ -418,13 +419,30 @@ def test_a_preset_changes_what_its_table_says(
             assert options[option] == describe(value), option
 
 
-@pytest.mark.parametrize("model", [m for m in MODELS if "preset" in vars(MODELS[m])])
+@pytest.mark.parametrize("model", MODELS)
 def test_no_preset_is_left_out(model: str) -> None:
-    taken = inspect.signature(MODELS[model].preset).parameters
-    names, kinds = PRESETS[model]
-    assert set(names) == set(get_args(taken["name"].annotation))
-    data = taken["data"].annotation if "data" in taken else None
-    assert set(kinds) == set(get_args(data))
+    names, kinds = PRESETS.get(model, ({}, {}))
+    assert set(names) == set(MODELS[model].presets)
+    assert set(kinds) == set(MODELS[model].for_data)
+
+
+def test_the_first_data_set_is_the_default() -> None:
+    for model in MODELS.values():
+        for name in model.presets:
+            for data in [*model.for_data][:1]:
+                expected = describe(model.preset(name, 4, 5, data=data))
+                assert describe(model.preset(name, 4, 5)) == expected
+
+
+def test_presets_that_are_none_are_refused_with_those_that_are() -> None:
+    with pytest.raises(ConfigError, match=r"ICLRec has no preset 'cod'; .*'code'"):
+        ICLRec.preset("cod", 4, 5)
+    with pytest.raises(ConfigError, match="no settings for the data 'mars'; there are"):
+        ICLRec.preset("code", 4, 5, data="mars")
+    with pytest.raises(ConfigError, match="the data 'beauty'; there are none"):
+        MCLSR.preset("paper", 4, 5, data="beauty")
+    with pytest.raises(ConfigError, match="POP has no preset 'code'; there are none"):
+        POP.preset("code", 4, 5)
 
 
 @pytest.mark.parametrize("model", DEFAULTS)

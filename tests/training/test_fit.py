@@ -1,5 +1,6 @@
 """Training: the best weights win, a seed repeats, and what fits no run is told."""
 
+import inspect
 import logging
 import math
 import os
@@ -18,7 +19,18 @@ from graphseq.data import leave_one_out, synthetic
 from graphseq.errors import ConfigError, GraphError, RunError
 from graphseq.evaluation import evaluate
 from graphseq.graphs import build_graph, graph_hash
-from graphseq.models import BPRMF, POP, LightGCN, MCLRec, Model, S3Rec, SASRec
+from graphseq.models import (
+    BPRMF,
+    POP,
+    EC4SRec,
+    LightGCN,
+    MCLRec,
+    Model,
+    S3Rec,
+    SASRec,
+    Stage,
+    Step,
+)
 from graphseq.sequences import SequenceLoader
 from graphseq.training import Run, fit, load_state
 from graphseq.training.run import CHECKPOINT
@@ -160,6 +172,80 @@ def test_adam_clipping_and_decay_are_torchs(graph: HeteroData) -> None:
             adam.step()
     for name, tensor in model.state_dict().items():
         torch.testing.assert_close(trained.state_dict()[name], tensor)
+
+
+@pytest.mark.parametrize(
+    "option, told",
+    [
+        ({"max_epochs": 2.5}, "max_epochs must be a whole number; found 2.5"),
+        ({"max_epochs": "3"}, "max_epochs must be a whole number; found '3'"),
+        ({"lr": "1e-3"}, "lr must be a number; found '1e-3'"),
+        ({"batch_size": 0}, "batch_size must be above 0; found 0"),
+        ({"seed": None}, "seed must be a whole number; found None"),
+        ({"lr_decay": 0.0}, "lr_decay must be above 0"),
+        ({"lr_warmup": -1}, "lr_warmup must be 0 or above"),
+        ({"precision": "bf16"}, "precision is one of 32-true, .*; found 'bf16'"),
+    ],
+)
+def test_options_that_are_no_numbers_or_choices_are_refused(
+    tiny: Make, graph: HeteroData, option: dict[str, Any], told: str
+) -> None:
+    given = {"max_epochs": 1, "progress": False} | option
+    with pytest.raises(ConfigError, match=told):
+        inspect.unwrap(fit)(tiny(), graph, **given)
+
+
+def test_what_is_no_model_or_graph_is_refused(tiny: Make, graph: HeteroData) -> None:
+    log = synthetic.cycle(30, 12, length=8)
+    with pytest.raises(
+        ConfigError, match=r"fit takes a model and a graph.*Interactions"
+    ):
+        inspect.unwrap(fit)(tiny(), log)
+    with pytest.raises(ConfigError, match=r"evaluate takes.*HeteroData and SASRec"):
+        inspect.unwrap(evaluate)(graph, tiny())
+
+
+class Own(Model):
+    """A model that does as it is told."""
+
+    def __init__(self, terms: Any = None, rows: int = 12, step: str = "items") -> None:
+        super().__init__()
+        self.num_users, self.num_items = 30, 12
+        self.items = torch.nn.Parameter(torch.randn(rows, 4))
+        self.terms, self.step = terms, step
+
+    def represent(self, batch: Any, graph: HeteroData) -> torch.Tensor:
+        return torch.ones(len(batch), 4)
+
+    def item_vectors(self, graph: HeteroData) -> torch.Tensor:
+        return self.items
+
+    def losses(self, batch: Any, graph: HeteroData) -> Any:
+        return self.terms
+
+    def stages(self) -> tuple[Stage, ...]:
+        return (Stage((Step(self.losses, (self.step,)),)),)
+
+
+def test_a_model_that_breaks_the_contract_is_told_how(graph: HeteroData) -> None:
+    with pytest.raises(RunError, match=r"Own\.losses gives the terms .* by name.*{}"):
+        short(Own({}), graph)
+    with pytest.raises(GraphError, match=r"ranks 12 items, .* shape \(13, 4\)"):
+        short(Own({}, rows=13), graph)
+    with pytest.raises(GraphError, match=r"ranks 12 items, .* shape \(11, 4\)"):
+        evaluate(Own({}, rows=11), graph)
+    with pytest.raises(ConfigError, match=r"begin with \('table',\), and none does"):
+        short(Own({}, step="table"), graph)
+    model = Own({})
+    del model.num_users
+    with pytest.raises(GraphError, match=r"set self\.num_users"):
+        short(model, graph)
+
+
+def test_epochs_that_end_before_the_views_begin_are_told(graph: HeteroData) -> None:
+    model = EC4SRec(30, 12, dim=8, max_length=8, updates=(5,))
+    with pytest.warns(UserWarning, match="EC4SRec first trains 5 epochs without all"):
+        short(model, graph, max_epochs=2)
 
 
 def test_the_learning_rate_rises_and_falls_as_asked(graph: HeteroData) -> None:

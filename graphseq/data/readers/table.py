@@ -37,7 +37,7 @@ def make_table(
         frame = frame.with_columns(raw.alias("raw_time"), time.alias("time"))
         found.append(
             Check(
-                "time is neither a number nor a date",
+                "time is neither a number nor a date (ISO 8601)",
                 time.is_null().to_numpy(),
                 lambda row: f"found {raw[row]!r}" if raw[row] else "found nothing",
             )

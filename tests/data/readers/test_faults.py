@@ -39,7 +39,7 @@ def test_all_faults_are_told_at_once_with_their_lines(tmp_path: Path) -> None:
         "  line 3: wrong number of columns; expected 3, found 2\n"
         "  line 4: wrong number of columns; expected 3, found 4\n"
         "  line 5: no item; found an empty column\n"
-        "  line 7: time is neither a number nor a date; found 'soon'\n"
+        "  line 7: time is neither a number nor a date (ISO 8601); found 'soon'\n"
         "  line 8: no user; found an empty column\n"
         'Mend the file, or pass on_error="skip" to leave these lines out'
     )
@@ -53,14 +53,14 @@ def test_skipping_counts_warns_once_and_keeps_the_rest(tmp_path: Path) -> None:
     assert [warning.category for warning in told] == [SkippedLines]
     assert str(told[0].message) == (
         "log.csv: left out 5 of 7 lines (2 wrong number of columns, 1 no user, 1 no "
-        "item, 1 time is neither a number nor a date)"
+        "item, 1 time is neither a number nor a date (ISO 8601))"
     )
     assert log.frame().rows() == [("a", "x", 1), ("b", "z", 8)]
     assert log.skipped == {
         "wrong number of columns": 2,
         "no user": 1,
         "no item": 1,
-        "time is neither a number nor a date": 1,
+        "time is neither a number nor a date (ISO 8601)": 1,
     }
     assert path.read_text() == FAULTY
 
