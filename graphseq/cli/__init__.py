@@ -2,7 +2,9 @@
 
 import os
 import sys
+import warnings
 from collections.abc import Sequence
+from typing import Any
 
 from graphseq.errors import GraphSeqError
 
@@ -37,7 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed = make_parser(commands).parse_args(arguments)
     command = next(c for c in commands if c.__name__ == parsed.command)
     try:
-        return command(**vars(parsed[parsed.command])) or 0
+        with warnings.catch_warnings():
+            warnings.showwarning = _tell
+            return command(**vars(parsed[parsed.command])) or 0
     except GraphSeqError as error:
         print(error, file=sys.stderr)
         return 2
@@ -47,3 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # whoever read the output, such as head, has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def _tell(message: Warning | str, *where: Any, **more: Any) -> None:
+    """A warning as a line for whoever runs a command, who knows no source file."""
+    print(f"warning: {message}", file=sys.stderr)

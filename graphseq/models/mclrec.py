@@ -80,6 +80,10 @@ class MCLRec(Model):
 
     Raises:
         ConfigError: The encoder would never be trained.
+
+    Note:
+        In a run's history, ``loss`` is the sum of the terms of all steps: those of the
+        encoder's and of the augmenters'. It cannot be set beside that of ``joint``.
     """
 
     presets: ClassVar[Choices] = {
