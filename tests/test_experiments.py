@@ -33,6 +33,7 @@ def on_tiny(experiment: Experiment) -> Experiment:
     return check(options | {"model": model, "train": train}, experiment.source)
 
 
+@pytest.mark.filterwarnings("ignore:EC4SRec first trains")  # one epoch is enough
 @pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
 def test_an_experiment_trains_and_evaluates_on_the_tiny_log(path: Path) -> None:
     experiment = on_tiny(load(path))

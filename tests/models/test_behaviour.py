@@ -22,7 +22,7 @@ from graphseq import evaluate, fit
 from graphseq.data import Interactions, Split, by_user, leave_one_out, synthetic
 from graphseq.errors import GraphError
 from graphseq.graphs import CoOccurrence, build_graph
-from graphseq.models import MODELS, Model
+from graphseq.models import MODELS, Model, create
 from graphseq.options import describe
 from graphseq.sequences import Batch
 from graphseq.training import Run
@@ -258,7 +258,7 @@ def test_a_description_rebuilds_an_equal_model(
     model: Model, batch: Batch, cycle: HeteroData
 ) -> None:
     spec = json.loads(json.dumps(describe(model)))
-    other = models.create(spec, 48, 12).eval()
+    other = create(spec, 48, 12).eval()
     assert describe(other) == describe(model)
     assert (other.max_length, other.sampler, other.num_negatives) == (
         model.max_length,
@@ -318,6 +318,7 @@ def test_users_with_three_events_and_a_batch_of_one_row_are_learnt_from(
     assert built.score(lab.test_batch(built, graph), graph).isfinite().all()
 
 
+@pytest.mark.filterwarnings("ignore:EC4SRec first trains")  # one epoch is enough
 @pytest.mark.parametrize("split", [leave_one_out, by_user])
 def test_a_model_runs_under_every_split_or_says_why_not(
     lab, variant: str, split: Callable[..., Split]
