@@ -1,6 +1,7 @@
 """``graphseq train``, ``evaluate`` and ``compare``: runs and their figures."""
 
 import shlex
+from glob import glob
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -143,21 +144,36 @@ def compare(
 
     A paired bootstrap over the users that both were measured on: the difference of
     their means, its 95 % interval, and how probable so large a difference is by chance.
-    Both runs must have been evaluated on the same graph and held-out users.
+    Both runs must have been evaluated on the same graph and held-out users. A quoted
+    pattern names several runs of one model, with other seeds: these are drawn, too.
 
     Examples:
       graphseq compare runs/sasrec-beauty-0 runs/mclsr-beauty-0
+      graphseq compare "runs/sasrec-beauty-*" "runs/mclsr-beauty-*"
       graphseq compare runs/a runs/b --metric HR@20 --history kept
 
     Args:
-        run: Folder of a run.
-        other: Folder of another.
+        run: Folder of a run, or a pattern of folders.
+        other: Folder of another, or a pattern.
         metric: What to compare them by.
         history: Whether items of the history could be recommended.
     """
     from graphseq.evaluation import compare as paired
 
-    print(paired(run, other, metric, history=history))
+    print(paired(_folders(run), _folders(other), metric, history=history))
+
+
+def _folders(pattern: str) -> list[str]:
+    """The folders that a pattern names; without a wildcard, it is a folder itself.
+
+    Raises:
+        RunError: There is none.
+    """
+    wild = any(sign in pattern for sign in "*?[")
+    found = sorted(glob(pattern)) if wild else [pattern]
+    if not found:
+        raise RunError(f"no folder matches {pattern!r}")
+    return found
 
 
 def graph_of(

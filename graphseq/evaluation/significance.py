@@ -36,6 +36,7 @@ class Comparison:
         better: Users for whom a is better.
         worse: Users for whom b is better.
         resamples: Bootstrap samples drawn.
+        seeds: Runs of a, and of b.
     """
 
     metric: str
@@ -50,13 +51,19 @@ class Comparison:
     better: int
     worse: int
     resamples: int
+    seeds: tuple[int, int] = (1, 1)
 
     def __str__(self) -> str:
         low, high = self.interval
         relative = f" ({self.difference / self.b:+.1%})" if self.b else ""
         sure = "differ" if low > 0 or high < 0 else "cannot be told apart"
+        of = (
+            ""
+            if self.seeds == (1, 1)
+            else f", {self.seeds[0]} and {self.seeds[1]} runs"
+        )
         return (
-            f"{self.metric}, history {self.history}, {self.users:,} users: "
+            f"{self.metric}, history {self.history}, {self.users:,} users{of}: "
             f"a {self.a:.4f}, b {self.b:.4f}\n"
             f"a - b = {self.difference:+.4f}{relative}, {self.confidence:.0%} interval "
             f"[{low:+.4f}, {high:+.4f}], p = {self.p_value:.4f}: they {sure}\n"
@@ -76,19 +83,23 @@ def compare(
     confidence: float = 0.95,
     seed: int = 0,
 ) -> Comparison:
-    """Compare two runs, or two reports, user by user.
+    """Compare two runs, or two models in several runs each, user by user.
 
-    Users are drawn with replacement, both runs on the same users. It says how far the
-    result hangs on the choice of users, not on the training seed: for that, train
-    several seeds of each. The graphs may differ in what was derived from the training
-    events (say, one has co-occurrences), not in the events.
+    Users are drawn with replacement, both runs on the same users. Of one run each, it
+    says how far the result hangs on the choice of users, not on the training seed. Of
+    lists of runs that differ in their seeds, these are drawn with replacement, too, and
+    a user's metric is the mean over them: then it says both (roughly, with few seeds).
+    The graphs may differ in what was derived from the training events (say, one has
+    co-occurrences), not in the events.
 
     Source:
         Efron and Tibshirani, "An Introduction to the Bootstrap", 1993: percentile
-        interval (13.3), test of a zero mean (16.4).
+        interval (13.3), test of a zero mean (16.4). Owen, "The Pigeonhole Bootstrap",
+        2007: users and seeds drawn independently.
 
     Args:
-        a: A report, a run with a saved report, or the folder of one.
+        a: A report, a run with a saved report, or the folder of one; or a list of them,
+            of one model with several seeds.
         b: The same; of the same graph and held-out users.
         metric: A metric that users have one by one (not coverage).
         history: Which protocol.
@@ -106,13 +117,16 @@ def compare(
             f"compare needs resamples of 1 or more and a confidence between 0 and 1; "
             f"found {resamples} and {confidence}"
         )
-    first, second = _report(a, part), _report(b, part)
-    _check_same(first, second)
-    _check_history(a, first, b, second, history)
-    left, right = _column(first, metric, history), _column(second, metric, history)
-    each = left - right
+    left, right = [_listed(source) for source in (a, b)]
+    reports = [_report(source, part) for source in (*left, *right)]
+    for source, report in zip((*left, *right), reports, strict=True):
+        _check_same(reports[0], report)
+        _check_history(source, report, history)
+    columns = np.stack([_column(report, metric, history) for report in reports])
+    share = [1 / len(left)] * len(left) + [-1 / len(right)] * len(right)
+    each = np.array(share) @ columns
     difference = float(each.mean())
-    means = _resampled_means(each, resamples, np.random.default_rng(seed))
+    means = _resampled(columns, len(left), resamples, np.random.default_rng(seed))
     tail = (1 - confidence) / 2
     low, high = np.quantile(means, [tail, 1 - tail])
     slack = 1e-12 * np.abs(each).max()  # a tie is a tie, whatever the rounding
@@ -120,8 +134,8 @@ def compare(
     return Comparison(
         metric=metric,
         history=history,
-        a=float(left.mean()),
-        b=float(right.mean()),
+        a=float(columns[: len(left)].mean()),
+        b=float(columns[len(left) :].mean()),
         difference=difference,
         interval=(float(low), float(high)),
         confidence=confidence,
@@ -130,7 +144,35 @@ def compare(
         better=int(np.count_nonzero(each > 0)),
         worse=int(np.count_nonzero(each < 0)),
         resamples=resamples,
+        seeds=(len(left), len(right)),
     )
+
+
+def _listed(source: object) -> list[object]:
+    """The runs of one model."""
+    listed = list(source) if isinstance(source, list | tuple) else [source]
+    if not listed:
+        raise ConfigError("compare needs a run, or a list of one or more; found none")
+    return listed
+
+
+def _resampled(
+    columns: Floats, number: int, resamples: int, draw: np.random.Generator
+) -> Floats:
+    """Differences of means of samples; the first ``number`` rows are a's runs.
+
+    Users are drawn once for all runs, and the runs of each side apart.
+    """
+    if len(columns) == 2:  # one run each: a user's difference is all that counts
+        return _resampled_means(columns[:1] - columns[1:], resamples, draw)[:, 0]
+    means = _resampled_means(columns, resamples, draw)
+    sides = means[:, :number], means[:, number:]
+    drawn = []
+    for side in sides:
+        runs = side.shape[1]
+        times = draw.multinomial(runs, [1 / runs] * runs, size=resamples)
+        drawn.append((side * times).sum(axis=1) / runs)
+    return np.asarray(drawn[0] - drawn[1])
 
 
 def _resampled_means(
@@ -141,20 +183,28 @@ def _resampled_means(
     A mean depends only on how often each distinct value is drawn, and these counts are
     multinomial. Metrics at a k take few values; where there are many, users are drawn
     one by one, in blocks.
+
+    Args:
+        values: Of every run and user, (S, N).
+        resamples: R.
+        draw: Draws them.
+
+    Returns:
+        Means of every sample and run, over the same users, (R, S).
     """
-    size = len(values)
-    distinct, counts = np.unique(values, return_counts=True)
-    few = len(distinct) <= max(2, size // 50)
-    means = np.empty(resamples)
-    step = max(1, DRAWS // (len(distinct) if few else size))
+    runs, size = values.shape
+    distinct, counts = np.unique(values, axis=1, return_counts=True)
+    few = distinct.shape[1] <= max(2, size // 50)
+    means = np.empty((resamples, runs))
+    step = max(1, DRAWS // (len(counts) if few else size * runs))
     for start in range(0, resamples, step):
         rows = min(step, resamples - start)
         if few:
             times = draw.multinomial(size, counts / size, size=rows)
-            means[start : start + rows] = times @ distinct / size
+            means[start : start + rows] = times @ distinct.T / size
         else:
             chosen = draw.integers(0, size, (rows, size), dtype=np.int32)
-            means[start : start + rows] = values[chosen].mean(axis=1)
+            means[start : start + rows] = values[:, chosen].mean(axis=2).T
     return means
 
 
@@ -200,18 +250,15 @@ def _check_same(a: Report, b: Report) -> None:
             )
 
 
-def _check_history(
-    a: object, first: Report, b: object, second: Report, history: str
-) -> None:
-    """Refuse a protocol under which one of the two was not evaluated."""
-    for source, report in ((a, first), (b, second)):
-        if history not in report:
-            run = source if isinstance(source, str | Path) else "RUN"
-            raise ConfigError(
-                f"history {history!r} was asked for; the report of {run} has "
-                f"{', '.join(report.means)}. Evaluate it again: graphseq evaluate "
-                f"{run} --history both (in Python, history='both')"
-            )
+def _check_history(source: object, report: Report, history: str) -> None:
+    """Refuse a protocol under which a run was not evaluated."""
+    if history not in report:
+        run = source if isinstance(source, str | Path) else "RUN"
+        raise ConfigError(
+            f"history {history!r} was asked for; the report of {run} has "
+            f"{', '.join(report.means)}. Evaluate it again: graphseq evaluate "
+            f"{run} --history both (in Python, history='both')"
+        )
 
 
 def _column(report: Report, metric: str, history: str) -> Floats:

@@ -108,6 +108,11 @@ def test_compare_speaks_of_both_runs(
     assert "NDCG@3, history kept, 11 users" in capsys.readouterr().out
     assert main(["compare", *runs, "--metric", "NDCG@10"]) == 2
     assert "NDCG@10" in capsys.readouterr().err
+    several = str(place / "[ab]")
+    assert main(["compare", several, runs[1], "--metric", "NDCG@3"]) == 0
+    assert "11 users, 2 and 1 runs" in capsys.readouterr().out
+    assert main(["compare", str(place / "nope*"), runs[0]]) == 2
+    assert "no folder matches" in capsys.readouterr().err
     assert main(["compare", runs[0], str(place / "nope")]) == 2
     assert "nope: there is no such folder" in capsys.readouterr().err
 

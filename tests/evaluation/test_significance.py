@@ -56,9 +56,9 @@ def test_interval_and_p_value_are_those_of_a_large_sample(kind) -> None:
 def test_drawing_counts_equals_drawing_users() -> None:
     values = np.repeat([0.0, 1.0, 3.0], [70, 20, 10])
     draw = np.random.default_rng(1)
-    means = significance._resampled_means(values, 40_000, draw)
+    means = significance._resampled_means(values[None], 40_000, draw)[:, 0]
     jittered = values + draw.normal(0, 1e-9, 100)  # all differ: the other branch
-    other = significance._resampled_means(jittered, 40_000, draw)
+    other = significance._resampled_means(jittered[None], 40_000, draw)[:, 0]
     assert means.mean() == pytest.approx(other.mean(), abs=2e-3)
     assert means.std() == pytest.approx(other.std(), rel=0.02)
     assert stats.ks_2samp(np.round(means, 6), np.round(other, 6)).pvalue > 1e-3
@@ -118,3 +118,43 @@ def test_runs_folders_and_paths_are_read(tmp_path, written) -> None:
         compare(tmp_path / "a" / "report-validation.json", tmp_path / "b")
     with pytest.raises(RunError, match="reads a report, a run, or the folder"):
         compare(3, kinds[0])
+
+
+def test_lists_of_one_run_are_the_runs() -> None:
+    draw = np.random.default_rng(0)
+    a, b = report(draw.random(50)), report(draw.random(50))
+    assert compare([a], (b,)) == compare(a, b)
+
+
+def test_seeds_are_drawn_as_well_as_users() -> None:
+    """All users agree, and the two seeds of a lie on either side of b."""
+    zero = report(np.zeros(40))
+    found = compare([report([0.1] * 40), report([-0.1] * 40)], zero)
+    assert found.difference == pytest.approx(0, abs=1e-12)
+    assert found.interval == pytest.approx((-0.1, 0.1))  # a quarter of the samples each
+    assert found.seeds == (2, 1) and "40 users, 2 and 1 runs" in str(found)
+    other = compare(zero, [report([0.1] * 40), report([-0.1] * 40)])
+    assert other.interval == pytest.approx((-0.1, 0.1))
+
+
+@pytest.mark.parametrize("kind", ["few values", "many values"])
+def test_two_levels_of_chance_add_up(kind: str) -> None:
+    """Users vary with 0.5 and seeds with 0.02: the variance of a mean is the sum."""
+    draw = np.random.default_rng(0)
+    users, seeds = 2000, 5
+    common, shift = draw.normal(0, 0.5, users), draw.normal(0, 0.02, seeds)
+    common = np.round(common, 1) if kind == "few values" else common
+    runs = [report(common + step) for step in shift]
+    found = compare(runs, report(np.zeros(users)), resamples=20_000)
+    variance = common.var() / users + shift.var() / seeds
+    width = (found.interval[1] - found.interval[0]) / 2 / 1.96
+    assert width == pytest.approx(variance**0.5, rel=0.05)
+    assert found.a == pytest.approx(common.mean() + shift.mean())
+
+
+def test_every_run_of_a_list_has_to_be_of_the_same_data() -> None:
+    fine, other = report([0.1, 0.2]), report([0.1, 0.2], training_hash="c" * 64)
+    with pytest.raises(RunError, match="different training events"):
+        compare([fine, other], fine)
+    with pytest.raises(ConfigError, match="a list of one or more; found none"):
+        compare([], fine)
