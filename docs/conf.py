@@ -56,6 +56,7 @@ nitpick_ignore_regex = [
     # types in signatures: there is no inventory of other projects to link them to
     (r"py:(class|obj|exc|data)", r"(?!graphseq).*"),
     (r"py:class", r"graphseq\.(data\.columns|nn\.\w+|evaluation\.ragged)\..*"),
+    (r"py:class", r"graphseq\.models\.base\.M"),  # a type variable
 ]
 
 autodoc_member_order = "bysource"

@@ -180,7 +180,7 @@ def _entry(module: str, name: str, value: Any) -> list[str]:
 def _meaning(member: Any) -> str:
     """What a member of a table of formats or of models is."""
     if inspect.isclass(member):
-        return f":py:obj:`~graphseq.models.{member.__name__}`"
+        return f":py:obj:`~{_home(member)}`"
     return str(getattr(member, "says", member))
 
 
