@@ -57,6 +57,7 @@ ROWS = {  # experiment file -> what it is called
     "duorec/ml-100k-targets": ("MovieLens 100K", "DuoRec, targets"),
     "ec4srec/ml-100k-ssl-targets": ("MovieLens 100K", "EC4SRec (SSL), targets"),
     "ec4srec/ml-100k-sl-targets": ("MovieLens 100K", "EC4SRec (SL), targets"),
+    "mclsr/beauty": ("Amazon Beauty", "MCLSR"),
     "mclsr/clothing": ("Amazon Clothing, user split", "MCLSR"),
 }
 
