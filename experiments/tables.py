@@ -55,6 +55,7 @@ ROWS = {  # experiment file -> what it is called
     "cl4srec/ml-100k-targets": ("MovieLens 100K", "CL4SRec, targets"),
     "cl4srec/ml-100k-large": ("MovieLens 100K", "CL4SRec, batches of 2,048"),
     "duorec/ml-100k-targets": ("MovieLens 100K", "DuoRec, targets"),
+    "duorec/ml-100k-large": ("MovieLens 100K", "DuoRec, batches of 2,048"),
     "ec4srec/ml-100k-ssl-targets": ("MovieLens 100K", "EC4SRec (SSL), targets"),
     "ec4srec/ml-100k-sl-targets": ("MovieLens 100K", "EC4SRec (SL), targets"),
     "mclsr/beauty": ("Amazon Beauty", "MCLSR"),
