@@ -176,6 +176,7 @@ def test_separators_inside_quotes_belong_to_the_id(tmp_path: Path) -> None:
     assert 'x, "large"' in graph["item"].vocabulary.ids.to_list()
 
 
+@pytest.mark.filterwarnings("default::UserWarning")  # as outside of tests
 def test_faulty_lines_can_be_left_out(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
