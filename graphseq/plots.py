@@ -7,6 +7,7 @@ import torch
 from torch_geometric.data import HeteroData
 
 from graphseq.constants import ITEM_CO_OCCURS
+from graphseq.errors import ConfigError
 from graphseq.models import Model
 from graphseq.training import Run
 
@@ -50,11 +51,19 @@ def plot_items(model: Model, graph: HeteroData, path: Path) -> None:
 
     Colours are communities found in the item-item graph, of which a model that reads
     only sequences has never heard: neighbours in one picture are neighbours in both.
+
+    Raises:
+        ConfigError: The vectors have one dimension only, as those of ``POP``.
     """
     from matplotlib.figure import Figure
 
     with torch.no_grad():
         vectors = torch.nn.functional.normalize(model.catalogue(graph).float())
+    if vectors.shape[1] < 2:
+        raise ConfigError(
+            "plot_items draws two axes, and the item vectors of "
+            f"{type(model).__name__} have one; draw a model that learns vectors"
+        )
     vectors = vectors - vectors.mean(dim=0)
     _, _, axes_of = torch.linalg.svd(vectors, full_matrices=False)
     x, y = (vectors @ axes_of[:2].T).T.numpy()

@@ -63,7 +63,6 @@ ELSEWHERE: dict[str, str] = {
     "nn/compressed.py": "nn/test_propagation.py",
     "nn/sparse.py": "nn/test_propagation.py",
     "objectives/cross_entropy.py": "objectives/test_softmax.py",
-    "plots.py": "test_demo.py, which draws them",
     "spark/batches.py": "spark/test_engine.py",
     "spark/cooccurrence.py": "spark/test_engine.py",
     "spark/events.py": "spark/test_engine.py",
