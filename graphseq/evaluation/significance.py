@@ -57,11 +57,8 @@ class Comparison:
         low, high = self.interval
         relative = f" ({self.difference / self.b:+.1%})" if self.b else ""
         sure = "differ" if low > 0 or high < 0 else "cannot be told apart"
-        of = (
-            ""
-            if self.seeds == (1, 1)
-            else f", {self.seeds[0]} and {self.seeds[1]} runs"
-        )
+        one, other = self.seeds
+        of = f", {one} and {other} runs" if one + other > 2 else ""
         return (
             f"{self.metric}, history {self.history}, {self.users:,} users{of}: "
             f"a {self.a:.4f}, b {self.b:.4f}\n"

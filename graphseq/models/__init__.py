@@ -107,8 +107,8 @@ def _find(what: str, name: str, known: Mapping[str, Any]) -> None:
     if name not in known:
         table = "MODELS" if what == "model" else "PARTS"
         raise ConfigError(
-            f"there is no {what} {name!r}; {suggest(name, known)} One of your own is "
-            f"known after graphseq.models.{table}[{name!r}] = {name}"
+            f"there is no {what} {name!r}; {suggest(name, known)} (One of your own is "
+            f"known after graphseq.models.{table}[{name!r}] = {name})"
         )
 
 

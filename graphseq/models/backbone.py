@@ -154,7 +154,7 @@ def _check(
     if isinstance(features, Embedding | Propagated) and rows != num_items:
         raise ConfigError(
             f"the features are of {rows} items and the model ranks {num_items}; give "
-            f"both the same num_items (padding has no row)"
+            "both the same num_items (padding has no row)"
         )
     if encoder.dim != features.dim:
         raise ConfigError(

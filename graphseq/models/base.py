@@ -108,12 +108,13 @@ class Model(Recorded, nn.Module, ABC):
                 said = suggest(given, known) if known else "there are none"
                 raise ConfigError(f"{cls.__name__} has no {what} {given!r}; {said}")
         by_data = cls.for_data.get(data or next(iter(cls.for_data), ""), {})
-        chosen = {**by_data, **cls.presets[name]}
-        parts = [part.get("transformer", {}) for part in (by_data, cls.presets[name])]
-        chosen.pop("transformer", None)
-        chosen |= options
-        if any(parts):
-            chosen = with_transformer(chosen, **parts[0], **parts[1])
+        chosen = {**by_data, **cls.presets[name], **options}
+        encoder = {
+            **by_data.get("transformer", {}),
+            **chosen.pop("transformer", {}),
+        }
+        if encoder:
+            chosen = with_transformer(chosen, **encoder)
         make: Callable[..., M] = cls
         return make(num_users, num_items, **chosen)
 

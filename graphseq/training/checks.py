@@ -4,6 +4,7 @@ import os
 import shutil
 import warnings
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from numbers import Integral, Real
 from typing import Any, Literal, get_args
 
@@ -124,7 +125,7 @@ def check_stages(model: Model, max_epochs: int) -> None:
     """
     plan, name = model.stages(), type(model).__name__
     names = [name for name, weight in model.named_parameters() if weight.requires_grad]
-    for step in (step for stage in plan for step in stage.steps):
+    for step in chain.from_iterable(stage.steps for stage in plan):
         if names and not any(map(step.moves, names)):
             raise ConfigError(
                 f"a step of {name}.stages() is to move the parameters that begin with "
