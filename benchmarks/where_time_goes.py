@@ -48,7 +48,7 @@ def main() -> None:
             batch = loader[number]
         with timed("encoder, forward"):
             items = model.item_vectors(graph)
-            asked, wanted = batch.asked()
+            asked, wanted = batch.target_positions()
             states = model.backbone.states(items, batch)[asked]
         h, w = states.detach().requires_grad_(), items.detach().requires_grad_()
         with timed("softmax, both directions"):

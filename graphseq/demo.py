@@ -18,9 +18,9 @@ from graphseq.errors import ConfigError
 from graphseq.evaluation import Report, evaluate
 from graphseq.graphs import CoOccurrence
 from graphseq.models import Model, create
-from graphseq.options import describe
 from graphseq.plots import plot_items, plot_learning
 from graphseq.report import table
+from graphseq.schema import describe
 from graphseq.training import Run, fit
 
 SIZES = {"num_users": 1500, "num_items": 600, "num_communities": 15}
@@ -90,7 +90,7 @@ def run(
         console.print(cost)
     console.rule("4. every item ranked for every user, whose last item was held out")
     console.print(table({name: one.report for name, one in trained.items()}, ks=[10]))
-    console.print(trained["POP"].report.card(), style="dim")
+    console.print(trained["POP"].report.protocol_text(), style="dim")
     found.plot(output / "degrees.png")
     plot_learning({name: t.run for name, t in trained.items()}, output / "learning.png")
     plot_items(trained["SASRec"].model, graph, output / "items.png")

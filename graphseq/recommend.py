@@ -186,7 +186,7 @@ class Recommender:
         return FaissSearch(vectors, "flat" if self.index == "faiss" else "hnsw")
 
     def _encode(self, histories: Sequence[RawIds]) -> Ragged:
-        if self.model.knows_users:
+        if self.model.has_user_embeddings:
             raise ConfigError(
                 f"{type(self.model).__name__} has a vector for each user, and none for "
                 "strangers. Ask for users=[…], or train a model that reads the history"

@@ -133,7 +133,7 @@ def test_users_or_histories_not_both(shop) -> None:
 
 def test_a_model_of_user_ids_needs_users(graph) -> None:
     model = Next(3, 6)
-    model.knows_users = True
+    model.has_user_embeddings = True
     shop = Recommender(model, graph)
     assert len(shop.recommend(users=["ann"], k=1)) == 1
     with pytest.raises(ConfigError, match="a vector for each user"):

@@ -16,7 +16,7 @@ from sphinx.ext.napoleon import Config, GoogleDocstring
 
 from graphseq.config.checks import parameters
 from graphseq.models import MODELS, PARTS, Model
-from graphseq.options import describe
+from graphseq.schema import describe
 
 SECTIONS = ["Source", "Departs from the paper", "Departs from the published figures"]
 NAPOLEON = Config(napoleon_use_ivar=True, napoleon_custom_sections=SECTIONS)
@@ -98,7 +98,7 @@ def _needs(name: str) -> list[str]:
         lines += [f"* Negatives a target: {model.num_negatives}."]
     relations = ", ".join(f"``{'–'.join(edge)}``" for edge in model.requires)
     lines += [f"* Relations of the graph: {relations or 'those of the log'}."]
-    if model.knows_users:
+    if model.has_user_embeddings:
         lines += ["* Users with training events: it has a vector for each of them."]
     stages = model.stages()
     steps = [len(stage.steps) for stage in stages]

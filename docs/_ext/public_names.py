@@ -434,9 +434,9 @@ def signature_of(app: Any, what: str, name: str, value: Any, *rest: Any) -> Any:
     """The signature of ``__init__`` for classes that also note their options."""
     from sphinx.util.inspect import signature, stringify_signature
 
-    from graphseq.options import Recorded
+    from graphseq.schema import Configurable
 
-    if what == "class" and issubclass(value, Recorded):
+    if what == "class" and issubclass(value, Configurable):
         found = signature(value.__init__, bound_method=True)
         return stringify_signature(found, show_return_annotation=False), None
     return None

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from graphseq.cli.stages import Stages
     from graphseq.data import Interactions, Split
-    from graphseq.graphs import Renewal
+    from graphseq.graphs import RelationUpdate
 
 
 def read(stages: "Stages", given: Mapping[str, Any]) -> "Interactions":
@@ -103,7 +103,7 @@ def make(
     stages.end(output)
 
 
-def renewed(renewal: "Renewal") -> str:
+def renewed(renewal: "RelationUpdate") -> str:
     """What of a relation was computed, in words."""
     if renewal.rows is None:
         return "; computed anew"

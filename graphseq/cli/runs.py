@@ -216,4 +216,6 @@ def _print(reports: dict[str, "Report"]) -> None:
 
     console = Console(soft_wrap=True)
     console.print(table(reports))
-    console.print(next(iter(reports.values())).card(), highlight=False, style="dim")
+    console.print(
+        next(iter(reports.values())).protocol_text(), highlight=False, style="dim"
+    )

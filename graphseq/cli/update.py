@@ -12,7 +12,7 @@ from graphseq.errors import ConfigError, GraphError
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from graphseq.graphs import Renewal
+    from graphseq.graphs import RelationUpdate
 
 PLACE = {"output", "memory", "dry_run"}  # nothing to what is made
 
@@ -93,8 +93,8 @@ def update(
         cut = making.cut(stages, both, options)
         costs = estimate(cut.train, steps)
         if dry_run:
-            foreseen = graphs.foreseen(older, cut, steps)
-            making.show(both, cut, _table(foreseen))
+            plan_update = graphs.plan_update(older, cut, steps)
+            making.show(both, cut, _table(plan_update))
             return
         check_room(cut.train, costs, place, memory)
         step = {**record(update, given, PLACE), "events": len(later)}
@@ -148,7 +148,7 @@ def _reading(given: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, 
     }
 
 
-def _table(foreseen: "list[Renewal]") -> "Table":
+def _table(plan_update: "list[RelationUpdate]") -> "Table":
     """What would be computed of every relation."""
     from rich.table import Table
 
@@ -159,7 +159,7 @@ def _table(foreseen: "list[Renewal]") -> "Table":
     shown.add_column("edges kept")
     for name in ("rows to compute, at least", "multiply-adds or pairs"):
         shown.add_column(name, justify="right")
-    for each in foreseen:
+    for each in plan_update:
         figures = ["all", "–"]
         if each.rows is not None:
             share = each.work / each.all_work if each.all_work else 0.0

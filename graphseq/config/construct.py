@@ -9,7 +9,7 @@ from typing import Any, Union, get_args, get_origin
 import torch
 
 from graphseq.config.checks import LISTS, MAPPINGS, Schema, parameters, settable
-from graphseq.options import OptionError, describe
+from graphseq.schema import OptionError, describe
 
 
 def build(
@@ -46,7 +46,7 @@ def build(
     try:
         return make(**given)
     except OptionError as error:
-        places = [m._replace(name=f"{where}.{m.name}") for m in error.misfits]
+        places = [m._replace(name=f"{where}.{m.name}") for m in error.invalid]
         raise OptionError(places) from error
 
 

@@ -30,7 +30,7 @@ from graphseq.errors import DataError
 from graphseq.evaluation import Report, evaluate
 from graphseq.graphs import build_graph
 from graphseq.models import Model
-from graphseq.options import Misfit, OptionError
+from graphseq.schema import InvalidOption, OptionError
 from graphseq.training import Run, fit
 
 PLAIN = Schema()
@@ -106,15 +106,15 @@ class Experiment:
         entries = self.options.get("graph") or ()
         picked = [STEP.pick(GRAPH, entry, "") for entry in entries]
         steps: list[BaseTransform] = []
-        misfits: list[Misfit] = []
+        invalid: list[InvalidOption] = []
         for place, (name, given, _) in enumerate(picked):
             where = f"graph[{place}].{name}"
             try:
                 steps.append(build(STEP, GRAPH[name], given, where, root=root))
             except OptionError as error:
-                misfits += error.misfits
-        if misfits:
-            raise OptionError(misfits)
+                invalid += error.invalid
+        if invalid:
+            raise OptionError(invalid)
         return steps
 
     @property

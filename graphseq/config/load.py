@@ -27,7 +27,7 @@ from graphseq.evaluation import evaluate
 from graphseq.evaluation.evaluate import check_measured
 from graphseq.graphs import Attributes, build_graph
 from graphseq.models import Model
-from graphseq.options import OptionError
+from graphseq.schema import OptionError
 from graphseq.training import fit
 from graphseq.training.checks import check_fits, check_options
 
@@ -93,7 +93,7 @@ def _rehearse(experiment: Experiment) -> None:
     except OptionError as error:
         found = [
             Problem(where, f"expected {allowed}, got {value!r}")
-            for where, value, allowed in error.misfits
+            for where, value, allowed in error.invalid
         ]
         refuse(experiment.source, found)
     except GraphSeqError as error:

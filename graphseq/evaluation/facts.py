@@ -9,7 +9,7 @@ from graphseq.constants import INTERACTS, ITEM, USER, Part
 from graphseq.evaluation.rows import Rows
 from graphseq.graphs import graph_hash, held_out_hash
 from graphseq.models.base import Model
-from graphseq.options import describe
+from graphseq.schema import describe
 
 
 def facts(

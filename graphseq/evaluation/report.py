@@ -63,7 +63,7 @@ class Report:
         users, part = self.facts["users"], self.facts["part"]
         return "\n".join([f"Report({part}, {users:,} users)", *shown])
 
-    def card(self) -> str:
+    def protocol_text(self) -> str:
         """The protocol in words, to stand beside the figures."""
         words = [PROTOCOLS[name].format(**self.facts) for name in self.means]
         return CARD.format(protocols="\n".join(words), **self.facts)
@@ -90,7 +90,7 @@ class Report:
             "format": FORMAT,
             "means": self.means,
             "facts": self.facts,
-            "card": self.card(),
+            "card": self.protocol_text(),
         }
         beside = path.with_suffix(f".{os.getpid()}.new")
         beside.write_text(json.dumps(content, indent=2, default=str) + "\n", "utf-8")

@@ -12,7 +12,7 @@ from graphseq.graphs.session import SessionGraphs, session_graphs
 from graphseq.graphs.storage import load_graph, load_log, save_graph
 from graphseq.graphs.summary import Summary, summary
 from graphseq.graphs.transitions import Transitions
-from graphseq.graphs.update import Renewal, Updated, foreseen, update_graph
+from graphseq.graphs.update import RelationUpdate, Updated, plan_update, update_graph
 
 __all__ = [
     "Attributes",
@@ -20,7 +20,7 @@ __all__ = [
     "Difference",
     "EdgeDropout",
     "NodeDropout",
-    "Renewal",
+    "RelationUpdate",
     "SessionGraphs",
     "Summary",
     "Transitions",
@@ -29,12 +29,12 @@ __all__ = [
     "difference",
     "draw",
     "export_graph",
-    "foreseen",
     "graph_hash",
     "held_out_hash",
     "import_graph",
     "load_graph",
     "load_log",
+    "plan_update",
     "save_graph",
     "session_graphs",
     "summary",

@@ -12,10 +12,10 @@ from graphseq.data import Vocabulary
 from graphseq.data.attribute_table import Table, pairs_of, read_attributes
 from graphseq.errors import GraphError
 from graphseq.graphs.relations import require
-from graphseq.options import Recorded
+from graphseq.schema import Configurable
 
 
-class Attributes(Recorded, BaseTransform):
+class Attributes(Configurable, BaseTransform):
     """Link each item to its attributes: categories, brands, tags.
 
     Items and attributes are named by their raw ids. A pair that stands twice makes one

@@ -12,7 +12,7 @@ from graphseq.constants import INTERACTS, ITEM, USER
 from graphseq.data import Split
 from graphseq.errors import GraphError
 from graphseq.graphs.progress import begin
-from graphseq.options import Recorded, describe
+from graphseq.schema import Configurable, describe
 
 
 def build_graph(split: Split, transforms: Sequence[BaseTransform] = ()) -> HeteroData:
@@ -66,7 +66,7 @@ def _kind(value: object) -> str:
 
 def described(transforms: Sequence[BaseTransform]) -> list[Any]:
     """Steps as JSON data."""
-    return [describe(t) if isinstance(t, Recorded) else repr(t) for t in transforms]
+    return [describe(t) if isinstance(t, Configurable) else repr(t) for t in transforms]
 
 
 def provenance_of(split: Split, transforms: Sequence[BaseTransform]) -> dict[str, Any]:

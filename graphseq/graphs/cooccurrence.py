@@ -11,13 +11,13 @@ from torch_geometric.transforms import BaseTransform
 from graphseq.graphs.factors import Factors, Weight
 from graphseq.graphs.pruning import Rows, stacked
 from graphseq.graphs.relations import interaction_matrix, write_relation
-from graphseq.options import Recorded, check_ranges
+from graphseq.schema import Configurable, check_ranges
 
 Kind = Literal["user", "item"]
 Symmetrize = Literal["max", "min", "none"]
 
 
-class CoOccurrence(Recorded, BaseTransform):
+class CoOccurrence(Configurable, BaseTransform):
     r"""Link users who chose the same item, or items chosen by the same user.
 
     With the binary interaction matrix A, two users share

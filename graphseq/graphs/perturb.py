@@ -9,10 +9,10 @@ from torch_geometric.transforms import BaseTransform
 from graphseq.constants import INTERACTS, EdgeType
 from graphseq.errors import ConfigError, GraphError
 from graphseq.graphs.relations import forget_operator, require
-from graphseq.options import Recorded
+from graphseq.schema import Configurable
 
 
-class EdgeDropout(Recorded, BaseTransform):
+class EdgeDropout(Configurable, BaseTransform):
     """Leave out a random share of the edges of one relation.
 
     What is drawn for is a pair of nodes, not an edge: all events of a user with an item
@@ -56,7 +56,7 @@ class EdgeDropout(Recorded, BaseTransform):
         return _keep(graph, self.relation, kept)
 
 
-class NodeDropout(Recorded, BaseTransform):
+class NodeDropout(Configurable, BaseTransform):
     """Cut a random share of the nodes of one kind off, in every relation at once.
 
     The nodes stay, without edges, so that ids keep their meaning. Each call draws anew;

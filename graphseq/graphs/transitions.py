@@ -10,10 +10,10 @@ from graphseq.constants import INTERACTS, ITEM, PRECEDES
 from graphseq.graphs.progress import tracked
 from graphseq.graphs.pruning import strongest
 from graphseq.graphs.relations import require, write_relation
-from graphseq.options import Misfit, Recorded, check_ranges
+from graphseq.schema import Configurable, InvalidOption, check_ranges
 
 
-class Transitions(Recorded, BaseTransform):
+class Transitions(Configurable, BaseTransform):
     r"""Link each item to those that users chose right after it.
 
     A pair of events of one user, d places apart, adds :math:`\lambda^{d-1}` to the edge
@@ -53,7 +53,7 @@ class Transitions(Recorded, BaseTransform):
     ) -> None:
         fits = 0 < decay <= 1
         check_ranges(
-            *([] if fits else [Misfit("decay", decay, "above 0 and at most 1")]),
+            *([] if fits else [InvalidOption("decay", decay, "above 0 and at most 1")]),
             sizes={"window": window, "top_k": top_k},
         )
         self.window = window

@@ -32,7 +32,7 @@ WORTH_IT = 0.4  # share of the work, which is done twice, beyond which all is do
 
 
 @dataclass(frozen=True)
-class Renewal:
+class RelationUpdate:
     """What of a relation was computed anew.
 
     Attributes:
@@ -54,7 +54,7 @@ class Updated(NamedTuple):
     """A graph, and what of it was computed anew."""
 
     graph: HeteroData
-    renewals: list[Renewal]
+    renewals: list[RelationUpdate]
 
 
 def update_graph(
@@ -92,9 +92,9 @@ def update_graph(
     return Updated(graph, renewals)
 
 
-def foreseen(
+def plan_update(
     older: HeteroData, split: Split, transforms: Sequence[BaseTransform] = ()
-) -> list[Renewal]:
+) -> list[RelationUpdate]:
     """What :func:`update_graph` would compute, found out without computing it.
 
     More rows may prove necessary once those of the changed nodes are known.
@@ -146,7 +146,9 @@ def _same_steps(older: HeteroData, transforms: Sequence[BaseTransform]) -> bool:
     )
 
 
-def _co_occurrence(step: CoOccurrence, change: _Change, graph: HeteroData) -> Renewal:
+def _co_occurrence(
+    step: CoOccurrence, change: _Change, graph: HeteroData
+) -> RelationUpdate:
     relation = (step.kind, "co_occurs", step.kind)
     nodes, changed = _changed_nodes(step, change)
     rows: Integers = np.flatnonzero(changed)
@@ -174,7 +176,9 @@ def _changed_nodes(step: CoOccurrence, change: _Change) -> tuple[csr_matrix, Mas
     return new, _worth_it(changed, multiply_adds(new, step.hub_cap))
 
 
-def _transitions(step: Transitions, change: _Change, graph: HeteroData) -> Renewal:
+def _transitions(
+    step: Transitions, change: _Change, graph: HeteroData
+) -> RelationUpdate:
     changed, work = _changed_sources(step, change)
     rows, size = np.flatnonzero(changed), len(changed)
     user, item = change.graph[INTERACTS].edge_index.cpu().numpy()
@@ -203,12 +207,14 @@ def _worth_it(changed: Mask, work: Integers) -> Mask:
     return np.ones_like(changed) if anew else changed
 
 
-def _renewal(step: BaseTransform, rows: Mask | Integers, work: Integers) -> Renewal:
+def _renewal(
+    step: BaseTransform, rows: Mask | Integers, work: Integers
+) -> RelationUpdate:
     part = work[rows]
-    return Renewal(step, len(part), len(work), int(part.sum()), int(work.sum()))
+    return RelationUpdate(step, len(part), len(work), int(part.sum()), int(work.sum()))
 
 
-def _anew(step: BaseTransform, graph: HeteroData) -> Renewal:
+def _anew(step: BaseTransform, graph: HeteroData) -> RelationUpdate:
     """The renewal of a relation that is made as a whole."""
     if isinstance(step, CoOccurrence):
         nodes = interaction_matrix(graph, "update_graph")
@@ -220,4 +226,4 @@ def _anew(step: BaseTransform, graph: HeteroData) -> Renewal:
         item = graph[INTERACTS].edge_index[1].cpu().numpy()
         work = np.bincount(item, minlength=graph[ITEM].num_nodes)
         return _renewal(step, np.arange(len(work)), work)
-    return Renewal(step)
+    return RelationUpdate(step)

@@ -67,7 +67,7 @@ PARTS: dict[str, type] = {
 
 
 def create(spec: Mapping[str, Any], num_users: int, num_items: int) -> Model:
-    """Build a model from what :func:`graphseq.options.describe` says of it.
+    """Build a model from what :func:`graphseq.schema.describe` says of it.
 
     Args:
         spec: ``{"SASRec": {"dim": 64, "features": {"Propagated": {"layers": 1}}}}``;

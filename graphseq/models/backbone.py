@@ -11,13 +11,13 @@ from torch_geometric.data import HeteroData
 from graphseq.errors import ConfigError
 from graphseq.models.by_length import by_length
 from graphseq.nn.encoder import Encoder
-from graphseq.nn.features import Embedding, Features, Propagated, look_up
+from graphseq.nn.features import Embedding, Features, Propagated, embed_items
 from graphseq.nn.pooling import Pooling, pool
 from graphseq.nn.transformer import Transformer
 from graphseq.objectives import bce, cross_entropy, gbce
-from graphseq.options import check_ranges
+from graphseq.schema import check_ranges
 from graphseq.sequences.batch import Batch
-from graphseq.sequences.examples import Reading
+from graphseq.sequences.examples import SequenceSampler
 
 Loss = Literal["ce", "bce", "gbce"]
 
@@ -55,7 +55,7 @@ class Backbone(nn.Module):
         features: Features | None = None,
         dim: int = 64,
         max_length: int = 50,
-        sampler: Reading = "targets",
+        sampler: SequenceSampler = "targets",
         loss: Loss = "ce",
         num_negatives: int = 1,
         mask_token: bool = False,
@@ -84,7 +84,7 @@ class Backbone(nn.Module):
 
     def read(self, table: Float[Tensor, "V D"], batch: Batch) -> Float[Tensor, "B L D"]:
         """The vectors of a batch's items."""
-        x = look_up(table, batch.items)
+        x = embed_items(table, batch.items)
         if self.token is None:
             return x
         masked = batch.mask & (batch.items == self.num_items)
@@ -101,21 +101,23 @@ class Backbone(nn.Module):
         last = self.encoder.last
         return by_length(lambda b: last(self.read(table, b), b.mask), batch)
 
-    def asked(self, table: Float[Tensor, "V D"], batch: Batch) -> Float[Tensor, "N D"]:
+    def states_at_targets(
+        self, table: Float[Tensor, "V D"], batch: Batch
+    ) -> Float[Tensor, "N D"]:
         """The state at every place that has a target, row by row."""
         if self.sampler == "prefix":
             return self.last(table, batch)
-        return self.states(table, batch)[batch.asked()[0]]
+        return self.states(table, batch)[batch.target_positions()[0]]
 
     def next_item(
         self, states: Float[Tensor, "N D"], table: Float[Tensor, "V D"], batch: Batch
     ) -> Float[Tensor, ""]:
         """The loss of the targets, given the states at their places."""
-        _, targets = batch.asked()
+        _, targets = batch.target_positions()
         if self.loss == "ce":
             return cross_entropy(states, table, targets)
         positive = (states * table[targets]).sum(dim=1)
-        negative = torch.einsum("nd,nkd->nk", states, table[batch.drawn()])
+        negative = torch.einsum("nd,nkd->nk", states, table[batch.target_negatives()])
         if self.loss == "bce":
             return bce(positive, negative)
         return gbce(positive, negative, num_items=self.num_items)

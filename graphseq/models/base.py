@@ -13,7 +13,7 @@ from graphseq.constants import EdgeType
 from graphseq.errors import ConfigError, GraphError, suggest
 from graphseq.models.backbone import Backbone, with_transformer
 from graphseq.models.stages import Stage, Step
-from graphseq.options import Recorded
+from graphseq.schema import Configurable
 from graphseq.sequences.batch import Batch
 from graphseq.sequences.examples import Sampler
 
@@ -35,7 +35,7 @@ def check_given(where: str, model: Any, graph: Any) -> None:
         )
 
 
-class Model(Recorded, nn.Module, ABC):
+class Model(Configurable, nn.Module, ABC):
     """A recommender that scores by inner product.
 
     A subclass is final: it implements :meth:`represent`, :meth:`item_vectors` and
@@ -53,8 +53,8 @@ class Model(Recorded, nn.Module, ABC):
             (user and item, no sequence).
         num_negatives: Negatives that the loader draws for each target.
         warmup: Epochs during which a run does not stop early, however it goes.
-        knows_users: Whether there is a vector for each user, so that users without
-            training events cannot be ranked.
+        has_user_embeddings: Whether the model has a vector for each user, so that
+            users without training events cannot be ranked.
         presets: Named sets of options, which :meth:`preset` builds from; what stands
             under ``transformer`` is of the encoder, where none is given.
         for_data: Options that were published for a data set; they yield to a preset's.
@@ -71,11 +71,11 @@ class Model(Recorded, nn.Module, ABC):
     sampler: Sampler = "targets"
     num_negatives: int = 0
     warmup: int = 0
-    knows_users: bool = False
+    has_user_embeddings: bool = False
 
     def __init__(self) -> None:
         super().__init__()
-        self.memory: dict[str, Tensor] = {}
+        self.epoch_state: dict[str, Tensor] = {}
 
     @final
     @classmethod

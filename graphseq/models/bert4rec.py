@@ -13,10 +13,10 @@ from graphseq.models.base import Choices, Model
 from graphseq.nn.features import Embedding, Features
 from graphseq.nn.transformer import Positions, Transformer
 from graphseq.objectives import cross_entropy
-from graphseq.options import check_ranges
+from graphseq.schema import check_ranges
 from graphseq.sequences.batch import Batch
-from graphseq.sequences.cloze import chance_places, counted_places, hide, last_place
-from graphseq.sequences.examples import Reading
+from graphseq.sequences.cloze import bernoulli_mask, counted_places, hide, last_place
+from graphseq.sequences.examples import SequenceSampler
 from graphseq.sequences.whole import append, whole
 
 
@@ -104,7 +104,7 @@ class BERT4Rec(Model):
         drawn_by: Literal["count", "chance"] = "count",
         most_masked: int | None = 30,
         last_rate: float = 1 / 11,
-        sampler: Reading = "targets",
+        sampler: SequenceSampler = "targets",
         features: Features | None = None,
     ) -> None:
         super().__init__()
@@ -171,7 +171,7 @@ class BERT4Rec(Model):
         if self.drawn_by == "count":
             drawn = counted_places(batch, self.mask_rate, self.most_masked)
         else:
-            drawn = chance_places(batch, self.mask_rate)
+            drawn = bernoulli_mask(batch, self.mask_rate)
         only_last = torch.rand(len(batch), device=drawn.device) < self.last_rate
         only_last = only_last | ~drawn.any(dim=1)
         return torch.where(only_last[:, None], last_place(batch), drawn)

@@ -9,7 +9,7 @@ from torch_geometric.data import HeteroData
 
 from graphseq.models.base import Model
 from graphseq.objectives import bpr
-from graphseq.options import check_ranges
+from graphseq.schema import check_ranges
 from graphseq.sequences.batch import Batch
 from graphseq.sequences.examples import Sampler
 
@@ -33,7 +33,7 @@ class BPRMF(Model):
     """
 
     sampler: Sampler = "pairs"
-    knows_users = True
+    has_user_embeddings = True
 
     def __init__(
         self, num_users: int, num_items: int, *, dim: int = 64, num_negatives: int = 1

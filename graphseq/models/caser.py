@@ -13,10 +13,10 @@ from graphseq.models.backbone import Backbone, Loss
 from graphseq.models.base import Choices, Model
 from graphseq.nn.convolution import Convolution
 from graphseq.nn.features import Embedding, Features
-from graphseq.options import check_ranges
+from graphseq.schema import check_ranges
 from graphseq.sequences.ahead import ahead
 from graphseq.sequences.batch import Batch
-from graphseq.sequences.examples import Reading
+from graphseq.sequences.examples import SequenceSampler
 
 
 @final
@@ -104,7 +104,7 @@ class Caser(Model):
         norm_weight: float = 0.0,
         loss: Loss = "ce",
         num_negatives: int = 1,
-        sampler: Reading = "targets",
+        sampler: SequenceSampler = "targets",
         features: Features | None = None,
     ) -> None:
         super().__init__()
@@ -137,7 +137,7 @@ class Caser(Model):
                 num_negatives=num_negatives,
             ),
         )
-        self.knows_users = user_vector
+        self.has_user_embeddings = user_vector
         self.users = _table(num_users, dim) if user_vector else None
         width = 2 * dim if user_vector else dim
         self.blend = nn.Linear(width, dim) if output == "tied" else None
@@ -167,7 +167,7 @@ class Caser(Model):
         else:
             states = self.backbone.states(table, batch).repeat(self.steps, 1, 1)
             batch = ahead(batch, self.steps)
-            asked, _ = batch.asked()
+            asked, _ = batch.target_positions()
             user = batch.user[:, None].expand_as(asked)[asked]
             states = states[asked]
         states = self.personal(states, user)

@@ -48,11 +48,11 @@ def next_item(
     Raises:
         ConfigError: No such softmax.
     """
-    asked, targets = batch.asked()
+    asked, targets = batch.target_positions()
     if softmax == "full":
         return cross_entropy(states, items, targets)
     if softmax == "uniform":
-        return sampled_softmax(states, items, targets, batch.drawn())
+        return sampled_softmax(states, items, targets, batch.target_negatives())
     if softmax not in get_args(Softmax):
         raise ConfigError(
             f"no softmax {softmax!r}; {suggest(softmax, get_args(Softmax))}"

@@ -12,9 +12,9 @@ from graphseq.nn.encoder import Encoder
 from graphseq.nn.features import Features
 from graphseq.nn.pooling import Pooling, pool
 from graphseq.objectives import nt_xent
-from graphseq.options import check_ranges
+from graphseq.schema import check_ranges
 from graphseq.sequences.batch import Batch
-from graphseq.sequences.examples import Reading
+from graphseq.sequences.examples import SequenceSampler
 from graphseq.sequences.views import ask_last, crop_mask_reorder, join, random_views
 
 
@@ -103,7 +103,7 @@ class CL4SRec(Model):
         features: Features | None = None,
         dim: int = 64,
         max_length: int = 50,
-        sampler: Reading = "prefix",
+        sampler: SequenceSampler = "prefix",
         loss: Loss = "ce",
         num_negatives: int = 1,
         mask_token: bool = False,
@@ -146,7 +146,7 @@ class CL4SRec(Model):
     def losses(self, batch: Batch, graph: HeteroData) -> dict[str, Float[Tensor, ""]]:
         """The next item, and the contrast between two views."""
         table = self.item_vectors(graph)
-        states = self.backbone.asked(table, batch)
+        states = self.backbone.states_at_targets(table, batch)
         terms = {"next_item": self.backbone.next_item(states, table, batch)}
         if not (self.contrast_weight or self.view_targets):
             return terms

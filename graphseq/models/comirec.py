@@ -11,11 +11,11 @@ from torch_geometric.data import HeteroData
 from graphseq.constants import INTERACTS
 from graphseq.models.base import Choices, Model
 from graphseq.models.catalogue import Softmax, next_item
-from graphseq.nn.features import Embedding, Features, look_up
+from graphseq.nn.features import Embedding, Features, embed_items
 from graphseq.nn.pooling import AdditivePooling, pool_prefixes
-from graphseq.options import check_ranges
+from graphseq.schema import check_ranges
 from graphseq.sequences.batch import Batch
-from graphseq.sequences.examples import Reading
+from graphseq.sequences.examples import SequenceSampler
 
 
 @final
@@ -70,7 +70,7 @@ class ComiRec(Model):
         hidden: int | None = None,
         softmax: Softmax = "log_uniform",
         num_negatives: int = 1280,
-        sampler: Reading = "targets",
+        sampler: SequenceSampler = "targets",
         features: Features | None = None,
     ) -> None:
         super().__init__()
@@ -103,7 +103,7 @@ class ComiRec(Model):
     def losses(self, batch: Batch, graph: HeteroData) -> dict[str, Float[Tensor, ""]]:
         """The next item, by the one interest that points best at it."""
         items = self.item_vectors(graph)
-        asked, targets = batch.asked()
+        asked, targets = batch.target_positions()
         if self.sampler == "prefix":
             interests = self.whole(items, batch)
         else:
@@ -119,7 +119,7 @@ class ComiRec(Model):
         self, items: Float[Tensor, "V D"], batch: Batch
     ) -> Float[Tensor, "B K D"]:
         """The interests of every row, of all its items."""
-        values = look_up(items, batch.items)
+        values = embed_items(items, batch.items)
         keys = values + self.position[: values.shape[1]]
         return self.attention(keys, values, batch.mask)  # type: ignore[no-any-return]
 
@@ -127,7 +127,7 @@ class ComiRec(Model):
         self, items: Float[Tensor, "V D"], batch: Batch
     ) -> Float[Tensor, "B L K D"]:
         """The interests of every prefix of a row: at place t, of the items 0 … t."""
-        values = look_up(items, batch.items)
+        values = embed_items(items, batch.items)
         logits = self.attention.logits(values + self.position[: values.shape[1]])
         apart = [
             pool_prefixes(logit, values, batch.mask) for logit in logits.unbind(dim=2)

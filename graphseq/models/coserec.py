@@ -16,9 +16,9 @@ from graphseq.nn.encoder import Encoder
 from graphseq.nn.features import Features
 from graphseq.nn.pooling import Pooling
 from graphseq.objectives import nt_xent
-from graphseq.options import check_ranges
+from graphseq.schema import check_ranges
 from graphseq.sequences.batch import Batch
-from graphseq.sequences.examples import Reading
+from graphseq.sequences.examples import SequenceSampler
 from graphseq.sequences.views import join
 
 
@@ -82,7 +82,7 @@ class CoSeRec(Model):
         features: Features | None = None,
         dim: int = 64,
         max_length: int = 50,
-        sampler: Reading = "user",
+        sampler: SequenceSampler = "user",
         loss: Loss = "ce",
         num_negatives: int = 1,
         mask_token: bool = False,
@@ -137,19 +137,19 @@ class CoSeRec(Model):
     def refresh(self, graph: HeteroData, epoch: int) -> None:
         """Find out what is similar, after ``offline_epochs`` by the vectors too."""
         table = self.item_vectors(graph)
-        self.memory["similar"] = self.views.similar(graph, table, epoch)
+        self.epoch_state["similar"] = self.views.similar(graph, table, epoch)
 
     def similar(self, graph: HeteroData) -> Int[Tensor, "V"]:
         """The item most similar to each, found now if no epoch's start has done so."""
-        if "similar" not in self.memory:
+        if "similar" not in self.epoch_state:
             with torch.no_grad():
                 self.refresh(graph, 0)
-        return self.memory["similar"].to(self.backbone.features.weight.device)
+        return self.epoch_state["similar"].to(self.backbone.features.weight.device)
 
     def losses(self, batch: Batch, graph: HeteroData) -> dict[str, Float[Tensor, ""]]:
         """The next item, and the contrast between two views."""
         table = self.item_vectors(graph)
-        states = self.backbone.asked(table, batch)
+        states = self.backbone.states_at_targets(table, batch)
         views = join(*self.views.draw(batch, self.similar(graph)))
         vectors = self.backbone.view(table, views, self.pooling)
         contrast = nt_xent(*vectors.chunk(2), temperature=self.temperature)

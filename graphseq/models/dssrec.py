@@ -16,10 +16,10 @@ from graphseq.nn.encoder import Encoder
 from graphseq.nn.features import Features
 from graphseq.nn.prototypes import Prototypes
 from graphseq.objectives import seq2item, seq2seq
-from graphseq.options import check_ranges
+from graphseq.schema import check_ranges
 from graphseq.sequences.batch import Batch
-from graphseq.sequences.examples import Reading
-from graphseq.sequences.whole import divide, whole
+from graphseq.sequences.examples import SequenceSampler
+from graphseq.sequences.whole import split_at_random, whole
 
 
 @final
@@ -77,7 +77,7 @@ class DSSRec(Model):
         sequence_weight: float = 1.0,
         serve: Literal["last", "prototypes"] = "last",
         pretrain_epochs: int = 0,
-        sampler: Reading = "user",
+        sampler: SequenceSampler = "user",
         loss: Loss = "bce",
         num_negatives: int = 1,
     ) -> None:
@@ -145,10 +145,10 @@ class DSSRec(Model):
         """The next item alone."""
         table = self.item_vectors(graph)
         if self.serve == "last":
-            states = self.backbone.asked(table, batch)
+            states = self.backbone.states_at_targets(table, batch)
         else:
             encodings = self.encodings(table, batch)
-            found = table[batch.asked()[1]]
+            found = table[batch.target_positions()[1]]
             nearest = torch.einsum("bkd,bd->bk", encodings, found).argmax(dim=1)
             states = encodings[torch.arange(len(batch), device=found.device), nearest]
         return {"next_item": self.backbone.next_item(states, table, batch)}
@@ -158,7 +158,7 @@ class DSSRec(Model):
     ) -> dict[str, Float[Tensor, ""]]:
         """What came before a random cut with what came after it."""
         table = self.item_vectors(graph)
-        past, future, following = divide(whole(batch, self.max_length + 1))
+        past, future, following = split_at_random(whole(batch, self.max_length + 1))
         both = replace(
             past,
             user=torch.cat([past.user, future.user]),

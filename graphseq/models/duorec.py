@@ -12,11 +12,11 @@ from graphseq.models.backbone import Backbone, Loss
 from graphseq.models.base import Choices, Model
 from graphseq.nn.encoder import Encoder
 from graphseq.nn.features import Features
-from graphseq.objectives import nt_xent, same
-from graphseq.options import check_ranges
+from graphseq.objectives import nt_xent, same_id_mask
+from graphseq.schema import check_ranges
 from graphseq.sequences.batch import Batch
-from graphseq.sequences.examples import Reading
-from graphseq.sequences.same_target import SameTarget, same_target
+from graphseq.sequences.examples import SequenceSampler
+from graphseq.sequences.same_target import SameTargetIndex, same_target
 
 Mode = Literal["us_x", "un", "su", "us"]
 
@@ -74,7 +74,7 @@ class DuoRec(Model):
         features: Features | None = None,
         dim: int = 64,
         max_length: int = 50,
-        sampler: Reading = "prefix",
+        sampler: SequenceSampler = "prefix",
         loss: Loss = "ce",
         num_negatives: int = 1,
         mode: Mode = "us_x",
@@ -105,7 +105,7 @@ class DuoRec(Model):
         self.weight, self.dropout_weight = weight, dropout_weight
         self.temperature = temperature
         self.exclude_same_target = exclude_same_target
-        self.index: SameTarget | None = None
+        self.index: SameTargetIndex | None = None
 
     def refresh(self, graph: HeteroData, epoch: int) -> None:
         """Index the training prefixes by target."""
@@ -120,7 +120,9 @@ class DuoRec(Model):
             self.refresh(graph, 0)
         assert self.index is not None
         rows = self.index.of(batch)
-        spared = same(self.index.target[rows]) if self.exclude_same_target else None
+        spared = (
+            same_id_mask(self.index.target[rows]) if self.exclude_same_target else None
+        )
         contrast = partial(nt_xent, temperature=self.temperature, exclude=spared)
         if self.mode != "su":
             again = self.backbone.last(table, batch)
@@ -134,7 +136,7 @@ class DuoRec(Model):
         return terms
 
     @torch.compiler.disable  # type: ignore[untyped-decorator]
-    def retrieved(self, rows: Int[Tensor, "B"], index: SameTarget) -> Batch:
+    def retrieved(self, rows: Int[Tensor, "B"], index: SameTargetIndex) -> Batch:
         """For every row, another sequence with its target."""
         return index.gather(index.draw(rows))
 
@@ -146,4 +148,4 @@ class DuoRec(Model):
             h = self.backbone.last(table, batch)
             return h, h
         states = self.backbone.states(table, batch)
-        return batch.last(states), states[batch.asked()[0]]
+        return batch.last(states), states[batch.target_positions()[0]]

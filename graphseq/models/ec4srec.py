@@ -16,14 +16,14 @@ from graphseq.models.explaining import check_method, explain_all, importances, s
 from graphseq.nn.encoder import Encoder
 from graphseq.nn.features import Features
 from graphseq.nn.importance import Method
-from graphseq.objectives import negative_contrast, nt_xent, same
+from graphseq.objectives import negative_contrast, nt_xent, same_id_mask
 from graphseq.objectives.negative_views import Denominator
-from graphseq.options import check_ranges
+from graphseq.schema import check_ranges
 from graphseq.sequences.batch import Batch
-from graphseq.sequences.examples import Reading
-from graphseq.sequences.guided import Guide, Order, Way
+from graphseq.sequences.examples import SequenceSampler
+from graphseq.sequences.guided import GuidedAugmentation, Order, Way
 from graphseq.sequences.retrieval import Utility, retrieve
-from graphseq.sequences.same_target import SameTarget, same_target
+from graphseq.sequences.same_target import SameTargetIndex, same_target
 from graphseq.sequences.views import join, random_views
 
 Variant = Literal["SSL", "SL", "full"]
@@ -119,7 +119,7 @@ class EC4SRec(Model):
         features: Features | None = None,
         dim: int = 64,
         max_length: int = 50,
-        sampler: Reading = "prefix",
+        sampler: SequenceSampler = "prefix",
         loss: Loss = "ce",
         num_negatives: int = 1,
         mask_token: bool = False,
@@ -185,36 +185,40 @@ class EC4SRec(Model):
         self.repel = partial(
             negative_contrast, temperature=negative_temperature, denominator=denominator
         )
-        self.guide = Guide(important, unimportant, mu, crop_order, tuple(negative))
+        self.guide = GuidedAugmentation(
+            important, unimportant, mu, crop_order, tuple(negative)
+        )
         self.retrieve = partial(
             retrieve, utility=utility, temperature=utility_temperature
         )
         self.max_candidates, self.clip = max_candidates, clip
         self.exclude_same_target = exclude_same_target
-        self.index: SameTarget | None = None
+        self.index: SameTargetIndex | None = None
 
     def refresh(self, graph: HeteroData, epoch: int) -> None:
         """Index the training prefixes; at an update, find all importances anew."""
         self.index = same_target(graph, self.sampler, self.max_length)
         table = self.item_vectors(graph).detach()
         if epoch < self.updates[0]:
-            self.memory.pop("scores", None)
-        elif epoch in self.updates or "scores" not in self.memory:
+            self.epoch_state.pop("scores", None)
+        elif epoch in self.updates or "scores" not in self.epoch_state:
             found = explain_all(self.backbone, table, self.index, self.explanation)
-            self.memory["scores"] = found
-        self.memory = {name: kept.to(table) for name, kept in self.memory.items()}
+            self.epoch_state["scores"] = found
+        self.epoch_state = {
+            name: kept.to(table) for name, kept in self.epoch_state.items()
+        }
 
     def losses(self, batch: Batch, graph: HeteroData) -> dict[str, Float[Tensor, ""]]:
         """The next item, and the terms of the variant."""
         table = self.item_vectors(graph)
-        states = self.backbone.asked(table, batch)
+        states = self.backbone.states_at_targets(table, batch)
         terms = {"next_item": self.backbone.next_item(states, table, batch)}
         if self.variant != "SSL":
             again = self.backbone.last(table, batch)
             found = self.backbone.last(table, self.retrieved(batch, graph))
             loss = self.contrast(again, found, exclude=self.spared(batch, graph))
             terms["same_target"] = self.target_weight * loss
-        if self.variant != "SL" and "scores" in self.memory:
+        if self.variant != "SL" and "scores" in self.epoch_state:
             views = self.views(batch, graph)
             first, second, negative = self.backbone.last(table, views).chunk(3)
             terms["views"] = self.view_weight * self.contrast(first, second)
@@ -226,7 +230,7 @@ class EC4SRec(Model):
     def views(self, batch: Batch, graph: HeteroData) -> Batch:
         """Two positive views and a negative one of every row, below one another."""
         index = self.indexed(graph)
-        scores = importances(self.memory["scores"], index, index.of(batch), batch)
+        scores = importances(self.epoch_state["scores"], index, index.of(batch), batch)
         first, second = random_views(batch, self.guide.positive(scores))
         return join(first, second, self.guide.negative(batch, scores))
 
@@ -235,11 +239,11 @@ class EC4SRec(Model):
         """For every row, a sequence with its target."""
         index = self.indexed(graph)
         rows = index.of(batch)
-        if "scores" not in self.memory:
+        if "scores" not in self.epoch_state:
             return index.gather(index.draw(rows))
         owner, candidates = index.candidates(rows, self.max_candidates)
         others = index.gather(candidates)
-        scores = importances(self.memory["scores"], index, candidates, others)
+        scores = importances(self.epoch_state["scores"], index, candidates, others)
         weight = shares(scores, others.mask, clip=self.clip)
         return index.gather(candidates[self.retrieve(batch, owner, others, weight)])
 
@@ -249,9 +253,9 @@ class EC4SRec(Model):
         if not self.exclude_same_target:
             return None
         index = self.indexed(graph)
-        return same(index.target[index.of(batch)])
+        return same_id_mask(index.target[index.of(batch)])
 
-    def indexed(self, graph: HeteroData) -> SameTarget:
+    def indexed(self, graph: HeteroData) -> SameTargetIndex:
         """The index, made now if no epoch's start has done so."""
         if self.index is None:
             self.index = same_target(graph, self.sampler, self.max_length)

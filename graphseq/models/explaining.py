@@ -14,7 +14,7 @@ from graphseq.nn.encoder import Encoder
 from graphseq.nn.importance import Method
 from graphseq.nn.transformer import Transformer
 from graphseq.sequences.batch import Batch
-from graphseq.sequences.same_target import SameTarget
+from graphseq.sequences.same_target import SameTargetIndex
 
 BY_MODEL: dict[str, Callable[..., Tensor]] = {
     "saliency": importance.saliency,
@@ -76,7 +76,7 @@ def explain(
 def explain_all(
     backbone: Backbone,
     table: Float[Tensor, "V D"],
-    index: SameTarget,
+    index: SameTargetIndex,
     method: Method,
 ) -> Float[Tensor, "P"]:
     """Scores of the places of all training prefixes, one prefix after another."""
@@ -92,7 +92,7 @@ def explain_all(
 
 def importances(
     scores: Float[Tensor, "P"],
-    index: SameTarget,
+    index: SameTargetIndex,
     rows: Int[Tensor, "B"],
     batch: Batch,
 ) -> Float[Tensor, "B L"]:

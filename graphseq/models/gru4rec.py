@@ -10,9 +10,9 @@ from graphseq.models.backbone import Backbone, Loss
 from graphseq.models.base import Choices, Model
 from graphseq.nn.features import Embedding, Features
 from graphseq.nn.recurrent import GRU
-from graphseq.options import check_ranges
+from graphseq.schema import check_ranges
 from graphseq.sequences.batch import Batch
-from graphseq.sequences.examples import Reading
+from graphseq.sequences.examples import SequenceSampler
 
 
 @final
@@ -65,7 +65,7 @@ class GRU4Rec(Model):
         bias: bool = False,
         loss: Loss = "ce",
         num_negatives: int = 1,
-        sampler: Reading = "targets",
+        sampler: SequenceSampler = "targets",
         features: Features | None = None,
     ) -> None:
         super().__init__()
@@ -94,5 +94,5 @@ class GRU4Rec(Model):
     def losses(self, batch: Batch, graph: HeteroData) -> dict[str, Float[Tensor, ""]]:
         """The next item, at every place that has a target."""
         items = self.item_vectors(graph)
-        states = self.backbone.asked(items, batch)
+        states = self.backbone.states_at_targets(items, batch)
         return {"next_item": self.backbone.next_item(states, items, batch)}

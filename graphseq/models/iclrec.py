@@ -18,11 +18,11 @@ from graphseq.nn.clusters import kmeans, nearest
 from graphseq.nn.encoder import Encoder
 from graphseq.nn.features import Features
 from graphseq.nn.pooling import Pooling, pool
-from graphseq.objectives import intent_contrast, nt_xent, same
+from graphseq.objectives import intent_contrast, nt_xent, same_id_mask
 from graphseq.objectives.intents import Form
-from graphseq.options import check_ranges
+from graphseq.schema import check_ranges
 from graphseq.sequences.batch import Batch
-from graphseq.sequences.examples import Reading, examples, gather
+from graphseq.sequences.examples import SequenceSampler, examples, gather
 from graphseq.sequences.views import crop_mask_reorder, join, random_views
 
 FNM = Literal["none", "intents", "both"]
@@ -108,7 +108,7 @@ class ICLRec(Model):
         features: Features | None = None,
         dim: int = 64,
         max_length: int = 50,
-        sampler: Reading = "user",
+        sampler: SequenceSampler = "user",
         loss: Loss = "ce",
         num_negatives: int = 1,
         clusters: Sequence[int] = (256,),
@@ -171,7 +171,7 @@ class ICLRec(Model):
             return
         points = self.intents(graph)
         for i, number in enumerate(self.clusters):
-            self.memory[f"centroids_{i}"] = kmeans(points, number, seed=epoch)
+            self.epoch_state[f"centroids_{i}"] = kmeans(points, number, seed=epoch)
 
     def intents(self, graph: HeteroData) -> Float[Tensor, "N D"]:
         """The mean state of each user's training sequence."""
@@ -192,10 +192,10 @@ class ICLRec(Model):
         terms: dict[str, Tensor] = {}
         if not self.warming:
             states = self.backbone.states(table, batch)
-            asked = states[batch.asked()[0]]
+            asked = states[batch.target_positions()[0]]
             terms["next_item"] = self.backbone.next_item(asked, table, batch)
         if self.sequence_weight:
-            spared = same(_newest(batch)) if self.fnm == "both" else None
+            spared = same_id_mask(_newest(batch)) if self.fnm == "both" else None
             h = self.pooled(table, views, self.sequence_pooling)
             loss = nt_xent(*h, temperature=self.temperature, exclude=spared)
             terms["sequence"] = self.sequence_weight * loss
@@ -234,13 +234,14 @@ class ICLRec(Model):
     @torch.no_grad()
     def centroids(self, graph: HeteroData) -> list[Float[Tensor, "K D"]]:
         """The raw centroids of each K; found now, if no epoch's start has done so."""
-        if not self.memory:
+        if not self.epoch_state:
             training = self.training
             self.eval().refresh(graph, self.warmup)
             self.train(training)
         device = self.backbone.features.weight.device
         return [
-            self.memory[f"centroids_{i}"].to(device) for i in range(len(self.clusters))
+            self.epoch_state[f"centroids_{i}"].to(device)
+            for i in range(len(self.clusters))
         ]
 
 

@@ -11,7 +11,7 @@ from graphseq.constants import INTERACTS
 from graphseq.models.base import Model
 from graphseq.nn.propagation import operator, propagate
 from graphseq.objectives import bpr
-from graphseq.options import check_ranges
+from graphseq.schema import check_ranges
 from graphseq.sequences.batch import Batch
 from graphseq.sequences.examples import Sampler
 
@@ -42,7 +42,7 @@ class LightGCN(Model):
 
     requires = (INTERACTS,)
     sampler: Sampler = "pairs"
-    knows_users = True
+    has_user_embeddings = True
 
     def __init__(
         self,

@@ -17,11 +17,11 @@ from graphseq.models.stages import Stage, Step
 from graphseq.nn.encoder import Encoder
 from graphseq.nn.features import Features
 from graphseq.nn.heads import Augmenter
-from graphseq.objectives import nt_xent, separation
+from graphseq.objectives import contrastive_regularization, nt_xent
 from graphseq.objectives.regularizers import Scope
-from graphseq.options import check_ranges
+from graphseq.schema import check_ranges
 from graphseq.sequences.batch import Batch
-from graphseq.sequences.examples import Reading
+from graphseq.sequences.examples import SequenceSampler
 from graphseq.sequences.views import crop_mask_reorder, join, random_views
 
 
@@ -120,7 +120,7 @@ class MCLRec(Model):
         features: Features | None = None,
         dim: int = 64,
         max_length: int = 50,
-        sampler: Reading = "prefix",
+        sampler: SequenceSampler = "prefix",
         loss: Loss = "ce",
         num_negatives: int = 1,
         mask_token: bool = False,
@@ -173,7 +173,7 @@ class MCLRec(Model):
         self.cl1_weight, self.cl2_weight = cl1_weight, cl2_weight
         self.gamma = 0.1 * cl2_weight if gamma is None else gamma
         self.gamma2 = self.gamma if gamma2 is None else gamma2
-        self.separation = partial(separation, scope=r_scope)
+        self.regularization = partial(contrastive_regularization, scope=r_scope)
         self.r_pairs = r_pairs
         self.encoder_steps, self.joint = tuple(encoder_steps), joint
         self.operators = crop_mask_reorder(crop_keep, mask_rate, reorder_rate)
@@ -192,7 +192,7 @@ class MCLRec(Model):
     def losses(self, batch: Batch, graph: HeteroData) -> dict[str, Float[Tensor, ""]]:
         """L_0: next item, contrast of the data's views and of the learnt ones."""
         table = self.item_vectors(graph)
-        states = self.backbone.asked(table, batch)
+        states = self.backbone.states_at_targets(table, batch)
         terms = {"next_item": self.backbone.next_item(states, table, batch)}
         h = self.backbone.last(table, self.views(batch)).chunk(2)
         if self.cl1_weight:
@@ -223,7 +223,7 @@ class MCLRec(Model):
         pairs = [(z1, z2), (h1, z2), (h2, z1)]
         contrast = torch.stack([nt_xent(*pair) for pair in pairs]).sum()
         chosen = pairs[: self.r_pairs]
-        return contrast, torch.stack([self.separation(*p) for p in chosen]).sum()
+        return contrast, torch.stack([self.regularization(*p) for p in chosen]).sum()
 
     @torch.compiler.disable  # type: ignore[untyped-decorator]
     def views(self, batch: Batch) -> Batch:

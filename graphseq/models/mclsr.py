@@ -13,16 +13,16 @@ from graphseq.errors import ConfigError
 from graphseq.models.base import Choices, Model
 from graphseq.models.catalogue import Softmax, next_item
 from graphseq.nn.dropout import dropout
-from graphseq.nn.features import look_up
+from graphseq.nn.features import embed_items
 from graphseq.nn.graph_encoder import GraphEncoder
 from graphseq.nn.heads import ProjectionHead
 from graphseq.nn.pooling import AdditivePooling, QueryPooling
 from graphseq.nn.propagation import Readout
-from graphseq.objectives import nt_xent, same
+from graphseq.objectives import nt_xent, same_id_mask
 from graphseq.objectives.contrastive import Scheme, Similarity
-from graphseq.options import check_ranges
+from graphseq.schema import check_ranges
 from graphseq.sequences.batch import Batch
-from graphseq.sequences.examples import Reading
+from graphseq.sequences.examples import SequenceSampler
 
 
 @final
@@ -121,7 +121,7 @@ class MCLSR(Model):
         num_negatives: int = 1280,
         max_contrast_items: int = 2048,
         target_edges: Literal["kept", "left_out"] = "kept",
-        sampler: Reading = "targets",
+        sampler: SequenceSampler = "targets",
     ) -> None:
         super().__init__()
         drawn = None if softmax in ("full", "in_batch") else num_negatives
@@ -186,7 +186,7 @@ class MCLSR(Model):
 
     def represent(self, batch: Batch, graph: HeteroData) -> Float[Tensor, "B D"]:
         """The current interest, Eqs. (2)-(3), which alone serves: Eq. (16)."""
-        values = look_up(self.items, batch.items)
+        values = embed_items(self.items, batch.items)
         interests: Tensor = self.current(self.keys(values, batch), values, batch.mask)
         return interests[:, 0]
 
@@ -196,12 +196,12 @@ class MCLSR(Model):
 
     def losses(self, batch: Batch, graph: HeteroData) -> dict[str, Float[Tensor, ""]]:
         """Next item, plus contrast between interests and between features: Eq. (15)."""
-        asked, targets = batch.asked()
+        asked, targets = batch.target_positions()
         user = batch.user[:, None].expand_as(batch.items)[asked]
         who, what = batch.user.unique(), batch.items[batch.mask].unique()
 
         # Current interest of every prefix that has a target: Eqs. (2)-(3).
-        values = look_up(self.items, batch.items)
+        values = embed_items(self.items, batch.items)
         keys = self.keys(values, batch)
         current = self.current.prefixes(keys, values, batch.mask)[asked]
 
@@ -214,7 +214,7 @@ class MCLSR(Model):
         user_ui, item_ui = both.split([len(who), len(what)])
         place = torch.searchsorted(what, batch.items)  # padding V: past the end
         query = user_ui[torch.searchsorted(who, batch.user)]
-        general = self.general.prefixes(query, look_up(item_ui, place), batch.mask)
+        general = self.general.prefixes(query, embed_items(item_ui, place), batch.mask)
         general = general[asked]
 
         blend = self.alpha * current + (1 - self.alpha) * general  # Eq. (13)
@@ -222,7 +222,7 @@ class MCLSR(Model):
         if self.interest_weight:  # Eqs. (7)-(8)
             head = self.general_head or self.current_head
             views = self.current_head(current), head(general)
-            spared = same(user) if self.mask_same_user else None
+            spared = same_id_mask(user) if self.mask_same_user else None
             loss = self.contrast(*views, exclude=spared)
             terms["interest"] = self.interest_weight * loss
         if self.user_weight:  # Eqs. (9)-(11)

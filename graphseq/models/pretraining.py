@@ -17,11 +17,11 @@ from graphseq.nn.transformer import Transformer
 from graphseq.objectives import attribute_loss, double_sigmoid
 from graphseq.sequences.batch import Batch
 from graphseq.sequences.cloze import (
-    chance_places,
+    bernoulli_mask,
     hide,
     last_place,
+    sample_negatives,
     segment,
-    strangers,
     swap,
 )
 
@@ -72,7 +72,7 @@ class Pretraining(nn.Module):
             graph: Holds everyone's events and, if need be, the attributes.
         """
         table = backbone.items(graph)
-        places = (chance_places(full, self.mask_rate) | last_place(full)) & full.mask
+        places = (bernoulli_mask(full, self.mask_rate) | last_place(full)) & full.mask
         masked = hide(full, places)
         encoder = cast(Transformer, backbone.encoder)
         states = by_length(
@@ -102,7 +102,7 @@ class Pretraining(nn.Module):
     ) -> Float[Tensor, ""]:
         """The hidden items, each against one that its row does not hold."""
         mapped = self.maps["item"](states[places])
-        true, false = table[full.items[places]], table[strangers(full)[places]]
+        true, false = table[full.items[places]], table[sample_negatives(full)[places]]
         return double_sigmoid((mapped * true).sum(dim=1), (mapped * false).sum(dim=1))
 
     def segments(

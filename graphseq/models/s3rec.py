@@ -14,9 +14,9 @@ from graphseq.models.pretraining import Pretraining
 from graphseq.models.stages import Stage, Step
 from graphseq.nn.features import Features
 from graphseq.nn.transformer import Transformer
-from graphseq.options import check_ranges
+from graphseq.schema import check_ranges
 from graphseq.sequences.batch import Batch
-from graphseq.sequences.examples import Reading
+from graphseq.sequences.examples import SequenceSampler
 from graphseq.sequences.whole import whole
 
 Variant = Literal["MIP", "ISP", "full"]
@@ -113,8 +113,8 @@ class S3Rec(Model):
         hidden_attribute_weight: float = 1.0,
         pretrain_epochs: int = 100,
         pretrain_batch_size: int | None = None,
-        pretrain_sampler: Reading = "prefix",
-        sampler: Reading = "user",
+        pretrain_sampler: SequenceSampler = "prefix",
+        sampler: SequenceSampler = "user",
         loss: Loss = "bce",
         num_negatives: int = 1,
     ) -> None:
@@ -187,7 +187,7 @@ class S3Rec(Model):
     def losses(self, batch: Batch, graph: HeteroData) -> dict[str, Float[Tensor, ""]]:
         """The next item."""
         table = self.item_vectors(graph)
-        states = self.backbone.asked(table, batch)
+        states = self.backbone.states_at_targets(table, batch)
         return {"next_item": self.backbone.next_item(states, table, batch)}
 
     def pretraining(

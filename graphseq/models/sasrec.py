@@ -12,7 +12,7 @@ from graphseq.nn.block import Activation, Norm
 from graphseq.nn.features import Embedding, Features
 from graphseq.nn.transformer import Positions, Transformer
 from graphseq.sequences.batch import Batch
-from graphseq.sequences.examples import Reading
+from graphseq.sequences.examples import SequenceSampler
 
 
 @final
@@ -87,7 +87,7 @@ class SASRec(Model):
         positions: Positions = "start",
         loss: Loss = "ce",
         num_negatives: int = 1,
-        sampler: Reading = "targets",
+        sampler: SequenceSampler = "targets",
         features: Features | None = None,
     ) -> None:
         super().__init__()
@@ -119,5 +119,5 @@ class SASRec(Model):
     def losses(self, batch: Batch, graph: HeteroData) -> dict[str, Float[Tensor, ""]]:
         """The next item, at every place that has a target."""
         items = self.item_vectors(graph)
-        states = self.backbone.asked(items, batch)
+        states = self.backbone.states_at_targets(items, batch)
         return {"next_item": self.backbone.next_item(states, items, batch)}

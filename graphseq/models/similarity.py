@@ -11,7 +11,7 @@ from torch_geometric.data import HeteroData
 
 from graphseq.constants import ITEM_CO_OCCURS
 from graphseq.errors import ConfigError
-from graphseq.options import check_ranges
+from graphseq.schema import check_ranges
 from graphseq.sequences.batch import Batch
 from graphseq.sequences.similar import insert, substitute
 from graphseq.sequences.views import crop, mask, random_views, reorder

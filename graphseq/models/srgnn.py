@@ -11,7 +11,7 @@ from graphseq.models.base import Model
 from graphseq.models.sessions import SessionStates
 from graphseq.nn.features import Embedding, Features
 from graphseq.objectives import cross_entropy
-from graphseq.options import check_ranges
+from graphseq.schema import check_ranges
 from graphseq.sequences.batch import Batch
 from graphseq.sequences.examples import Sampler
 
@@ -92,7 +92,7 @@ class SRGNN(Model):
     def losses(self, batch: Batch, graph: HeteroData) -> dict[str, Float[Tensor, ""]]:
         """The one target of each row."""
         items = self.item_vectors(graph)
-        _, targets = batch.asked()
+        _, targets = batch.target_positions()
         return {"next_item": cross_entropy(self.session(items, batch), items, targets)}
 
     def session(

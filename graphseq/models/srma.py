@@ -21,9 +21,9 @@ from graphseq.nn.pooling import Pooling, pool
 from graphseq.nn.residual import ResidualLayers
 from graphseq.nn.transformer import Transformer
 from graphseq.objectives import nt_xent
-from graphseq.options import check_ranges
+from graphseq.schema import check_ranges
 from graphseq.sequences.batch import Batch
-from graphseq.sequences.examples import Reading
+from graphseq.sequences.examples import SequenceSampler
 from graphseq.sequences.views import crop_mask_reorder, join, random_views
 
 Drops = Literal["distinct", "same"]
@@ -113,7 +113,7 @@ class SRMA(Model):
         features: Features | None = None,
         dim: int = 64,
         max_length: int = 50,
-        sampler: Reading = "user",
+        sampler: SequenceSampler = "user",
         loss: Loss = "ce",
         num_negatives: int = 1,
         mask_token: bool = False,
@@ -209,13 +209,13 @@ class SRMA(Model):
             return {}
         backbone = self.complement.train(self.training)
         table = backbone.items(graph)
-        states = backbone.asked(table, batch)
+        states = backbone.states_at_targets(table, batch)
         return {"complement_next_item": backbone.next_item(states, table, batch)}
 
     def losses(self, batch: Batch, graph: HeteroData) -> dict[str, Float[Tensor, ""]]:
         """The next item, and the contrasts."""
         table = self.item_vectors(graph)
-        states = self.serve(self.backbone.asked(table, batch))
+        states = self.serve(self.backbone.states_at_targets(table, batch))
         terms = {"next_item": self.backbone.next_item(states, table, batch)}
         both = join(*random_views(batch, self.operators, distinct=False))
         places = batch.items.shape[1]

@@ -4,7 +4,7 @@ from graphseq.nn.clusters import kmeans, nearest
 from graphseq.nn.convolution import Convolution
 from graphseq.nn.dropout import dropout
 from graphseq.nn.encoder import Encoder
-from graphseq.nn.features import Embedding, Features, Propagated, look_up
+from graphseq.nn.features import Embedding, Features, Propagated, embed_items
 from graphseq.nn.gated import GatedGraph
 from graphseq.nn.graph_encoder import GraphEncoder
 from graphseq.nn.heads import Augmenter, ProjectionHead
@@ -48,9 +48,9 @@ __all__ = [
     "SymmetricOperator",
     "Transformer",
     "dropout",
+    "embed_items",
     "integrated_gradients",
     "kmeans",
-    "look_up",
     "masked_softmax",
     "nearest",
     "occlusion",

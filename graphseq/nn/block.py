@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from graphseq.nn.dropout import dropout
-from graphseq.options import Misfit, check_ranges
+from graphseq.schema import InvalidOption, check_ranges
 
 Norm = Literal["post", "pre", "query"]
 Activation = Literal["gelu", "relu"]
@@ -31,7 +31,7 @@ def check_blocks(
     """
     splits = dim < 1 or heads < 1 or dim % heads == 0
     check_ranges(
-        *([] if splits else [Misfit("heads", heads, f"a divisor of dim={dim}")]),
+        *([] if splits else [InvalidOption("heads", heads, f"a divisor of dim={dim}")]),
         sizes={
             "dim": dim,
             "max_length": max_length,

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from graphseq.nn.dropout import dropout
 from graphseq.nn.encoder import Encoder
-from graphseq.options import check_ranges
+from graphseq.schema import check_ranges
 
 
 @final

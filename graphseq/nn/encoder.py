@@ -6,10 +6,10 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from graphseq.options import Recorded
+from graphseq.schema import Configurable
 
 
-class Encoder(Recorded, nn.Module, ABC):
+class Encoder(Configurable, nn.Module, ABC):
     """States (B, L, D) from item vectors (B, L, D), each from what stands before it.
 
     Any model that is "model-agnostic" in its paper takes one: a ``Transformer``, a

@@ -10,12 +10,12 @@ from torch_geometric.data import HeteroData
 
 from graphseq.constants import ITEM_CO_OCCURS, PRECEDES, EdgeType
 from graphseq.nn.propagation import operator, propagate
-from graphseq.options import Recorded, check_ranges
+from graphseq.schema import Configurable, check_ranges
 
 RELATIONS = {"item": ITEM_CO_OCCURS, "precedes": PRECEDES}
 
 
-class Features(Recorded, nn.Module, ABC):
+class Features(Configurable, nn.Module, ABC):
     """A vector for every item; ``features(graph)`` is (V, D)."""
 
     weight: nn.Parameter
@@ -31,8 +31,8 @@ class Features(Recorded, nn.Module, ABC):
 class Embedding(Features):
     """A trainable row per item.
 
-    The padding has no row: :func:`look_up` answers zeros for it. Rows start as draws
-    from N(0, std²).
+    The padding has no row: :func:`embed_items` returns zeros for it. Rows start as
+    draws from N(0, std²).
 
     Args:
         num_items: V.
@@ -107,7 +107,7 @@ class Propagated(Features):
         return propagate(self.weight, step, self.layers, readout=self.readout)
 
 
-def look_up(
+def embed_items(
     table: Float[Tensor, "V D"], items: Int[Tensor, "B L"]
 ) -> Float[Tensor, "B L D"]:
     """The rows of a table, zero where ``items`` holds the padding id V."""

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from graphseq.options import check_ranges
+from graphseq.schema import check_ranges
 
 
 class GatedGraph(nn.Module):

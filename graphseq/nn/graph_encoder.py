@@ -6,7 +6,7 @@ from torch_geometric.data import HeteroData
 
 from graphseq.constants import EdgeType
 from graphseq.nn.propagation import Readout, operator, propagate
-from graphseq.options import check_ranges
+from graphseq.schema import check_ranges
 
 
 class GraphEncoder(nn.Module):

@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from graphseq.options import Misfit, OptionError
+from graphseq.schema import InvalidOption, OptionError
 
 
 class ProjectionHead(nn.Module):
@@ -50,7 +50,9 @@ class Augmenter(nn.Module):
     def __init__(self, dim: int, *, normalize: bool = True) -> None:
         super().__init__()
         if dim < 4:
-            raise OptionError([Misfit("dim", dim, "4 or more, as D / 4 is a width")])
+            raise OptionError(
+                [InvalidOption("dim", dim, "4 or more, as D / 4 is a width")]
+            )
         self.down = nn.Linear(dim, dim // 2)
         self.middle = nn.Linear(dim // 2, dim // 4)
         self.up = nn.Linear(dim // 4, dim)

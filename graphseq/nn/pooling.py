@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from graphseq.nn.encoder import last_state
-from graphseq.options import check_ranges
+from graphseq.schema import check_ranges
 
 Pooling = Literal["last", "mean", "flatten"]
 

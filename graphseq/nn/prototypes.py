@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from graphseq.nn.encoder import last_state
 from graphseq.nn.pooling import masked_softmax
-from graphseq.options import check_ranges
+from graphseq.schema import check_ranges
 
 
 class Prototypes(nn.Module):

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from graphseq.nn.dropout import dropout
 from graphseq.nn.encoder import Encoder, last_state
-from graphseq.options import check_ranges
+from graphseq.schema import check_ranges
 
 
 @final

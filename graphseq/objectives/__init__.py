@@ -1,13 +1,13 @@
 """Numbers from tensors: what a model is to minimise. Torch only."""
 
-from graphseq.objectives.contrastive import nt_xent, same
+from graphseq.objectives.contrastive import nt_xent, same_id_mask
 from graphseq.objectives.cross_entropy import cross_entropy, products_in
 from graphseq.objectives.intents import intent_contrast
 from graphseq.objectives.masked import attribute_loss, double_sigmoid
 from graphseq.objectives.negative_views import negative_contrast
 from graphseq.objectives.prototypes import seq2item, seq2seq
 from graphseq.objectives.ranking import bce, bpr, gbce
-from graphseq.objectives.regularizers import separation
+from graphseq.objectives.regularizers import contrastive_regularization
 from graphseq.objectives.softmax import (
     in_batch_softmax,
     log_expected_count,
@@ -21,6 +21,7 @@ __all__ = [
     "attribute_loss",
     "bce",
     "bpr",
+    "contrastive_regularization",
     "cross_entropy",
     "double_sigmoid",
     "gbce",
@@ -32,9 +33,8 @@ __all__ = [
     "negative_contrast",
     "nt_xent",
     "products_in",
-    "same",
+    "same_id_mask",
     "sampled_softmax",
-    "separation",
     "seq2item",
     "seq2seq",
     "uniform_sample",

@@ -11,7 +11,7 @@ Scheme = Literal["symmetric", "one_sided", "cross_only"]
 Similarity = Literal["dot", "cosine"]
 
 
-def same(identity: Int[Tensor, "B"]) -> Bool[Tensor, "B B"]:
+def same_id_mask(identity: Int[Tensor, "B"]) -> Bool[Tensor, "B B"]:
     """Pairs of rows that show the same thing, for ``exclude`` of :func:`nt_xent`."""
     return identity[:, None] == identity[None, :]
 

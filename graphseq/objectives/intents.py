@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from graphseq.objectives.contrastive import nt_xent, same
+from graphseq.objectives.contrastive import nt_xent, same_id_mask
 
 Form = Literal["symmetric", "paper"]
 
@@ -53,7 +53,7 @@ def intent_contrast(
     """
     if form not in get_args(Form):
         raise ValueError(f"intent_contrast knows {get_args(Form)}; got form={form!r}")
-    exclude = None if identity is None else same(identity)
+    exclude = None if identity is None else same_id_mask(identity)
     scheme: Literal["symmetric", "cross_only"]
     scheme = "symmetric" if form == "symmetric" else "cross_only"
     losses = [

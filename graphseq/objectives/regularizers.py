@@ -9,7 +9,7 @@ from torch import Tensor
 Scope = Literal["anchor", "batch"]
 
 
-def separation(
+def contrastive_regularization(
     first: Float[Tensor, "B D"],
     second: Float[Tensor, "B D"],
     *,

@@ -5,7 +5,7 @@ from graphseq.sequences.examples import Examples, examples, gather
 from graphseq.sequences.guided import guided_crop, guided_mask, guided_reorder
 from graphseq.sequences.loader import SequenceLoader
 from graphseq.sequences.negatives import UniformNegatives
-from graphseq.sequences.same_target import SameTarget, same_target
+from graphseq.sequences.same_target import SameTargetIndex, same_target
 from graphseq.sequences.similar import insert, substitute
 from graphseq.sequences.views import (
     ask_last,
@@ -20,7 +20,7 @@ from graphseq.sequences.views import (
 __all__ = [
     "Batch",
     "Examples",
-    "SameTarget",
+    "SameTargetIndex",
     "SequenceLoader",
     "UniformNegatives",
     "ask_last",

@@ -46,18 +46,18 @@ class Batch:
         steps = torch.arange(self.items.shape[1], device=self.items.device)
         return steps < self.lengths[:, None]
 
-    def asked(self) -> tuple[Bool[Tensor, "B L"], Int[Tensor, "N"]]:
+    def target_positions(self) -> tuple[Bool[Tensor, "B L"], Int[Tensor, "N"]]:
         """The places with a target, and the targets there, row by row."""
         if self.targets is None:
             raise ValueError("this batch holds no targets to learn from")
         asked = self.targets != self.num_items
         return asked, self.targets[asked]
 
-    def drawn(self) -> Int[Tensor, "N n"]:
+    def target_negatives(self) -> Int[Tensor, "N n"]:
         """The items drawn against each of the N targets, row by row."""
         if self.negatives is None:
             raise ValueError("this batch holds no negatives; draw them in the loader")
-        return self.negatives[self.asked()[0]]
+        return self.negatives[self.target_positions()[0]]
 
     def pairs(self) -> tuple[Int[Tensor, "B"], Int[Tensor, "B n"]]:
         """The one target of each row, and the negatives drawn against it."""

@@ -21,7 +21,7 @@ def last_place(batch: Batch) -> Bool[Tensor, "B L"]:
     return steps == batch.lengths[:, None] - 1
 
 
-def chance_places(batch: Batch, rate: float) -> Bool[Tensor, "B L"]:
+def bernoulli_mask(batch: Batch, rate: float) -> Bool[Tensor, "B L"]:
     """Each item with probability ``rate``, independently; perhaps none of a row."""
     return (torch.rand(batch.items.shape, device=batch.items.device) < rate) & (
         batch.mask
@@ -79,7 +79,7 @@ def swap(batch: Batch, places: Bool[Tensor, "B L"], flat: Int[Tensor, "E"]) -> B
     return replace(batch, items=torch.where(places, flat[source], batch.items))
 
 
-def strangers(batch: Batch) -> Int[Tensor, "B L"]:
+def sample_negatives(batch: Batch) -> Int[Tensor, "B L"]:
     """For every place an item that its row does not hold, uniformly.
 
     Exact, without rejection: the r-th item of those outside a row is found by counting

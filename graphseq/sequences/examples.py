@@ -18,7 +18,7 @@ from graphseq.errors import GraphError
 from graphseq.sequences.batch import Batch, cut
 
 Sampler = Literal["targets", "user", "prefix", "pairs"]
-Reading = Literal["targets", "user", "prefix"]
+SequenceSampler = Literal["targets", "user", "prefix"]
 """The samplers of models that read sequences; a row of ``pairs`` holds none."""
 
 

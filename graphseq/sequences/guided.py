@@ -94,7 +94,7 @@ def guided_reorder(
 
 
 @dataclass(frozen=True)
-class Guide:
+class GuidedAugmentation:
     """How much of a sequence of n items a view keeps or changes; always one at least.
 
     Positive views keep the important, or change the unimportant items; negative ones

@@ -93,7 +93,7 @@ class SequenceLoader(Dataset[Batch]):
             batch = replace(batch, items=nothing, lengths=none)
         if self.negatives is None:
             return batch
-        asked, _ = batch.asked()
+        asked, _ = batch.target_positions()
         generator = _generator(self.seed, self.epoch, self.rank, index)
         user = batch.user[:, None].expand_as(asked)[asked]
         shape = (*asked.shape, self.num_negatives)

@@ -20,7 +20,7 @@ from graphseq.sequences.places import uniform
 
 
 @dataclass(frozen=True)
-class SameTarget:
+class SameTargetIndex:
     """All training prefixes, sorted by target: V + 1 pointers, and a list of N.
 
     Every event but a user's first is the target of one prefix, all that came before it,
@@ -118,7 +118,9 @@ class SameTarget:
         return torch.where(found, self.order[place], rows)
 
 
-def same_target(graph: HeteroData, sampler: Sampler, max_length: int) -> SameTarget:
+def same_target(
+    graph: HeteroData, sampler: Sampler, max_length: int
+) -> SameTargetIndex:
     """The index of a graph's training prefixes, on the graph's device.
 
     Args:
@@ -137,4 +139,4 @@ def same_target(graph: HeteroData, sampler: Sampler, max_length: int) -> SameTar
     start = torch.cat([count.new_zeros(1), count.cumsum(0)])
     place = torch.empty_like(order)
     place[order] = torch.arange(len(order), device=order.device)
-    return SameTarget(flat, cut, num_items, rows, target, order, start, place)
+    return SameTargetIndex(flat, cut, num_items, rows, target, order, start, place)

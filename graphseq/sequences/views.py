@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from graphseq.options import check_ranges
+from graphseq.schema import check_ranges
 from graphseq.sequences.batch import Batch
 from graphseq.sequences.places import share, some, uniform, window
 

@@ -43,7 +43,7 @@ def whole(batch: Batch, max_length: int) -> Batch:
     return append(batch, last[:, 0], max_length)
 
 
-def divide(batch: Batch) -> tuple[Batch, Batch, Int[Tensor, "B"]]:
+def split_at_random(batch: Batch) -> tuple[Batch, Batch, Int[Tensor, "B"]]:
     """Cut each row at a random place: what came before, and what comes, newest first.
 
     Of n items, the first t are the past, t uniform in 1 … n - 2 (1 for n = 2); the

@@ -12,7 +12,7 @@ from torch_geometric.transforms import BaseTransform
 from graphseq import graphs
 from graphseq.data.readers.faults import OnError
 from graphseq.data.readers.layouts import Columns
-from graphseq.options import check_choices
+from graphseq.schema import check_choices
 from graphseq.spark.batches import letting_go
 from graphseq.spark.cooccurrence import CHUNK, CoOccurrence
 from graphseq.spark.events import Events

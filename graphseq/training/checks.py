@@ -104,7 +104,7 @@ def check_fits(model: Model, graph: HeteroData, *, validated: bool) -> None:
             "the graph holds no validation users, so nothing can be monitored: build "
             "it of a split that has some, or pass monitor=None"
         )
-    if model.knows_users:
+    if model.has_user_embeddings:
         problems += _strangers(graph)
     if problems:
         name = type(model).__name__

@@ -14,7 +14,7 @@ from torch_geometric.data import HeteroData
 
 from graphseq.errors import ConfigError, RunError
 from graphseq.models import Model
-from graphseq.options import describe
+from graphseq.schema import describe
 from graphseq.training.checks import check_same
 from graphseq.training.files import read_tensors, write_text
 from graphseq.training.provenance import environment, identity

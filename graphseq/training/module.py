@@ -213,11 +213,11 @@ class Training(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """What the model keeps between epochs goes into the checkpoint."""
-        checkpoint["memory"] = dict(self.model.memory)
+        checkpoint["memory"] = dict(self.model.epoch_state)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """The model has again what it kept."""
-        self.model.memory = checkpoint["memory"]
+        self.model.epoch_state = checkpoint["memory"]
 
     def _validate(self) -> dict[str, float]:
         """Validation metrics; the first process ranks, the others hear of it."""

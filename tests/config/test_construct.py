@@ -10,7 +10,7 @@ from graphseq.config.checks import Schema, parameters
 from graphseq.config.construct import build, resolve
 from graphseq.config.experiment import MODEL
 from graphseq.models import MODELS
-from graphseq.options import describe
+from graphseq.schema import describe
 
 
 class Part:

@@ -88,11 +88,11 @@ def test_cold_and_known_targets_are_counted(written) -> None:
 
 
 def test_card_names_the_protocol(small) -> None:
-    card = evaluate(*small).card()
+    card = evaluate(*small).protocol_text()
     words = "all 30 items|no sampling|history kept|history excluded|6 users|12 targets"
     for word in [*words.split("|"), "smaller dense item id", "min(k, targets)"]:
         assert word in card
-    assert "history excluded" not in evaluate(*small, history="kept").card()
+    assert "history excluded" not in evaluate(*small, history="kept").protocol_text()
 
 
 def test_a_saved_report_is_loaded_whole(small, tmp_path) -> None:
@@ -100,7 +100,7 @@ def test_a_saved_report_is_loaded_whole(small, tmp_path) -> None:
     again = Report.load(tmp_path / "run")
     assert again.means == report.means
     assert again.per_user.equals(report.per_user)
-    assert again.card() == report.card()
+    assert again.protocol_text() == report.protocol_text()
     names = sorted(path.name for path in (tmp_path / "run").iterdir())
     assert names == ["per-user-test.parquet", "report-test.json"]
     content = json.loads((tmp_path / "run" / "report-test.json").read_text())

@@ -22,7 +22,7 @@ from graphseq.graphs import (
     save_graph,
     summary,
 )
-from graphseq.options import describe
+from graphseq.schema import describe
 
 TABLE = {"b": ["red", "red", "big"], "a": ["red"], "zz": ["lost"], "d": []}
 

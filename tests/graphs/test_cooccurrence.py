@@ -18,7 +18,7 @@ from graphseq.graphs import CoOccurrence
 from graphseq.graphs.pruning import blocks, strongest
 from graphseq.graphs.relations import interaction_matrix, write_relation
 from graphseq.nn.propagation import operator
-from graphseq.options import describe
+from graphseq.schema import describe
 
 Edges = dict[tuple[int, int], float]
 Build = Callable[[list[tuple[int, int]], int, int], HeteroData]

@@ -32,9 +32,9 @@ from graphseq.graphs import (
     EdgeDropout,
     Transitions,
     build_graph,
-    foreseen,
     graph_hash,
     held_out_hash,
+    plan_update,
     update_graph,
 )
 
@@ -159,7 +159,7 @@ def test_an_update_is_a_build_of_both_logs(
         return
     found = update_graph(older, both, steps)
     assert_same(found.graph, build_graph(both, steps))
-    for seen, done in zip(foreseen(older, both, steps), found.renewals, strict=True):
+    for seen, done in zip(plan_update(older, both, steps), found.renewals, strict=True):
         assert seen.rows <= done.rows <= done.all_rows == seen.all_rows
         assert seen.work <= done.work <= done.all_work == seen.all_work
 
@@ -270,7 +270,7 @@ def test_a_row_whose_weights_fell_is_computed_again() -> None:
     assert found.graph["user", "co_occurs", "user"].edge_index[1, 0] == 2
     assert_same(found.graph, build_graph(both, [step]))
     assert found.renewals[0].rows == 2  # user 1, and user 0, who had user 1
-    assert foreseen(older, both, [step])[0].rows == 1
+    assert plan_update(older, both, [step])[0].rows == 1
 
 
 def test_most_of_the_work_is_done_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from graphseq.errors import ConfigError
 from graphseq.models import MODELS
 from graphseq.models.backbone import Backbone
 from graphseq.nn import Embedding, Propagated, Transformer
-from graphseq.options import OptionError
+from graphseq.schema import OptionError
 from graphseq.sequences import Batch, SequenceLoader
 
 V = 12
@@ -49,8 +49,8 @@ def test_what_is_asked_is_the_same_for_prefixes_and_for_all_places(
     backbone = Backbone(items, dim=8, sampler="prefix").eval()
     batch = SequenceLoader(cycle, "prefix", 16, 50)[0]
     table = backbone.items(cycle)
-    every = backbone.states(table, batch)[batch.asked()[0]]
-    torch.testing.assert_close(backbone.asked(table, batch), every)
+    every = backbone.states(table, batch)[batch.target_positions()[0]]
+    torch.testing.assert_close(backbone.states_at_targets(table, batch), every)
 
 
 @pytest.mark.parametrize("pooling", ["last", "mean", "flatten"])

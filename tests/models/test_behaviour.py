@@ -23,7 +23,7 @@ from graphseq.data import Interactions, Split, by_user, leave_one_out, synthetic
 from graphseq.errors import GraphError
 from graphseq.graphs import CoOccurrence, build_graph
 from graphseq.models import MODELS, Model, create
-from graphseq.options import describe
+from graphseq.schema import describe
 from graphseq.sequences import Batch
 from graphseq.training import Run
 
@@ -332,7 +332,7 @@ def test_a_model_runs_under_every_split_or_says_why_not(
         epochs = before + 1
         return fit(built, graph, max_epochs=epochs, progress=False, accelerator="cpu")
 
-    if built.knows_users and split is by_user:
+    if built.has_user_embeddings and split is by_user:
         with pytest.raises(GraphError, match="has a vector for each user"):
             run()
         return

@@ -139,7 +139,9 @@ def test_norms_are_of_every_weight_and_of_no_bias(cycle: HeteroData) -> None:
 
 
 def test_a_vector_for_each_user_knows_users_and_none_does_not() -> None:
-    assert small().knows_users and not small(user_vector=False).knows_users
+    assert (
+        small().has_user_embeddings and not small(user_vector=False).has_user_embeddings
+    )
     log = synthetic.cycle(40, 12, length=9, seed=0)
     graph = build_graph(by_user(log))
     with pytest.raises(GraphError, match="vector for each user"):

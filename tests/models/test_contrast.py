@@ -37,7 +37,7 @@ from graphseq.models.explaining import importances
 from graphseq.models.similarity import most_similar
 from graphseq.sequences import Batch, SequenceLoader
 from graphseq.sequences.examples import gather
-from graphseq.sequences.guided import Guide
+from graphseq.sequences.guided import GuidedAugmentation
 
 SIZES: dict[str, Any] = {"dim": 8, "max_length": 12}
 
@@ -209,7 +209,7 @@ def test_vectors_are_asked_after_the_offline_epochs(
     assert not torch.equal(*expected.values())
     for epoch, how in [(0, "offline"), (2, "offline"), (3, "online"), (9, "online")]:
         model.refresh(noise, epoch)
-        assert torch.equal(model.memory["similar"], expected[how]), epoch
+        assert torch.equal(model.epoch_state["similar"], expected[how]), epoch
 
 
 @pytest.mark.parametrize("serve", [True, False])
@@ -252,7 +252,7 @@ def test_iclrec(noise: HeteroData, spied: Any, fnm: Any) -> None:
     batch, table = mixed(model, noise), model.item_vectors(noise)
     terms = model.losses(batch, noise)
     read = partial(vectors, model.backbone, table)
-    own, raw = read(batch, "mean"), model.memory["centroids_0"]
+    own, raw = read(batch, "mean"), model.epoch_state["centroids_0"]
     assert raw.norm(dim=1).std() > 0.05  # so that normalised ones would be others
     which = [int((row - raw).square().sum(dim=1).argmin()) for row in own]
     intents = (raw / raw.norm(dim=1, keepdim=True))[which]
@@ -356,7 +356,7 @@ def test_ec4srecs_importances_are_those_of_the_row(
     model.refresh(noise, 0)
     batch, table = mixed(model, noise), model.item_vectors(noise)
     rows = model.index.of(batch)
-    found = importances(model.memory["scores"], model.index, rows, batch)
+    found = importances(model.epoch_state["scores"], model.index, rows, batch)
     for i, n in enumerate(batch.lengths.tolist()):
         x, real = table[batch.items[i, :n]][None], torch.ones(1, n, dtype=torch.bool)
         whole = (model.backbone.encoder(x, real)[0, -1] @ table.T).max()
@@ -530,7 +530,9 @@ def test_guided_crops_keep_the_order_that_is_asked_for(order: Any) -> None:
         torch.tensor([0]), torch.tensor([[11, 12, 13, 14, 15]]), torch.tensor([5]), 20
     )
     importance = torch.tensor([[0.15, 0.4, 0.05, 0.3, 0.1]])
-    guide = Guide(important=0.6, unimportant=0.6, order=order, ways=("crop",))
+    guide = GuidedAugmentation(
+        important=0.6, unimportant=0.6, order=order, ways=("crop",)
+    )
     kept = guide.positive(importance)[0](batch).items[0, :3].tolist()
     left = guide.negative(batch, importance).items[0, :3].tolist()
     if order == "time":
@@ -560,10 +562,12 @@ def test_ec4srecs_views_are_guided_by_their_own_rows(
     model = made(EC4SRec, noise, updates=[0], sampler=sampler)
     model.refresh(noise, 0)
     batch, seen = mixed(model, noise), []
-    own = importances(model.memory["scores"], model.index, model.index.of(batch), batch)
-    positive = Guide.positive
+    own = importances(
+        model.epoch_state["scores"], model.index, model.index.of(batch), batch
+    )
+    positive = GuidedAugmentation.positive
     monkeypatch.setattr(
-        Guide,
+        GuidedAugmentation,
         "positive",
         lambda self, given: seen.append(given) or positive(self, given),
     )

@@ -26,14 +26,14 @@ def test_similar_items_are_asked_anew_after_the_offline_epochs(
     offline = from_graph(cycle).item
     for epoch in (0, 1):
         model.refresh(cycle, epoch)
-        assert torch.equal(model.memory["similar"], offline)
+        assert torch.equal(model.epoch_state["similar"], offline)
     for epoch in (2, 3):
         with torch.no_grad():
             model.backbone.features.weight.normal_()
         model.refresh(cycle, epoch)
         online = from_table(model.item_vectors(cycle)).item
-        assert torch.equal(model.memory["similar"], online)
-        assert not model.memory["similar"].requires_grad
+        assert torch.equal(model.epoch_state["similar"], online)
+        assert not model.epoch_state["similar"].requires_grad
 
 
 @pytest.mark.parametrize("similarity", ["offline", "hybrid"])
@@ -43,7 +43,7 @@ def test_other_sources_of_similarity(cycle: HeteroData, similarity: str) -> None
         model.backbone.features.weight.normal_()
     model.refresh(cycle, 0)
     expected = most_similar(cycle, model.item_vectors(cycle), similarity)
-    assert torch.equal(model.memory["similar"], expected)
+    assert torch.equal(model.epoch_state["similar"], expected)
 
 
 def test_without_an_epochs_start_the_graph_is_asked(lab, cycle: HeteroData) -> None:
@@ -51,7 +51,7 @@ def test_without_an_epochs_start_the_graph_is_asked(lab, cycle: HeteroData) -> N
     batch = lab.load(model, cycle)[0]
     model.losses(batch, cycle)
     expected = most_similar(cycle, model.item_vectors(cycle), "hybrid")
-    assert torch.equal(model.memory["similar"], expected)
+    assert torch.equal(model.epoch_state["similar"], expected)
 
 
 @pytest.mark.parametrize("pooling", ["flatten", "last"])
@@ -65,7 +65,7 @@ def test_the_contrast_is_of_the_views_drawn(
     torch.manual_seed(2)
     terms = model.losses(batch, cycle)
     torch.manual_seed(2)
-    first, second = model.views.draw(batch, model.memory["similar"])
+    first, second = model.views.draw(batch, model.epoch_state["similar"])
     table = model.item_vectors(cycle)
     vectors = [model.backbone.view(table, view, pooling) for view in (first, second)]
     expected = 0.4 * nt_xent(*vectors, temperature=0.5)

@@ -9,7 +9,7 @@ from graphseq.errors import ConfigError
 from graphseq.models import DSSRec
 from graphseq.nn import GRU, Transformer
 from graphseq.objectives import cross_entropy, seq2item, seq2seq
-from graphseq.sequences.whole import divide, whole
+from graphseq.sequences.whole import split_at_random, whole
 
 V = 12
 
@@ -29,7 +29,7 @@ def test_the_losses_compare_past_and_future_of_a_random_cut(
     torch.manual_seed(5)
     found = model.losses(batch, cycle)
     torch.manual_seed(5)
-    past, future, following = divide(whole(batch, 6))
+    past, future, following = split_at_random(whole(batch, 6))
     table = model.item_vectors(cycle)
     rows, labels = [], []
     for part, made in ((past, rows), (future, labels)):
@@ -62,7 +62,7 @@ def test_a_target_is_learnt_from_the_nearest_encoding(lab, cycle: HeteroData) ->
     batch = lab.load(model, cycle)[0]
     table = model.item_vectors(cycle)
     encodings = model.encodings(table, batch)
-    _, targets = batch.asked()
+    _, targets = batch.target_positions()
     chosen = []
     for row, target in zip(encodings, targets.tolist(), strict=True):
         scores = [float((row[k] @ table[target]).detach()) for k in range(3)]

@@ -61,7 +61,7 @@ def test_terms_before_and_after_the_first_update(
         refreshed(model, cycle, epoch)
         expected = before if epoch < 2 else after
         assert set(model.losses(batch, cycle)) == expected
-        assert bool(model.memory) == (epoch >= 2)
+        assert bool(model.epoch_state) == (epoch >= 2)
 
 
 def test_a_run_does_not_stop_before_the_first_update() -> None:
@@ -97,7 +97,7 @@ def test_importances_change_at_updates_only(cycle: HeteroData) -> None:
             for parameter in model.parameters():
                 parameter.add_(0.1 * torch.randn_like(parameter))
         refreshed(model, cycle, epoch)
-        kept[epoch] = model.memory.get("scores")
+        kept[epoch] = model.epoch_state.get("scores")
     assert kept[0] is None and kept[1] is None
     assert all(torch.equal(kept[2], kept[e]) for e in (3, 4))
     assert all(torch.equal(kept[5], kept[e]) for e in (6, 7))
@@ -105,7 +105,7 @@ def test_importances_change_at_updates_only(cycle: HeteroData) -> None:
     index = same_target(cycle, "prefix", 6)
     assert len(kept[2]) == int(index.examples.length.sum()), "ragged, without padding"
     refreshed(model, cycle, 0)
-    assert not model.memory, "a run that starts anew explains anew"
+    assert not model.epoch_state, "a run that starts anew explains anew"
 
 
 @pytest.mark.parametrize("explanation", ["saliency", "gradients", "attention"])
@@ -115,7 +115,7 @@ def test_importances_are_those_of_the_method(
     model = refreshed(small(explanation=explanation), cycle, 2)
     table, index = model.item_vectors(cycle), same_target(cycle, "prefix", 6)
     expected = explain_all(model.backbone, table.detach(), index, explanation)
-    torch.testing.assert_close(model.memory["scores"], expected)
+    torch.testing.assert_close(model.epoch_state["scores"], expected)
 
 
 @pytest.mark.parametrize("denominator", ["code", "paper"])
@@ -143,7 +143,7 @@ def test_views_spare_what_is_important(lab, cycle: HeteroData) -> None:
     for batch in lab.load(model, cycle, batch_size=40):
         index = same_target(cycle, "prefix", 6)
         rows = index.of(batch)
-        scores = importances(model.memory["scores"], index, rows, batch)
+        scores = importances(model.epoch_state["scores"], index, rows, batch)
         made = model.views(batch, cycle).items.chunk(3)
         for row, views in enumerate(zip(*made, strict=True)):
             n = int(batch.lengths[row])
@@ -192,7 +192,7 @@ def test_sequences_are_retrieved_by_the_importance_of_what_they_share(
     found = model.retrieved(index.gather(rows), cycle).example
     owner, candidates = index.candidates(rows[:1])
     others = index.gather(candidates)
-    weight = importances(model.memory["scores"], index, candidates, others)
+    weight = importances(model.epoch_state["scores"], index, candidates, others)
     weight = shares(weight, others.mask, clip=clip)
     batch = index.gather(rows[:1])
     a, number = shared(batch, owner, others, weight)

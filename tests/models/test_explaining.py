@@ -20,7 +20,7 @@ from graphseq.nn import GRU, Transformer
 from graphseq.nn.importance import occlusion
 from graphseq.objectives import cross_entropy
 from graphseq.sequences import Batch
-from graphseq.sequences.same_target import SameTarget, same_target
+from graphseq.sequences.same_target import SameTargetIndex, same_target
 
 METHODS = ["saliency", "occlusion", "gradients", "attention", "popularity"]
 
@@ -32,14 +32,14 @@ def backbone() -> Backbone:
 
 
 @pytest.fixture
-def index(cycle: HeteroData) -> SameTarget:
+def index(cycle: HeteroData) -> SameTargetIndex:
     return same_target(cycle, "prefix", 6)
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_every_example_is_explained_by_itself(
     backbone: Backbone,
-    index: SameTarget,
+    index: SameTargetIndex,
     method: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -61,7 +61,7 @@ def test_every_example_is_explained_by_itself(
 
 
 def test_what_is_explained_is_the_best_items_score(
-    backbone: Backbone, index: SameTarget
+    backbone: Backbone, index: SameTargetIndex
 ) -> None:
     table = backbone.features.weight.detach()
     batch = index.gather(torch.arange(20))
@@ -78,7 +78,7 @@ def test_what_is_explained_is_the_best_items_score(
 
 
 def test_popularity_is_of_training_events(
-    backbone: Backbone, index: SameTarget, cycle: HeteroData
+    backbone: Backbone, index: SameTargetIndex, cycle: HeteroData
 ) -> None:
     table = backbone.features.weight.detach()
     kept = explain_all(backbone, table, index, "popularity")

@@ -10,7 +10,7 @@ from torch_geometric.data import HeteroData
 from graphseq.errors import ConfigError
 from graphseq.models import GRU4Rec, create
 from graphseq.nn import GRU, Embedding, Propagated
-from graphseq.options import describe
+from graphseq.schema import describe
 from graphseq.sequences import SequenceLoader
 
 

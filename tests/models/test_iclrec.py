@@ -89,7 +89,9 @@ def test_the_e_step_clusters_the_mean_state_of_every_users_training_sequence(
     torch.testing.assert_close(found, torch.stack(expected))
     with torch.no_grad():
         model.refresh(cycle, 4)
-    torch.testing.assert_close(model.memory["centroids_0"], kmeans(found, 3, seed=4))
+    torch.testing.assert_close(
+        model.epoch_state["centroids_0"], kmeans(found, 3, seed=4)
+    )
 
 
 def test_only_training_events_are_read(lab, cycle: HeteroData) -> None:
@@ -100,7 +102,7 @@ def test_only_training_events_are_read(lab, cycle: HeteroData) -> None:
     model.refresh(graph, 0)
     expected = small(fnm="both")
     expected.refresh(cycle, 0)
-    assert torch.equal(model.memory["centroids_0"], expected.memory["centroids_0"])
+    assert torch.equal(model.epoch_state["centroids_0"], expected.memory["centroids_0"])
     assert model.losses(lab.load(model, graph)[0], graph)
 
 
@@ -111,7 +113,7 @@ def test_the_intent_term_is_the_equation_written_as_loops(
 ) -> None:
     model = small(fnm=fnm, form=form, intent_weight=0.3)
     model.refresh(cycle, 0)
-    raw = model.memory["centroids_0"]
+    raw = model.epoch_state["centroids_0"]
     own = means(model, batch).detach()
     distances = [[float((h - c).norm()) for c in raw] for h in own]
     which = [row.index(min(row)) for row in distances]
@@ -184,11 +186,11 @@ def test_centroids_are_constants_and_assignments_do_not_train(
 ) -> None:
     model = small()
     model.refresh(cycle, 0)
-    assert not model.memory["centroids_0"].requires_grad
+    assert not model.epoch_state["centroids_0"].requires_grad
     assert not any("centroid" in name for name in model.state_dict())
-    before = model.memory["centroids_0"].clone()
+    before = model.epoch_state["centroids_0"].clone()
     torch.stack([*model.losses(batch, cycle).values()]).sum().backward()
-    assert torch.equal(model.memory["centroids_0"], before)
+    assert torch.equal(model.epoch_state["centroids_0"], before)
 
 
 def test_the_same_epoch_finds_the_same_clusters_and_a_later_one_others(
@@ -197,7 +199,7 @@ def test_the_same_epoch_finds_the_same_clusters_and_a_later_one_others(
     model, found = small(clusters=(9,)), []
     for epoch in (0, 0, 1):
         model.refresh(cycle, epoch)
-        found.append(model.memory["centroids_0"])
+        found.append(model.epoch_state["centroids_0"])
     assert torch.equal(found[0], found[1])
     assert not torch.equal(found[0], found[2])
 
@@ -225,7 +227,7 @@ def test_warm_up_trains_by_the_sequence_contrast_alone(
         assert names == (
             {"sequence"} if epoch < 2 else {"next_item", "sequence", "intent"}
         )
-        assert bool(model.memory) == (epoch >= 2)
+        assert bool(model.epoch_state) == (epoch >= 2)
 
 
 @pytest.mark.parametrize(
@@ -241,7 +243,7 @@ def test_a_term_without_weight_is_left_out(
     model = small(**options)
     model.refresh(cycle, 0)
     assert set(model.losses(batch, cycle)) == names
-    assert bool(model.memory) == ("intent" in names)
+    assert bool(model.epoch_state) == ("intent" in names)
 
 
 def test_more_intents_than_users_are_an_intent_each(
@@ -249,7 +251,7 @@ def test_more_intents_than_users_are_an_intent_each(
 ) -> None:
     model = small(clusters=(256,))
     model.refresh(cycle, 0)
-    assert len(model.memory["centroids_0"]) == 48
+    assert len(model.epoch_state["centroids_0"]) == 48
     assert model.losses(batch, cycle)["intent"].isfinite()
 
 

@@ -11,7 +11,7 @@ from graphseq import fit
 from graphseq.errors import ConfigError
 from graphseq.models import MCLRec, Stage, Step, mclrec
 from graphseq.nn import GRU
-from graphseq.objectives import nt_xent, separation
+from graphseq.objectives import contrastive_regularization, nt_xent
 from graphseq.sequences import Batch
 
 
@@ -59,9 +59,13 @@ def test_the_encoders_loss_is_its_equation(
     model = small().double().eval()
     h1, h2, z1, z2 = parts(model, views)
     cl2 = nt_xent(z1, z2) + nt_xent(h1, z2) + nt_xent(h2, z1)
-    r = separation(h1, z2) + separation(h2, z1) + separation(z1, z2)
+    r = (
+        contrastive_regularization(h1, z2)
+        + contrastive_regularization(h2, z1)
+        + contrastive_regularization(z1, z2)
+    )
     states = model.represent(batch, cycle)
-    targets = batch.asked()[1]
+    targets = batch.target_positions()[1]
     scores = states @ model.item_vectors(cycle).T
     found = model.losses(batch, cycle)
     expected = {
@@ -87,9 +91,13 @@ def test_the_augmenters_loss_is_its_equation(
     model = small(r_scope=scope, r_pairs=pairs, gamma2=0.3).double().eval()
     h1, h2, z1, z2 = parts(model, views)
     cl2 = nt_xent(z1, z2) + nt_xent(h1, z2) + nt_xent(h2, z1)
-    r = separation(z1, z2, scope=scope)
+    r = contrastive_regularization(z1, z2, scope=scope)
     if pairs == 3:
-        r = r + separation(h1, z2, scope=scope) + separation(h2, z1, scope=scope)
+        r = (
+            r
+            + contrastive_regularization(h1, z2, scope=scope)
+            + contrastive_regularization(h2, z1, scope=scope)
+        )
     found = model.augmenter_losses(batch, cycle)
     torch.testing.assert_close(found["augmenter_views"], cl2)
     torch.testing.assert_close(found["augmenter_separation"], 0.3 * r)

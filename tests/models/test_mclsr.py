@@ -290,7 +290,7 @@ def test_target_edges_can_be_left_out_of_a_batch(cycle: HeteroData) -> None:
     some = torch.arange(0, len(whole), 9)
     cut = {n: getattr(whole, n)[some] for n in ("user", "items", "lengths", "targets")}
     batch = Batch(**cut, num_items=12)
-    asked, targets = batch.asked()
+    asked, targets = batch.target_positions()
     users = batch.user[:, None].expand_as(asked)[asked]
     pairs = {*zip(users.tolist(), targets.tolist(), strict=True)}
     options = {"sampler": "prefix", "target_edges": "left_out"}
@@ -324,8 +324,8 @@ def test_serving_needs_neither_graph_nor_user(lab, cycle: HeteroData) -> None:
     batch = lab.test_batch(model, cycle)
     expected = model.score(batch, cycle)
     assert torch.equal(model.score(batch, HeteroData()), expected)
-    strangers = replace(batch, user=batch.user + 10_000)
-    assert torch.equal(model.score(strangers, cycle), expected)
+    others = replace(batch, user=batch.user + 10_000)
+    assert torch.equal(model.score(others, cycle), expected)
     with torch.no_grad():
         model.users.zero_()
     assert torch.equal(model.score(batch, cycle), expected)

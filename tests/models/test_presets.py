@@ -8,7 +8,7 @@ import pytest
 from graphseq.errors import ConfigError
 from graphseq.models import MCLSR, MODELS, POP, ICLRec
 from graphseq.nn import Transformer
-from graphseq.options import describe
+from graphseq.schema import describe
 
 END = {"encoder": {"positions": "end"}}
 ATTENTION = {"attention_dropout": 0.1}

@@ -14,10 +14,10 @@ from graphseq.models.pretraining import Pretraining
 from graphseq.nn import Transformer
 from graphseq.sequences import Batch
 from graphseq.sequences.cloze import (
-    chance_places,
+    bernoulli_mask,
     last_place,
+    sample_negatives,
     segment,
-    strangers,
     swap,
 )
 
@@ -86,8 +86,8 @@ def loops(
     """All four sums, a row; draws in the order of the model's."""
     torch.manual_seed(seed)
     batch = full()
-    places = chance_places(batch, parts.mask_rate) | last_place(batch)
-    others = strangers(batch)
+    places = bernoulli_mask(batch, parts.mask_rate) | last_place(batch)
+    others = sample_negatives(batch)
     cut = segment(batch)
     swapped = swap(batch, cut, graph[INTERACTS].edge_index[1])
     table = backbone.features.weight

@@ -169,7 +169,7 @@ def test_the_loss_is_the_cross_entropy_of_each_rows_target(
 ) -> None:
     model = kind(48, 12, dim=8, max_length=5).double().eval()
     batch = lab.load(model, cycle)[0]
-    assert model.sampler == "prefix" and batch.asked()[0].sum() == len(batch)
+    assert model.sampler == "prefix" and batch.target_positions()[0].sum() == len(batch)
     scores = model.represent(batch, cycle) @ model.item_vectors(cycle).T
     place = batch.lengths - 1
     target = batch.targets[torch.arange(len(batch)), place]

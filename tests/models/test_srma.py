@@ -54,7 +54,7 @@ def test_the_losses_are_their_equation(
     torch.testing.assert_close(terms["contrast"], 0.3 * contrast)
     pulled = sum(nt_xent(v, whole, temperature=0.8) for v in (first, second))
     torch.testing.assert_close(terms["complement"], 0.3 * 0.4 * pulled)
-    states = model.appended(model.backbone.asked(table, batch))
+    states = model.appended(model.backbone.states_at_targets(table, batch))
     expected = model.backbone.next_item(states, table, batch)
     torch.testing.assert_close(terms["next_item"], expected)
 

@@ -41,7 +41,7 @@ class Turns(Model):
         assert not self.training
         assert not torch.is_grad_enabled()
         self.epochs.append(epoch)
-        self.memory["epochs"] = torch.tensor(self.epochs)
+        self.epoch_state["epochs"] = torch.tensor(self.epochs)
 
     def losses(self, batch: Batch, graph: HeteroData) -> dict[str, Tensor]:
         self.log.append(("both", self.first.item(), self.second.item()))

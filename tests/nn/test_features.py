@@ -7,8 +7,8 @@ from torch_geometric.data import HeteroData
 
 from graphseq.constants import ITEM_CO_OCCURS
 from graphseq.errors import GraphError
-from graphseq.nn import Embedding, Features, Propagated, look_up
-from graphseq.options import describe
+from graphseq.nn import Embedding, Features, Propagated, embed_items
+from graphseq.schema import describe
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ def test_features_remember_how_they_were_built() -> None:
 def test_look_up_is_the_embedding_with_a_zero_row_at_the_end() -> None:
     table = torch.randn(5, 3, requires_grad=True)
     items = torch.tensor([[0, 4, 5], [5, 5, 5]])
-    found = look_up(table, items)
+    found = embed_items(table, items)
     padded = torch.cat([table, torch.zeros(1, 3)])
     torch.testing.assert_close(found, padded[items])
     found.sum().backward()

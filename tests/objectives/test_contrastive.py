@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from graphseq.objectives import nt_xent, same
+from graphseq.objectives import nt_xent, same_id_mask
 
 SCHEMES = ["symmetric", "one_sided", "cross_only"]
 A = torch.tensor([[1.0, 0], [0, 2]], dtype=torch.float64)
@@ -68,7 +68,7 @@ def test_nt_xent_is_the_equation_written_as_loops(
     a, p = views(b, d)
     mask = None
     if exclude == "identity":
-        mask = same(torch.arange(b) // 2)
+        mask = same_id_mask(torch.arange(b) // 2)
     if exclude == "any pairs":  # not symmetric, and the diagonal must be ignored
         mask = torch.rand(b, b, generator=torch.Generator().manual_seed(1)) < 0.5
     pairs = set() if mask is None else {tuple(ij) for ij in mask.nonzero().tolist()}
@@ -130,7 +130,7 @@ def test_equal_rows_leave_the_logarithm_of_the_candidates(
 def test_rows_of_one_identity_are_spared_as_specified() -> None:
     rows = torch.tensor([[1.0, 0], [1, 0], [0, 1]], dtype=torch.float64)
     given = {"temperature": 0.5, "similarity": "cosine", "scheme": "one_sided"}
-    masked = nt_xent(rows, rows, exclude=same(torch.tensor([0, 0, 1])), **given)
+    masked = nt_xent(rows, rows, exclude=same_id_mask(torch.tensor([0, 0, 1])), **given)
     expected = (0.23954477 + 0.23954477 + 0.43265290) / 3
     assert masked.item() == pytest.approx(expected, abs=1e-8)
     plain = (1.18499503 + 1.18499503 + 0.43265290) / 3
@@ -149,7 +149,7 @@ def test_if_all_rows_are_one_identity_nothing_is_left_to_learn(scheme: str) -> N
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("similarity", ["dot", "cosine"])
 def test_gradients_are_exact(scheme: str, similarity: str) -> None:
-    mask = same(torch.tensor([0, 1, 0, 2]))
+    mask = same_id_mask(torch.tensor([0, 1, 0, 2]))
     given = {"scheme": scheme, "similarity": similarity, "exclude": mask}
     assert torch.autograd.gradcheck(
         lambda a, p: nt_xent(a, p, temperature=0.5, **given), views(4, 3)

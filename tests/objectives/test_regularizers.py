@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from graphseq.objectives import separation
+from graphseq.objectives import contrastive_regularization
 
 SCOPES = ["anchor", "batch"]
 A = torch.tensor([[1.0, 0], [0, 1]], dtype=torch.float64)
@@ -41,7 +41,7 @@ def loops(a: Tensor, b: Tensor, scope: str) -> float:
 @pytest.mark.parametrize("b, d", [(2, 2), (3, 5), (7, 4)])
 def test_it_is_the_definition_written_as_loops(scope: str, b: int, d: int) -> None:
     a, p = views(b, d, seed=b)
-    found = separation(a, p, scope=scope).item()
+    found = contrastive_regularization(a, p, scope=scope).item()
     assert found == pytest.approx(loops(a.detach(), p.detach(), scope), rel=1e-12)
 
 
@@ -52,41 +52,48 @@ def test_the_specifications_numbers(
     second: Tensor, anchor: float, batch: float
 ) -> None:
     """U-5."""
-    assert separation(A, second).item() == pytest.approx(anchor)
-    assert separation(A, second, scope="batch").item() == pytest.approx(batch)
+    assert contrastive_regularization(A, second).item() == pytest.approx(anchor)
+    assert contrastive_regularization(A, second, scope="batch").item() == pytest.approx(
+        batch
+    )
 
 
 @pytest.mark.parametrize("scope", SCOPES)
 def test_gradients_are_exact(scope: str) -> None:
     assert torch.autograd.gradcheck(
-        lambda a, p: separation(a, p, scope=scope), views(4, 3)
+        lambda a, p: contrastive_regularization(a, p, scope=scope), views(4, 3)
     )
 
 
 def test_a_positive_above_the_hardest_negative_is_drawn_down() -> None:
     """R works against the contrast: less similar views, smaller R."""
     first = torch.eye(3, dtype=torch.float64)
-    values = [separation(first, scale * first).item() for scale in (0.5, 1.0, 2.0)]
+    values = [
+        contrastive_regularization(first, scale * first).item()
+        for scale in (0.5, 1.0, 2.0)
+    ]
     assert values == pytest.approx([2 * 0.5, 2 * 1.0, 2 * 2.0])
 
 
 @pytest.mark.parametrize("scope", SCOPES)
 def test_the_views_and_the_order_of_rows_can_be_exchanged(scope: str) -> None:
     a, p = views(5, 3)
-    value = separation(a, p, scope=scope)
-    torch.testing.assert_close(separation(p, a, scope=scope), value)
-    torch.testing.assert_close(separation(a.flip(0), p.flip(0), scope=scope), value)
+    value = contrastive_regularization(a, p, scope=scope)
+    torch.testing.assert_close(contrastive_regularization(p, a, scope=scope), value)
+    torch.testing.assert_close(
+        contrastive_regularization(a.flip(0), p.flip(0), scope=scope), value
+    )
 
 
 @pytest.mark.parametrize("scope", SCOPES)
 def test_one_row_has_nothing_to_be_separated_from(scope: str) -> None:
     a, p = views(1, 3)
-    value = separation(a, p, scope=scope)
+    value = contrastive_regularization(a, p, scope=scope)
     value.backward()
     assert value.item() == 0 and not a.grad.any() and not p.grad.any()
 
 
 def test_inputs_are_left_alone() -> None:
     a, p = A.clone(), B.clone()
-    separation(a, p)
+    contrastive_regularization(a, p)
     assert torch.equal(a, A) and torch.equal(p, B)

@@ -19,7 +19,7 @@ def test_every_place_is_asked_for_each_of_the_next_targets_once() -> None:
     wide = ahead(batch, 3)
     for name, tensor in before.items():
         assert torch.equal(getattr(batch, name), tensor), "the batch is left alone"
-    asked, targets = wide.asked()
+    asked, targets = wide.target_positions()
     row, place = asked.nonzero(as_tuple=True)
     # The items of these logs differ within 40 steps, so (user, item) is a place.
     found = sorted(
@@ -52,6 +52,6 @@ def test_a_look_ahead_takes_the_negatives_of_its_own_place() -> None:
     wide = ahead(batch, 3)
     assert wide.targets.tolist() == [[1, 2], [2, 9], [9, 9]]
     assert wide.negatives[:, :, 0].tolist() == [[5, 6], [6, 9], [9, 9]]
-    assert wide.drawn()[:, 0].tolist() == [5, 6, 6]
+    assert wide.target_negatives()[:, 0].tolist() == [5, 6, 6]
     assert wide.user.tolist() == [4, 4, 4] and wide.lengths.tolist() == [2, 2, 2]
     assert torch.equal(ahead(batch, 1).targets, batch.targets)

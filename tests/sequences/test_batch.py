@@ -34,10 +34,10 @@ def test_last_is_the_state_of_the_last_item_and_zero_without_one(batch: Batch) -
 
 
 def test_asked_are_the_places_with_a_target_row_by_row(batch: Batch) -> None:
-    places, targets = batch.asked()
+    places, targets = batch.target_positions()
     assert places.nonzero().tolist() == [[0, 1], [0, 2], [2, 0]]
     assert targets.tolist() == [4, 2, 0]
-    assert batch.drawn().tolist() == [[2, 3], [4, 0], [2, 3]]
+    assert batch.target_negatives().tolist() == [[2, 3], [4, 0], [2, 3]]
 
 
 def test_pairs_are_the_first_target_of_each_row(batch: Batch) -> None:
@@ -48,11 +48,11 @@ def test_pairs_are_the_first_target_of_each_row(batch: Batch) -> None:
 
 def test_a_batch_without_targets_says_so() -> None:
     bare = Batch(torch.tensor([0]), torch.tensor([[1]]), torch.tensor([1]), 5)
-    for ask in (bare.asked, bare.pairs):
+    for ask in (bare.target_positions, bare.pairs):
         with pytest.raises(ValueError, match="no targets"):
             ask()
     with pytest.raises(ValueError, match="no negatives"):
-        bare.drawn()
+        bare.target_negatives()
 
 
 def test_moving_a_batch_moves_every_tensor_and_keeps_the_rest(batch: Batch) -> None:

@@ -9,12 +9,12 @@ from torch import Tensor
 
 from graphseq.sequences import Batch
 from graphseq.sequences.cloze import (
-    chance_places,
+    bernoulli_mask,
     counted_places,
     hide,
     last_place,
+    sample_negatives,
     segment,
-    strangers,
     swap,
 )
 
@@ -68,7 +68,7 @@ def test_counted_places_are_uniform() -> None:
 def test_chance_hides_real_items_at_the_rate() -> None:
     torch.manual_seed(0)
     batch = batch_of([4] * 5000, width=6)
-    found = chance_places(batch, 0.2)
+    found = bernoulli_mask(batch, 0.2)
     assert not (found & ~batch.mask).any()
     assert (found.sum(dim=0)[:4] - 1000).abs().max() < 5 * (5000 * 0.16) ** 0.5
 
@@ -126,7 +126,7 @@ def test_a_stranger_is_any_item_that_the_row_does_not_hold() -> None:
     )
     before = batch.items.clone()
     torch.manual_seed(0)
-    found: Tensor = strangers(batch).view(many, 5, 4)
+    found: Tensor = sample_negatives(batch).view(many, 5, 4)
     assert torch.equal(batch.items, before)
     for b, row in enumerate(rows):
         counts = Counter(found[:, b].flatten().tolist())
@@ -142,11 +142,11 @@ def test_a_hidden_place_is_no_item_that_a_stranger_avoids() -> None:
         torch.arange(1), torch.tensor([[0, 3, 3]]), torch.tensor([3]), num_items=3
     )
     torch.manual_seed(0)
-    assert {v for _ in range(50) for v in strangers(batch)[0].tolist()} == {1, 2}
+    assert {v for _ in range(50) for v in sample_negatives(batch)[0].tolist()} == {1, 2}
 
 
 def test_a_row_of_all_items_has_no_stranger_and_gets_any() -> None:
     batch = Batch(
         torch.arange(1), torch.tensor([[0, 1, 2]]), torch.tensor([3]), num_items=3
     )
-    assert strangers(batch).max() < 3
+    assert sample_negatives(batch).max() < 3

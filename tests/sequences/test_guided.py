@@ -7,7 +7,7 @@ import torch
 
 from graphseq.sequences import Batch
 from graphseq.sequences.guided import (
-    Guide,
+    GuidedAugmentation,
     guided_crop,
     guided_mask,
     guided_reorder,
@@ -173,12 +173,12 @@ SIZES = {  # U-10: n -> crop+, mask+, mask-
 
 def test_sizes_of_the_specification() -> None:
     """U-10."""
-    found = torch.stack(Guide().counts(torch.tensor([*SIZES])), dim=1)
+    found = torch.stack(GuidedAugmentation().counts(torch.tensor([*SIZES])), dim=1)
     assert [tuple(row) for row in found.tolist()] == [*SIZES.values()]
 
 
 def test_with_mu_a_positive_crop_removes_what_is_unimportant() -> None:
-    guide = Guide(mu=0.4)
+    guide = GuidedAugmentation(mu=0.4)
     kept, least, most = guide.counts(torch.tensor([1, 2, 5, 10]))
     assert least.tolist() == most.tolist() == [1, 1, 2, 4]
     assert kept.tolist() == [1, 1, 3, 6]
@@ -187,11 +187,15 @@ def test_with_mu_a_positive_crop_removes_what_is_unimportant() -> None:
 def test_positive_views_are_those_of_the_table(one) -> None:
     """⌊.3 5⌋ = 1 is important, ⌊.7 5⌋ = 3 are unimportant."""
     batch, scores = one
-    cropped, masked, reordered = (view(batch) for view in Guide().positive(scores))
+    cropped, masked, reordered = (
+        view(batch) for view in GuidedAugmentation().positive(scores)
+    )
     assert rows_of(cropped) == [[12]]
     assert rows_of(masked) == [[V, 12, V, 14, V]]
     assert rows_of(reordered)[0][1::2] == [12, 14]
-    by_importance = Guide(important=0.6, order="importance").positive(scores)[0]
+    by_importance = GuidedAugmentation(important=0.6, order="importance").positive(
+        scores
+    )[0]
     assert rows_of(by_importance(batch)) == [[11, 14, 12]]
 
 
@@ -200,7 +204,7 @@ def test_negative_views_are_those_of_the_table_each_equally_often() -> None:
     scores = torch.arange(10.0).repeat(3000, 1)  # items 8, 9, 10 matter most
     torch.manual_seed(0)
     kinds = {"crop": 0, "mask": 0, "reorder": 0}
-    for row in rows_of(Guide().negative(batch, scores)):
+    for row in rows_of(GuidedAugmentation().negative(batch, scores)):
         if len(row) == 7:
             kinds["crop"] += 1
             assert row == [1, 2, 3, 4, 5, 6, 7]
@@ -216,7 +220,7 @@ def test_negative_views_are_those_of_the_table_each_equally_often() -> None:
 @pytest.mark.parametrize("way", ["crop", "mask", "reorder"])
 def test_negative_views_are_drawn_from_the_ways_that_are_named(way: str) -> None:
     batch, scores = batch_of([1, 2, 3, 4, 5]), torch.arange(5.0)[None]
-    found = rows_of(Guide(ways=(way,)).negative(batch, scores))
+    found = rows_of(GuidedAugmentation(ways=(way,)).negative(batch, scores))
     expected = {"crop": [1, 2, 3], "mask": [1, 2, 3, 4, V], "reorder": [1, 2, 3, 4, 5]}
     assert found == [expected[way]]
 
@@ -227,7 +231,7 @@ def test_one_item_has_a_random_item_as_its_negative_view() -> None:
     )
     batch.items[:, 0] = 5
     torch.manual_seed(0)
-    made = Guide().negative(batch, torch.ones(4000, 3))
+    made = GuidedAugmentation().negative(batch, torch.ones(4000, 3))
     assert (made.lengths == 1).all() and (made.items[:, 1:] == 8).all()
     drawn = torch.bincount(made.items[:, 0], minlength=9)
     assert drawn[8] == 0 and (drawn[:8] - 500).abs().max() < 5 * 500**0.5
@@ -243,8 +247,8 @@ def test_views_ask_for_nothing_and_keep_user_and_example(one) -> None:
         torch.full((1, 5), 3),
         example=torch.tensor([4]),
     )
-    for made in [v(full) for v in Guide().positive(scores)] + [
-        Guide().negative(full, scores)
+    for made in [v(full) for v in GuidedAugmentation().positive(scores)] + [
+        GuidedAugmentation().negative(full, scores)
     ]:
         assert made.targets is None and made.negatives is None
         assert made.user.tolist() == [7] and made.example.tolist() == [4]

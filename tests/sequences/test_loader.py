@@ -33,11 +33,11 @@ def same_epoch(a: list[Batch], b: list[Batch]) -> bool:
     return len(a) == len(b) and all(map(equal, a, b))
 
 
-def asked(batches: list[Batch]) -> Counter:
+def states_at_targets(batches: list[Batch]) -> Counter:
     """How often each (user, item read before, target) is asked for."""
     found: Counter = Counter()
     for batch in batches:
-        places, targets = batch.asked()
+        places, targets = batch.target_positions()
         users = batch.user[:, None].expand_as(places)[places]
         rows = (users, batch.items[places], targets)
         found.update(zip(*(row.tolist() for row in rows), strict=True))
@@ -154,7 +154,7 @@ def test_batches_of_targets_hold_about_as_many_targets_as_asked(
     random_graph: HeteroData, size: int
 ) -> None:
     loader = load(random_graph, batch_size=size, max_length=10)
-    counts = [len(batch.asked()[1]) for batch in loader]
+    counts = [len(batch.target_positions()[1]) for batch in loader]
     total = sum(counts)
     assert total == int(examples(random_graph, "prefix", 10).targets.sum())
     assert max(counts) < size + 10, "a window at most stands across the border"
@@ -216,9 +216,9 @@ def test_negatives_are_never_the_users_training_items(
 ) -> None:
     own = {tuple(pair) for pair in random_graph[INTERACTS].edge_index.T.tolist()}
     for batch in load(random_graph, sampler, num_negatives=3):
-        places, _ = batch.asked()
+        places, _ = batch.target_positions()
         users = batch.user[:, None, None].expand_as(batch.negatives)[places]
-        drawn = batch.drawn()
+        drawn = batch.target_negatives()
         assert drawn.shape == (int(places.sum()), 3) and drawn.max() < 50
         pairs = zip(users.flatten().tolist(), drawn.flatten().tolist(), strict=True)
         assert own.isdisjoint(pairs)
@@ -231,7 +231,9 @@ def test_every_batch_of_every_epoch_draws_its_own_negatives(written: Written) ->
     drawn = []
     for epoch in range(3):
         loader.set_epoch(epoch)
-        drawn += [tuple(batch.drawn().flatten()[:20].tolist()) for batch in loader]
+        drawn += [
+            tuple(batch.target_negatives().flatten()[:20].tolist()) for batch in loader
+        ]
     assert len(drawn) > 12 and len(set(drawn)) == len(drawn)
 
 

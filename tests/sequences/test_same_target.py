@@ -11,7 +11,7 @@ from graphseq.constants import INTERACTS
 from graphseq.data import Interactions, leave_one_out, read_log
 from graphseq.graphs import build_graph
 from graphseq.sequences import SequenceLoader, examples
-from graphseq.sequences.same_target import SameTarget, same_target
+from graphseq.sequences.same_target import SameTargetIndex, same_target
 
 A, B = [1, 2, 3, 4, 5, 6], [7, 3, 4, 8, 9]
 
@@ -23,19 +23,19 @@ def graph_of(*sequences: list[int]) -> HeteroData:
 
 
 @pytest.fixture
-def index() -> SameTarget:
+def index() -> SameTargetIndex:
     """U-9: the prefixes A1 A2 A3 B1 B2 are the examples 0 … 4."""
     return same_target(graph_of(A, B), "prefix", 50)
 
 
 @pytest.fixture
-def crowd() -> SameTarget:
+def crowd() -> SameTargetIndex:
     """40 users of 8 events among 9 items, with repeats."""
     rng = np.random.default_rng(0)
     return same_target(graph_of(*rng.integers(9, size=(40, 8)).tolist()), "prefix", 50)
 
 
-def by_loops(index: SameTarget) -> list[set[int]]:
+def by_loops(index: SameTargetIndex) -> list[set[int]]:
     """For every example the others with its target, by comparing all pairs."""
     cut, wanted = index.examples, []
     for start, length in zip(cut.start.tolist(), cut.length.tolist(), strict=True):
@@ -46,7 +46,7 @@ def by_loops(index: SameTarget) -> list[set[int]]:
     ]
 
 
-def test_the_index_of_the_specification(index: SameTarget) -> None:
+def test_the_index_of_the_specification(index: SameTargetIndex) -> None:
     """U-9: positives of A2 = {B1}, A3 = {B2}, A1 none, so itself."""
     assert index.target.tolist() == [2, 3, 4, 3, 4]
     owner, found = index.candidates(torch.arange(5))
@@ -56,7 +56,7 @@ def test_the_index_of_the_specification(index: SameTarget) -> None:
     assert index.others(torch.arange(5)).tolist() == [0, 1, 1, 1, 1]
 
 
-def test_candidates_are_all_others_with_the_target(crowd: SameTarget) -> None:
+def test_candidates_are_all_others_with_the_target(crowd: SameTargetIndex) -> None:
     rows = torch.randperm(len(crowd.target))[:50]
     owner, found = crowd.candidates(rows)
     assert owner.tolist() == sorted(owner.tolist())
@@ -67,7 +67,7 @@ def test_candidates_are_all_others_with_the_target(crowd: SameTarget) -> None:
     assert crowd.others(rows).tolist() == [len(expected[r]) for r in rows.tolist()]
 
 
-def test_every_other_example_is_drawn_equally_often(crowd: SameTarget) -> None:
+def test_every_other_example_is_drawn_equally_often(crowd: SameTargetIndex) -> None:
     row, times = 17, 20_000
     expected = by_loops(crowd)[row]
     torch.manual_seed(0)
@@ -78,7 +78,9 @@ def test_every_other_example_is_drawn_equally_often(crowd: SameTarget) -> None:
     assert all(abs(n - mean) < 5 * mean**0.5 for n in drawn.values())
 
 
-def test_a_limit_takes_some_of_the_others_each_equally_often(crowd: SameTarget) -> None:
+def test_a_limit_takes_some_of_the_others_each_equally_often(
+    crowd: SameTargetIndex,
+) -> None:
     row, times = 17, 4000
     expected = by_loops(crowd)[row]
     torch.manual_seed(0)
@@ -125,7 +127,9 @@ def test_of_several_targets_the_newest_counts(sampler: str) -> None:
         assert (index.others(index.of(batch)) > 0).all()
 
 
-def test_a_batch_that_does_not_say_its_examples_is_refused(index: SameTarget) -> None:
+def test_a_batch_that_does_not_say_its_examples_is_refused(
+    index: SameTargetIndex,
+) -> None:
     batch = replace(index.gather(torch.arange(3)), example=None)
     with pytest.raises(ValueError, match="SequenceLoader"):
         index.of(batch)

@@ -364,11 +364,11 @@ def test_views_ask_at_their_end_for_the_last_target_of_their_row() -> None:
     views = join(written([[1, 2], [4], [6, 5]]), written([[3], [V], [5, 6]]))
     asking = ask_last(views, batch)
     assert torch.equal(asking.items, views.items)
-    asked, targets = asking.asked()
+    asked, targets = asking.target_positions()
     assert asked.sum(dim=1).tolist() == [1] * 6
     assert asked.int().argmax(dim=1).tolist() == [1, 0, 1, 0, 0, 1]
     assert targets.tolist() == [3, 4, 6] * 2
-    assert asking.drawn().tolist() == [[3], [4], [6]] * 2
+    assert asking.target_negatives().tolist() == [[3], [4], [6]] * 2
     plain = replace(batch, negatives=None)
     assert ask_last(views, plain).negatives is None
     with pytest.raises(ValueError, match="no targets"):

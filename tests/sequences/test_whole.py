@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphseq.sequences import Batch
-from graphseq.sequences.whole import append, divide, whole
+from graphseq.sequences.whole import append, whole
 
 V = 20
 
@@ -68,7 +68,7 @@ def test_past_and_reversed_future_make_up_the_row() -> None:
     cuts: list[set[int]] = [set(), set(), set()]
     for _ in range(200):
         batch = batch_of(rows)
-        past, future, following = divide(batch)
+        past, future, following = split_at_random(batch)
         pairs = zip(rows_of(past), rows_of(future), following.tolist(), strict=True)
         for i, (before, after, next_item) in enumerate(pairs):
             assert before + after[::-1] == rows[i]
@@ -81,13 +81,13 @@ def test_past_and_reversed_future_make_up_the_row() -> None:
 def test_every_cut_is_equally_likely() -> None:
     torch.manual_seed(0)
     many = batch_of([[1, 2, 3, 4, 5]] * 3000)
-    counts = divide(many)[0].lengths.bincount(minlength=4)[1:]
+    counts = split_at_random(many)[0].lengths.bincount(minlength=4)[1:]
     assert (counts - 1000).abs().max() < 5 * (3000 * 2 / 9) ** 0.5
 
 
 def test_the_same_seed_cuts_the_same() -> None:
     batch = batch_of([[1, 2, 3, 4, 5]] * 20)
     torch.manual_seed(1)
-    first = divide(batch)[0].lengths
+    first = split_at_random(batch)[0].lengths
     torch.manual_seed(1)
-    assert torch.equal(first, divide(replace(batch))[0].lengths)
+    assert torch.equal(first, split_at_random(replace(batch))[0].lengths)

@@ -18,7 +18,7 @@ from graphseq.data.readers.sequences import read_sequences
 from graphseq.data.readers.source import Source, open_source
 from graphseq.data.readers.table import Table
 from graphseq.errors import DataError
-from graphseq.options import check_choices
+from graphseq.schema import check_choices
 
 __all__ = ["LAYOUTS", "SkippedLines", "read_log"]
 

@@ -15,7 +15,7 @@ from graphseq.data import LAYOUTS, load_dataset, read_log
 from graphseq.data.readers.recognise import recognise
 from graphseq.data.readers.source import open_source
 from graphseq.errors import DataError
-from graphseq.options import OptionError
+from graphseq.schema import OptionError
 
 Rows = list[tuple[object, object, int]]
 

@@ -10,21 +10,21 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 
-from graphseq.options import (
-    Misfit,
+from graphseq.schema import (
+    Configurable,
+    InvalidOption,
     OptionError,
-    Recorded,
     check_ranges,
     describe,
 )
 
 
-class Part(Recorded):
+class Part(Configurable):
     def __init__(self, size: int, *, scale: float = 1.5) -> None:
         self.size = size
 
 
-class Whole(Recorded):
+class Whole(Configurable):
     def __init__(
         self, name: str, *, part: Part | None = None, ks: Any = (1, 2)
     ) -> None:
@@ -59,7 +59,7 @@ def test_copies_keep_the_options() -> None:
 def test_options_out_of_their_range_are_told_together() -> None:
     with pytest.raises(OptionError) as told:
         check_ranges(
-            Misfit("heads", 3, "a divisor of dim=8"),
+            InvalidOption("heads", 3, "a divisor of dim=8"),
             sizes={"dim": 8, "layers": 0, "inner": None},
             counts={"steps": -1},
             rates={"keep": 1.0, "mask": 1.5},
@@ -90,7 +90,7 @@ def test_numbers_of_numpy_are_plain_data() -> None:
     assert json.dumps(describe(given)) == '{"Part": {"size": 3, "scale": 0.5}}'
 
 
-class Chosen(Recorded):
+class Chosen(Configurable):
     def __init__(
         self,
         way: Literal["up", "down"] = "up",
@@ -117,12 +117,12 @@ def test_sizes_and_counts_are_whole_numbers() -> None:
         check_ranges(sizes={"dim": 8.0})
 
 
-class Kinds(Recorded):
+class Kinds(Configurable):
     def __init__(self, kinds: Sequence[Literal["a", "b"]] = ("a",)) -> None:
         pass
 
 
-class Typed(Recorded):
+class Typed(Configurable):
     def __init__(
         self,
         part: Kinds | None = None,

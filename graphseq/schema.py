@@ -28,7 +28,7 @@ from graphseq.errors import ConfigError, suggest
 Numbers = Mapping[str, int | float | None]
 
 
-class Misfit(NamedTuple):
+class InvalidOption(NamedTuple):
     """An option whose value cannot be: its name, the value, what it may be."""
 
     name: str
@@ -40,18 +40,20 @@ class OptionError(ConfigError, ValueError):
     """Options of an object are out of their range.
 
     Attributes:
-        misfits: All of them.
+        invalid: All of them.
     """
 
-    def __init__(self, misfits: Sequence[Misfit]) -> None:
-        self.misfits = tuple(misfits)
-        said = [f"{name}={_shown(v)}: expected {a}" for name, v, a in self.misfits]
+    def __init__(self, invalid: Sequence[InvalidOption]) -> None:
+        self.invalid = tuple(invalid)
+        said = [f"{name}={_shown(v)}: expected {a}" for name, v, a in self.invalid]
         super().__init__("; ".join(said))
 
 
 def _shown(value: Any) -> str:
     """A value on one line; of a part, the name alone."""
-    return f"{type(value).__name__}(…)" if isinstance(value, Recorded) else repr(value)
+    return (
+        f"{type(value).__name__}(…)" if isinstance(value, Configurable) else repr(value)
+    )
 
 
 RANGES: dict[str, tuple[str, Callable[[float], bool]]] = {
@@ -66,7 +68,7 @@ WHOLE = ("sizes", "counts")
 PLAIN = {int, float, bool, str, NoneType, Any}
 
 
-def check_ranges(*others: Misfit, **kinds: Numbers) -> None:
+def check_ranges(*others: InvalidOption, **kinds: Numbers) -> None:
     """Refuse options that are out of their range, all of them at once.
 
     >>> check_ranges(sizes={"dim": 64, "inner": None}, dropouts={"dropout": 0.5})
@@ -78,18 +80,18 @@ def check_ranges(*others: Misfit, **kinds: Numbers) -> None:
     Raises:
         OptionError: Naming each, with what it may be.
     """
-    misfits = list(others)
+    invalid = list(others)
     for kind, options in kinds.items():
         allowed, fits = RANGES[kind]
         for name, value in options.items():
             if value is None:
                 continue
             if kind in WHOLE and not isinstance(value, Integral):
-                misfits.append(Misfit(name, value, "a whole number"))
+                invalid.append(InvalidOption(name, value, "a whole number"))
             elif not fits(value):
-                misfits.append(Misfit(name, value, allowed))
-    if misfits:
-        raise OptionError(misfits)
+                invalid.append(InvalidOption(name, value, allowed))
+    if invalid:
+        raise OptionError(invalid)
 
 
 def check_choices(function: Callable[..., Any], options: Mapping[str, Any]) -> None:
@@ -104,14 +106,14 @@ def check_choices(function: Callable[..., Any], options: Mapping[str, Any]) -> N
     """
     check_ranges(
         *(
-            Misfit(name, options[name], _spell(hint))
+            InvalidOption(name, options[name], _spell(hint))
             for name, hint in _hints(function).items()
             if name in options and not _fits(options[name], hint)
         )
     )
 
 
-class Recorded:
+class Configurable:
     """Remembers the arguments of its construction, defaults filled in.
 
     What is not of the type that ``__init__`` gives an option is refused.
@@ -149,8 +151,8 @@ class Recorded:
 
 
 def describe(value: Any) -> Any:
-    """Spell a value as JSON data; a :class:`Recorded` object as {class: options}."""
-    if isinstance(value, Recorded):
+    """A value as JSON data; a :class:`Configurable` object as {class: options}."""
+    if isinstance(value, Configurable):
         options = {name: describe(option) for name, option in value.options.items()}
         return {type(value).__name__: options}
     if isinstance(value, dict):
