@@ -1,122 +1,182 @@
-"""The options an object was built with, read off its signature.
+"""A signature is the schema: options are checked against the annotations.
 
-An option's name, type and default are written once, in ``__init__``. Whoever needs
-them as data (a run folder, a graph's parameters) asks :func:`describe`.
+An option's name, type, range and default are written once, in the signature of the
+class or function that takes it. Python calls (:class:`Configurable`, :func:`checked`),
+experiment files and run folders read them from there.
 """
 
+import functools
 import inspect
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cache
-from numbers import Integral, Real
-from types import NoneType, UnionType
+import types
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import (
+    Annotated,
     Any,
     ClassVar,
     Literal,
     NamedTuple,
+    ParamSpec,
+    TypeVar,
     Union,
     get_args,
     get_origin,
     get_type_hints,
 )
 
-import numpy as np
+from annotated_types import Ge, Gt, Le, Lt
 
 from graphseq.errors import ConfigError, suggest
 
-Numbers = Mapping[str, int | float | None]
+Size = Annotated[int, Ge(1)]
+"""A whole number of 1 or more: a width, a length, a number of layers."""
+Count = Annotated[int, Ge(0)]
+"""A whole number of 0 or more."""
+Fraction = Annotated[float, Ge(0), Le(1)]
+"""A number from 0 to 1: a part of a sequence, a probability."""
+Dropout = Annotated[float, Ge(0), Lt(1)]
+"""A probability of dropping a value; below 1."""
+Weight = Annotated[float, Ge(0), Lt(math.inf)]
+"""A finite number of 0 or more: the weight of a loss term, a penalty."""
+Positive = Annotated[float, Gt(0), Lt(math.inf)]
+"""A finite number above 0: a temperature, a learning rate."""
+
+NAMED = {
+    Size: "a whole number of 1 or more",
+    Count: "a whole number of 0 or more",
+    Fraction: "a number from 0 to 1",
+    Dropout: "a number from 0 to below 1",
+    Weight: "a finite number of 0 or more",
+    Positive: "a finite number above 0",
+    int: "a whole number",
+    float: "a number",
+    str: "a text",
+    bool: "true or false",
+    Path: "a path",
+    None: "None",
+    types.NoneType: "None",
+}
+LISTS = (list, tuple, Sequence, Collection, Iterable)
+P, R = ParamSpec("P"), TypeVar("R")
 
 
 class InvalidOption(NamedTuple):
-    """An option whose value cannot be: its name, the value, what it may be."""
+    """An option that cannot be used: where it is written, and what is wrong."""
 
     name: str
-    value: Any
-    allowed: str
+    message: str
 
 
-class OptionError(ConfigError, ValueError):
-    """Options of an object are out of their range.
+class OptionError(ConfigError, ValueError, TypeError):
+    """Options of a class, a function or a file cannot be used.
 
     Attributes:
         invalid: All of them.
     """
 
-    def __init__(self, invalid: Sequence[InvalidOption]) -> None:
-        self.invalid = tuple(invalid)
-        said = [f"{name}={_shown(v)}: expected {a}" for name, v, a in self.invalid]
-        super().__init__("; ".join(said))
+    def __init__(self, source: str, invalid: Sequence[InvalidOption]) -> None:
+        self.source, self.invalid = source, tuple(invalid)
+        if len(self.invalid) == 1:
+            [(name, message)] = self.invalid
+            super().__init__(f"{source}: {name}: {message}")
+            return
+        width = max((len(name) for name, _ in self.invalid), default=0)
+        lines = [f"  {name:<{width}}  {message}" for name, message in self.invalid]
+        super().__init__("\n".join([f"{source}: {len(lines)} problems", *lines]))
 
 
-def _shown(value: Any) -> str:
-    """A value on one line; of a part, the name alone."""
-    return (
-        f"{type(value).__name__}(…)" if isinstance(value, Configurable) else repr(value)
-    )
+def refuse(source: str, invalid: Iterable[InvalidOption]) -> None:
+    """Raise one error that lists all invalid options; do nothing without any.
+
+    Raises:
+        OptionError: There are some.
+    """
+    if found := list(invalid):
+        raise OptionError(source, found)
 
 
-RANGES: dict[str, tuple[str, Callable[[float], bool]]] = {
-    "sizes": ("1 or more", lambda value: value >= 1),
-    "counts": ("0 or more", lambda value: value >= 0),
-    "rates": ("0 to 1", lambda value: 0 <= value <= 1),
-    "dropouts": ("0 or more and below 1", lambda value: 0 <= value < 1),
-    "amounts": ("0 or more, and finite", lambda value: 0 <= value < math.inf),
-    "positive": ("a number above 0", lambda value: value > 0),
-}
-WHOLE = ("sizes", "counts")
-PLAIN = {int, float, bool, str, NoneType, Any}
+def parameters(target: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """The options of a class or function by name, with resolved annotations."""
+    return dict(_parameters(target.__init__ if inspect.isclass(target) else target))
 
 
-def check_ranges(*others: InvalidOption, **kinds: Numbers) -> None:
-    """Refuse options that are out of their range, all of them at once.
+@functools.cache
+def _parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    hints = get_type_hints(function, include_extras=True)
+    return {
+        name: parameter.replace(annotation=hints.get(name, Any))
+        for name, parameter in inspect.signature(function).parameters.items()
+        if name != "self"
+        and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+    }
 
-    >>> check_ranges(sizes={"dim": 64, "inner": None}, dropouts={"dropout": 0.5})
+
+def find_invalid(
+    target: Callable[..., Any], options: Mapping[str, Any]
+) -> Iterator[InvalidOption]:
+    """Every option of a call that does not fit the target's annotations.
 
     Args:
-        others: What else was found to be wrong.
-        kinds: Options by name, for each kind of ``RANGES``; ``None`` fits all.
-
-    Raises:
-        OptionError: Naming each, with what it may be.
+        target: A class or function.
+        options: Its options by name; those left out have their defaults.
     """
-    invalid = list(others)
-    for kind, options in kinds.items():
-        allowed, fits = RANGES[kind]
-        for name, value in options.items():
-            if value is None:
-                continue
-            if kind in WHOLE and not isinstance(value, Integral):
-                invalid.append(InvalidOption(name, value, "a whole number"))
-            elif not fits(value):
-                invalid.append(InvalidOption(name, value, allowed))
-    if invalid:
-        raise OptionError(invalid)
+    known = parameters(target)
+    for name in options.keys() - known.keys():
+        yield InvalidOption(name, f"not an option; {suggest(name, known)}")
+    given = {name: plain(value) for name, value in options.items() if name in known}
+    wrong = _invalid_names(target, given)
+    for name in (name for name in known if name in wrong):
+        expected = format_type(known[name].annotation)
+        found = format_value(options[name])
+        yield InvalidOption(name, f"expected {expected}, found {found}")
 
 
-def check_choices(function: Callable[..., Any], options: Mapping[str, Any]) -> None:
-    """Refuse what is none of the things that a function's types name.
+def _invalid_names(target: Callable[..., Any], given: Mapping[str, Any]) -> set[Any]:
+    from pydantic import ValidationError
 
-    A parameter of the type ``Literal["mean", "last"]`` takes one of the two, one of
-    the type ``Encoder | None`` an encoder or nothing, ``Sequence[int]`` whole numbers.
-    Plain numbers and words are left to the checks of their ranges.
+    function = target.__init__ if inspect.isclass(target) else target
+    try:
+        _checker(function).model_validate(given)
+    except ValidationError as error:
+        return {problem["loc"][0] for problem in error.errors(include_url=False)}
+    return set()
 
-    Raises:
-        OptionError: Naming each such option, with what it may be.
-    """
-    check_ranges(
-        *(
-            InvalidOption(name, options[name], _spell(hint))
-            for name, hint in _hints(function).items()
-            if name in options and not _fits(options[name], hint)
-        )
-    )
+
+@functools.cache
+def _checker(function: Callable[..., Any]) -> Any:
+    """The pydantic model of a signature; every field is optional in it."""
+    from pydantic import ConfigDict, Field, create_model
+
+    fields: Any = {
+        f"field_{place}": (_sequence(parameter.annotation), Field(None, alias=name))
+        for place, (name, parameter) in enumerate(_parameters(function).items())
+    }
+    config = ConfigDict(strict=True, arbitrary_types_allowed=True)
+    return create_model("Options", __config__=config, **fields)
+
+
+def _sequence(hint: Any) -> Any:
+    """The annotation with ``tuple`` read as any list of such elements."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        return Union[tuple(map(_sequence, arguments))]  # noqa: UP007
+    if origin is tuple:
+        from pydantic import BeforeValidator
+
+        return Annotated[hint, BeforeValidator(_as_tuple)]
+    return hint
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 class Configurable:
-    """Remembers the arguments of its construction, defaults filled in.
+    """Checks the arguments of its construction, and remembers them with the defaults.
 
-    What is not of the type that ``__init__`` gives an option is refused.
+    Raises:
+        OptionError: Arguments do not fit the annotations, or contradict each other.
     """
 
     options: dict[str, Any]
@@ -129,25 +189,85 @@ class Configurable:
         cls.__signature__ = inspect.Signature(rest)
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
-        """Make the object, and note what it is made with."""
+        """Make the object, and record its options."""
+        options = bind(cls, args, kwargs)
         instance = super().__new__(cls)
-        signature = inspect.signature(cls.__init__)
-        known = [*signature.parameters][1:]
-        kinds = {p.kind for p in signature.parameters.values()}
-        for name in kwargs.keys() - known:
-            if inspect.Parameter.VAR_KEYWORD not in kinds:
-                said = suggest(name, known)
-                raise TypeError(f"{cls.__name__} has no option {name!r}; {said}")
-        bound = signature.bind(instance, *args, **kwargs)
-        bound.apply_defaults()
-        options = dict(list(bound.arguments.items())[1:])
-        check_choices(cls.__init__, options)
         object.__setattr__(instance, "options", options)
         return instance
 
+    @classmethod
+    def conflicts(cls, options: Mapping[str, Any]) -> Iterator[InvalidOption]:
+        """Options that contradict each other, beyond what the annotations say.
+
+        Args:
+            options: All of them, defaults included; each fits its annotation. A part
+                that a file describes and nobody has built yet has the part's options
+                as attributes.
+        """
+        yield from ()
+
     def __getnewargs_ex__(self) -> tuple[tuple[()], dict[str, Any]]:
-        """What ``copy.deepcopy`` and pickle hand to ``__new__``."""
+        """What ``copy.deepcopy`` and pickle pass to ``__new__``."""
         return (), self.options
+
+
+def bind(
+    target: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The options of a call by name, defaults included, all checked.
+
+    Raises:
+        OptionError: Options are unknown, missing, of a wrong type or range, or
+            contradict each other.
+    """
+    known = parameters(target)
+    order = [n for n, p in known.items() if p.kind is not p.KEYWORD_ONLY]
+    positional = dict(zip(order, args, strict=False))
+    given = positional | dict(kwargs)
+    invalid = list(find_invalid(target, given))
+    for name in positional.keys() & kwargs.keys():
+        invalid.append(InvalidOption(name, "given twice"))
+    if len(args) > len(order):
+        what = f"expected at most {len(order)} without a name, found {len(args)}"
+        invalid.append(InvalidOption("arguments", what))
+    refuse(target.__name__, [*invalid, *find_missing(target, given)])
+    options = fill_defaults(target, given)
+    if inspect.isclass(target) and issubclass(target, Configurable):
+        refuse(target.__name__, target.conflicts(options))
+    return options
+
+
+def find_missing(
+    target: Callable[..., Any], given: Collection[str]
+) -> Iterator[InvalidOption]:
+    """Options without a default that a call leaves out."""
+    for name, parameter in parameters(target).items():
+        if parameter.default is parameter.empty and name not in given:
+            expected = format_type(parameter.annotation)
+            yield InvalidOption(name, f"missing; expected {expected}")
+
+
+def fill_defaults(
+    target: Callable[..., Any], given: Mapping[str, Any]
+) -> dict[str, Any]:
+    """All options of a call, in the order of the signature."""
+    known = parameters(target).items()
+    return {name: given.get(name, parameter.default) for name, parameter in known}
+
+
+def checked(function: Callable[P, R]) -> Callable[P, R]:
+    """A function whose arguments are checked against its annotations at each call.
+
+    Raises:
+        OptionError: When called with arguments that do not fit.
+    """
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        bind(function, args, kwargs)
+        return function(*args, **kwargs)
+
+    return call
 
 
 def describe(value: Any) -> Any:
@@ -155,60 +275,74 @@ def describe(value: Any) -> Any:
     if isinstance(value, Configurable):
         options = {name: describe(option) for name, option in value.options.items()}
         return {type(value).__name__: options}
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {str(key): describe(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [describe(item) for item in value]
-    return value.item() if isinstance(value, np.generic) else value
+    return plain(value)
 
 
-@cache
-def _hints(function: Callable[..., Any]) -> dict[str, Any]:
-    """The types of the parameters, but for plain numbers and words."""
-    hints = get_type_hints(function)
-    hints.pop("return", None)
-    return {name: hint for name, hint in hints.items() if not _members(hint) <= PLAIN}
+def plain(value: Any) -> Any:
+    """Numbers of numpy as numbers of Python, also within lists."""
+    if isinstance(value, list | tuple) and type(value) in (list, tuple):
+        return type(value)(map(plain, value))
+    is_scalar = type(value).__module__ == "numpy" and getattr(value, "ndim", 1) == 0
+    return value.item() if is_scalar else value
 
 
-def _members(hint: Any) -> set[Any]:
-    """The types of a union, or the one type."""
-    is_union = get_origin(hint) in (Union, UnionType)
-    return set(get_args(hint) if is_union else (hint,))
+def format_value(value: Any, length: int = 80) -> str:
+    """A value on one line, cut where it is longer; of a part, the name."""
+    if isinstance(value, Configurable):
+        return f"{type(value).__name__}(…)"
+    text = repr(value)
+    return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
-def _fits(value: Any, hint: Any) -> bool:
-    """Whether a value is of a type; what this does not understand, it lets pass."""
-    origin, arguments = get_origin(hint) or hint, get_args(hint)
-    if origin in (Union, UnionType):
-        return any(_fits(value, member) for member in arguments)
-    if origin is Literal:
-        return any(type(value) is type(a) and value == a for a in arguments)
-    if origin in (int, float):
-        kind = Integral if origin is int else Real
-        return isinstance(value, kind) and not isinstance(value, bool)
-    if origin in (Sequence, list, tuple):
-        if isinstance(value, str) or not isinstance(value, Iterable):
-            return False
-        if not isinstance(value, list | tuple) or not arguments:
-            return True
-        hints = arguments
-        if origin is not tuple or Ellipsis in arguments:
-            hints = (arguments[0],) * len(value)
-        return len(hints) == len(value) and all(map(_fits, value, hints))
-    if not inspect.isclass(origin):
-        return True
-    return isinstance(value, origin)
-
-
-def _spell(hint: Any) -> str:
-    """A type in words: ``'mean' or 'last'``, ``Encoder or None``."""
-    origin, arguments = get_origin(hint) or hint, get_args(hint)
-    if origin in (Union, UnionType):
-        return " or ".join(_spell(member) for member in arguments)
+def format_type(hint: Any) -> str:
+    """An annotation in words: ``'mean' or 'last'``, ``Encoder or None``."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if hint in NAMED:
+        return NAMED[hint]
+    if origin is Annotated:
+        return format_type(arguments[0])
+    if origin in (Union, types.UnionType):
+        return " or ".join(map(format_type, arguments))
     if origin is Literal:
         return " or ".join(map(repr, arguments))
-    if origin in (Sequence, list, tuple):
-        inner = [_spell(a) for a in arguments if a is not Ellipsis]
-        return f"a list of {', '.join(inner)}"
-    words = {int: "a whole number", float: "a number", NoneType: "None"}
-    return words.get(origin, getattr(origin, "__name__", str(hint)))
+    if origin in LISTS or hint in LISTS:
+        inner = [format_type(a) for a in arguments if a is not Ellipsis]
+        return f"a list of {', '.join(inner)}" if inner else "a list"
+    if (origin or hint) in (dict, Mapping):
+        return "options by name"
+    return getattr(origin or hint, "__name__", str(hint))
+
+
+RANGES = {
+    "sizes": Size,
+    "counts": Count,
+    "rates": Fraction,
+    "dropouts": Dropout,
+    "amounts": Weight,
+    "positive": Positive,
+}
+
+
+def check_ranges(*others: InvalidOption, **kinds: Mapping[str, Any]) -> None:
+    """Refuse numbers out of their range; to be replaced by annotations."""
+    from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+    invalid = list(others)
+    for kind, given in kinds.items():
+        adapter: Any = TypeAdapter(RANGES[kind], config=ConfigDict(strict=True))
+        for name, value in given.items():
+            try:
+                value is None or adapter.validate_python(plain(value))
+            except ValidationError:
+                expected = f"expected {NAMED[RANGES[kind]]}, found {value!r}"
+                invalid.append(InvalidOption(name, expected))
+    refuse("options", invalid)
+
+
+def check_choices(function: Callable[..., Any], options: Mapping[str, Any]) -> None:
+    """Refuse options that do not fit; to be replaced by ``checked``."""
+    refuse(function.__name__, find_invalid(function, options))

@@ -47,7 +47,7 @@ def build(
         return make(**given)
     except OptionError as error:
         places = [m._replace(name=f"{where}.{m.name}") for m in error.invalid]
-        raise OptionError(places) from error
+        raise OptionError("experiment", places) from error
 
 
 def _convert(

@@ -114,7 +114,7 @@ class Experiment:
             except OptionError as error:
                 invalid += error.invalid
         if invalid:
-            raise OptionError(invalid)
+            raise OptionError("experiment", invalid)
         return steps
 
     @property

@@ -91,10 +91,7 @@ def _rehearse(experiment: Experiment) -> None:
         measured = resolve(EVALUATE, evaluate, experiment.options.get("evaluate"))
         check_measured(measured["ks"], measured["batch_size"])
     except OptionError as error:
-        found = [
-            Problem(where, f"expected {allowed}, got {value!r}")
-            for where, value, allowed in error.invalid
-        ]
+        found = [Problem(where, message) for where, message in error.invalid]
         refuse(experiment.source, found)
     except GraphSeqError as error:
         raise ConfigError(f"{experiment.source}: {error}") from error

@@ -53,7 +53,16 @@ class Transitions(Configurable, BaseTransform):
     ) -> None:
         fits = 0 < decay <= 1
         check_ranges(
-            *([] if fits else [InvalidOption("decay", decay, "above 0 and at most 1")]),
+            *(
+                []
+                if fits
+                else [
+                    InvalidOption(
+                        "decay",
+                        f"expected a number above 0 and at most 1, found {decay}",
+                    )
+                ]
+            ),
             sizes={"window": window, "top_k": top_k},
         )
         self.window = window

@@ -31,7 +31,15 @@ def check_blocks(
     """
     splits = dim < 1 or heads < 1 or dim % heads == 0
     check_ranges(
-        *([] if splits else [InvalidOption("heads", heads, f"a divisor of dim={dim}")]),
+        *(
+            []
+            if splits
+            else [
+                InvalidOption(
+                    "heads", f"expected a divisor of dim={dim}, found {heads}"
+                )
+            ]
+        ),
         sizes={
             "dim": dim,
             "max_length": max_length,

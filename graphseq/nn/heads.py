@@ -51,7 +51,12 @@ class Augmenter(nn.Module):
         super().__init__()
         if dim < 4:
             raise OptionError(
-                [InvalidOption("dim", dim, "4 or more, as D / 4 is a width")]
+                "Augmenter",
+                [
+                    InvalidOption(
+                        "dim", f"expected 4 or more, as D / 4 is a width, found {dim}"
+                    )
+                ],
             )
         self.down = nn.Linear(dim, dim // 2)
         self.middle = nn.Linear(dim // 2, dim // 4)
