@@ -25,8 +25,8 @@ from benchmarks.logs import beauty, books
 from graphseq.data import Interactions, Split
 from graphseq.data.held_out import held_out
 from graphseq.graphs import CoOccurrence, build_graph
-from graphseq.graphs.estimate import estimate
-from graphseq.graphs.relations import interaction_matrix
+from graphseq.graphs.build import interaction_matrix
+from graphseq.graphs.cost import estimate
 
 TOP, THREADS = 50, "2"
 RESULTS = Path(__file__).with_name("scale.csv")

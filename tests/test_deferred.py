@@ -11,7 +11,7 @@ USES = {
     "name": "from numba import njit\nassert njit(lambda x: x + 1)(1) == 2",
     "part": "import numba.core.types as types\nassert str(types.int64) == 'int64'",
     "all": "from numba import *\nassert jit",
-    "loops": "from graphseq.graphs import compiled\nassert compiled.shared",
+    "loops": "from graphseq.graphs import kernels\nassert kernels.shared",
     "PyG": "from torch_geometric.utils import ppr\nassert ppr.numba.njit",
 }
 

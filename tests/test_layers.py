@@ -16,8 +16,8 @@ evaluation
 models
 graphs | sequences
 data | nn | objectives
-options
-allocator | constants | deferred | errors | memory | tensors | threads
+schema | atomic
+allocator | constants | deferred | errors | memory | threads
 """
 LINES = [line.split(" | ") for line in LAYERS.strip().splitlines()]
 RANK = {home: -depth for depth, line in enumerate(LINES) for home in line}

@@ -121,13 +121,13 @@ def build(
     given = dict(locals())
     from contextlib import nullcontext
 
+    from graphseq.atomic import claimed
     from graphseq.cli import making
     from graphseq.cli.engines import engine_of
     from graphseq.cli.plan import check_memory, check_room, check_size, plan_table
     from graphseq.cli.relations import steps_of
     from graphseq.cli.stages import Stages
-    from graphseq.graphs.estimate import estimate
-    from graphseq.graphs.folder import claimed
+    from graphseq.graphs.cost import estimate
 
     check_memory(memory)
     steps = steps_of(
@@ -156,7 +156,7 @@ def build(
 
 def check_output(output: Path, overwrite: bool) -> None:
     """Refuse a folder that is in the way, before any work is done."""
-    from graphseq.graphs.folder import refuse_others
+    from graphseq.atomic import refuse_others
     from graphseq.graphs.storage import is_graph
 
     refuse_others(output, is_graph, "a saved graph")

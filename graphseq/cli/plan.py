@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from graphseq.data import Interactions
-    from graphseq.graphs.estimate import Estimate
+    from graphseq.graphs.cost import Estimate
 
 READING = 40  # bytes of memory that an event takes while it is read, with ids
 GIGABYTE = 1_000_000_000
@@ -60,7 +60,7 @@ def check_room(
     Raises:
         ConfigError: As said, with what to change.
     """
-    from graphseq.graphs.estimate import peak
+    from graphseq.graphs.cost import peak
 
     need, room = peak(train, estimates), _room(memory)
     if room is not None and need > room:
@@ -80,7 +80,7 @@ def check_room(
 
 def stored(train: "Interactions", estimates: "Sequence[Estimate]") -> int:
     """Bytes of the folder, about."""
-    from graphseq.graphs.estimate import EVENT
+    from graphseq.graphs.cost import EVENT
 
     ids = 12 * (train.num_users + train.num_items)
     return 2 * EVENT * len(train) + ids + sum(each.kept for each in estimates)
@@ -92,7 +92,7 @@ def plan_table(
     """The steps, their options and their costs."""
     from rich.table import Table
 
-    from graphseq.graphs.estimate import peak
+    from graphseq.graphs.cost import peak
 
     shown = Table(header_style="bold")
     shown.add_column("step", no_wrap=True)

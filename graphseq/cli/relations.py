@@ -49,7 +49,7 @@ def co_occurrence(
     """
     from graphseq.graphs import CoOccurrence
     from graphseq.graphs.cooccurrence import Symmetrize
-    from graphseq.graphs.factors import Weight
+    from graphseq.graphs.product import Weight
 
     option = f"--{kind}-{kind}"
     if asked == NONE:

@@ -49,7 +49,7 @@ def show(
         json: Print all figures as JSON.
     """
     from graphseq import graphs
-    from graphseq.graphs import distributions
+    from graphseq.graphs.summary import similarity_distributions, weight_distributions
 
     if provenance and (plot is not None or node is not None):
         raise ConfigError("--provenance stands alone; leave out --plot and --node")
@@ -72,9 +72,9 @@ def show(
     if of == "degrees":
         found.plot(plot)
     elif of == "weights":
-        distributions.weights(loaded).plot(plot)
+        weight_distributions(loaded).plot(plot)
     else:
-        distributions.similarity(loaded).plot(plot)
+        similarity_distributions(loaded).plot(plot)
     if not json:
         _print(f"{of} drawn in {plot}")
 
@@ -82,15 +82,15 @@ def show(
 def _figures(loaded: "HeteroData", path: str) -> dict[str, Any]:
     """What there is to know of a graph, as JSON data."""
     from graphseq import graphs
-    from graphseq.graphs import distributions
     from graphseq.graphs.storage import hashes
+    from graphseq.graphs.summary import similarity_distributions, weight_distributions
 
     return {
         **hashes(path),
         "nodes": {kind: loaded[kind].num_nodes for kind in loaded.node_types},
         "relations": graphs.summary(loaded).frame().to_dicts(),
-        "weights": distributions.weights(loaded).frame().to_dicts(),
-        "similarity": distributions.similarity(loaded).frame().to_dicts(),
+        "weights": weight_distributions(loaded).frame().to_dicts(),
+        "similarity": similarity_distributions(loaded).frame().to_dicts(),
         "provenance": getattr(loaded, "provenance", None),
     }
 

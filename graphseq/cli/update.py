@@ -68,12 +68,12 @@ def update(
     from contextlib import nullcontext
 
     from graphseq import data, graphs
+    from graphseq.atomic import claimed
     from graphseq.cli import making
     from graphseq.cli.plan import check_memory, check_room, check_size
     from graphseq.cli.relations import steps_of
     from graphseq.cli.stages import Stages
-    from graphseq.graphs.estimate import estimate
-    from graphseq.graphs.folder import claimed
+    from graphseq.graphs.cost import estimate
 
     check_memory(memory)
     place = output or graph

@@ -1,13 +1,13 @@
 """From a split to a graph: relations, views, summaries and storage."""
 
 from graphseq.graphs.attributes import Attributes
-from graphseq.graphs.bipartite import build_graph
+from graphseq.graphs.build import build_graph
 from graphseq.graphs.cooccurrence import CoOccurrence
-from graphseq.graphs.difference import Difference, difference
+from graphseq.graphs.diff import Difference, difference
+from graphseq.graphs.dropout import EdgeDropout, NodeDropout
 from graphseq.graphs.ego import draw, to_networkx
 from graphseq.graphs.exchange import export_graph, import_graph
 from graphseq.graphs.hashing import graph_hash, held_out_hash
-from graphseq.graphs.perturb import EdgeDropout, NodeDropout
 from graphseq.graphs.session import SessionGraphs, session_graphs
 from graphseq.graphs.storage import load_graph, load_log, save_graph
 from graphseq.graphs.summary import Summary, summary

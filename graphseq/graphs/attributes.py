@@ -11,7 +11,7 @@ from graphseq.constants import ATTRIBUTE, HAS_ATTRIBUTE, INTERACTS, ITEM
 from graphseq.data import Vocabulary
 from graphseq.data.attribute_table import Table, pairs_of, read_attributes
 from graphseq.errors import GraphError
-from graphseq.graphs.relations import require
+from graphseq.graphs.build import require
 from graphseq.schema import Configurable
 
 

@@ -8,9 +8,8 @@ from scipy.sparse import csr_matrix
 from torch_geometric.data import HeteroData
 from torch_geometric.transforms import BaseTransform
 
-from graphseq.graphs.factors import Factors, Weight
-from graphseq.graphs.pruning import Rows, stacked
-from graphseq.graphs.relations import interaction_matrix, write_relation
+from graphseq.graphs.build import interaction_matrix, write_relation
+from graphseq.graphs.product import Factors, Rows, Weight, stacked
 from graphseq.schema import Configurable, check_ranges
 
 Kind = Literal["user", "item"]
@@ -131,7 +130,7 @@ class CoOccurrence(Configurable, BaseTransform):
             Their heaviest edges, (N or len(rows), N) float32, sorted by column: what
             the computation for all nodes gives for these.
         """
-        from graphseq.graphs.compiled import shared
+        from graphseq.graphs.kernels import shared
 
         factors = Factors.of(nodes, self.weight, self.hub_cap, rows)
         size = nodes.shape[0]

@@ -13,8 +13,8 @@ from typing import Literal, get_args
 import polars as pl
 from torch_geometric.data import HeteroData
 
+from graphseq.atomic import new_folder
 from graphseq.errors import ConfigError, GraphError, suggest
-from graphseq.graphs.folder import new_folder
 from graphseq.graphs.tables import is_exchange, read_tables, write_tables
 
 Form = Literal["parquet", "graphml", "gexf"]

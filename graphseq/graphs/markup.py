@@ -11,8 +11,8 @@ import numpy as np
 import polars as pl
 from torch_geometric.data import HeteroData
 
+from graphseq.atomic import made_parents, refusals
 from graphseq.errors import GraphError
-from graphseq.graphs.folder import made_parents, refusals
 from graphseq.graphs.tables import columns_of, raw_ids
 from graphseq.graphs.xml_text import escaped, escaped_column, refuse_signs
 

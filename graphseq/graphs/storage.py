@@ -9,18 +9,18 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
+from graphseq.atomic import new_folder, write_safetensors
 from graphseq.data import HeldOut, Interactions, Vocabulary
 from graphseq.errors import GraphError, GraphSeqError
-from graphseq.graphs.folder import new_folder
 from graphseq.graphs.hashing import graph_hash, held_out_hash, log_hash, tensors_of
-from graphseq.graphs.stored_log import LOG, read_stored, write_log
-from graphseq.tensors import write_safetensors
 
 FORMAT, VERSION = "graphseq graph", 1
 CARD, TENSORS = "graph.json", "tensors.safetensors"
@@ -206,3 +206,42 @@ def is_graph(path: Path) -> bool:
     except (OSError, ValueError):
         return False
     return isinstance(card, dict) and card.get("format") == FORMAT
+
+
+LOG, USERS, ITEMS = "log.parquet", "log-users.parquet", "log-items.parquet"
+LEVEL = 3  # of zstd; higher ones take longer and save little
+
+
+def write_log(log: Interactions, folder: Path) -> dict[str, Any]:
+    """Write the files of a log; what the graph's card says of them."""
+    columns = {
+        "user": _narrow(log.user, log.num_users),
+        "item": _narrow(log.item, log.num_items),
+        "time": pl.Series(log.time),
+    }
+    _write_table(pl.DataFrame(columns), folder / LOG)
+    _write_table(log.users.ids.rename("id").to_frame(), folder / USERS)
+    _write_table(log.items.ids.rename("id").to_frame(), folder / ITEMS)
+    return {"events": len(log), "has_time": log.has_time, "hash": log_hash(log)}
+
+
+def read_stored(card: dict[str, Any], folder: Path) -> Interactions:
+    """The log that a graph's card describes, unchecked against its hash."""
+    table = pl.read_parquet(folder / LOG)
+    user, item, time = (
+        table[name].to_numpy().astype(np.int64, copy=False)
+        for name in ("user", "item", "time")
+    )
+    users, items = (
+        Vocabulary(pl.read_parquet(folder / name)["id"]) for name in (USERS, ITEMS)
+    )
+    return Interactions(user, item, time, users, items, has_time=card["has_time"])
+
+
+def _narrow(dense: NDArray[np.int64], size: int) -> pl.Series:
+    """Dense ids in the fewest bytes that hold them all."""
+    return pl.Series(dense.astype(np.min_scalar_type(max(size - 1, 0))))
+
+
+def _write_table(table: pl.DataFrame, path: Path) -> None:
+    table.write_parquet(path, compression="zstd", compression_level=LEVEL)

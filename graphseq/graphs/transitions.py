@@ -7,9 +7,9 @@ from torch_geometric.data import HeteroData
 from torch_geometric.transforms import BaseTransform
 
 from graphseq.constants import INTERACTS, ITEM, PRECEDES
+from graphseq.graphs.build import require, write_relation
+from graphseq.graphs.product import strongest
 from graphseq.graphs.progress import tracked
-from graphseq.graphs.pruning import strongest
-from graphseq.graphs.relations import require, write_relation
 from graphseq.schema import Configurable, InvalidOption, check_ranges
 
 

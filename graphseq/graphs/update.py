@@ -12,20 +12,25 @@ from torch_geometric.transforms import BaseTransform
 from graphseq.constants import INTERACTS, ITEM, PRECEDES, USER
 from graphseq.data import Split
 from graphseq.graphs.attributes import Attributes
-from graphseq.graphs.bipartite import build_graph, described, provenance_of
-from graphseq.graphs.changed import (
+from graphseq.graphs.build import (
+    build_graph,
+    described,
+    interaction_matrix,
+    provenance_of,
+    write_relation,
+)
+from graphseq.graphs.cooccurrence import CoOccurrence
+from graphseq.graphs.incremental import (
     Integers,
     Mask,
     changed_nodes,
     changed_sources,
     relation_matrix,
+    renewed,
     renumbered,
 )
-from graphseq.graphs.cooccurrence import CoOccurrence
-from graphseq.graphs.factors import multiply_adds
+from graphseq.graphs.product import multiply_adds
 from graphseq.graphs.progress import begin
-from graphseq.graphs.relations import interaction_matrix, write_relation
-from graphseq.graphs.renewing import renewed
 from graphseq.graphs.transitions import Transitions
 
 WORTH_IT = 0.4  # share of the work, which is done twice, beyond which all is done

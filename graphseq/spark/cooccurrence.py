@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from graphseq.graphs import cooccurrence as local
-from graphseq.graphs.factors import Weight, sizes_of, terms_of
+from graphseq.graphs.product import Integers, Weight, sizes_of, terms_of
 from graphseq.graphs.progress import tracked
-from graphseq.graphs.pruning import Integers
 from graphseq.spark.batches import gathered, grouped
 from graphseq.spark.kernel import EDGES, LISTS, Plan, lists, products
 

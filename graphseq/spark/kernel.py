@@ -31,7 +31,7 @@ class Plan:
 
     Attributes:
         node: Which nodes are linked: user or item.
-        weight: How an edge weighs, as ``graphseq.graphs.compiled`` numbers it.
+        weight: How an edge weighs, as ``graphseq.graphs.kernels`` numbers it.
         top_k: Edges that a node keeps.
         hub_cap: Neighbours that more nodes chose are passed over.
         blocks: Blocks of rows.
@@ -145,13 +145,13 @@ def _pointers(owner: Integers, owners: int) -> Integers:
 
 def compiled() -> ModuleType:
     """The inner loops of the local engine, without torch, which their package loads."""
-    name = "graphseq.graphs.compiled"
+    name = "graphseq.graphs.kernels"
     if name in sys.modules:
         return sys.modules[name]
-    file = Path(__file__).parents[1] / "graphs" / "compiled.py"
+    file = Path(__file__).parents[1] / "graphs" / "kernels.py"
     spec = spec_from_file_location(name, file)
     if not file.is_file() or spec is None or spec.loader is None:  # sent as an archive
-        from graphseq.graphs import compiled as found
+        from graphseq.graphs import kernels as found
 
         return found
     module = module_from_spec(spec)

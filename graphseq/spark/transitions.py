@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from graphseq.graphs import transitions as local
+from graphseq.graphs.product import strongest
 from graphseq.graphs.progress import tracked
-from graphseq.graphs.pruning import strongest
 from graphseq.spark.batches import Columns, columns, gathered, grouped
 from graphseq.spark.cooccurrence import BLOCKS_A_CORE, shuffle_partitions
 from graphseq.spark.kernel import EDGES

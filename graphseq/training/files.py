@@ -13,8 +13,8 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from graphseq.atomic import write_safetensors
 from graphseq.errors import RunError
-from graphseq.tensors import write_safetensors
 
 
 def write_text(path: Path, text: str) -> None:

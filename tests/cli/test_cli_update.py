@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from graphseq.atomic import claimed
 from graphseq.cli import main
 from graphseq.data import leave_one_out, read_log
 from graphseq.graphs import build_graph, load_graph, load_log, save_graph
-from graphseq.graphs.folder import claimed
 from graphseq.graphs.storage import CARD, hashes
 
 HEADER = "user,item,time\n"
@@ -276,10 +276,10 @@ main(["update", sys.argv[4], sys.argv[5]])
     ("module", "name", "when", "done"),
     [
         ("graphseq.graphs", "update_graph", "after", False),
-        ("graphseq.tensors", "save_file", "after", False),
+        ("graphseq.atomic", "save_file", "after", False),
         ("graphseq.graphs.storage", "write_log", "before", False),
-        ("graphseq.graphs.folder", "_flush", "after", False),
-        ("graphseq.graphs.folder", "_exchanged", "after", True),
+        ("graphseq.atomic", "_flush", "after", False),
+        ("graphseq.atomic", "_exchanged", "after", True),
     ],
 )
 def test_a_killed_update_leaves_a_whole_graph(

@@ -15,8 +15,7 @@ from torch_geometric.transforms import AddMetaPaths, Compose, RemoveSelfLoops
 from graphseq.constants import INTERACTS, ITEM_CO_OCCURS, USER_CO_OCCURS
 from graphseq.errors import ConfigError, GraphError
 from graphseq.graphs import CoOccurrence
-from graphseq.graphs.pruning import blocks, strongest
-from graphseq.graphs.relations import interaction_matrix, write_relation
+from graphseq.graphs.build import interaction_matrix, write_relation
 from graphseq.nn.propagation import operator
 from graphseq.schema import describe
 
@@ -320,24 +319,6 @@ def test_a_graph_without_interactions_is_refused() -> None:
         GraphError, match=r"CoOccurrence reads .*interacts.*build_graph"
     ):
         CoOccurrence("user")(HeteroData())
-
-
-def test_strongest_keeps_ties_with_smaller_ids_over_many_row_slices() -> None:
-    wide = csr_matrix(([1.0, 2, 2, 1, 3], ([0, 0, 0, 2, 2], [9, 7, 2**31 - 2, 5, 1])))
-    wide = csr_matrix(
-        (wide.data.astype(np.float32), wide.indices, wide.indptr), (3, 2**31 - 1)
-    )
-    assert strongest(wide, 1).tocoo().col.tolist() == [7, 1]
-    assert strongest(wide, 2).nnz == 4
-
-
-def test_blocks_hold_their_budget_and_cover_all_rows() -> None:
-    work = np.array([3, 3, 3, 20, 1, 1, 0, 9])
-    cut = blocks(work, None, 9)
-    assert [row for step in cut for row in range(8)[step]] == list(range(8))
-    assert all(work[step][1:].sum() <= 9 for step in cut)
-    assert len(cut) > 2
-    assert blocks(work, 3, 9) == [slice(0, 3), slice(3, 6), slice(6, 8)]
 
 
 @pytest.mark.parametrize("kind", ["user", "item"])

@@ -121,7 +121,7 @@ def test_a_failure_while_saving_leaves_the_old_graph(
     def fail(*_: object) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr("graphseq.tensors.save_file", fail)
+    monkeypatch.setattr("graphseq.atomic.save_file", fail)
     with pytest.raises(GraphError, match="refused: disk full"):
         save_graph(CoOccurrence("user", top_k=1)(graph), folder)
     monkeypatch.undo()
@@ -139,7 +139,7 @@ def test_a_failed_rename_puts_the_old_graph_back(
             raise OSError("gone")
         rename(source, target)
 
-    monkeypatch.setattr("graphseq.graphs.folder._exchanged", lambda a, b: False)
+    monkeypatch.setattr("graphseq.atomic._exchanged", lambda a, b: False)
     monkeypatch.setattr("os.replace", fail)
     with pytest.raises(GraphError, match="refused: gone"):
         save_graph(CoOccurrence("user", top_k=1)(graph), folder)

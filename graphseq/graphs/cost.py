@@ -9,8 +9,7 @@ from torch_geometric.transforms import BaseTransform
 
 from graphseq.data import Interactions
 from graphseq.graphs.cooccurrence import CoOccurrence
-from graphseq.graphs.factors import multiply_adds, without_hubs
-from graphseq.graphs.pruning import Integers
+from graphseq.graphs.product import Integers, multiply_adds, without_hubs
 from graphseq.graphs.transitions import Transitions
 from graphseq.threads import allowed_cores
 

@@ -1,16 +1,21 @@
-"""The factors of a co-occurrence product, and its blocks of rows in threads."""
+"""The co-occurrence product: its factors, its blocks of rows, and top-k pruning."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal, TypeVar, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from graphseq import threads
 from graphseq.graphs.progress import tracked
-from graphseq.graphs.pruning import Integers, blocks
+
+Integers = NDArray[np.integer[Any]]
+Rows = tuple[Integers, NDArray[np.float32], Integers]
+"""Columns (E,) and weights (E,) of some rows, and the entries of each row (R,)."""
 
 Weight = Literal["count", "binary", "cosine", "jaccard", "adamic_adar", "iuf"]
 Found = TypeVar("Found")
@@ -21,7 +26,7 @@ ONE = 2**32  # the unit of weights that are sums of logarithms, while they are s
 
 @dataclass(frozen=True)
 class Factors:
-    """What the loops of :mod:`graphseq.graphs.compiled` read of a product.
+    """What the loops of :mod:`graphseq.graphs.kernels` read of a product.
 
     Attributes:
         chosen: Which of M neighbours each of R rows chose, binary, (R, M).
@@ -134,3 +139,50 @@ def _in_threads(
     workers = min(len(parts), threads.in_force()) if len(parts) > 1 else 1
     with ThreadPoolExecutor(workers) as pool:
         yield from pool.map(compute, parts)
+
+
+LARGEST = np.int64(np.float32(np.inf).view(np.int32))  # as integers, weights are below
+
+
+def strongest(matrix: csr_matrix, k: int) -> csr_matrix:
+    """Keep each row's k heaviest entries: by weight ↓, then column ↑.
+
+    Args:
+        matrix: (R, C), float32 entries above 0, no entry twice.
+        k: How many entries of a row stay.
+    """
+    from graphseq.graphs.kernels import heaviest
+
+    k = min(k, max(1, matrix.shape[1]))
+    found = heaviest(matrix.indptr, matrix.indices, matrix.data, k)
+    return stacked([found], matrix.shape)
+
+
+def stacked(parts: Iterable[Rows], shape: tuple[int, int]) -> csr_matrix:
+    """Rows that were found a block at a time, as one matrix."""
+    columns, weights, lengths = (
+        np.concatenate(each) for each in zip(*parts, strict=True)
+    )
+    pointers = np.concatenate([[0], np.cumsum(lengths)])
+    matrix = csr_matrix((weights, columns, pointers), shape)
+    matrix.has_sorted_indices = True
+    return matrix
+
+
+def blocks(work: Integers, block_rows: int | None, budget: int) -> list[slice]:
+    """Consecutive rows to treat at a time: by number, or by the work they make.
+
+    Args:
+        work: Cost of each row, (R,).
+        block_rows: Rows of a block; ``None`` fills blocks up to the budget.
+        budget: Work in a block, the block's first row aside.
+    """
+    total = len(work)
+    if block_rows is None:
+        reached = np.cumsum(work)
+        filled = (reached - 1).clip(0) // budget
+        cuts = np.flatnonzero(np.diff(filled)) + 1
+        edges = np.concatenate([[0], cuts, [total]])
+    else:
+        edges = np.append(np.arange(0, max(total, 1), block_rows), total)
+    return [slice(a, b) for a, b in pairwise(edges.tolist())]

@@ -13,7 +13,7 @@ from torch_geometric.transforms import Constant
 from graphseq.constants import PRECEDES
 from graphseq.data import Interactions, leave_one_out, synthetic
 from graphseq.graphs import CoOccurrence, Transitions, build_graph
-from graphseq.graphs.estimate import Estimate, estimate, peak
+from graphseq.graphs.cost import Estimate, estimate, peak
 from graphseq.graphs.progress import Advance, watching
 
 EVENTS = st.lists(st.tuples(st.integers(0, 7), st.integers(0, 9)), min_size=3)
@@ -131,7 +131,7 @@ from pathlib import Path
 import numpy as np
 from graphseq.data import Interactions, leave_one_out
 from graphseq.graphs import CoOccurrence, build_graph
-from graphseq.graphs.estimate import estimate, peak
+from graphseq.graphs.cost import estimate, peak
 
 def memory(name):
     status = Path("/proc/self/status").read_text()

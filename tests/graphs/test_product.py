@@ -9,11 +9,13 @@ import pytest
 from scipy.sparse import csr_matrix, random_array
 
 from graphseq import threads
-from graphseq.graphs.factors import (
+from graphseq.graphs.product import (
     ONE,
     Factors,
     Weight,
+    blocks,
     multiply_adds,
+    strongest,
     terms_of,
     without_hubs,
 )
@@ -74,3 +76,21 @@ def test_blocks_come_in_their_order_whichever_is_done_first() -> None:
     with threads.limited(4):
         found = list(factors.computed(compute, "edges", block_rows=10))
     assert found == [0, 10, 20, 30]
+
+
+def test_strongest_keeps_ties_with_smaller_ids_over_many_row_slices() -> None:
+    wide = csr_matrix(([1.0, 2, 2, 1, 3], ([0, 0, 0, 2, 2], [9, 7, 2**31 - 2, 5, 1])))
+    wide = csr_matrix(
+        (wide.data.astype(np.float32), wide.indices, wide.indptr), (3, 2**31 - 1)
+    )
+    assert strongest(wide, 1).tocoo().col.tolist() == [7, 1]
+    assert strongest(wide, 2).nnz == 4
+
+
+def test_blocks_hold_their_budget_and_cover_all_rows() -> None:
+    work = np.array([3, 3, 3, 20, 1, 1, 0, 9])
+    cut = blocks(work, None, 9)
+    assert [row for step in cut for row in range(8)[step]] == list(range(8))
+    assert all(work[step][1:].sum() <= 9 for step in cut)
+    assert len(cut) > 2
+    assert blocks(work, 3, 9) == [slice(0, 3), slice(3, 6), slice(6, 8)]

@@ -13,8 +13,7 @@ from graphseq.data import Interactions, Vocabulary, leave_one_out, synthetic
 from graphseq.errors import GraphError
 from graphseq.graphs import build_graph, graph_hash, load_graph, load_log, save_graph
 from graphseq.graphs.hashing import log_hash
-from graphseq.graphs.storage import CARD
-from graphseq.graphs.stored_log import ITEMS, LOG, USERS, read_stored, write_log
+from graphseq.graphs.storage import CARD, ITEMS, LOG, USERS, read_stored, write_log
 
 LOGS = [LOG, USERS, ITEMS]
 

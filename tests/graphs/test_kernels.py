@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_matrix, random
 
 from graphseq import threads
-from graphseq.graphs import CoOccurrence, compiled
-from graphseq.graphs.pruning import strongest
+from graphseq.graphs import CoOccurrence, kernels
+from graphseq.graphs.product import strongest
 
 WEIGHTS = ["count", "binary", "cosine", "jaccard", "adamic_adar", "iuf"]
 
@@ -123,8 +123,8 @@ def test_nothing_is_compiled_before_something_is_computed() -> None:
 import sys
 import graphseq, graphseq.cli
 assert "numba" not in sys.modules
-import graphseq.graphs, graphseq.graphs.estimate
-assert "graphseq.graphs.compiled" not in sys.modules
+import graphseq.graphs, graphseq.graphs.cost
+assert "graphseq.graphs.kernels" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", code], check=True)
 
@@ -137,5 +137,5 @@ def test_where_no_code_can_be_kept_it_is_compiled_all_the_same(
             raise RuntimeError("cannot cache function: no locator available")
         return numba.njit(**options)
 
-    monkeypatch.setattr(compiled, "njit", njit)
-    assert compiled.kept_code(lambda number: number + 1)(2) == 3
+    monkeypatch.setattr(kernels, "njit", njit)
+    assert kernels.kept_code(lambda number: number + 1)(2) == 3

@@ -8,7 +8,7 @@ from torch_geometric.transforms import BaseTransform
 
 from graphseq.constants import INTERACTS, EdgeType
 from graphseq.errors import ConfigError, GraphError
-from graphseq.graphs.relations import forget_operator, require
+from graphseq.graphs.build import forget_operator, require
 from graphseq.schema import Configurable
 
 
