@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from graphseq.data.catalog import data_folders
+from graphseq.data.datasets import data_folders
 
 Case = Callable[[], tuple[Callable[[], object], int]]
 """Prepares, and returns what to time and how often."""

@@ -18,7 +18,7 @@ import torch
 from torch_geometric.data import HeteroData
 
 import graphseq as gs
-from graphseq.evaluation.ragged import Ragged
+from graphseq.data.ragged import Ragged
 from graphseq.evaluation.ranking import rank_block
 from graphseq.evaluation.rows import by_length
 from graphseq.evaluation.topk import width

@@ -23,7 +23,7 @@ from scipy.sparse import csr_matrix
 
 from benchmarks.logs import beauty, books
 from graphseq.data import Interactions, Split
-from graphseq.data.held_out import held_out
+from graphseq.data.split import held_out
 from graphseq.graphs import CoOccurrence, build_graph
 from graphseq.graphs.build import interaction_matrix
 from graphseq.graphs.cost import estimate

@@ -13,10 +13,10 @@ from torch_geometric.data import HeteroData
 from graphseq import threads
 from graphseq.constants import ITEM, USER
 from graphseq.data import HeldOut, Vocabulary
+from graphseq.data.ragged import Ragged
 from graphseq.errors import ConfigError, GraphError, GraphSeqError
 from graphseq.evaluation.diverse import Categories, diversify, numbered
 from graphseq.evaluation.known import known_sequences
-from graphseq.evaluation.ragged import Ragged
 from graphseq.evaluation.scoring import scoring
 from graphseq.evaluation.search import ExactSearch, FaissSearch
 from graphseq.evaluation.topk import NOTHING, decode

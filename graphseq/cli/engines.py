@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     from graphseq.cli.stages import Stages
     from graphseq.data import Interactions, Split
     from graphseq.spark.engine import Engine
-    from graphseq.spark.events import Events
-    from graphseq.spark.training import Training
+    from graphseq.spark.events import Events, Training
 
 
 class Local:

@@ -49,7 +49,7 @@ def get(
         _show_all(root)
         return
     from graphseq.data import fetch_dataset
-    from graphseq.data.catalog import known
+    from graphseq.data.datasets import known
 
     facts = known(name)
     print(f"{name}: {facts.source}\nterms: {facts.licence}")
@@ -86,8 +86,7 @@ def _show_all(root: str | None) -> None:
     from rich.table import Table
 
     from graphseq.data import catalog
-    from graphseq.data.catalog import data_folders
-    from graphseq.data.datasets import find
+    from graphseq.data.datasets import data_folders, find
 
     places = data_folders(root)
     shown = Table(header_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))

@@ -35,7 +35,7 @@ def check_size(log: str, memory: float | None, format: str | None = None) -> Non
     Raises:
         ConfigError: As said, with what to do.
     """
-    from graphseq.data.readers.size import count_about
+    from graphseq.data.readers.log import count_about
 
     room, events = _room(memory), count_about(log, format)
     if room is None or events is None:

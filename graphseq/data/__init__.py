@@ -1,15 +1,12 @@
 """From the rows of a log to interactions, and from there to a split."""
 
 from graphseq.data import synthetic
-from graphseq.data.append import append
-from graphseq.data.catalog import Dataset, Download, OtherCounts, catalog
-from graphseq.data.datasets import load_dataset
+from graphseq.data.datasets import Dataset, Download, OtherCounts, catalog, load_dataset
 from graphseq.data.fetch import Fetched, fetch_dataset
 from graphseq.data.filters import deduplicate, k_core, min_length, time_window
-from graphseq.data.held_out import HeldOut
-from graphseq.data.interactions import Interactions
+from graphseq.data.interactions import Interactions, append
 from graphseq.data.readers import LAYOUTS, SkippedLines, read_log
-from graphseq.data.split import Split, by_user, leave_one_out
+from graphseq.data.split import HeldOut, Split, by_user, leave_one_out
 from graphseq.data.time_split import by_time
 from graphseq.data.vocabulary import Vocabulary
 

@@ -9,9 +9,9 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
-from graphseq.data.columns import Mask
+from graphseq.data.arrays import Mask
 from graphseq.data.interactions import Interactions
-from graphseq.data.readers.timestamps import (
+from graphseq.data.timestamps import (
     count_units,
     to_whole_numbers,
     usual_unit,

@@ -2,10 +2,9 @@
 
 import numpy as np
 
-from graphseq.data.columns import Int64s
-from graphseq.data.held_out import HeldOut, held_out
+from graphseq.data.arrays import Int64s
 from graphseq.data.interactions import Interactions
-from graphseq.data.split import Split, make_split, parse_shares
+from graphseq.data.split import HeldOut, Split, held_out, make_split, parse_shares
 from graphseq.errors import DataError
 
 

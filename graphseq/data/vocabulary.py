@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from graphseq.data.columns import Integers
-from graphseq.data.raw_ids import RawIds, as_series, number, to_integers
+from graphseq.data.arrays import Integers
+from graphseq.data.ids import RawIds, as_series, number, to_integers
 from graphseq.errors import DataError
 
 SHOWN = 10  # unknown ids that an error spells out

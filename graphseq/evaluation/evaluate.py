@@ -11,7 +11,7 @@ from torch_geometric.data import HeteroData
 
 from graphseq import threads
 from graphseq.constants import INTERACTS, Part, Protocol
-from graphseq.data.held_out import HeldOut
+from graphseq.data.split import HeldOut
 from graphseq.errors import ConfigError, GraphSeqError
 from graphseq.evaluation.facts import facts
 from graphseq.evaluation.metrics import accuracy, coverage, popularity

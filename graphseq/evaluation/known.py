@@ -7,7 +7,7 @@ from torch_geometric.data import HeteroData
 
 from graphseq.constants import INTERACTS, USER
 from graphseq.data import HeldOut
-from graphseq.evaluation.ragged import Ragged
+from graphseq.data.ragged import Ragged
 
 
 def known_sequences(graph: HeteroData) -> Ragged:

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from graphseq.evaluation.ragged import Ragged
+from graphseq.data.ragged import Ragged
 
 
 def accuracy(

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from graphseq.evaluation.ragged import Ragged
+from graphseq.data.ragged import Ragged
 from graphseq.evaluation.topk import NOTHING, decode, keys, top_keys
 
 

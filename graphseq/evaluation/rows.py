@@ -8,8 +8,8 @@ from torch_geometric.data import HeteroData
 
 from graphseq.constants import Part
 from graphseq.data import HeldOut
+from graphseq.data.ragged import Ragged
 from graphseq.errors import GraphError
-from graphseq.evaluation.ragged import Ragged
 from graphseq.models.base import Model
 
 

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from graphseq.evaluation.ragged import Ragged
+from graphseq.data.ragged import Ragged
 from graphseq.evaluation.ranking import best_unseen
 from graphseq.evaluation.scoring import Catalogue
 from graphseq.evaluation.topk import NOTHING, keys

@@ -9,7 +9,7 @@ from torch_geometric.transforms import BaseTransform
 
 from graphseq.constants import ATTRIBUTE, HAS_ATTRIBUTE, INTERACTS, ITEM
 from graphseq.data import Vocabulary
-from graphseq.data.attribute_table import Table, pairs_of, read_attributes
+from graphseq.data.attributes import Table, pairs_of, read_attributes
 from graphseq.errors import GraphError
 from graphseq.graphs.build import require
 from graphseq.schema import Configurable

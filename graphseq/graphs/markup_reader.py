@@ -11,7 +11,7 @@ import torch
 from torch_geometric.data import HeteroData
 
 from graphseq.data import Vocabulary
-from graphseq.data.raw_ids import to_integers
+from graphseq.data.ids import to_integers
 from graphseq.errors import GraphError
 from graphseq.graphs.markup import NAMES, Markup
 

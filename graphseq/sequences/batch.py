@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from graphseq.data.held_out import HeldOut
+from graphseq.data.split import HeldOut
 
 
 @dataclass(frozen=True)

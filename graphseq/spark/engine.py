@@ -10,18 +10,15 @@ from torch_geometric.data import HeteroData
 from torch_geometric.transforms import BaseTransform
 
 from graphseq import graphs
-from graphseq.data.readers.faults import OnError
-from graphseq.data.readers.layouts import Columns
+from graphseq.data.readers.errors import OnError
+from graphseq.data.readers.formats import Columns
 from graphseq.schema import check_choices
 from graphseq.spark.batches import letting_go
-from graphseq.spark.cooccurrence import CHUNK, CoOccurrence
-from graphseq.spark.events import Events
-from graphseq.spark.failures import failures
-from graphseq.spark.filters import filtered
+from graphseq.spark.errors import failures
+from graphseq.spark.events import Events, Training, cut, filtered
 from graphseq.spark.numbering import read
+from graphseq.spark.relations import CHUNK, CoOccurrence, Transitions
 from graphseq.spark.session import session
-from graphseq.spark.training import Training, cut
-from graphseq.spark.transitions import Transitions
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -112,7 +109,7 @@ class Engine:
         return read(self.spark, log, **options)
 
     def filtered(self, events: Events, **options: Any) -> Events:
-        """What filters leave: as :func:`graphseq.spark.filters.filtered`."""
+        """What filters leave: as :func:`graphseq.spark.events.filtered`."""
         return filtered(events, **options)
 
     def cut(self, events: Events, protocol: str, seed: int = 0) -> Training:

@@ -6,19 +6,18 @@ import numpy as np
 import polars as pl
 
 from graphseq.data import Vocabulary
-from graphseq.data.numbering import integers_if_all
-from graphseq.data.readers.faults import OnError
+from graphseq.data.ids import integers_if_all
+from graphseq.data.readers.errors import OnError
 from graphseq.spark.batches import held
+from graphseq.spark.errors import Spread, again
 from graphseq.spark.events import Events
-from graphseq.spark.faults import Spread, again
-from graphseq.spark.parsing import FILE
+from graphseq.spark.parsing import FILE, plain_path
 from graphseq.spark.reading import Rows, read_rows
-from graphseq.spark.runs import plain_path
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-    from graphseq.data.readers.layouts import Columns
+    from graphseq.data.readers.formats import Columns
 
 
 def read(

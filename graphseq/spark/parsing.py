@@ -3,24 +3,24 @@
 from codecs import BOM_UTF8
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
+from urllib.parse import unquote
 
 import numpy as np
 import polars as pl
 
-from graphseq.data.columns import Int64s
-from graphseq.data.readers.blocks import Block
+from graphseq.data.arrays import Int64s
 from graphseq.data.readers.delimited import read_delimited
-from graphseq.data.readers.layouts import Columns, Layout
-from graphseq.data.readers.records import read_records
+from graphseq.data.readers.formats import Columns, Layout
+from graphseq.data.readers.jsonl import read_records
 from graphseq.data.readers.sequences import read_sequences
-from graphseq.data.readers.source import Source
-from graphseq.data.readers.table import Table, make_table
-from graphseq.data.readers.timestamps import UNITS, other_units, units_of
+from graphseq.data.readers.source import Block, Source
+from graphseq.data.readers.table import Table, make_table, other_units
+from graphseq.data.timestamps import UNITS, units_of
 from graphseq.errors import DataError
-from graphseq.spark.faults import AGAIN, note
-from graphseq.spark.runs import Run, parted, plain_path, runs
+from graphseq.spark.errors import AGAIN, note
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -189,3 +189,59 @@ def _plain(frame: pl.DataFrame) -> "list[pa.RecordBatch]":
     kinds = dict.fromkeys(("user", "item", "fault"), pa.string())
     fields = [(each.name, kinds.get(each.name, each.type)) for each in table.schema]
     return list(table.cast(pa.schema(fields)).to_batches())
+
+
+@dataclass
+class Run:
+    """How far the lines are read that Spark reads from one place of a file on.
+
+    Attributes:
+        file: The file.
+        start: The place.
+        line: Lines read.
+        row: Rows that they gave.
+        headed: Whether the line that names the columns is behind.
+        held: Lines of a quotation that is open.
+    """
+
+    file: str
+    start: int
+    line: int = 0
+    row: int = 0
+    held: bytes = b""
+    headed: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.headed = self.start > 0
+
+
+def runs(batch: "pa.RecordBatch") -> Iterator[tuple[str, int, bytes]]:
+    """The lines of a batch, by file and place in it where Spark began to read."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    value, file, start = (batch.column(place) for place in range(3))
+    changes = np.zeros(batch.num_rows, np.bool_)
+    if batch.num_rows:
+        changes[0] = True
+        for column in (file, start):
+            other = pc.not_equal(column[1:], column[:-1])
+            changes[1:] |= other.to_numpy(zero_copy_only=False)
+    edges = np.append(np.flatnonzero(changes), batch.num_rows).tolist()
+    for begin, end in pairwise(edges):
+        some = pa.array([begin, end], pa.int32())
+        lines = pc.binary_join(pa.ListArray.from_arrays(some, value), b"\n")
+        yield plain_path(file[begin].as_py()), start[begin].as_py(), lines[0].as_py()
+
+
+def plain_path(file: str) -> str:
+    """A file's path, which Spark spells in several ways, without its scheme."""
+    return unquote(file.partition(":")[2].lstrip("/"))
+
+
+def parted(data: bytes) -> tuple[bytes, bytes]:
+    """Lines up to where a quotation opens that does not end, and the rest."""
+    end = data.rfind(b"\n", 0, data.rfind(b'"')) + 1
+    while end and data[:end].count(b'"') % 2:
+        end = data.rfind(b"\n", 0, end - 1) + 1
+    return data[:end], data[end:]

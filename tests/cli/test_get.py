@@ -136,7 +136,7 @@ def test_mistakes_exit_with_2_and_say_what_to_do(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("graphseq.data.resuming.PAUSE", 0.0)
+    monkeypatch.setattr("graphseq.data.download.PAUSE", 0.0)
     (tmp_path / "served" / "other.csv").write_text("another")
     places = {"SHOP.gz": f"{shop}.gz", "SHOP/other.csv": shop.replace("log", "other")}
     assert main(["get", *(places.get(a, a) for a in arguments)]) == 2

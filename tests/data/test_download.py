@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from graphseq.data.download import download
-from graphseq.data.replies import Unreachable
+from graphseq.data.download import Unreachable, download
 from graphseq.errors import DataError
 
 DATA = bytes(range(256)) * 4096  # 1 MiB

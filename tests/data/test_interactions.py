@@ -1,11 +1,10 @@
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graphseq.data import Interactions, Vocabulary
-from graphseq.data.columns import canonical_order, number_integers, positions
+from graphseq.data import Interactions, Vocabulary, append
 from graphseq.errors import DataError
 
 events = st.lists(
@@ -59,30 +58,6 @@ def test_a_log_without_time_keeps_the_order_of_the_rows(
         items = log.frame().filter(pl.col("user") == user)
         assert items["item"].to_list() == [i for u, i, _ in rows if u == user]
         assert items["time"].to_list() == list(range(len(items)))
-
-
-@given(
-    rows=st.lists(
-        st.tuples(st.integers(0, 3), st.integers(-(2**62), 2**62) | st.integers(0, 3))
-    )
-)
-def test_canonical_order_is_the_stable_sort_at_every_width(
-    rows: list[tuple[int, int]],
-) -> None:
-    user = np.array([row[0] for row in rows], dtype=np.int64)
-    time = np.array([row[1] for row in rows], dtype=np.int64)
-    order = canonical_order(user, time)
-    expected = sorted(range(len(rows)), key=lambda place: rows[place])
-    assert (list(range(len(rows))) if order is None else order.tolist()) == expected
-
-
-def test_wide_integers_are_numbered_without_a_table() -> None:
-    assert number_integers(np.array([2**40, 0])) is None
-
-
-def test_positions_count_within_each_users_run() -> None:
-    assert positions(np.array([0, 0, 2, 2, 2, 5])).tolist() == [0, 1, 0, 1, 2, 0]
-    assert positions(np.array([], dtype=np.int64)).tolist() == []
 
 
 def test_the_columns_cannot_be_written() -> None:
@@ -149,3 +124,67 @@ def test_faulty_tables_are_refused() -> None:
         Interactions(zero, zero[:1], zero, one, one)
     with pytest.raises(DataError, match=r"found \['who'\]"):
         Interactions.from_frame(pl.DataFrame({"who": [1]}))
+
+
+appended = st.lists(
+    st.tuples(st.integers(0, 5), st.integers(0, 4), st.integers(0, 9)), max_size=25
+)
+SCHEMA = {"user": pl.Int64, "item": pl.Int64, "time": pl.Int64}
+
+
+def log_of(rows: list[tuple[int, int, int]], timed: bool = True) -> Interactions:
+    pairs_log = pl.DataFrame(rows, SCHEMA, orient="row")
+    return Interactions.from_frame(pairs_log if timed else pairs_log.drop("time"))
+
+
+@settings(max_examples=100, deadline=None)
+@given(appended, appended, st.booleans())
+def test_the_log_is_that_of_both_files_in_one(
+    old: list[tuple[int, int, int]], new: list[tuple[int, int, int]], timed: bool
+) -> None:
+    found = append(log_of(old, timed), log_of(new, timed))
+    assert found == log_of(old + new, timed)
+
+
+def test_nothing_added_changes_nothing() -> None:
+    log = log_of([(3, 1, 5), (2, 1, 4)])
+    assert append(log, log_of([])) == log
+
+
+def ids(log: Interactions) -> tuple[list[object], list[object]]:
+    return log.users.ids.to_list(), log.items.ids.to_list()
+
+
+def pairs_log(users: list[object], items: list[object]) -> Interactions:
+    return Interactions.from_frame(pl.DataFrame({"user": users, "item": items}))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ([1, 2], ["2", "3"], [1, 2, 3]),
+        ([1, 2], ["2", "x"], ["1", "2", "x"]),
+        ([1, 2], ["02", "2"], ["1", "2", "02"]),
+        (["1", "a"], [1, 7], ["1", "a", "7"]),
+    ],
+)
+def test_numbers_and_text_become_one_kind_of_id(
+    old: list[object], new: list[object], expected: list[object]
+) -> None:
+    found = append(pairs_log(old, old), pairs_log(new, new))
+    assert ids(found) == (expected, expected)
+
+
+def test_times_on_one_side_only_are_refused() -> None:
+    timed, plain = log_of([(1, 1, 5)]), log_of([(1, 2, 5)], timed=False)
+    with pytest.raises(DataError, match=r"the old log has times and the new one only"):
+        append(timed, plain)
+    with pytest.raises(DataError, match=r"the new log has times and the old one only"):
+        append(plain, timed)
+
+
+def test_times_of_other_units_are_refused() -> None:
+    seconds = log_of([(1, 1, 1_600_000_000)])
+    with pytest.raises(DataError, match="times are seconds and the new one's milli"):
+        append(seconds, log_of([(1, 2, 1_600_000_000_000)]))
+    assert len(append(seconds, log_of([(1, 2, 7)]))) == 2

@@ -5,7 +5,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graphseq.data import Vocabulary
-from graphseq.data.raw_ids import to_integers
 from graphseq.errors import DataError
 
 texts = st.lists(st.text(min_size=1, max_size=5), unique=True, max_size=30)
@@ -108,8 +107,3 @@ def test_equality_is_of_ids_order_and_type() -> None:
 def test_repr_shows_size_type_and_first_ids() -> None:
     assert repr(Vocabulary([5, 6, 7, 8])) == "Vocabulary(4 integers: 5, 6, 7, …)"
     assert repr(Vocabulary(["a"])) == "Vocabulary(1 strings: 'a')"
-
-
-def test_only_plain_decimals_are_integers() -> None:
-    text = pl.Series(["7", "-7", "007", "1.0", " 1", "+1", "", None, "9" * 30])
-    assert to_integers(text).to_list() == [7, -7] + [None] * 7

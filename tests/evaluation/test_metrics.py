@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch_geometric.metrics import LinkPredHitRatio, LinkPredNDCG, LinkPredRecall
 
+from graphseq.data.ragged import Ragged
 from graphseq.evaluation import evaluate
 from graphseq.evaluation.metrics import accuracy, coverage, popularity
-from graphseq.evaluation.ragged import Ragged
 
 # Specification, section 6.9: top list, targets.
 CASES = {

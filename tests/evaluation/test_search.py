@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from graphseq.evaluation.ragged import Ragged
+from graphseq.data.ragged import Ragged
 from graphseq.evaluation.search import ExactSearch, FaissSearch
 from graphseq.evaluation.topk import NOTHING, decode
 

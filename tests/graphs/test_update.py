@@ -23,8 +23,8 @@ from graphseq.data import (
     leave_one_out,
     min_length,
 )
-from graphseq.data.append import append
-from graphseq.data.held_out import held_out
+from graphseq.data.interactions import append
+from graphseq.data.split import held_out
 from graphseq.errors import DataError
 from graphseq.graphs import (
     Attributes,

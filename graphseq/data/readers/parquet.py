@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from graphseq.data.readers.layouts import Columns
-from graphseq.data.readers.roles import find_roles
+from graphseq.data.readers.formats import Columns, find_roles
 from graphseq.data.readers.source import Source
 from graphseq.data.readers.table import Table, make_table
 from graphseq.errors import DataError

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from graphseq.data.columns import Int64s
+from graphseq.data.arrays import Int64s
 from graphseq.data.interactions import Interactions
 from graphseq.data.synthetic.naming import check_seed, check_sizes, names
 from graphseq.errors import DataError

@@ -1,21 +1,15 @@
 """Each format, written here as its publishers write it, plain and gzip."""
 
 import gzip
-import inspect
-import io
 import json
-from datetime import datetime
 from pathlib import Path
 
-import numpy as np
-import polars as pl
 import pytest
 
 from graphseq.data import LAYOUTS, load_dataset, read_log
-from graphseq.data.readers.recognise import recognise
+from graphseq.data.readers.formats import recognise
 from graphseq.data.readers.source import open_source
 from graphseq.errors import DataError
-from graphseq.schema import OptionError
 
 Rows = list[tuple[object, object, int]]
 
@@ -97,40 +91,8 @@ def test_a_format_is_read_as_its_publishers_write_it(
     assert path.read_bytes() == data, "the input is not changed"
 
 
-@pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
-def test_parquet_keeps_its_types(packed: bool, tmp_path: Path) -> None:
-    frame = pl.DataFrame(
-        {
-            "user": ["007", "8"],
-            "item": np.array([2**40, 1], dtype=np.uint64),
-            "time": [datetime(1970, 1, 2), datetime(1970, 1, 1)],
-        }
-    )
-    buffer = io.BytesIO()
-    frame.write_parquet(buffer)
-    data = buffer.getvalue()
-    path = tmp_path / "log.parquet"
-    path.write_bytes(gzip.compress(data) if packed else data)
-    log = read_log(path)
-    assert log.frame().rows() == [("007", 2**40, 86_400), ("8", 1, 0)]
-
-
 def test_every_format_has_a_case() -> None:
     assert set(CASES) | {"parquet"} == set(LAYOUTS)
-
-
-def test_python_literals_are_read_like_the_json_they_should_be(tmp_path: Path) -> None:
-    path = tmp_path / "reviews.json"
-    path.write_text("".join(f"{record}\n" for record in AMAZON))
-    assert read_log(path).frame().rows() == AMAZON_ROWS
-
-
-def test_a_python_literal_is_never_run(tmp_path: Path) -> None:
-    path = tmp_path / "reviews.json"
-    path.write_text("{'reviewerID': open('x', 'w'), 'asin': 1, 'unixReviewTime': 1}\n")
-    with pytest.raises(Exception, match="does not begin with a JSON object"):
-        read_log(path, format="amazon")
-    assert not (tmp_path / "x").exists()
 
 
 def test_windows_line_ends_byte_order_mark_and_blank_lines_change_nothing(
@@ -143,79 +105,12 @@ def test_windows_line_ends_byte_order_mark_and_blank_lines_change_nothing(
         assert read_log(path).frame().rows() == rows
 
 
-def test_quoted_fields_may_hold_separators_and_line_breaks(tmp_path: Path) -> None:
-    path = tmp_path / "log.csv"
-    path.write_text('user,item,time,note\n"a,b","x ""y""",1,"two\nlines"\nc,z,2,\n')
-    assert read_log(path).frame().rows() == [("a,b", 'x "y"', 1), ("c", "z", 2)]
-
-
-def test_blanks_around_fields_and_names_are_no_part_of_them(tmp_path: Path) -> None:
-    path = tmp_path / "log.csv"
-    path.write_text("user_id, item_id, timestamp\n1, 5, 10\n1,6 ,11\n 1,5,12\n")
-    rows = [(1, 5, 10), (1, 6, 11), (1, 5, 12)]
-    assert read_log(path).frame().rows() == rows
-    columns = {"user": "user_id", "item": "item_id", "time": "timestamp"}
-    assert read_log(path, columns=columns).frame().rows() == rows
-    path.write_text("user,item,time\n1,5,1\n1, \t,2\n")
-    with pytest.raises(DataError, match="line 3: no item"):
-        read_log(path)
-
-
-def test_what_to_do_with_faults_is_one_of_two_words(tmp_path: Path) -> None:
-    path = tmp_path / "log.csv"
-    path.write_text("user,item\n1,5\n1,\n")
-    unchecked = inspect.unwrap(read_log)  # as a user runs it, without type checks
-    with pytest.raises(OptionError, match=r"on_error='error': .* 'raise' or 'skip'"):
-        unchecked(path, on_error="error")
-
-
 def test_columns_name_what_the_file_calls_otherwise(tmp_path: Path) -> None:
     path = tmp_path / "log.csv"
     path.write_text("when;who;what\n2;a;x\n1;a;y\n")
     columns = {"user": "who", "item": "what", "time": "when"}
     log = read_log(path, separator=";", columns=columns)
     assert log.frame().rows() == [("a", "y", 1), ("a", "x", 2)]
-
-
-def test_columns_by_position_are_for_files_without_a_header(tmp_path: Path) -> None:
-    path = tmp_path / "ratings.csv"
-    path.write_text("A1,0205616461,5.0,1369699200\nA1,0205616462,5.0,1369699100\n")
-    log = read_log(path, columns={"user": 0, "item": 1, "time": 3})
-    assert log.items.ids.to_list() == ["0205616461", "0205616462"]
-    assert log.item.tolist() == [1, 0]
-
-
-def test_without_a_time_column_the_rows_are_in_time_order(tmp_path: Path) -> None:
-    path = tmp_path / "pairs.txt"
-    path.write_text("1 5\n2 5\n1 4\n")
-    log = read_log(path, separator=" ", columns={"user": 0, "item": 1})
-    assert not log.has_time
-    assert log.frame().rows() == [(1, 5, 0), (1, 4, 1), (2, 5, 0)]
-
-
-def test_ids_are_integers_only_if_all_are(tmp_path: Path) -> None:
-    path = tmp_path / "log.csv"
-    many = "".join(f"{n},{n},{n}\n" for n in range(500))
-    path.write_text(f"user,item,time\n{many}7,x,0\n")
-    log = read_log(path)
-    assert log.users.ids.dtype == pl.Int64
-    assert log.items.ids.dtype == pl.String
-    assert log.items.decode([7]) == ["7"]
-
-
-def test_the_amazon_recipe_numbers_and_sorts_stably(tmp_path: Path) -> None:
-    """Ties keep the order of the file; ids are by first appearance."""
-    path = tmp_path / "reviews.json"
-    events = [("u", "c"), ("v", "b"), ("u", "b"), ("u", "a")]
-    path.write_text(
-        lines(
-            [{"reviewerID": u, "asin": i, "unixReviewTime": 86400} for u, i in events]
-        )
-    )
-    log = read_log(path)
-    assert log.users.ids.to_list() == ["u", "v"]
-    assert log.items.ids.to_list() == ["c", "b", "a"]
-    assert log.item.tolist() == [0, 1, 2, 1]
 
 
 def test_both_files_of_ml_100k_hold_the_same_log(shared: Path) -> None:
@@ -225,15 +120,82 @@ def test_both_files_of_ml_100k_hold_the_same_log(shared: Path) -> None:
     assert (log.num_users, log.num_items, len(log)) == (943, 1682, 100_000)
 
 
-def test_sequences_may_have_their_times_in_a_second_file(tmp_path: Path) -> None:
-    items, times = tmp_path / "items.txt", tmp_path / "times.txt"
-    items.write_text("7 3 1\n2 1\n")
-    times.write_text("7 20 10\n2 5\n")
-    log = read_log(items, times=times)
-    assert log.frame().rows() == [(7, 1, 10), (7, 3, 20), (2, 1, 5)]
-    times.write_text("7 20 10\n2 5 6\n")
-    with pytest.raises(DataError, match=r"2 and 2 lines, and differ .* in 1 of them"):
-        read_log(items, times=times)
-    times.write_text("7 20 10\n")
-    with pytest.raises(DataError, match="they have 1 and 2 lines"):
-        read_log(items, times=times)
+def write(folder: Path, data: str | bytes, name: str = "log.csv") -> Path:
+    path = folder / name
+    path.write_bytes(data.encode() if isinstance(data, str) else data)
+    return path
+
+
+def test_unknown_columns_come_with_a_suggestion(tmp_path: Path) -> None:
+    path = write(tmp_path, "buyer,product,when\na,x,1\n")
+    columns = {"user": "buyr", "item": "product", "time": "xyz"}
+    with pytest.raises(DataError) as caught:
+        read_log(path, columns=columns)
+    assert str(caught.value) == (
+        "log.csv: no column 'buyr' for the user (did you mean 'buyer'?); no column "
+        "'xyz' for the time. The columns are buyer, product, when"
+    )
+
+
+def test_columns_that_cannot_be_guessed_are_asked_for(tmp_path: Path) -> None:
+    path = write(tmp_path, "user,item,price\na,x,1\n")
+    with pytest.raises(DataError, match=r"no column looks like the time.*time order"):
+        read_log(path)
+    path = write(tmp_path, "user,item,asin,time\na,x,y,1\n")
+    with pytest.raises(DataError, match="several columns could be the item"):
+        read_log(path)
+
+
+@pytest.mark.parametrize(
+    ("columns", "match"),
+    [
+        ({"user": 0}, "names the user, the item"),
+        ({"user": 0, "item": 1, "when": 2}, "names the user, the item"),
+        ({"user": 0, "item": "x"}, "not both"),
+        ({"user": 0, "item": 9}, "has 3 columns, 0 … 2"),
+    ],
+)
+def test_columns_that_make_no_sense_are_refused(
+    tmp_path: Path, columns: dict[str, str | int], match: str
+) -> None:
+    with pytest.raises(DataError, match=match):
+        read_log(write(tmp_path, "a,x,1\n"), columns=columns)
+
+
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [
+        ("A1,B2,5.0,1369699200\n", '3 commas, 0 tabs.*\n  "A1,B2,5.0,1369699200"'),
+        ("1 5\n2 5\n1 4\n", '1 blanks, is\n  "1 5"'),
+        ("hello\n", '"hello"'),
+        ("1,2\n1,3\n", r"--format csv --columns user=0 item=1 time=3\n\(in Python"),
+        (
+            "who,what,when\nana,tea,1\n",
+            "Line 1 may name the columns: say which is which, "
+            "--columns user=who item=what time=when\n",
+        ),
+        (
+            "who;what it is\nana;tea\n",
+            "--columns user=who 'item=what it is'\n"
+            "The separator seems to be ';': --separator ';'\n",
+        ),
+    ],
+)
+def test_an_unknown_format_says_what_was_seen(
+    tmp_path: Path, text: str, seen: str
+) -> None:
+    with pytest.raises(DataError, match=seen):
+        read_log(write(tmp_path, text))
+
+
+def test_numbers_in_line_1_are_no_names(tmp_path: Path) -> None:
+    with pytest.raises(DataError) as caught:
+        read_log(write(tmp_path, "1,2,3\n1,3,4\n"))
+    assert "Line 1" not in str(caught.value)
+    assert "separator" not in str(caught.value)
+
+
+def test_a_separator_that_is_not_asked_for_is_seen(tmp_path: Path) -> None:
+    path = write(tmp_path, "who;what\nana;tea\n")
+    with pytest.raises(DataError, match="to be ';': --separator ';'"):
+        read_log(path, columns={"user": "who", "item": "what"})

@@ -1,0 +1,72 @@
+from pathlib import Path
+
+import pytest
+
+from graphseq.data import SkippedLines, read_log
+from graphseq.errors import DataError
+
+
+def test_quoted_fields_may_hold_separators_and_line_breaks(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    path.write_text('user,item,time,note\n"a,b","x ""y""",1,"two\nlines"\nc,z,2,\n')
+    assert read_log(path).frame().rows() == [("a,b", 'x "y"', 1), ("c", "z", 2)]
+
+
+def test_blanks_around_fields_and_names_are_no_part_of_them(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    path.write_text("user_id, item_id, timestamp\n1, 5, 10\n1,6 ,11\n 1,5,12\n")
+    rows = [(1, 5, 10), (1, 6, 11), (1, 5, 12)]
+    assert read_log(path).frame().rows() == rows
+    columns = {"user": "user_id", "item": "item_id", "time": "timestamp"}
+    assert read_log(path, columns=columns).frame().rows() == rows
+    path.write_text("user,item,time\n1,5,1\n1, \t,2\n")
+    with pytest.raises(DataError, match="line 3: no item"):
+        read_log(path)
+
+
+def test_columns_by_position_are_for_files_without_a_header(tmp_path: Path) -> None:
+    path = tmp_path / "ratings.csv"
+    path.write_text("A1,0205616461,5.0,1369699200\nA1,0205616462,5.0,1369699100\n")
+    log = read_log(path, columns={"user": 0, "item": 1, "time": 3})
+    assert log.items.ids.to_list() == ["0205616461", "0205616462"]
+    assert log.item.tolist() == [1, 0]
+
+
+def write(folder: Path, data: str | bytes, name: str = "log.csv") -> Path:
+    path = folder / name
+    path.write_bytes(data.encode() if isinstance(data, str) else data)
+    return path
+
+
+def test_line_numbers_count_the_breaks_inside_quotations(tmp_path: Path) -> None:
+    path = write(tmp_path, 'user,item,time\n"a\n\nb",x,1\nc,x,t\n')
+    with pytest.raises(DataError, match=r"line 5: time .*'t'"):
+        read_log(path)
+
+
+def test_a_quotation_that_is_never_closed_is_found(tmp_path: Path) -> None:
+    path = write(tmp_path, 'user,item,time\na,x,1\nb,"x,1\nc,x,1\n')
+    with pytest.raises(DataError, match="never closed; line 3"):
+        read_log(path)
+
+
+def test_an_empty_last_column_is_not_a_missing_one(tmp_path: Path) -> None:
+    path = write(tmp_path, "user,item,time,note\na,x,1,\na,y,2,fine\n")
+    assert len(read_log(path)) == 2
+    with pytest.raises(DataError, match="line 3: wrong number of columns; expected 4"):
+        read_log(write(tmp_path, "user,item,time,note\na,x,1,\na,y,2\n"))
+
+
+def test_bytes_that_are_not_utf_8_are_a_fault_of_their_line(tmp_path: Path) -> None:
+    path = write(tmp_path, b"user,item,time\na,x,1\nb,caf\xe9,2\n")
+    with pytest.raises(DataError, match="line 3: bytes that are not UTF-8"):
+        read_log(path)
+    with pytest.warns(SkippedLines, match="1 bytes that are not UTF-8"):
+        assert len(read_log(path, on_error="skip")) == 1
+
+
+def test_movielens_and_gowalla_have_a_fixed_number_of_columns(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"line 2: .*expected 4, found 3"):
+        read_log(write(tmp_path, "1::2::3::4\n1::2::3\n"), format="movielens-1m")
+    with pytest.raises(DataError, match=r"line 1: .*expected 4, found 3"):
+        read_log(write(tmp_path, "1\t2\t3\n1\t2\t3\t4\n"), format="movielens-100k")

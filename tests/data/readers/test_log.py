@@ -1,0 +1,97 @@
+import gzip
+import inspect
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from graphseq.data import read_log
+from graphseq.data.readers.log import count_about
+from graphseq.errors import DataError
+from graphseq.schema import OptionError
+
+EVENTS = 30_000
+
+
+def lines(kind: str) -> str:
+    """Far more than is looked at; even, as logs are."""
+    if kind == "sequences":
+        return "".join(f"{user} 5123 5345 5678\n" for user in range(EVENTS // 3))
+    head = "user,item,time\n" if kind == "csv" else ""
+    row = "{},{},1600000000\n" if kind == "csv" else '{{"user": {}, "item": {}}}\n'
+    return head + "".join(row.format(n % 997, n % 89) for n in range(EVENTS))
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "sequences"])
+def test_the_first_lines_tell_how_many_events_there_are_about(
+    kind: str, packed: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / "log"
+    data = lines(kind).encode()
+    path.write_bytes(gzip.compress(data) if packed else data)
+    found = count_about(path)
+    assert found is not None
+    assert abs(found - EVENTS) < EVENTS * (0.3 if packed else 0.05)
+    assert count_about(path, kind) == found
+
+
+def test_parquet_knows_its_rows(tmp_path: Path) -> None:
+    pl.DataFrame({"user": range(1234)}).write_parquet(tmp_path / "log")
+    assert count_about(tmp_path / "log") == 1234
+
+
+def test_a_table_without_a_header_counts_its_lines(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_text("1,2,3.5,17\n" * 50)
+    assert count_about(path) == 50
+
+
+def test_what_cannot_be_opened_has_no_size(tmp_path: Path) -> None:
+    assert count_about(tmp_path / "none") is None
+    (tmp_path / "log").write_bytes(b"PAR1 no more")
+    assert count_about(tmp_path / "log") is None
+
+
+def test_what_to_do_with_faults_is_one_of_two_words(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    path.write_text("user,item\n1,5\n1,\n")
+    unchecked = inspect.unwrap(read_log)  # as a user runs it, without type checks
+    with pytest.raises(OptionError, match=r"on_error='error': .* 'raise' or 'skip'"):
+        unchecked(path, on_error="error")
+
+
+def test_without_a_time_column_the_rows_are_in_time_order(tmp_path: Path) -> None:
+    path = tmp_path / "pairs.txt"
+    path.write_text("1 5\n2 5\n1 4\n")
+    log = read_log(path, separator=" ", columns={"user": 0, "item": 1})
+    assert not log.has_time
+    assert log.frame().rows() == [(1, 5, 0), (1, 4, 1), (2, 5, 0)]
+
+
+def test_ids_are_integers_only_if_all_are(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    many = "".join(f"{n},{n},{n}\n" for n in range(500))
+    path.write_text(f"user,item,time\n{many}7,x,0\n")
+    log = read_log(path)
+    assert log.users.ids.dtype == pl.Int64
+    assert log.items.ids.dtype == pl.String
+    assert log.items.decode([7]) == ["7"]
+
+
+def write(folder: Path, data: str | bytes, name: str = "log.csv") -> Path:
+    path = folder / name
+    path.write_bytes(data.encode() if isinstance(data, str) else data)
+    return path
+
+
+def test_options_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    path = write(tmp_path, "1 5 6\n")
+    with pytest.raises(
+        DataError, match=r"no format 'sequence' \(did you mean 'sequences'"
+    ):
+        read_log(path, format="sequence")
+    with pytest.raises(DataError, match="has no columns to name"):
+        read_log(path, format="sequences", columns={"user": 0, "item": 1})
+    with pytest.raises(DataError, match="one sign between the columns"):
+        read_log(path, format="sequences", separator=",")

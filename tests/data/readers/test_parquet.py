@@ -1,0 +1,85 @@
+import gzip
+import io
+import warnings
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from graphseq.data import (
+    Interactions,
+    read_log,
+)
+from graphseq.data.readers import parquet
+from graphseq.errors import DataError
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
+def test_parquet_keeps_its_types(packed: bool, tmp_path: Path) -> None:
+    frame = pl.DataFrame(
+        {
+            "user": ["007", "8"],
+            "item": np.array([2**40, 1], dtype=np.uint64),
+            "time": [datetime(1970, 1, 2), datetime(1970, 1, 1)],
+        }
+    )
+    buffer = io.BytesIO()
+    frame.write_parquet(buffer)
+    data = buffer.getvalue()
+    path = tmp_path / "log.parquet"
+    path.write_bytes(gzip.compress(data) if packed else data)
+    log = read_log(path)
+    assert log.frame().rows() == [("007", 2**40, 86_400), ("8", 1, 0)]
+
+
+def test_rows_of_parquet_are_numbered_as_rows(tmp_path: Path) -> None:
+    path = tmp_path / "log.parquet"
+    frame = pl.DataFrame({"user": ["a", None], "item": [1, 2], "time": [1, 2]})
+    frame.write_parquet(path)
+    with pytest.raises(DataError, match="row 2: no user"):
+        read_log(path)
+    frame.with_columns(pl.col("item").cast(pl.Float64)).write_parquet(path)
+    with pytest.raises(DataError, match="the item column 'item' holds Float64"):
+        read_log(path)
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(DataError, match="not a whole Parquet file"):
+        read_log(path)
+    frame.head(0).write_parquet(path)
+    with pytest.raises(DataError, match="is empty"):
+        read_log(path)
+
+
+def outcome(path: Path, **options: object) -> tuple[object, ...]:
+    """What reading gives, skipping included: the log, or the words of the error."""
+    found: list[object] = []
+    for on_error in ("raise", "skip"):
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            try:
+                log = read_log(path, on_error=on_error, **options)  # type: ignore[arg-type]
+                found.append((rows(log), dict(log.skipped), list(log.skipped)))
+            except DataError as error:
+                found.append(str(error))
+        found.append([str(warning.message) for warning in told])
+    return tuple(found)
+
+
+def rows(log: Interactions) -> tuple[object, ...]:
+    columns = (log.user.tolist(), log.item.tolist(), log.time.tolist())
+    return *columns, log.users.ids.to_list(), log.items.ids.to_list(), log.has_time
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 1000])
+def test_parquet_is_the_same_some_rows_at_a_time(
+    size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "log.parquet"
+    users = ["a", "b", None, "c", "a", "7"]
+    frame = pl.DataFrame({"user": users, "item": [5, 4, 3, 5, 1, 2], "time": range(6)})
+    frame.write_parquet(path, row_group_size=2)
+    whole = outcome(path)
+    monkeypatch.setattr(parquet, "ROWS", size)
+    assert outcome(path) == whole
+    assert "row 3: no user" in str(whole[0])

@@ -1,0 +1,44 @@
+from pathlib import Path
+
+import pytest
+
+from graphseq.data import SkippedLines, read_log
+from graphseq.errors import DataError
+
+
+def test_sequences_may_have_their_times_in_a_second_file(tmp_path: Path) -> None:
+    items, times = tmp_path / "items.txt", tmp_path / "times.txt"
+    items.write_text("7 3 1\n2 1\n")
+    times.write_text("7 20 10\n2 5\n")
+    log = read_log(items, times=times)
+    assert log.frame().rows() == [(7, 1, 10), (7, 3, 20), (2, 1, 5)]
+    times.write_text("7 20 10\n2 5 6\n")
+    with pytest.raises(DataError, match=r"2 and 2 lines, and differ .* in 1 of them"):
+        read_log(items, times=times)
+    times.write_text("7 20 10\n")
+    with pytest.raises(DataError, match="they have 1 and 2 lines"):
+        read_log(items, times=times)
+
+
+def write(folder: Path, data: str | bytes, name: str = "log.csv") -> Path:
+    path = folder / name
+    path.write_bytes(data.encode() if isinstance(data, str) else data)
+    return path
+
+
+def test_sequences_want_a_user_once_and_an_item_at_least(tmp_path: Path) -> None:
+    path = write(tmp_path, "1 5 6\n2\n\n1 7 8 9\n3 5\n", "log.txt")
+    with pytest.raises(DataError) as caught:
+        read_log(path, format="sequences")
+    assert str(caught.value) == (
+        "log.txt: 2 faulty lines of 4\n"
+        "  line 2: wrong number of columns; expected a user and at least one item, "
+        "found 1\n"
+        "  line 4: user stands on an earlier line too; found '1'; one line holds all "
+        "of a user\n"
+        'Mend the file, or pass on_error="skip" to leave these lines out'
+    )
+    with pytest.warns(SkippedLines, match="left out 2 of 4 lines"):
+        log = read_log(path, format="sequences", on_error="skip")
+    assert log.skipped["user stands on an earlier line too"] == 1
+    assert log.frame().rows() == [(1, 5, 0), (1, 6, 1), (3, 5, 0)]

@@ -1,0 +1,25 @@
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from graphseq.data.arrays import canonical_order, positions
+
+
+@given(
+    rows=st.lists(
+        st.tuples(st.integers(0, 3), st.integers(-(2**62), 2**62) | st.integers(0, 3))
+    )
+)
+def test_canonical_order_is_the_stable_sort_at_every_width(
+    rows: list[tuple[int, int]],
+) -> None:
+    user = np.array([row[0] for row in rows], dtype=np.int64)
+    time = np.array([row[1] for row in rows], dtype=np.int64)
+    order = canonical_order(user, time)
+    expected = sorted(range(len(rows)), key=lambda place: rows[place])
+    assert (list(range(len(rows))) if order is None else order.tolist()) == expected
+
+
+def test_positions_count_within_each_users_run() -> None:
+    assert positions(np.array([0, 0, 2, 2, 2, 5])).tolist() == [0, 1, 0, 1, 2, 0]
+    assert positions(np.array([], dtype=np.int64)).tolist() == []

@@ -1,0 +1,114 @@
+"""Items and their attributes, in every form in which they come."""
+
+import gzip
+import inspect
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from graphseq.data.attributes import pairs_of, read_attributes
+from graphseq.errors import DataError
+
+TABLE = {"a": ["red", "round"], "b": [], "c": ["red"]}
+PAIRS = [("a", "red"), ("a", "round"), ("c", "red")]
+LISTS = pl.DataFrame({"item": [*TABLE], "attribute": [*TABLE.values()]})
+
+
+def read(path: Path, **options) -> list[tuple]:
+    return read_attributes(path, **options).rows()
+
+
+def test_a_mapping_is_pairs_in_its_order() -> None:
+    assert pairs_of(TABLE).rows() == PAIRS
+    assert pairs_of({7: [1, 2]}).rows() == [(7, 1), (7, 2)]
+    assert pairs_of({7: [1], "x": ["y"]}).rows() == [("7", "1"), ("x", "y")]
+    assert pairs_of({7: ["a", None], "x": [None]}).rows() == [(7, "a")]
+    assert pairs_of({}).rows() == []
+
+
+@pytest.mark.parametrize("owned", ["red", 3, None])
+def test_attributes_that_are_no_list_are_refused(owned: object) -> None:
+    with pytest.raises(DataError, match="item 'a' has"):
+        inspect.unwrap(pairs_of)({"a": owned})
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_json_object(tmp_path: Path, packed: bool) -> None:
+    path = tmp_path / ("items.json.gz" if packed else "items.json")
+    text = json.dumps(TABLE).encode()
+    path.write_bytes(gzip.compress(text) if packed else text)
+    assert read(path) == PAIRS
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_json_lines_with_lists_however_deep(tmp_path: Path, packed: bool) -> None:
+    path = tmp_path / ("meta.jsonl.gz" if packed else "meta.jsonl")
+    rows = [{"asin": k, "categories": [[v] for v in vs]} for k, vs in TABLE.items()]
+    text = "\n".join(map(json.dumps, rows)).encode()
+    path.write_bytes(gzip.compress(text) if packed else text)
+    assert read(path, item="asin", attribute="categories") == PAIRS
+
+
+@pytest.mark.parametrize(("ending", "separator"), [("csv", ","), ("tsv", "\t")])
+def test_a_row_for_each_pair(tmp_path: Path, ending: str, separator: str) -> None:
+    path = tmp_path / f"pairs.{ending}"
+    rows = [["attribute", "x", "item"], *([a, "0", i] for i, a in PAIRS)]
+    path.write_text("\n".join(separator.join(row) for row in rows), "utf-8")
+    assert read(path) == PAIRS
+
+
+def test_numbers_in_a_csv_keep_their_spelling(tmp_path: Path) -> None:
+    path = tmp_path / "pairs.csv"
+    path.write_text("item,attribute\n007,1\n7,2\n", "utf-8")
+    assert read(path) == [("007", "1"), ("7", "2")]
+
+
+def test_parquet_with_lists_or_pairs(tmp_path: Path) -> None:
+    path = tmp_path / "items.parquet"
+    LISTS.write_parquet(path)
+    assert read(path) == PAIRS
+    pairs_of(TABLE).write_parquet(path)
+    assert read(path) == PAIRS
+
+
+def test_a_relative_path_counts_from_the_root(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "items.json").write_text(json.dumps(TABLE), "utf-8")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    monkeypatch.delenv("GRAPHSEQ_DATA", raising=False)
+    assert read(Path("sub/items.json"), root=tmp_path) == PAIRS
+    with pytest.raises(DataError, match="there is no folder"):
+        read(Path("sub/items.json"))
+    monkeypatch.setenv("GRAPHSEQ_DATA", str(tmp_path))
+    assert read(Path("sub/items.json")) == PAIRS
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GRAPHSEQ_DATA", str(elsewhere))
+    assert read(Path("sub/items.json")) == PAIRS
+
+
+def test_a_missing_column_is_named_with_a_suggestion(tmp_path: Path) -> None:
+    path = tmp_path / "pairs.csv"
+    path.write_text("items,attribute\na,red\n", "utf-8")
+    with pytest.raises(DataError, match=r"no column 'item'; did you mean 'items'\?"):
+        read(path)
+
+
+@pytest.mark.parametrize("text", ["[1, 2]", "{not json", '{"a": "red"}'])
+def test_what_is_no_table_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "items.json"
+    path.write_text(text, "utf-8")
+    with pytest.raises(DataError):
+        read(path)
+
+
+def test_pairs_without_an_item_or_an_attribute_are_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "items.parquet"
+    frame = pl.DataFrame({"item": [1, None, 2], "attribute": [[3, None], [4], None]})
+    frame.write_parquet(path)
+    assert read(path) == [(1, 3)]

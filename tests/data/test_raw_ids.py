@@ -1,0 +1,66 @@
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from graphseq.data import Vocabulary
+from graphseq.data.ids import Numbering, number_integers, to_integers
+
+ids = st.integers(-3, 9) | st.integers(-(2**63), 2**63 - 1)
+texts = st.sampled_from(["a", "é", "7", "007", "-3", "x" * 40])
+blocks = st.lists(st.lists(ids, max_size=9) | st.lists(ids.map(str), max_size=9))
+
+
+@given(columns=blocks | st.lists(st.lists(ids.map(str) | texts, max_size=9)))
+def test_blocks_are_numbered_as_one_column_is(columns: list[list[int | str]]) -> None:
+    raw = [value for column in columns for value in column]
+    plain = all(str(value).lstrip("-").isdecimal() and value != "007" for value in raw)
+    expected, dense = Vocabulary.number(
+        pl.Series([int(v) for v in raw] if plain else map(str, raw),
+                  dtype=pl.Int64 if plain else pl.String)
+    )  # fmt: skip
+    numbering = Numbering()
+    for column in columns:
+        kind = pl.Int64 if column and isinstance(column[0], int) else pl.String
+        numbering.add(pl.Series(column, dtype=kind))
+    assert numbering.column().tolist() == dense.tolist()
+    found = Vocabulary(numbering.ids())
+    assert found == expected or not raw
+
+
+def test_text_stays_text_if_asked() -> None:
+    numbering = Numbering(text=True)
+    for column in (["7", "8"], ["8", "9"]):
+        numbering.add(pl.Series(column))
+    assert Vocabulary(numbering.ids()) == Vocabulary(["7", "8", "9"])
+
+
+def test_each_id_is_put_together_a_few_times_however_many_blocks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from graphseq.data import ids as module
+
+    looked, number = [0], module.number
+
+    def counting(column: pl.Series) -> object:
+        looked[0] += len(column)
+        return number(column)
+
+    monkeypatch.setattr(module, "number", counting)
+    for step in (0, 50):  # the same ids in every block, or others
+        looked[0] = 0
+        numbering = Numbering()
+        for block in range(400):
+            numbering.add(pl.Series(range(step * block, step * block + 50)))
+        numbering.column()
+        assert looked[0] <= 3 * 400 * 50
+
+
+def test_only_plain_decimals_are_integers() -> None:
+    text = pl.Series(["7", "-7", "007", "1.0", " 1", "+1", "", None, "9" * 30])
+    assert to_integers(text).to_list() == [7, -7] + [None] * 7
+
+
+def test_wide_integers_are_numbered_without_a_table() -> None:
+    assert number_integers(np.array([2**40, 0])) is None

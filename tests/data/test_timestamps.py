@@ -1,0 +1,56 @@
+from datetime import UTC, date, datetime
+
+import polars as pl
+import pytest
+
+from graphseq.data.timestamps import (
+    to_whole_numbers,
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("978300760", 978300760),
+        ("-5", -5),
+        (" 7 ", 7),
+        ("8.5e2", 850),
+        ("1.9", 1),
+        ("-1.1", -2),
+        ("1970-01-02", 86_400),
+        ("1970-01-02 00:00:01", 86_401),
+        ("1970-01-02T00:00:01Z", 86_401),
+        ("1970-01-02T00:00:01.277Z", 86_401),
+        ("1970-01-02T00:00:01", 86_401),
+        ("1970-01-02 00:00:01+00:00", 86_401),
+        ("1970-01-02T02:00:01.5+02:00", 86_401),
+        ("1970-01-01 18:30:01-0530", 86_401),
+        ("1970-01-02 00:00:01 UTC", 86_401),
+        ("1970-01-02 00:01", 86_460),
+        ("1970-01-02T00:01", 86_460),
+        ("soon", None),
+        ("nan", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_a_spelling_of_time_is_read(text: str | None, seconds: int | None) -> None:
+    column = pl.Series([text, "1"], dtype=pl.String)
+    assert to_whole_numbers(column).to_list() == [seconds, 1]
+
+
+def test_typed_columns_keep_their_moment() -> None:
+    moment = datetime(1970, 1, 2, tzinfo=UTC)
+    for value in (
+        86_400,
+        86_400.7,
+        date(1970, 1, 2),
+        moment,
+        moment.replace(tzinfo=None),
+    ):
+        assert to_whole_numbers(pl.Series([value])).to_list() == [86_400]
+    assert to_whole_numbers(pl.Series([True])).to_list() == [None]
+
+
+def test_whole_numbers_beyond_2_to_the_53_stay_exact() -> None:
+    assert to_whole_numbers(pl.Series([str(2**60 + 1)])).to_list() == [2**60 + 1]
