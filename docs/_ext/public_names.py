@@ -10,7 +10,7 @@ import io
 import pkgutil
 import re
 from collections.abc import Iterator
-from contextlib import redirect_stdout, suppress
+from contextlib import redirect_stdout
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -200,7 +200,7 @@ def command_line_page() -> str:
 
 def commands() -> list[str]:
     """The commands, as the help of the program lists them."""
-    return re.findall(r"^    (\w+) {2,}\S", help_of().partition("commands:")[2], re.M)
+    return re.findall(r"^  (\w+) {2,}\S", help_of(), re.M)
 
 
 @cache
@@ -209,7 +209,7 @@ def help_of(*arguments: str) -> str:
     from graphseq.cli import main
 
     printed = io.StringIO()
-    with redirect_stdout(printed), suppress(SystemExit):
+    with redirect_stdout(printed):
         main([*arguments, "--help"])
     return printed.getvalue()
 

@@ -14,20 +14,22 @@ __all__ = ["main"]
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
 
-    What the user can mend is told on standard error, without a traceback. Any other
-    exception is a fault of graphseq and keeps its traceback.
+    User-facing errors are printed on standard error, without a traceback. Any other
+    exception is a bug of graphseq and keeps its traceback.
 
     Args:
-        arguments: What stands after ``graphseq``; ``None`` takes it from the process.
+        arguments: The words after ``graphseq``; ``None`` takes them from the process.
 
     Returns:
-        The exit code: 0, 2 for an error that the user can mend, 130 after Ctrl-C, or
-        the command's own.
+        The exit code: 0, 2 after a user-facing error, 130 after Ctrl-C, or the
+        command's own.
     """
+    from cyclopts import CycloptsError
+
+    from graphseq.cli.app import explain, join_hyphens, make_app
     from graphseq.cli.build import build
     from graphseq.cli.exchange import diff, export, import_
     from graphseq.cli.get import get
-    from graphseq.cli.parser import make_parser
     from graphseq.cli.queue import queue
     from graphseq.cli.runs import compare, evaluate, train
     from graphseq.cli.show import show
@@ -35,24 +37,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from graphseq.cli.use import demo, recommend
 
     graphs = (get, build, update, show, diff, export, import_)
-    commands = (*graphs, train, queue, evaluate, compare, recommend, demo)
-    parsed = make_parser(commands).parse_args(arguments)
-    command = next(c for c in commands if c.__name__ == parsed.command)
+    models = (train, queue, evaluate, compare, recommend, demo)
+    app = make_app({"Data and graphs": graphs, "Models": models}.items())
+    tokens = join_hyphens(sys.argv[1:] if arguments is None else arguments)
     try:
+        command, bound, _ = app.parse_args(
+            tokens, exit_on_error=False, print_error=False
+        )
         with warnings.catch_warnings():
-            warnings.showwarning = _tell
-            return command(**vars(parsed[parsed.command])) or 0
+            warnings.showwarning = _print_warning
+            return command(*bound.args, **bound.kwargs) or 0
+    except CycloptsError as error:
+        print(explain(error), file=sys.stderr)
+        return 2
     except GraphSeqError as error:
         print(error, file=sys.stderr)
         return 2
     except KeyboardInterrupt as error:
         print(*(error.args or ["interrupted"]), file=sys.stderr)
         return 130
-    except BrokenPipeError:  # whoever read the output, such as head, has enough
+    except BrokenPipeError:  # the reader of the output, such as head, has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
 
 
-def _tell(message: Warning | str, *where: Any, **more: Any) -> None:
-    """A warning as a line for whoever runs a command, who knows no source file."""
+def _print_warning(message: Warning | str, *where: Any, **more: Any) -> None:
+    """A warning as one line, without the place in the source."""
     print(f"warning: {message}", file=sys.stderr)

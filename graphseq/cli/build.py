@@ -12,6 +12,7 @@ PLACE = {"output", "overwrite", "memory", "dry_run"}  # nothing to what is made
 
 def build(
     log: str,
+    /,
     *,
     output: str,
     format: str | None = None,

@@ -6,7 +6,7 @@ from typing import Literal
 Form = Literal["parquet", "graphml", "gexf"]
 
 
-def diff(a: str, b: str, *, json: bool = False) -> int:
+def diff(a: str, b: str, /, *, json: bool = False) -> int:
     """Tell what changed between two graphs.
 
     Nodes and edges are compared by raw ids, whatever their numbering: how many are in
@@ -46,7 +46,7 @@ def diff(a: str, b: str, *, json: bool = False) -> int:
     return 0 if found.same else 1
 
 
-def export(graph: str, *, output: str, format: Form | None = None) -> None:
+def export(graph: str, /, *, output: str, format: Form | None = None) -> None:
     """Write a graph for other tools: Parquet edge lists, GraphML or GEXF.
 
     parquet is a folder of tables with raw ids: nodes, edges, held-out users; all of the
@@ -69,7 +69,7 @@ def export(graph: str, *, output: str, format: Form | None = None) -> None:
     print(f"exported to {output}; back again: graphseq import {output} --output …")
 
 
-def import_(source: str, *, output: str, format: Form | None = None) -> None:
+def import_(source: str, /, *, output: str, format: Form | None = None) -> None:
     """Make a graph folder of what was exported.
 
     The graph has the hash that it had, unless nodes, edges or weights were changed. In

@@ -20,6 +20,7 @@ MARKS = 10  # lines that tell of a download where there is no terminal
 
 def get(
     name: str | None = None,
+    /,
     *,
     list: bool = False,
     root: str | None = None,

@@ -15,6 +15,7 @@ INTERRUPTED = 130  # what shells say of a program that Ctrl-C has ended
 
 def queue(
     experiments: list[str],
+    /,
     *,
     data: str | None = None,
     record: str = "experiments/results.csv",

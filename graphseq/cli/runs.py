@@ -19,6 +19,7 @@ EXPERIMENT = "experiment.yaml"
 
 def train(
     experiment: str,
+    /,
     *,
     data: str | None = None,
     folder: str | None = None,
@@ -97,6 +98,7 @@ def train(
 
 def evaluate(
     run: str,
+    /,
     *,
     graph: str | None = None,
     data: str | None = None,
@@ -136,6 +138,7 @@ def evaluate(
 def compare(
     run: str,
     other: str,
+    /,
     *,
     metric: str = "NDCG@10",
     history: Literal["excluded", "kept"] = "excluded",

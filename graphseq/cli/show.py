@@ -16,6 +16,7 @@ Picture = Literal["degrees", "weights", "similarity"]
 
 def show(
     graph: str,
+    /,
     *,
     plot: str | None = None,
     of: Picture = "degrees",

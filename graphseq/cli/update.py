@@ -20,6 +20,7 @@ PLACE = {"output", "memory", "dry_run"}  # nothing to what is made
 def update(
     graph: str,
     new_log: str,
+    /,
     *,
     output: str | None = None,
     format: str | None = None,

@@ -8,6 +8,7 @@ from graphseq.errors import ConfigError
 
 def recommend(
     run: str,
+    /,
     *,
     users: list[str] | None = None,
     history: list[str] | None = None,

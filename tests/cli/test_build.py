@@ -241,6 +241,6 @@ def test_help_shows_worked_examples() -> None:
         text=True,
         check=True,
     )
-    examples = done.stdout.partition("\nexamples:\n")[2]
+    examples = done.stdout.partition("\nExamples:")[2]
     for option in ("--user-user", "--item-item", "--transitions", "--attributes"):
         assert option in examples
