@@ -19,11 +19,11 @@ from torch_geometric.data import HeteroData
 
 import graphseq as gs
 from graphseq.data.ragged import Ragged
+from graphseq.evaluation.evaluate import by_length
 from graphseq.evaluation.ranking import rank_block
-from graphseq.evaluation.rows import by_length
 from graphseq.evaluation.topk import width
-from graphseq.memory import most_used
 from graphseq.models.base import Model
+from graphseq.runtime import peak_memory
 from graphseq.sequences.batch import histories
 
 K = 20
@@ -77,9 +77,9 @@ def many_targets(
     starts = torch.arange(users + 1)
     asked = Ragged(drawn[:, :targets].flatten(), starts * targets)
     known = Ragged(drawn[:, -history:].flatten(), starts * history)
-    before, start = most_used(), time.process_time()
+    before, start = peak_memory(), time.process_time()
     rank_block(scores, items, asked, known, K)
-    took, added = time.process_time() - start, (most_used() - before) / 2**20
+    took, added = time.process_time() - start, (peak_memory() - before) / 2**20
     print(f"{f'{users} users, {targets} targets each':<32}{took:6.2f} CPU s  ", end="")
     print(f"{added:.0f} MB more at the peak")
 

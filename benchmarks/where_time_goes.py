@@ -16,8 +16,8 @@ from contextlib import contextmanager
 import torch
 
 import graphseq as gs
-from graphseq.allocator import keep_pages
 from graphseq.objectives import cross_entropy
+from graphseq.runtime import keep_freed_memory
 from graphseq.sequences import SequenceLoader
 
 EVERY, CHUNK = 4, 64
@@ -33,7 +33,7 @@ def timed(name: str) -> Iterator[None]:
 
 def main() -> None:
     torch.set_num_threads(1)
-    keep_pages()  # as fit does
+    keep_freed_memory()  # as fit does
     log = gs.read_log(sys.argv[1], format="sequences")
     graph = gs.build_graph(gs.leave_one_out(log))
     torch.manual_seed(0)

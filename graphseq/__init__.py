@@ -7,7 +7,7 @@ names below are imported when they are first used, so that ``import graphseq`` i
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from graphseq import deferred, threads
+from graphseq import runtime
 
 if TYPE_CHECKING:
     from graphseq import models, nn, objectives
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
         leave_one_out,
         read_log,
     )
-    from graphseq.evaluation import compare
+    from graphseq.evaluation.compare import compare
     from graphseq.evaluation.evaluate import evaluate
     from graphseq.graphs import (
         CoOccurrence,
@@ -65,7 +65,7 @@ _HOMES = {
         "leave_one_out",
         "read_log",
     ),
-    "evaluation": ("compare",),
+    "evaluation.compare": ("compare",),
     "evaluation.evaluate": ("evaluate",),
     "graphs": (
         "CoOccurrence",
@@ -80,8 +80,7 @@ _HOMES = {
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
-threads.prepare()  # before anything imports torch
-deferred.prepare()  # before anything imports PyG
+runtime.sleep_while_waiting()  # before anything imports torch
 
 
 def __getattr__(name: str) -> Any:

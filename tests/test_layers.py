@@ -17,7 +17,7 @@ models
 graphs | sequences
 data | nn | objectives
 schema | atomic
-allocator | constants | deferred | errors | memory | threads
+constants | errors | runtime
 """
 LINES = [line.split(" | ") for line in LAYERS.strip().splitlines()]
 RANK = {home: -depth for depth, line in enumerate(LINES) for home in line}

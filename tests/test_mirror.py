@@ -17,11 +17,6 @@ ELSEWHERE: dict[str, str] = {
     "cli/relations.py": "cli/test_build.py",
     "cli/use.py": "cli/test_runs.py, on the run that it trains; test_demo.py",
     "constants.py": "names only; every test of a graph reads them",
-    "evaluation/facts.py": "evaluation/test_evaluate.py",
-    "evaluation/known.py": "test_recommend.py",
-    "evaluation/report.py": "evaluation/test_evaluate.py",
-    "evaluation/rows.py": "evaluation/test_evaluate.py",
-    "evaluation/scoring.py": "evaluation/test_evaluate.py",
     "graphs/markup.py": "graphs/test_exchange.py",
     "graphs/markup_reader.py": "graphs/test_exchange.py",
     "graphs/tables.py": "graphs/test_exchange.py",
@@ -37,15 +32,6 @@ ELSEWHERE: dict[str, str] = {
     "spark/kernel.py": "spark/test_engine.py",
     "spark/parsing.py": "spark/test_reading.py",
     "spark/relations.py": "spark/test_engine.py",
-    "training/callbacks.py": "training/test_fit.py",
-    "training/checks.py": "training/test_fit.py",
-    "training/files.py": "training/test_run.py",
-    "training/folder.py": "training/test_run.py",
-    "training/journal.py": "training/test_fit.py",
-    "training/module.py": "training/test_fit.py",
-    "training/provenance.py": "training/test_run.py",
-    "training/trainer.py": "training/test_fit.py",
-    "training/validation.py": "training/test_fit.py",
 }
 """Modules without a test file of their name: the file that tests them, or why none."""
 

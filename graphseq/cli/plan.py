@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from graphseq.cli.relations import spelt as step_spelt
 from graphseq.errors import ConfigError
-from graphseq.memory import available, spelt
+from graphseq.runtime import available_memory as available
+from graphseq.runtime import format_bytes as spelt
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -77,20 +77,20 @@ def queue(
 def _work(
     jobs: list[Job], options: list[str], results: Path, at_once: int, each: int | None
 ) -> list[Outcome]:
-    from graphseq import threads
+    from graphseq import runtime
 
     def command(job: Job) -> list[str]:
         train = [sys.executable, "-m", "graphseq", "train", job.experiment, *options]
         own = [] if job.own_seed else ["--seed", str(job.seed)]
         return [*train, *own, "--folder", str(job.folder), "--resume"]
 
-    share = each or max(1, threads.free_cores() // at_once)
+    share = each or max(1, runtime.allowed_cores() // at_once)
     with watching(len(jobs)) as watch:
         return work(
             jobs,
             command=command,
             at_once=at_once,
-            environment=threads.environment(share),
+            environment=runtime.thread_environment(share),
             is_made=lambda job: (job.fingerprint, job.seed) in recorded(results),
             watch=watch,
         )

@@ -53,7 +53,7 @@ def train(
     """
     from graphseq.config import load
     from graphseq.report import check_table
-    from graphseq.training.checks import check_machine
+    from graphseq.training.options import check_machine
 
     if folder is not None:
         check_folder("--folder", folder)

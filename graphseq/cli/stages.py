@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from graphseq.cli.progress import clock
-from graphseq.memory import most_used, spelt
+from graphseq.runtime import format_bytes as spelt
+from graphseq.runtime import peak_memory
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -70,7 +71,7 @@ class Stages:
         if self._name is None:
             return
         seconds = time.monotonic() - self._began
-        self.over.append(Stage(self._name, seconds, most_used(), made))
+        self.over.append(Stage(self._name, seconds, peak_memory(), made))
         self._name = None
         if self._bar is not None:
             self._bar.remove_task(self._task)
@@ -101,7 +102,7 @@ class Stages:
             shown.add_row(stage.name, stage.made, seconds, spelt(stage.memory))
         total = sum(stage.seconds for stage in self.over)
         shown.add_section()
-        shown.add_row("in all", "", f"{total:,.1f}", spelt(most_used()))
+        shown.add_row("in all", "", f"{total:,.1f}", spelt(peak_memory()))
         return shown
 
 

@@ -27,9 +27,10 @@ from graphseq.evaluation import evaluate
 from graphseq.evaluation.evaluate import check_measured
 from graphseq.graphs import Attributes, build_graph
 from graphseq.models import Model
+from graphseq.models.check import check_fits
 from graphseq.schema import OptionError
 from graphseq.training import fit
-from graphseq.training.checks import check_fits, check_options
+from graphseq.training.options import check_options
 
 SECTIONS = ("data", "filters", "split", "graph", "model", "train", "evaluate")
 NEEDED = ("data", "split", "model")
@@ -86,7 +87,7 @@ def _rehearse(experiment: Experiment) -> None:
         graph = build_graph(log, [_rehearsed(s) for s in experiment.steps()])
         model = _rehearsed_model(experiment, graph)
         refuse(experiment.source, _unused(experiment, model))
-        check_fits(model, graph, validated=True)
+        check_fits(model, graph)
         check_options(resolve(TRAIN, fit, experiment.options.get("train")))
         measured = resolve(EVALUATE, evaluate, experiment.options.get("evaluate"))
         check_measured(measured["ks"], measured["batch_size"])

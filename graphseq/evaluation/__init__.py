@@ -1,11 +1,10 @@
-"""Full ranking of the catalogue, metrics of every user, and paired comparisons."""
+"""Full ranking of the catalogue, per-user metrics, and paired comparisons."""
 
-from graphseq.evaluation.arithmetic import impossible
-from graphseq.evaluation.diverse import diversity
+from graphseq.evaluation.compare import Comparison, compare
+from graphseq.evaluation.consistency import impossible
 from graphseq.evaluation.evaluate import evaluate
-from graphseq.evaluation.metrics import accuracy, coverage, popularity
+from graphseq.evaluation.metrics import accuracy, coverage, diversity, popularity
 from graphseq.evaluation.report import Report
-from graphseq.evaluation.significance import Comparison, compare
 
 __all__ = [
     "Comparison",

@@ -2,27 +2,43 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import polars as pl
 import torch
+from jaxtyping import Int
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from graphseq import threads
-from graphseq.constants import INTERACTS, Part, Protocol
-from graphseq.data.split import HeldOut
-from graphseq.errors import ConfigError, GraphSeqError
-from graphseq.evaluation.facts import facts
+from graphseq import runtime
+from graphseq.constants import INTERACTS, ITEM, USER, Part, Protocol
+from graphseq.data import HeldOut
+from graphseq.data.ragged import Ragged
+from graphseq.errors import ConfigError, GraphError, GraphSeqError
 from graphseq.evaluation.metrics import accuracy, coverage, popularity
-from graphseq.evaluation.ranking import Ranked, rank_block
+from graphseq.evaluation.ranking import Catalogue, Ranked, eval_mode, rank_block
 from graphseq.evaluation.report import Report
-from graphseq.evaluation.rows import Rows, by_length, held_out_rows
-from graphseq.evaluation.scoring import Catalogue, scoring
+from graphseq.graphs import graph_hash, held_out_hash
 from graphseq.models.base import Model, check_given
+from graphseq.models.check import check_fits
+from graphseq.schema import describe
 from graphseq.sequences.batch import histories
 
 History = Literal["both", "kept", "excluded"]
+
+
+class Rows(NamedTuple):
+    """Held-out users from the shortest history to the longest.
+
+    Attributes:
+        order: Row of the held-out data at each position, (N,).
+        targets: The targets of each user, each item once.
+        history: The history of each user, each item once.
+    """
+
+    order: Int[Tensor, "N"]
+    targets: Ragged
+    history: Ragged
 
 
 def evaluate(
@@ -37,68 +53,69 @@ def evaluate(
     progress: bool = False,
     folder: str | Path | None = None,
 ) -> Report:
-    """Rank every item for every held-out user, and measure where the targets stand.
+    """Rank every item for every held-out user, and compute the metrics.
 
-    Both history protocols come out of one pass over the scores. Nothing is sampled.
-    The model is put in evaluation mode and gets its former mode back.
+    Both history protocols come out of one pass over the scores. No candidates are
+    sampled. The model is put in evaluation mode, and its former mode is restored.
 
     Args:
-        model: What scores.
+        model: The model.
         graph: The graph it was trained on, with the held-out users, on its device.
         part: Which held-out users.
-        ks: Lengths of the lists that users see.
+        ks: Lengths of the recommended lists.
         history: Whether items of a user's history can be recommended to that user:
             ``kept`` (they can), ``excluded`` (they cannot; a target among them is a
             miss), ``both``.
-        comirec: Also give ``NDCG-ComiRec@k``, see :func:`.metrics.accuracy`.
+        comirec: Add ``NDCG-ComiRec@k``, see :func:`.metrics.accuracy`.
         batch_size: Users that the model represents at once; changes no result.
         progress: Show a progress bar.
         folder: Save the report there.
 
     Raises:
-        ConfigError: ``part``, ``ks``, ``history`` or ``batch_size`` is not what it may
-            be.
-        GraphError: The graph does not fit the model or holds no such part.
-        GraphSeqError: The model gives NaN.
+        ConfigError: ``part``, ``ks``, ``history`` or ``batch_size`` has no such value.
+        GraphError: The graph does not fit the model or has no such part.
+        GraphSeqError: A score is NaN.
     """
     check_given("evaluate", model, graph)
     protocols = _check_options(part, history)
     check_measured(ks, batch_size)
-    held_out = held_out_rows(model, graph, part)
+    check_fits(model, graph)
+    held_out = _held_out(graph, part)
     lists = sorted(set(ks))
     rows = by_length(held_out)
-    with threads.limited(), scoring(model):
-        found = _rank(model, graph, held_out, rows, lists[-1], batch_size, progress)
+    with runtime.limit_threads(), eval_mode(model):
+        ranked = _rank(model, graph, held_out, rows, lists[-1], batch_size, progress)
     counts = graph[INTERACTS].edge_index[1].bincount(minlength=model.num_items).cpu()
-    values: dict[str, dict[str, float]] = {}
+    means: dict[str, dict[str, float]] = {}
     frames = []
     for protocol in protocols:
-        ranks = getattr(found, protocol)
-        top = getattr(found, f"{protocol}_top")
+        ranks = getattr(ranked, protocol)
+        top = getattr(ranked, f"{protocol}_top")
         users = accuracy(ranks, rows.targets, lists, comirec=comirec)
         users |= popularity(top, counts, lists)
-        means = {name: float(column.mean()) for name, column in users.items()}
-        del means["best_rank"]
-        values[protocol] = means | coverage(top, model.num_items, lists)
+        means[protocol] = {
+            name: float(column.mean())
+            for name, column in users.items()
+            if name != "best_rank"
+        } | coverage(top, model.num_items, lists)
         frames.append(_frame(held_out, rows, protocol, users))
-    report = Report(
-        values, pl.concat(frames), facts(model, graph, part, lists, rows, counts)
-    )
+    facts = _facts(model, graph, part, lists, rows, counts)
+    report = Report(means, pl.concat(frames), facts)
     if folder is not None:
         report.save(folder)
     return report
 
 
 def check_measured(ks: Sequence[int], batch_size: int) -> None:
-    """Refuse lengths of lists, and of batches, that mean nothing.
+    """Refuse lengths of lists, and of batches, that are out of range.
 
     Raises:
-        ConfigError: As said.
+        ConfigError: If one is.
     """
     if not ks or any(not isinstance(k, int) or k < 1 for k in ks):
         raise ConfigError(
-            f"ks are the lengths of the lists users see, whole numbers from 1; found "
-            f"{ks!r}. Pass, say, ks=(5, 10, 20)"
+            f"ks are the lengths of the recommended lists, whole numbers from 1; found "
+            f"{ks!r}. Pass, for example, ks=(5, 10, 20)"
         )
     if batch_size < 1:
         raise ConfigError(f"batch_size is 1 or more; found {batch_size}")
@@ -112,6 +129,29 @@ def _check_options(part: str, history: str) -> list[Protocol]:
     return [name for name in get_args(Protocol) if history in ("both", name)]
 
 
+def _held_out(graph: HeteroData, part: Part) -> HeldOut:
+    """The held-out users of a part, on the CPU.
+
+    Raises:
+        GraphError: There are none.
+    """
+    stored = getattr(graph, part, None)
+    if stored is None or not len(stored.user):
+        raise GraphError(
+            f"the graph has no {part} users. Build it from a split that has them: "
+            "build_graph(leave_one_out(log))"
+        )
+    return HeldOut(*(column.cpu() for column in stored))
+
+
+def by_length(held_out: HeldOut) -> Rows:
+    """Order users by the length of their history, so that batches need less padding."""
+    order = held_out.history_ptr.diff().argsort(stable=True)
+    targets = Ragged(held_out.target, held_out.target_ptr).distinct()
+    history = Ragged(held_out.history, held_out.history_ptr).distinct()
+    return Rows(order, targets.take(order), history.take(order))
+
+
 def _rank(
     model: Model,
     graph: HeteroData,
@@ -123,26 +163,26 @@ def _rank(
 ) -> Ranked:
     """Ranks and top lists of all users, in the order of ``rows``."""
     catalogue = Catalogue(model.catalogue(graph))
-    found = []
+    blocks = []
     for start in _steps(len(rows.order), batch_size, progress):
         chosen = rows.order[start : start + batch_size]
         batch = histories(held_out, chosen, model.max_length, model.num_items)
         vectors = model.represent(batch.to(catalogue.device), graph)
         for first, scores in catalogue.blocks(vectors):
-            here, after = start + first, start + first + len(scores)
-            targets = rows.targets.between(here, after)
-            history = rows.history.between(here, after)
+            begin, end = start + first, start + first + len(scores)
+            targets = rows.targets.between(begin, end)
+            history = rows.history.between(begin, end)
             try:
-                found.append(rank_block(scores, model.num_items, targets, history, k))
+                blocks.append(rank_block(scores, model.num_items, targets, history, k))
             except FloatingPointError as error:
                 _, row, item = error.args
-                user = int(held_out.user[rows.order[here + row]])
+                user = int(held_out.user[rows.order[begin + row]])
                 raise GraphSeqError(
                     f"{type(model).__name__} scores item {item} NaN for user {user} "
-                    "(dense ids), so nothing can be ranked. Its training diverged: "
-                    "lower lr, or go back to an earlier checkpoint"
+                    "(dense ids), so the items cannot be ranked. Its training "
+                    "diverged: lower lr, or return to an earlier checkpoint"
                 ) from error
-    return Ranked(*(torch.cat(column) for column in zip(*found, strict=True)))
+    return Ranked(*(torch.cat(column) for column in zip(*blocks, strict=True)))
 
 
 def _steps(total: int, size: int, progress: bool) -> Iterable[int]:
@@ -157,6 +197,7 @@ def _steps(total: int, size: int, progress: bool) -> Iterable[int]:
 def _frame(
     held_out: HeldOut, rows: Rows, protocol: str, users: dict[str, Tensor]
 ) -> pl.DataFrame:
+    """One row a user, in the order of the held-out data."""
     back = rows.order.argsort()
     frame = pl.DataFrame(
         {"user": held_out.user.numpy(), "targets": rows.targets.lengths[back].numpy()}
@@ -171,3 +212,47 @@ def _frame(
         best.alias("best_rank"),
         *(name for name in users if name != "best_rank"),
     )
+
+
+def _facts(
+    model: Model,
+    graph: HeteroData,
+    part: Part,
+    ks: list[int],
+    rows: Rows,
+    counts: Int[Tensor, "V"],
+) -> dict[str, Any]:
+    """How the evaluation was done, as JSON data.
+
+    ``training_hash`` covers the training events and the vocabularies, and is the same
+    for every graph derived from them; ``graph_hash`` covers all relations.
+    """
+    targets, history = rows.targets, rows.history
+    known = torch.isin(
+        targets.rows * model.num_items + targets.items,
+        history.rows * model.num_items + history.items,
+    )
+    return {
+        "part": part,
+        "ks": ks,
+        "users": len(rows.order),
+        "targets": len(targets.items),
+        "items": model.num_items,
+        "cold_targets": float((counts[targets.items] == 0).double().mean()),
+        "known_targets": float(known.double().mean()),
+        "graph_hash": graph_hash(graph),
+        "training_hash": graph_hash(_training_events(graph)),
+        "held_out_hash": held_out_hash(graph),
+        "model": describe(model),
+    }
+
+
+def _training_events(graph: HeteroData) -> HeteroData:
+    """The graph without the relations derived from its training events."""
+    events = HeteroData()
+    for kind in (USER, ITEM):
+        events[kind].num_nodes = graph[kind].num_nodes
+        if "vocabulary" in graph[kind]:
+            events[kind].vocabulary = graph[kind].vocabulary
+    events[INTERACTS].edge_index = graph[INTERACTS].edge_index
+    return events

@@ -1,7 +1,7 @@
-"""Per-user metrics from the ranks of a user's targets.
+"""Metrics: accuracy from the ranks of a user's targets, and those of the lists.
 
 Ranks count from 1; a target that cannot be recommended has rank ``inf``. A user's
-targets are a set: T below has no repeats.
+targets are a set: T below has no duplicates.
 """
 
 from collections.abc import Sequence
@@ -36,19 +36,19 @@ def accuracy(
 
     Departs from the source:
         ``comirec`` adds ``NDCG-ComiRec@k`` (Cen et al., KDD 2020, its released code),
-        whose divisor counts the targets found instead of those sought: one target
-        found of ten, at rank 1, gives 1. It is never below NDCG@k. Not to be compared
-        with NDCG@k.
+        whose divisor counts the targets found, not all targets: one of ten targets
+        found, at rank 1, gives 1. It is never below NDCG@k, and not comparable
+        with it.
 
     Args:
         ranks: Rank of each target.
         targets: The targets of each user, each once; at least one a user.
-        ks: Lengths of the list that a user sees.
+        ks: Lengths of the recommended lists.
         comirec: Add ``NDCG-ComiRec@k``.
 
     Returns:
-        For each metric a value for each user, (N,) float64, with the rank of the best
-        target under ``best_rank``.
+        For each metric a value for each user, (N,) float64; ``best_rank`` is the rank
+        of the best target.
     """
     rows, size = targets.rows, targets.lengths
     ideal = _gains(torch.arange(1, int(size.max()) + 1 if len(size) else 1)).cumsum(0)
@@ -73,7 +73,7 @@ def accuracy(
 def popularity(
     top: Int[Tensor, "N K"], counts: Int[Tensor, "V"], ks: Sequence[int]
 ) -> dict[str, Float[Tensor, "N"]]:
-    """Mean number of training events of the items in each user's first k places."""
+    """Mean number of training events of the items in each user's first k."""
     listed = (top >= 0).double()
     events = counts[top.clamp(min=0)].double() * listed
     means = events.cumsum(1) / listed.cumsum(1).clamp(min=1)
@@ -83,13 +83,37 @@ def popularity(
 def coverage(
     top: Int[Tensor, "N K"], num_items: int, ks: Sequence[int]
 ) -> dict[str, float]:
-    """Share of the catalogue that stands in the first k places of any user."""
-    shares = {}
+    """Fraction of the catalogue that is among the first k of any user."""
+    fractions = {}
     for k in ks:
         shown = torch.zeros(num_items + 1, dtype=torch.bool)
-        shown[top[:, :k].flatten()] = True  # -1, no item, marks the extra last place
-        shares[f"coverage@{k}"] = int(shown[:-1].sum()) / num_items
-    return shares
+        shown[top[:, :k].flatten()] = True  # -1 (no item) marks the extra entry
+        fractions[f"coverage@{k}"] = int(shown[:-1].sum()) / num_items
+    return fractions
+
+
+def diversity(
+    items: Int[Tensor, "B k"], category: Int[Tensor, "V"]
+) -> Float[Tensor, "B"]:
+    """Fraction of the pairs in a list whose two items are of different categories.
+
+    Source:
+        Cen et al., ComiRec, KDD 2020: Diversity@N.
+
+    Args:
+        items: A list of dense ids for each user, padded with -1.
+        category: Category of every item.
+
+    Returns:
+        Between 0 and 1; 0 for a list of at most one item.
+    """
+    present = items >= 0
+    own = category[items.clamp(min=0)]
+    differ = (own[:, :, None] != own[:, None, :]) & present[:, :, None]
+    differ = differ & present[:, None, :]
+    number = present.sum(dim=1)
+    ordered_pairs = (number * (number - 1)).clamp(min=1)
+    return differ.sum(dim=(1, 2)) / ordered_pairs
 
 
 def _gains(ranks: Tensor) -> Float[Tensor, "P"]:

@@ -1,24 +1,91 @@
-"""Where the targets stand among all items, with the history kept and excluded.
+"""Rank the targets among all items, with the history kept and with it excluded.
 
 One pass over the scores of a block serves both protocols. A target's rank is one plus
-the items that stand above it: those of a strictly greater score, and those of an equal
-score and a smaller id. Excluding the history takes away the history items that stand
-above the target, and they are few; the catalogue is not read again.
+the number of items above it: those of a strictly greater score, and those of an equal
+score and a smaller id. To exclude the history, the few history items above the target
+are subtracted; the catalogue is not read again.
 """
 
+import math
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 from graphseq.data.ragged import Ragged
-from graphseq.evaluation.topk import NOTHING, decode, keys, top_keys
+from graphseq.evaluation.topk import NOTHING, decode, keys, top_keys, width
+
+CPU_BLOCK = 2**21  # scores in a block, 8 MB: more would not stay in the cache
+DEVICE_BLOCK = 2**26  # scores in a block on an accelerator, 256 MB
+FEWEST_ROWS = 16  # with fewer, the product rereads the item vectors too often
+
+
+@contextmanager
+def eval_mode(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode without gradients; every module's former mode is restored."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
+class Catalogue:
+    """The vectors of all items, laid out for products with blocks of users.
+
+    Scores are float32 whatever the model computes in. The columns beyond V (at least
+    one) score -inf: padding is never recommended.
+
+    Args:
+        vectors: One row an item, (V, D).
+    """
+
+    def __init__(self, vectors: Float[Tensor, "V D"]) -> None:
+        self.num_items, dim = vectors.shape
+        columns = width(self.num_items)
+        self._table = vectors.new_zeros(dim, columns, dtype=torch.float32)
+        self._table[:, : self.num_items] = vectors.T
+        most = CPU_BLOCK if vectors.device.type == "cpu" else DEVICE_BLOCK
+        self._rows = 2 ** int(math.log2(max(FEWEST_ROWS, most // columns)))
+        self._buffer = self._table.new_empty(0, columns)
+
+    @property
+    def device(self) -> torch.device:
+        """The device of the vectors."""
+        return self._table.device
+
+    def blocks(
+        self, vectors: Float[Tensor, "B D"] | Float[Tensor, "B K D"]
+    ) -> Iterator[tuple[int, Float[Tensor, "n W"]]]:
+        """Scores of consecutive users: (first row, scores of n rows).
+
+        The score of a user with K vectors is the maximum over them. Each block
+        overwrites the one before.
+        """
+        interests = vectors.shape[1] if vectors.dim() == 3 else 1
+        step = max(1, self._rows // interests)
+        for first in range(0, len(vectors), step):
+            rows = vectors[first : first + step]
+            scores = self._product(rows.reshape(-1, rows.shape[-1]).float())
+            if interests > 1:
+                scores = scores.view(len(rows), interests, -1).amax(dim=1)
+            scores[:, self.num_items :] = -torch.inf
+            yield first, scores
+
+    def _product(self, rows: Float[Tensor, "n D"]) -> Float[Tensor, "n W"]:
+        if len(self._buffer) < len(rows):
+            self._buffer = self._table.new_empty(len(rows), self._table.shape[1])
+        return torch.mm(rows, self._table, out=self._buffer[: len(rows)])
 
 
 class Ranked(NamedTuple):
-    """What ranking a block of users found.
+    """Ranks and top lists of a block of users.
 
     Attributes:
         kept: Rank of each target among all items, from 1, (P,) float64.
@@ -47,8 +114,8 @@ def rank_block(
         scores: Scores of the items in the first V columns, -inf in the others; W is
             ``topk.width(V)``. Overwritten: the history becomes -inf.
         num_items: V.
-        targets: What each user was held out for, each item once.
-        history: What each user is known for, each item once.
+        targets: The held-out items of each user, each once.
+        history: The history of each user, each item once.
         k: Length of the lists.
 
     Raises:
@@ -57,8 +124,8 @@ def rank_block(
     seen = history.padded(num_items).to(scores.device)
     seen_scores = scores.gather(1, seen)
     if seen_scores.isnan().any():
-        row, place = seen_scores.isnan().nonzero()[0].tolist()
-        raise FloatingPointError("a score is NaN", row, int(seen[row, place]))
+        row, column = seen_scores.isnan().nonzero()[0].tolist()
+        raise FloatingPointError("a score is NaN", row, int(seen[row, column]))
     row, item = targets.rows.to(scores.device), targets.items.to(scores.device)
     kept = 1 + _above(scores, row, item)
     above, forbidden = _in_history(scores, row, item, seen, seen_scores)
@@ -83,8 +150,8 @@ def best_unseen(
     Args:
         scores: As for :func:`rank_block`; the history becomes -inf.
         num_items: V.
-        seen: What each user is known for, each item once; V where there is none.
-        k: Length of the lists; ``topk.NOTHING`` stands where items run out.
+        seen: The history of each user, each item once, padded with V.
+        k: Length of the lists, padded with ``topk.NOTHING``.
 
     Raises:
         FloatingPointError: A score is NaN; carries row and column as ``args[1:]``.
@@ -92,8 +159,8 @@ def best_unseen(
     scores.scatter_(1, seen, -torch.inf)
     best = top_keys(scores, min(k, num_items))
     candidates = num_items - (seen < num_items).sum(dim=1, keepdim=True)
-    places = torch.arange(best.shape[1], device=scores.device)
-    return best.masked_fill(places >= candidates, NOTHING)
+    ranks = torch.arange(best.shape[1], device=scores.device)
+    return best.masked_fill(ranks >= candidates, NOTHING)
 
 
 def _items(keys: Int[Tensor, "B k"]) -> Int[Tensor, "B k"]:
@@ -107,7 +174,7 @@ def _above(
     one_each = len(row) == len(scores) and bool((row.diff() == 1).all())
     found, marks = torch.empty_like(row), torch.empty_like(scores)
     rows = scores if one_each else torch.empty_like(scores)
-    for part in _parts(row, len(scores)):
+    for part in _chunks(row, len(scores)):
         n = len(row[part])
         if not one_each:
             torch.index_select(scores, 0, row[part], out=rows[:n])
@@ -115,11 +182,11 @@ def _above(
     return found
 
 
-def _parts(row: Int[Tensor, "P"], step: int) -> Iterator[slice]:
-    """So many targets at a time: memory does not grow with the targets of a user.
+def _chunks(row: Int[Tensor, "P"], step: int) -> Iterator[slice]:
+    """Targets in chunks: memory does not grow with the number of targets of a user.
 
-    Each part is gathered into the same buffer. Buffers freed and fetched anew for each
-    left holes that the next did not fit into: 3 GB instead of 20 MB.
+    Every chunk is gathered into the same buffer. Buffers allocated for each chunk left
+    holes into which the next did not fit: 3 GB instead of 20 MB.
     """
     return (slice(start, start + step) for start in range(0, len(row), step))
 
@@ -153,7 +220,7 @@ def _in_history(
     """History items above each target, by the same rule; whether it is one itself."""
     above, forbidden = torch.empty_like(row), torch.empty_like(row, dtype=torch.bool)
     ids, others = torch.empty_like(seen), torch.empty_like(seen_scores)
-    for part in _parts(row, len(scores)):
+    for part in _chunks(row, len(scores)):
         n, target = len(row[part]), item[part, None]
         torch.index_select(seen, 0, row[part], out=ids[:n])
         torch.index_select(seen_scores, 0, row[part], out=others[:n])

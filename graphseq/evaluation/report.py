@@ -1,4 +1,4 @@
-"""What an evaluation found: means, the value of every user, and how it was measured."""
+"""Evaluation reports: means, per-user values, and the protocol."""
 
 import json
 import os
@@ -12,21 +12,21 @@ from graphseq.constants import Part
 from graphseq.errors import RunError
 
 FORMAT = 1
-CARD = """\
+PROTOCOL = """\
 {part} part: {users:,} users, {targets:,} targets; mean over users
 candidates: all {items:,} items (no sampling); padding is not among them
 {protocols}
 ties: of equal scores, the smaller dense item id ranks first
 HR@k: a target among the first k; Recall@k: targets among the first k / all targets
 NDCG@k: gain 1 / log2(rank + 1) over the best possible of min(k, targets); MRR: 1 / rank
-of the best target, over the whole ranking; coverage@k: share of the catalogue that
-stands in any user's first k; popularity@k: mean training events of the items there
+of the best target, over the whole ranking; coverage@k: fraction of the catalogue that
+is among the first k of any user; popularity@k: mean training events of the first k
 targets never seen in training: {cold_targets:.2%}
 graph {graph_hash:.12}, held-out data {held_out_hash:.12}"""
 PROTOCOLS = {
     "kept": "history kept: items of the user's history compete and can be recommended",
     "excluded": "history excluded: items of the user's history cannot be recommended;\n"
-    "  {known_targets:.2%} of the targets stand in their own history and are misses",
+    "  {known_targets:.2%} of the targets are in the user's history and are misses",
 }
 
 
@@ -38,8 +38,8 @@ class Report:
         means: Protocol (``kept``, ``excluded``) to metric to mean over users.
         per_user: One row a user and protocol: ``user`` (dense id), ``protocol``,
             ``targets``, ``best_rank`` (of the best target, from 1; null for a miss),
-            and a column for each metric that users have one by one.
-        facts: How it was measured; JSON data.
+            and a column for each per-user metric.
+        facts: Part, sizes, hashes and model of the evaluation; JSON data.
     """
 
     means: dict[str, dict[str, float]]
@@ -64,9 +64,9 @@ class Report:
         return "\n".join([f"Report({part}, {users:,} users)", *shown])
 
     def protocol_text(self) -> str:
-        """The protocol in words, to stand beside the figures."""
+        """The evaluation protocol as text, to print with the results."""
         words = [PROTOCOLS[name].format(**self.facts) for name in self.means]
-        return CARD.format(protocols="\n".join(words), **self.facts)
+        return PROTOCOL.format(protocols="\n".join(words), **self.facts)
 
     def frame(self) -> pl.DataFrame:
         """The means as a table: one row a protocol, one column a metric."""
@@ -78,7 +78,7 @@ class Report:
         """Write ``report-<part>.json`` and ``per-user-<part>.parquet``.
 
         Returns:
-            The JSON file; it is written last, so where it stands both are whole.
+            The JSON file; it is written last, so where it exists both are complete.
         """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
@@ -102,14 +102,14 @@ class Report:
         """Read what :meth:`save` wrote.
 
         Raises:
-            RunError: There is no such folder, or no such report, or a damaged one.
+            RunError: The folder or the report is missing, or the report is damaged.
         """
         if not Path(folder).is_dir():
             raise RunError(f"{folder}: there is no such folder")
         path, table = _paths(Path(folder), part)
         if not path.is_file() or not table.is_file():
             raise RunError(
-                f"{folder} holds no report of the {part} part ({path.name} and "
+                f"{folder} contains no report of the {part} part ({path.name} and "
                 f"{table.name}). Evaluate the run first: graphseq evaluate {folder}"
             )
         try:
@@ -127,5 +127,5 @@ def _paths(folder: Path, part: str) -> tuple[Path, Path]:
 
 
 def _main(values: dict[str, float]) -> list[tuple[str, float]]:
-    """HR and NDCG, which a line has room for."""
+    """HR and NDCG, which fit on one line."""
     return [(name, mean) for name, mean in values.items() if name[:2] in ("HR", "ND")]

@@ -1,16 +1,16 @@
-"""The k best items of every row, exactly: best score first, equal scores by id."""
+"""Exact top-k of every row: best score first, equal scores by ascending id."""
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-SPANS = (64, 8, 1)  # neighbouring columns that are searched by their maximum
-NOTHING = torch.iinfo(torch.int64).min  # a key below that of every score
+SPANS = (64, 8, 1)  # widths of the spans of columns searched by their maximum
+NOTHING = torch.iinfo(torch.int64).min  # padding: below the key of every score
 _LAST_ID = 2**31 - 1
 
 
 def width(num_items: int) -> int:
-    """Columns of a score block: V, room for the padding id, whole spans."""
+    """Columns of a score block: V and the padding id, rounded up to whole spans."""
     return (num_items // SPANS[0] + 1) * SPANS[0]
 
 
@@ -45,13 +45,14 @@ def decode(keys: Int[Tensor, "B k"]) -> tuple[Tensor, Tensor]:
 def top_keys(scores: Float[Tensor, "B W"], k: int) -> Int[Tensor, "B k"]:
     """Keys of the k best columns of each row, best first.
 
-    The best k items stand in the k spans of neighbouring columns whose maxima are best:
-    a span before an item's own has a better item, and there are fewer than k of those.
-    So spans of 64 columns are searched by their maxima, then spans of 8 in the k best
-    of them, then single columns: some 500 numbers are sorted for k = 20, not V.
+    The best k items lie in the k spans of neighbouring columns with the best maxima: a
+    span that precedes an item's own contains a better item, and there are fewer than k
+    of those. So spans of 64 columns are searched by their maxima, then spans of 8 in
+    the k best of them, then single columns: about 500 numbers are sorted for k = 20,
+    instead of V.
 
     Args:
-        scores: Rows of a multiple of 64 columns, contiguous; columns that are no
+        scores: Contiguous rows of a multiple of 64 columns; columns that are not
             candidates hold -inf.
         k: Length of the lists.
 

@@ -38,7 +38,7 @@ class CoOccurrence(Configurable, BaseTransform):
     nothing about the nodes; prefer another weight when pruning.
 
     Rows are multiplied a block at a time, several blocks at once in threads
-    (:mod:`graphseq.threads` says how many), and of a row no more than ``top_k`` edges
+    (:mod:`graphseq.runtime` says how many), and of a row no more than ``top_k`` edges
     are ever kept. The result is the same for every ``block_rows`` and every number of
     threads. The cost is the sum of the squared degrees of the shared neighbours, most
     of it from the few that nearly all nodes chose: ``hub_cap`` passes over those.

@@ -11,7 +11,7 @@ from graphseq.data import Interactions
 from graphseq.graphs.cooccurrence import CoOccurrence
 from graphseq.graphs.product import Integers, multiply_adds, without_hubs
 from graphseq.graphs.transitions import Transitions
-from graphseq.threads import allowed_cores
+from graphseq.runtime import allowed_cores
 
 SAMPLED_WORK = 5_000_000  # multiply-adds spent on looking at some rows
 SAMPLED_ROWS = 2_000

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from graphseq import threads
+from graphseq import runtime
 from graphseq.graphs.progress import tracked
 
 Integers = NDArray[np.integer[Any]]
@@ -136,7 +136,7 @@ def _in_threads(
     compute: Callable[[slice], Found], parts: list[slice]
 ) -> Iterator[Found]:
     """The blocks in their order, computed in as many threads as are in force."""
-    workers = min(len(parts), threads.in_force()) if len(parts) > 1 else 1
+    workers = min(len(parts), runtime.current_threads()) if len(parts) > 1 else 1
     with ThreadPoolExecutor(workers) as pool:
         yield from pool.map(compute, parts)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from graphseq.errors import ConfigError
-from graphseq.memory import available
+from graphseq.runtime import available_memory
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -162,5 +162,5 @@ def _is_local(master: str | None) -> bool:
 
 def _heap() -> str:
     """Memory of the Java side: a third of what is free; 1 to 32 GB."""
-    free = available() or 6 * 2**30
+    free = available_memory() or 6 * 2**30
     return f"{min(max(free // 3 // 2**20, 1024), 32 * 1024)}m"

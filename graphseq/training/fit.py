@@ -7,21 +7,21 @@ from typing import Any
 
 from torch_geometric.data import HeteroData
 
-from graphseq import allocator
-from graphseq import threads as intra_op
+from graphseq import runtime
 from graphseq.constants import Protocol
 from graphseq.models import Model
 from graphseq.models.base import check_given
-from graphseq.training import folder as folders
-from graphseq.training.checks import (
+from graphseq.models.check import check_fits
+from graphseq.training import run_folder as folders
+from graphseq.training.history import TrainingHistory
+from graphseq.training.options import (
     Precision,
     check_compiler,
-    check_fits,
+    check_examples,
     check_machine,
     check_options,
     check_stages,
 )
-from graphseq.training.journal import Journal
 from graphseq.training.run import CHECKPOINT, Run
 
 BATCH_SIZE = {"targets": 384, "user": 256, "prefix": 256, "pairs": 2048}
@@ -101,7 +101,7 @@ def fit(
         progress: Show a bar, and a line for each epoch.
         workers: Processes that make batches; they change no batch.
         threads: Threads of a tensor operation in each process; ``None``: as many as
-            cores are free (:mod:`graphseq.threads`), or as the resumed run had. Results
+            cores are free (:mod:`graphseq.runtime`), or as the resumed run had. Results
             repeat to the last bit only with as many threads.
         resume: Go on with the run in ``folder``; start it if there is none yet.
         experiment: Sections of an experiment file (data, split, …) to keep with the
@@ -121,27 +121,28 @@ def fit(
     if batch_size is None:
         options["batch_size"] = BATCH_SIZE[model.sampler]
     check_options(options)
-    check_fits(model, graph, validated=monitor is not None)
+    check_fits(model, graph)
+    check_examples(model, graph, validated=monitor is not None)
     check_stages(model, max_epochs)
     if compile:
         check_compiler()
     if max_epochs:
         check_machine(options)
-    allocator.keep_pages()
+    runtime.keep_freed_memory()
     with folders.place(folder, options) as where:
         before = folders.look(where, model, graph, options, resume=resume)
         if before is not None and threads is None:
             threads = before.record["environment"]["threads"]
         if threads is None and isinstance(devices, int) and devices > 1:
-            threads = max(1, intra_op.default() // devices)
-        with intra_op.limited(threads) as used:
+            threads = max(1, runtime.default_threads() // devices)
+        with runtime.limit_threads(threads) as used:
             if before is None or not folders.is_done(before, options):
                 record = folders.begin(
                     where, before, model, graph, options, used, experiment or {}
                 )
                 before_last = sum(stage.epochs or 0 for stage in model.stages())
                 warmup = max(model.warmup, before_last)
-                journal = Journal(
+                journal = TrainingHistory(
                     where, record, monitor=monitor, patience=patience, warmup=warmup
                 )
                 train = _train if is_trained(model, options) else _only_evaluate
@@ -165,7 +166,7 @@ def is_trained(model: Model, options: dict[str, Any]) -> bool:
 
 
 def _train(
-    model: Model, graph: HeteroData, journal: Journal, options: dict[str, Any]
+    model: Model, graph: HeteroData, journal: TrainingHistory, options: dict[str, Any]
 ) -> Callable[[], Any]:
     """Train with Lightning, from the checkpoint if there is one.
 
@@ -174,9 +175,8 @@ def _train(
     """
     from lightning.pytorch.utilities.seed import isolate_rng
 
-    from graphseq.training.callbacks import Recorder
     from graphseq.training.module import Training
-    from graphseq.training.trainer import make_trainer, quiet
+    from graphseq.training.trainer import Recorder, make_trainer, quiet
 
     with quiet(), isolate_rng():
         training = Training(model.train(), graph, options)
@@ -194,10 +194,10 @@ def _train(
 
 
 def _only_evaluate(
-    model: Model, graph: HeteroData, journal: Journal, options: dict[str, Any]
+    model: Model, graph: HeteroData, journal: TrainingHistory, options: dict[str, Any]
 ) -> Callable[[], Any]:
     """The history of a model that learns nothing: one row, epoch 0."""
-    from graphseq.training.validation import validate
+    from graphseq.training.module import validate
 
     metrics = validate(model, graph, options) if options["monitor"] else {}
     journal.add({"epoch": 0, **metrics})

@@ -17,10 +17,11 @@ from torch.utils.data import DataLoader
 from torch_geometric.data import HeteroData
 
 from graphseq.errors import RunError
+from graphseq.evaluation import evaluate
 from graphseq.models import Model, Stage, Step
 from graphseq.objectives import products_in
 from graphseq.sequences import Batch, SequenceLoader
-from graphseq.training.validation import validate
+from graphseq.training.options import METRIC
 
 
 class Training(LightningModule):
@@ -263,3 +264,20 @@ def _moving(model: Model, step: Step) -> Iterator[None]:
     finally:
         for weight in still:
             weight.requires_grad_(True)
+
+
+def validate(
+    model: Model, graph: HeteroData, options: dict[str, Any]
+) -> dict[str, float]:
+    """Metrics of the validation users, at the list length of the monitored one.
+
+    Args:
+        model: The model.
+        graph: The graph, on the model's device.
+        options: Of :func:`graphseq.fit`; ``monitor`` and ``history`` are read.
+    """
+    named = METRIC.fullmatch(options["monitor"])
+    k = int(named[2]) if named and named[2] else 10
+    history = options["history"]
+    report = evaluate(model, graph, "validation", ks=(k,), history=history)
+    return dict(report[history])

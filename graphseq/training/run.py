@@ -15,7 +15,7 @@ from graphseq.errors import RunError
 from graphseq.evaluation import Report
 from graphseq.graphs import graph_hash
 from graphseq.models import Model, create
-from graphseq.training.files import read_tensors
+from graphseq.training.checkpoint import read_tensors
 
 EXPERIMENT = "experiment.yaml"
 RECORD = "run.json"

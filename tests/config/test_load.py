@@ -202,7 +202,7 @@ def test_a_file_that_is_no_experiment_is_told(content: Any) -> None:
 @pytest.mark.parametrize(
     ("sections", "why"),
     [
-        ({"graph": []} | {"model": {"MCLSR": {}}}, "MCLSR cannot train on this graph"),
+        ({"graph": []} | {"model": {"MCLSR": {}}}, "MCLSR does not fit this graph"),
         ({"train": {"patience": -1}}, "patience must be above 0"),
         ({"train": {"monitor": "NDGC@10"}}, "monitor is a metric"),
         (
@@ -213,7 +213,7 @@ def test_a_file_that_is_no_experiment_is_told(content: Any) -> None:
             {"model": {"SRMA": {"dim": 8, "dropped": 3}}},
             "model.SRMA cannot be built: of 2 appended layers, 3 cannot",
         ),
-        ({"evaluate": {"ks": [0]}}, "ks are the lengths of the lists"),
+        ({"evaluate": {"ks": [0]}}, "ks are the lengths of the recommended lists"),
         ({"evaluate": {"batch_size": 0}}, "batch_size is 1 or more; found 0"),
     ],
 )

@@ -61,3 +61,15 @@ def make(
 @pytest.fixture(scope="session")
 def written() -> Callable[..., tuple[Written, HeteroData]]:
     return make
+
+
+@pytest.fixture
+def small(
+    written: Callable[..., tuple[Written, HeteroData]],
+) -> tuple[Written, HeteroData]:
+    """Six users and thirty items with random scores."""
+    generator = torch.Generator().manual_seed(0)
+    scores = torch.rand(6, 30, generator=generator)
+    histories = [[i, i + 1] for i in range(6)]
+    targets = [[i + 2, 20 + i] for i in range(6)]
+    return written(scores, histories, targets, [(i, i) for i in range(6)])

@@ -6,7 +6,7 @@ from torch_geometric.metrics import LinkPredHitRatio, LinkPredNDCG, LinkPredReca
 
 from graphseq.data.ragged import Ragged
 from graphseq.evaluation import evaluate
-from graphseq.evaluation.metrics import accuracy, coverage, popularity
+from graphseq.evaluation.metrics import accuracy, coverage, diversity, popularity
 
 # Specification, section 6.9: top list, targets.
 CASES = {
@@ -159,3 +159,10 @@ def test_coverage_and_popularity_by_hand() -> None:
     assert found["popularity@2"].tolist() == [7, 6]
     assert found["popularity@3"].tolist() == [5, 6]  # of two items, where two are left
     assert found["popularity@9"].tolist() == [5, 6]
+
+
+def test_diversity_is_the_fraction_of_pairs_that_differ() -> None:
+    category = torch.tensor([0, 0, 1, 2])
+    lists = torch.tensor([[0, 1, 2], [0, 1, -1], [0, 2, 3], [3, -1, -1], [-1, -1, -1]])
+    expected = [2 / 3, 0, 1, 0, 0]
+    assert diversity(lists, category).tolist() == pytest.approx(expected)

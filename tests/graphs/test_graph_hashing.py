@@ -22,7 +22,7 @@ from graphseq.graphs import (
     held_out_hash,
 )
 from graphseq.nn.propagation import operator
-from graphseq.threads import environment
+from graphseq.runtime import environment
 
 
 def log(last: int = 0, first: int = 0, before: int = 0) -> Interactions:

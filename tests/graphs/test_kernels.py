@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix, random
 
-from graphseq import threads
+from graphseq import runtime
 from graphseq.graphs import CoOccurrence, kernels
 from graphseq.graphs.product import strongest
 
@@ -79,7 +79,7 @@ def test_every_bit_is_that_of_the_whole_product(weight: str, k: int) -> None:
     expected = whole(nodes, weight, k)
     for number, rows in ((1, None), (1, 1), (4, 7), (3, 64)):
         step = CoOccurrence("user", weight=weight, top_k=k, block_rows=rows)
-        with threads.limited(number):
+        with runtime.limit_threads(number):
             assert same(step.kept(nodes), expected)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix, random_array
 
-from graphseq import threads
+from graphseq import runtime
 from graphseq.graphs.product import (
     ONE,
     Factors,
@@ -73,7 +73,7 @@ def test_blocks_come_in_their_order_whichever_is_done_first() -> None:
         time.sleep(0.02 if part.start == 0 else 0)
         return int(part.start)
 
-    with threads.limited(4):
+    with runtime.limit_threads(4):
         found = list(factors.computed(compute, "edges", block_rows=10))
     assert found == [0, 10, 20, 30]
 

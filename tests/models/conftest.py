@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from graphseq import threads
+from graphseq import runtime
 from graphseq.constants import INTERACTS, ITEM_CO_OCCURS, USER_CO_OCCURS
 from graphseq.data import Interactions, leave_one_out, synthetic
 from graphseq.graphs import CoOccurrence, build_graph
@@ -164,7 +164,7 @@ def homes(num_users: int, seed: int = 0) -> Interactions:
 @pytest.fixture(scope="module", autouse=True)
 def one_thread() -> Iterator[None]:
     """These models are far too small to share out among threads."""
-    with threads.limited(1):
+    with runtime.limit_threads(1):
         yield
 
 

@@ -14,9 +14,9 @@ from graphseq.data import by_user, synthetic
 from graphseq.errors import ConfigError, GraphError
 from graphseq.graphs import build_graph
 from graphseq.models import Caser
+from graphseq.models.check import check_fits
 from graphseq.nn import Embedding
 from graphseq.sequences import Batch, SequenceLoader
-from graphseq.training.checks import check_fits
 
 HEADS = [(o, u) for o in ("tied", "separate") for u in (True, False)]
 
@@ -144,9 +144,9 @@ def test_a_vector_for_each_user_knows_users_and_none_does_not() -> None:
     )
     log = synthetic.cycle(40, 12, length=9, seed=0)
     graph = build_graph(by_user(log))
-    with pytest.raises(GraphError, match="vector for each user"):
-        check_fits(small(40), graph, validated=True)
-    check_fits(small(40, user_vector=False), graph, validated=True)
+    with pytest.raises(GraphError, match="embedding for each user"):
+        check_fits(small(40), graph)
+    check_fits(small(40, user_vector=False), graph)
 
 
 def test_without_a_user_vector_only_the_history_counts(lab, cycle: HeteroData) -> None:

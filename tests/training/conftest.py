@@ -9,7 +9,8 @@ from torch_geometric.data import HeteroData
 
 from graphseq.data import leave_one_out, synthetic
 from graphseq.graphs import build_graph
-from graphseq.models import SASRec
+from graphseq.models import Model, SASRec
+from graphseq.training import Run, fit
 
 
 @pytest.fixture(scope="session")
@@ -28,3 +29,14 @@ def tiny() -> Callable[..., SASRec]:
         return SASRec(30, 12, **(given | options))
 
     return make
+
+
+@pytest.fixture
+def short() -> Callable[..., Run]:
+    """Trains for two epochs, without a progress bar."""
+
+    def train(model: Model, graph: HeteroData, **options: Any) -> Run:
+        given = {"max_epochs": 2, "batch_size": 30, "lr": 0.01, "progress": False}
+        return fit(model, graph, **(given | {"threads": 1} | options))
+
+    return train

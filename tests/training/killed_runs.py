@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 
-from graphseq import tensors
+from graphseq import atomic
 from graphseq.data import leave_one_out, synthetic
 from graphseq.graphs import build_graph
 from graphseq.models import SASRec
@@ -51,7 +51,7 @@ def dying(name: str, number: int) -> Callable[[], None]:
         if kind == name and seen == number:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    losses, save, replace = SASRec.losses, tensors.save_file, os.replace
+    losses, save, replace = SASRec.losses, atomic.save_file, os.replace
 
     def counted_losses(self: SASRec, *arguments: Any) -> Any:
         event("step")
@@ -71,7 +71,7 @@ def dying(name: str, number: int) -> Callable[[], None]:
 
     def arm() -> None:
         SASRec.losses = counted_losses  # type: ignore[method-assign]
-        tensors.save_file = torn_save  # type: ignore[assignment]
+        atomic.save_file = torn_save  # type: ignore[assignment]
         os.replace = counted_replace  # type: ignore[assignment]
 
     return arm

@@ -12,8 +12,12 @@ from hypothesis import strategies as st
 from torch import nn
 
 from graphseq.errors import RunError
-from graphseq.training.checkpoint import load_state, save_state
-from graphseq.training.files import read_tensors, write_tensors
+from graphseq.training.checkpoint import (
+    load_state,
+    read_tensors,
+    save_state,
+    write_tensors,
+)
 
 LEAVES = (
     st.none()

@@ -100,7 +100,7 @@ def test_the_report_of_older_weights_goes_when_training_goes_on(
     same = short(tiny(), graph, folder=tmp_path, resume=True)
     assert same.report.facts == run.report.facts
     longer = short(tiny(), graph, folder=tmp_path, max_epochs=3, resume=True)
-    with pytest.raises(RunError, match="holds no report"):
+    with pytest.raises(RunError, match="contains no report"):
         _ = longer.report
 
 

@@ -21,7 +21,6 @@ from graphseq.graphs import CoOccurrence, build_graph, graph_hash, held_out_hash
 from graphseq.models import SASRec
 from graphseq.nn.features import Propagated
 from graphseq.training import Run, fit, load_run
-from graphseq.training.provenance import commit
 
 
 @pytest.fixture(scope="module")
@@ -162,33 +161,6 @@ def test_options_that_are_not_data_are_told(
     model.options["features"] = object()
     with pytest.raises(ConfigError, match="could not be repeated from its folder"):
         fit(model, graph, folder=tmp_path, progress=False)
-
-
-def test_the_commit_is_that_of_a_checkout_that_tracks_the_package(
-    tmp_path: Path,
-) -> None:
-    def git(*words: str) -> None:
-        identity = ["-c", "user.name=x", "-c", "user.email=x@example.org"]
-        subprocess.run(
-            ["git", "-C", str(tmp_path), *identity, *words],
-            check=True,
-            capture_output=True,
-        )
-
-    assert commit(tmp_path) is None
-    git("init")
-    (tmp_path / "__init__.py").write_text("")
-    assert commit(tmp_path) is None  # a checkout, but the package is not in it
-    git("add", ".")
-    git("commit", "-m", "first")
-    found = commit(tmp_path)
-    assert found is not None
-    assert len(found["id"]) == 40
-    assert not found["changed"]
-    (tmp_path / "__init__.py").write_text("x = 1")
-    found = commit(tmp_path)
-    assert found is not None
-    assert found["changed"]
 
 
 def test_the_files_are_plain_text_and_tensors(run: Run) -> None:

@@ -1,4 +1,4 @@
-"""Recommendations: raw ids in, raw ids out."""
+"""The recommender: raw ids in, raw ids out."""
 
 from collections.abc import Sequence
 from typing import Any, Literal, get_args
@@ -10,17 +10,17 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from graphseq import threads
+from graphseq import runtime
 from graphseq.constants import ITEM, USER
 from graphseq.data import HeldOut, Vocabulary
 from graphseq.data.ragged import Ragged
 from graphseq.errors import ConfigError, GraphError, GraphSeqError
-from graphseq.evaluation.diverse import Categories, diversify, numbered
-from graphseq.evaluation.known import known_sequences
-from graphseq.evaluation.scoring import scoring
-from graphseq.evaluation.search import ExactSearch, FaissSearch
+from graphseq.evaluation.ranking import eval_mode
 from graphseq.evaluation.topk import NOTHING, decode
 from graphseq.models.base import Model
+from graphseq.recommend.diversity import Categories, diversify, encode_categories
+from graphseq.recommend.histories import known_sequences
+from graphseq.recommend.search import ExactSearch, FaissSearch
 from graphseq.sequences import batch as batches
 
 BLOCK = 512  # users represented at once
@@ -32,19 +32,19 @@ RawIds = Sequence[str | int] | pl.Series
 class Recommender:
     """Recommends items of a graph with a trained model.
 
-    It reads the model once: after more training, make another.
+    The item vectors are computed once: after more training, create a new one.
 
     Args:
-        model: What scores.
+        model: The model.
         graph: The graph that the model was trained on, on its device.
-        index: ``exact`` scores every item; ``faiss`` asks an index of inner products,
+        index: ``exact`` scores every item; ``faiss`` uses an index of inner products,
             also exact; ``hnsw`` an approximate one, for catalogues of millions.
-        categories: Category of each item by raw id, or a number for each dense id; for
-            lists that mix them. An item that is not named has one of its own.
+        categories: Category of each item by raw id, or an integer for each dense id, to
+            diversify lists. An item that is not in the mapping gets its own.
 
     Raises:
-        ConfigError: There is no such index, or not a category for each item.
-        DataError: The categories are of other items.
+        ConfigError: The index is unknown, or ``categories`` has the wrong length.
+        DataError: ``categories`` has none of the items.
         GraphError: The graph does not fit the model, or has no vocabularies.
     """
 
@@ -66,8 +66,8 @@ class Recommender:
         self._known = known_sequences(graph)
         self._category = None
         if categories is not None:
-            self._category = numbered(categories, self.items)
-        with threads.limited(), scoring(model):
+            self._category = encode_categories(categories, self.items)
+        with runtime.limit_threads(), eval_mode(model):
             self._vectors = model.catalogue(graph).detach()
             self._search = self._indexed(self._vectors)
 
@@ -87,30 +87,30 @@ class Recommender:
         diversity: float = 0.0,
         candidates: int | None = None,
     ) -> pl.DataFrame:
-        """The k items that each user is likeliest to choose next.
+        """The k items with the highest score for each user.
 
         Args:
-            users: Raw ids of users of the graph. All that the graph knows of them is
-                read, held-out targets too: this is for use, not for measuring.
-            histories: In place of users, sequences of raw item ids, oldest first, of
-                people whom the model has never seen.
-            k: Items for each; fewer come where the catalogue runs out.
-            exclude_history: Leave out what is in the history.
-            diversity: λ of ComiRec: a list is chosen item by item, and each item of the
-                same category that is in it already takes λ off an item's score. 0 goes
-                by score alone. The scores shown are the model's.
-            candidates: Best items of each user from which such a list is chosen;
+            users: Raw ids of users of the graph. Their full sequences are read,
+                held-out targets included: this is for production, not for evaluation.
+            histories: Instead of users, sequences of raw item ids, oldest first, of
+                users outside the graph.
+            k: Items for each user; fewer if the catalogue runs out.
+            exclude_history: Do not recommend items of the history.
+            diversity: λ of ComiRec: the list is chosen item by item, and an item's
+                score is reduced by λ for each chosen item of its category. 0 orders
+                by score alone. The scores returned are those of the model.
+            candidates: Best items of each user from which ``diversity`` chooses;
                 ``None`` is 10 k.
 
         Returns:
-            Columns ``user`` (raw id, or the place in ``histories``), ``rank`` (from 1),
-            ``item`` (raw id), ``score``; users in the order asked for.
+            Columns ``user`` (raw id, or the index in ``histories``), ``rank`` (from 1),
+            ``item`` (raw id), ``score``; users in the order requested.
 
         Raises:
             DataError: An id is unknown.
-            ConfigError: Both users and histories are given, or neither; the model
-                has a vector for each user, and histories are given; or diversity is
-                asked for and there are no categories.
+            ConfigError: Both users and histories are given, or neither; histories are
+                given to a model with user embeddings; or diversity is above 0 without
+                categories.
         """
         if (users is None) == (histories is None):
             raise ConfigError(
@@ -138,7 +138,7 @@ class Recommender:
         return self._table(names, found, "item")
 
     def similar_items(self, items: RawIds, *, k: int = 10) -> pl.DataFrame:
-        """The k items whose vectors point the same way (cosine) as each item's.
+        """The k items with the largest cosine similarity to each item.
 
         Returns:
             Columns ``item``, ``rank`` (from 1), ``similar`` (raw ids), ``score``.
@@ -156,17 +156,17 @@ class Recommender:
         return self._table(names, found, "similar")
 
     def vectors(self) -> pl.DataFrame:
-        """The item vectors, for other tools: an index, a plot, another model.
+        """The item vectors, for other tools such as an index, a plot or a model.
 
         Returns:
-            Columns ``item`` (raw id) and ``vector`` (D numbers, float32), a row for
-            each item of the catalogue.
+            Columns ``item`` (raw id) and ``vector`` (D numbers, float32), one row
+            an item.
         """
         table = self._vectors.float().cpu().numpy()
         return pl.DataFrame({"item": self.items.ids, "vector": table})
 
     def _pool(self, k: int, diversity: float, candidates: int | None) -> int:
-        """How many of a user's best items are looked at."""
+        """How many of a user's best items are candidates."""
         pool = 10 * k if candidates is None else candidates
         if not (diversity >= 0 and pool >= k):
             raise ConfigError(
@@ -188,8 +188,8 @@ class Recommender:
     def _encode(self, histories: Sequence[RawIds]) -> Ragged:
         if self.model.has_user_embeddings:
             raise ConfigError(
-                f"{type(self.model).__name__} has a vector for each user, and none for "
-                "strangers. Ask for users=[…], or train a model that reads the history"
+                f"{type(self.model).__name__} has an embedding for each user, and none "
+                "for new users. Pass users=[…], or train a model that reads the history"
             )
         for history in histories:
             if isinstance(history, str):
@@ -206,35 +206,35 @@ class Recommender:
         self, users: Int[Tensor, "N"], sequences: Ragged, seen: Ragged, k: int
     ) -> Int[Tensor, "N k"]:
         """Keys of the items found for each user."""
-        order = sequences.lengths.argsort(stable=True)  # so that little is padded
-        ordered, barred = sequences.take(order), seen.take(order)
+        order = sequences.lengths.argsort(stable=True)  # less padding
+        ordered, excluded = sequences.take(order), seen.take(order)
         rows = HeldOut(users[order], *ordered, ordered.items[:0], ordered.ptr * 0)
         size, device = self.model.num_items, self._vectors.device
         found = [torch.empty(0, min(k, size), dtype=torch.int64)]
-        with threads.limited(), scoring(self.model):
+        with runtime.limit_threads(), eval_mode(self.model):
             for start in range(0, len(users), BLOCK):
                 here = torch.arange(start, min(start + BLOCK, len(users)))
                 batch = batches.histories(rows, here, self.model.max_length, size)
                 vectors = self.model.represent(batch.to(device), self.graph)
-                near = barred.between(start, start + len(here))
+                near = excluded.between(start, start + len(here))
                 try:
                     found.append(self._search.search(vectors, near, k))
                 except FloatingPointError as error:
                     raise GraphSeqError(
                         f"{type(self.model).__name__} gives NaN as a score. Its "
-                        "training diverged: go back to an earlier checkpoint"
+                        "training diverged: return to an earlier checkpoint"
                     ) from error
         return torch.cat(found)[order.argsort()]
 
     def _table(
         self, names: pl.Series, found: Int[Tensor, "N k"], column: str
     ) -> pl.DataFrame:
-        row, place = (found != NOTHING).nonzero(as_tuple=True)
-        ids, scores = decode(found[row, place][:, None])
+        row, rank = (found != NOTHING).nonzero(as_tuple=True)
+        ids, scores = decode(found[row, rank][:, None])
         return pl.DataFrame(
             {
                 names.name: names.gather(row.numpy()),
-                "rank": place.numpy() + 1,
+                "rank": rank.numpy() + 1,
                 column: self.items.ids.gather(ids.squeeze(1).numpy()),
                 "score": scores.squeeze(1).numpy(),
             }
@@ -244,13 +244,14 @@ class Recommender:
 def _vocabulary(graph: HeteroData, kind: str, size: int, model: Model) -> Any:
     if "vocabulary" not in graph[kind] or len(graph[kind].vocabulary) != size:
         raise GraphError(
-            f"{type(model).__name__} was made for {size} {kind}s; the graph holds "
-            f"{graph[kind].num_nodes} and {'vocabulary' in graph[kind] or 'no'} "
-            "vocabulary of them. Pass the graph that the model was trained on"
+            f"{type(model).__name__} was built for {size} {kind}s; the graph has "
+            f"{graph[kind].num_nodes}, "
+            f"{'with' if 'vocabulary' in graph[kind] else 'without'} a vocabulary. "
+            "Pass the graph that the model was trained on"
         )
     return graph[kind].vocabulary
 
 
 def _check_k(k: int) -> None:
     if k < 1:
-        raise ConfigError(f"k, the number of items for each, is 1 or more; found {k}")
+        raise ConfigError(f"k, the length of the lists, is 1 or more; found {k}")

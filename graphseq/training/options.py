@@ -1,6 +1,7 @@
 """What must hold before a run starts; every fault is told, not the first."""
 
 import os
+import re
 import shutil
 import warnings
 from collections.abc import Iterator, Mapping
@@ -8,15 +9,12 @@ from itertools import chain
 from numbers import Integral, Real
 from typing import Any, Literal, get_args
 
-import torch
 from torch_geometric.data import HeteroData
 
-from graphseq.constants import INTERACTS, Protocol
-from graphseq.errors import ConfigError, GraphError, RunError
+from graphseq.constants import Protocol
+from graphseq.errors import ConfigError, GraphError
 from graphseq.models import Model
 from graphseq.sequences.examples import check_learnable
-from graphseq.training.run import Run
-from graphseq.training.validation import METRIC
 
 WHOLE = (
     "max_epochs",
@@ -47,8 +45,8 @@ USUAL: dict[str, tuple[Any, ...]] = {
     "precision": ("32-true", "bf16-softmax", "64-true"),
     "loggers": ((), []),
 }
+METRIC = re.compile(r"(HR|Recall|NDCG|MRR|coverage)@([1-9]\d*)|MRR")
 Precision = Literal["32-true", "bf16-softmax", "bf16-mixed", "16-mixed", "64-true"]
-FREE = ("max_epochs", "progress", "workers", "threads", "loggers")
 
 
 def check_options(options: Mapping[str, Any]) -> None:
@@ -72,44 +70,16 @@ def check_options(options: Mapping[str, Any]) -> None:
         raise ConfigError("fit cannot train so:\n  " + "\n  ".join(problems))
 
 
-def check_fits(model: Model, graph: HeteroData, *, validated: bool) -> None:
-    """Refuse a graph on which the model cannot be trained.
-
-    Args:
-        model: The model.
-        graph: The graph.
-        validated: Whether validation users are needed.
+def check_examples(model: Model, graph: HeteroData, *, validated: bool) -> None:
+    """Refuse a graph without examples to learn from, or to validate on.
 
     Raises:
-        GraphError: Naming everything that does not fit.
+        GraphError: If there are none.
     """
-    problems = [
-        f"it reads {relation}, and the graph has {graph.edge_types}: add the transform "
-        "that makes it to build_graph"
-        for relation in model.requires
-        if relation not in graph.edge_types
-    ]
-    for kind in ("user", "item"):
-        size = getattr(model, f"num_{kind}s", None)
-        if size is None:
-            problems.append(f"it does not say for how many: set self.num_{kind}s")
-        elif graph[kind].num_nodes != size:
-            problems.append(
-                f"it was made for {size} {kind}s, and the graph has "
-                f"{graph[kind].num_nodes}: make it with num_{kind}s="
-                f"{graph[kind].num_nodes}"
-            )
     if validated and ("validation" not in graph or not len(graph.validation.user)):
-        problems.append(
-            "the graph holds no validation users, so nothing can be monitored: build "
-            "it of a split that has some, or pass monitor=None"
-        )
-    if model.has_user_embeddings:
-        problems += _strangers(graph)
-    if problems:
-        name = type(model).__name__
         raise GraphError(
-            f"{name} cannot train on this graph:\n  " + "\n  ".join(problems)
+            "the graph has no validation users, so no metric can be monitored: build "
+            "it from a split that has them, or pass monitor=None"
         )
     if any(weight.requires_grad for weight in model.parameters()):
         for stage in model.stages():
@@ -143,56 +113,6 @@ def check_stages(model: Model, max_epochs: int) -> None:
         raise ConfigError(
             f"the model trains for {before} epochs before its last stage, and "
             f"max_epochs is {max_epochs}: give it more, or the model fewer"
-        )
-
-
-def _strangers(graph: HeteroData) -> Iterator[str]:
-    """Held-out users of whom a vector for each user can know nothing."""
-    known = torch.bincount(
-        graph[INTERACTS].edge_index[0], minlength=graph["user"].num_nodes
-    )
-    for part in ("validation", "test"):
-        users = graph[part].user if part in graph else known[:0]
-        unknown = int((known[users] == 0).sum())
-        if unknown:
-            yield (
-                f"it has a vector for each user, and {unknown} of {len(users)} {part} "
-                "users have no training events: use a split that keeps every user's "
-                "past, such as leave_one_out, or a model that reads the history"
-            )
-
-
-def check_same(
-    run: Run, experiment: Mapping[str, Any], graph: Mapping[str, Any]
-) -> None:
-    """Refuse to resume a run as something else; what does not shape it is free.
-
-    Args:
-        run: The run in the folder.
-        experiment: Model and options asked for.
-        graph: Identity of the graph asked for.
-
-    Raises:
-        RunError: Listing every difference.
-    """
-    found = [
-        *_models(run.experiment["model"], experiment["model"]),
-        *_differences("train", run.experiment["train"], experiment["train"]),
-        *_differences("graph", run.record["graph"], graph),
-    ]
-    free = {f"train.{name}" for name in FREE}
-    lines = [
-        f"the run is of {theirs}, this file of {ours}"
-        if where == "model"
-        else f"{where}: the run has {theirs!r}, asked for {ours!r}"
-        for where, theirs, ours in found
-        if where not in free
-    ]
-    if lines:
-        raise RunError(
-            f"{run.folder} holds a run of something else:\n  "
-            + "\n  ".join(lines)
-            + "\nResume it with what it has, or train in a new folder"
         )
 
 
@@ -244,23 +164,3 @@ def _numbers(options: Mapping[str, Any]) -> Iterator[str]:
 def _is_number(value: Any, *, whole: bool) -> bool:
     kind = Integral if whole else Real
     return isinstance(value, kind) and not isinstance(value, bool)
-
-
-def _models(
-    theirs: Mapping[str, Any], ours: Mapping[str, Any]
-) -> Iterator[tuple[str, Any, Any]]:
-    """Differences of the models: their names, or else their options."""
-    if [*theirs] == [*ours]:
-        yield from _differences("model", theirs, ours)
-    else:
-        yield "model", ", ".join(theirs), ", ".join(ours)
-
-
-def _differences(where: str, theirs: Any, ours: Any) -> Iterator[tuple[str, Any, Any]]:
-    """Places in which two nested dicts differ."""
-    if not (isinstance(theirs, dict) and isinstance(ours, dict)):
-        if theirs != ours:
-            yield where, theirs, ours
-        return
-    for key in dict.fromkeys([*theirs, *ours]):
-        yield from _differences(f"{where}.{key}", theirs.get(key), ours.get(key))

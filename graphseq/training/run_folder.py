@@ -15,8 +15,7 @@ from torch_geometric.data import HeteroData
 from graphseq.errors import ConfigError, RunError
 from graphseq.models import Model
 from graphseq.schema import describe
-from graphseq.training.checks import check_same
-from graphseq.training.files import read_tensors, write_text
+from graphseq.training.checkpoint import read_tensors, write_text
 from graphseq.training.provenance import environment, identity
 from graphseq.training.run import (
     CHECKPOINT,
@@ -29,6 +28,7 @@ from graphseq.training.run import (
 )
 
 FORMAT = 1
+FREE = ("max_epochs", "progress", "workers", "threads", "loggers")
 SIZES = ("num_users", "num_items")  # the graph says these, not the model's options
 
 
@@ -192,3 +192,57 @@ def _write_experiment(folder: Path, experiment: dict[str, Any]) -> None:
             "objects of classes that record their options"
         ) from error
     write_text(folder / EXPERIMENT, text)
+
+
+def check_same(
+    run: Run, experiment: Mapping[str, Any], graph: Mapping[str, Any]
+) -> None:
+    """Refuse to resume a run as something else; what does not shape it is free.
+
+    Args:
+        run: The run in the folder.
+        experiment: Model and options asked for.
+        graph: Identity of the graph asked for.
+
+    Raises:
+        RunError: Listing every difference.
+    """
+    found = [
+        *_models(run.experiment["model"], experiment["model"]),
+        *_differences("train", run.experiment["train"], experiment["train"]),
+        *_differences("graph", run.record["graph"], graph),
+    ]
+    free = {f"train.{name}" for name in FREE}
+    lines = [
+        f"the run is of {theirs}, this file of {ours}"
+        if where == "model"
+        else f"{where}: the run has {theirs!r}, asked for {ours!r}"
+        for where, theirs, ours in found
+        if where not in free
+    ]
+    if lines:
+        raise RunError(
+            f"{run.folder} holds a run of something else:\n  "
+            + "\n  ".join(lines)
+            + "\nResume it with what it has, or train in a new folder"
+        )
+
+
+def _models(
+    theirs: Mapping[str, Any], ours: Mapping[str, Any]
+) -> Iterator[tuple[str, Any, Any]]:
+    """Differences of the models: their names, or else their options."""
+    if [*theirs] == [*ours]:
+        yield from _differences("model", theirs, ours)
+    else:
+        yield "model", ", ".join(theirs), ", ".join(ours)
+
+
+def _differences(where: str, theirs: Any, ours: Any) -> Iterator[tuple[str, Any, Any]]:
+    """Places in which two nested dicts differ."""
+    if not (isinstance(theirs, dict) and isinstance(ours, dict)):
+        if theirs != ours:
+            yield where, theirs, ours
+        return
+    for key in dict.fromkeys([*theirs, *ours]):
+        yield from _differences(f"{where}.{key}", theirs.get(key), ours.get(key))

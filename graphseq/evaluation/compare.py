@@ -1,4 +1,4 @@
-"""Is one run better than another? A paired bootstrap over users."""
+"""Compare two runs with a paired bootstrap over users."""
 
 import difflib
 from dataclasses import dataclass
@@ -14,29 +14,29 @@ from graphseq.evaluation.report import Report
 
 Floats = npt.NDArray[np.float64]
 
-DRAWS = 2**21  # numbers drawn at once: up to 32 MB
+DRAWS = 2**21  # random numbers drawn at once: up to 32 MB
 KEYS = ["user", "protocol", "targets", "best_rank"]
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """How much better a is than b, and how sure that is.
+    """Difference between two runs, with its interval and p-value.
 
     Attributes:
-        metric: What is compared.
-        history: Under which protocol.
+        metric: The metric compared.
+        history: The history protocol.
         a: Mean of a over users.
         b: Mean of b over the same users.
         difference: Mean over users of a minus b; above 0, a is better.
-        interval: Bounds between which the difference lies with ``confidence``.
+        interval: Bounds of the difference at level ``confidence``.
         confidence: Of the interval.
-        p_value: How often a difference as large, of either sign, comes of chance if
-            there is none; at least 1 / (resamples + 1).
+        p_value: Probability of a difference this large, of either sign, under the null
+            hypothesis of no difference; at least 1 / (resamples + 1).
         users: Users compared.
         better: Users for whom a is better.
         worse: Users for whom b is better.
         resamples: Bootstrap samples drawn.
-        seeds: Runs of a, and of b.
+        seeds: Number of runs of a, and of b.
     """
 
     metric: str
@@ -56,14 +56,14 @@ class Comparison:
     def __str__(self) -> str:
         low, high = self.interval
         relative = f" ({self.difference / self.b:+.1%})" if self.b else ""
-        sure = "differ" if low > 0 or high < 0 else "cannot be told apart"
+        verdict = "differ" if low > 0 or high < 0 else "do not differ significantly"
         one, other = self.seeds
-        of = f", {one} and {other} runs" if one + other > 2 else ""
+        runs = f", {one} and {other} runs" if one + other > 2 else ""
         return (
-            f"{self.metric}, history {self.history}, {self.users:,} users{of}: "
+            f"{self.metric}, history {self.history}, {self.users:,} users{runs}: "
             f"a {self.a:.4f}, b {self.b:.4f}\n"
             f"a - b = {self.difference:+.4f}{relative}, {self.confidence:.0%} interval "
-            f"[{low:+.4f}, {high:+.4f}], p = {self.p_value:.4f}: they {sure}\n"
+            f"[{low:+.4f}, {high:+.4f}], p = {self.p_value:.4f}: they {verdict}\n"
             f"a is better for {self.better:,} users, b for {self.worse:,}, equal for "
             f"{self.users - self.better - self.worse:,}"
         )
@@ -80,14 +80,14 @@ def compare(
     confidence: float = 0.95,
     seed: int = 0,
 ) -> Comparison:
-    """Compare two runs, or two models in several runs each, user by user.
+    """Compare two runs, or two models with several runs each, user by user.
 
-    Users are drawn with replacement, both runs on the same users. Of one run each, it
-    says how far the result hangs on the choice of users, not on the training seed. Of
-    lists of runs that differ in their seeds, these are drawn with replacement, too, and
-    a user's metric is the mean over them: then it says both (roughly, with few seeds).
-    The graphs may differ in what was derived from the training events (say, one has
-    co-occurrences), not in the events.
+    Users are drawn with replacement, the same ones for both runs. With one run each,
+    the interval covers the choice of users, not the training seed. With lists of runs
+    that differ in their seeds, the runs are drawn with replacement too, and a user's
+    metric is the mean over them: then the interval covers both (roughly, with few
+    seeds). The graphs may differ in the relations derived from the training events
+    (one may have co-occurrences), but not in the events.
 
     Source:
         Efron and Tibshirani, "An Introduction to the Bootstrap", 1993: percentile
@@ -98,15 +98,15 @@ def compare(
         a: A report, a run with a saved report, or the folder of one; or a list of them,
             of one model with several seeds.
         b: The same; of the same graph and held-out users.
-        metric: A metric that users have one by one (not coverage).
-        history: Which protocol.
-        part: Which report to read from a folder.
+        metric: A per-user metric (not coverage).
+        history: The history protocol.
+        part: The part whose report is read from a folder.
         resamples: Bootstrap samples.
         confidence: Of the interval.
         seed: Of the samples.
 
     Raises:
-        RunError: There is no report, or the two are of different data.
+        RunError: A report is missing, or the reports are of different data.
         ConfigError: A report lacks the metric or the protocol.
     """
     if resamples < 1 or not 0 < confidence < 1:
@@ -120,13 +120,13 @@ def compare(
         _check_same(reports[0], report)
         _check_history(source, report, history)
     columns = np.stack([_column(report, metric, history) for report in reports])
-    share = [1 / len(left)] * len(left) + [-1 / len(right)] * len(right)
-    each = np.array(share) @ columns
+    weights = [1 / len(left)] * len(left) + [-1 / len(right)] * len(right)
+    each = np.array(weights) @ columns
     difference = float(each.mean())
     means = _resampled(columns, len(left), resamples, np.random.default_rng(seed))
     tail = (1 - confidence) / 2
     low, high = np.quantile(means, [tail, 1 - tail])
-    slack = 1e-12 * np.abs(each).max()  # a tie is a tie, whatever the rounding
+    slack = 1e-12 * np.abs(each).max()  # rounding must not break ties
     extreme = np.count_nonzero(np.abs(means - difference) >= abs(difference) - slack)
     return Comparison(
         metric=metric,
@@ -146,7 +146,7 @@ def compare(
 
 
 def _listed(source: object) -> list[object]:
-    """The runs of one model."""
+    """The runs of one model, as a list."""
     listed = list(source) if isinstance(source, list | tuple) else [source]
     if not listed:
         raise ConfigError("compare needs a run, or a list of one or more; found none")
@@ -158,9 +158,9 @@ def _resampled(
 ) -> Floats:
     """Differences of means of samples; the first ``number`` rows are a's runs.
 
-    Users are drawn once for all runs, and the runs of each side apart.
+    Users are drawn once for all runs, the runs separately for each side.
     """
-    if len(columns) == 2:  # one run each: a user's difference is all that counts
+    if len(columns) == 2:  # one run each: only the difference of each user matters
         return _resampled_means(columns[:1] - columns[1:], resamples, draw)[:, 0]
     means = _resampled_means(columns, resamples, draw)
     sides = means[:, :number], means[:, number:]
@@ -175,16 +175,16 @@ def _resampled(
 def _resampled_means(
     values: Floats, resamples: int, draw: np.random.Generator
 ) -> Floats:
-    """Means of samples drawn with replacement, each as large as the original.
+    """Means of samples drawn with replacement, each of the original size.
 
     A mean depends only on how often each distinct value is drawn, and these counts are
-    multinomial. Metrics at a k take few values; where there are many, users are drawn
-    one by one, in blocks.
+    multinomial. A metric at k has few distinct values; with many, users are drawn one
+    by one, in blocks.
 
     Args:
         values: Of every run and user, (S, N).
         resamples: R.
-        draw: Draws them.
+        draw: Random number generator.
 
     Returns:
         Means of every sample and run, over the same users, (R, S).
@@ -206,7 +206,7 @@ def _resampled_means(
 
 
 def _report(source: Any, part: Part) -> Report:
-    """The report itself, that of a run, or that of a folder."""
+    """The report itself, the report of a run, or the one in a folder."""
     if isinstance(source, Report):
         return source
     if isinstance(source, str | Path):
@@ -232,18 +232,18 @@ def _report(source: Any, part: Part) -> Report:
 
 
 def _check_same(a: Report, b: Report) -> None:
-    wanted = {
+    same = {
         "part": "parts of the split",
         "training_hash": "training events",
         "held_out_hash": "held-out data",
     }
-    for fact, words in wanted.items():
+    for fact, words in same.items():
         one, other = a.facts[fact], b.facts[fact]
         if one != other:
             raise RunError(
-                f"a user can be compared only with itself; these reports are of "
-                f"different {words} ({one:.12} and {other:.12}). Evaluate both models "
-                "on graphs of one split of one log"
+                f"users are compared one by one, and these reports are of different "
+                f"{words} ({one:.12} and {other:.12}). Evaluate both models on graphs "
+                "of the same split of the same log"
             )
 
 
@@ -252,7 +252,7 @@ def _check_history(source: object, report: Report, history: str) -> None:
     if history not in report:
         run = source if isinstance(source, str | Path) else "RUN"
         raise ConfigError(
-            f"history {history!r} was asked for; the report of {run} has "
+            f"the history protocol is {history!r}, and the report of {run} has "
             f"{', '.join(report.means)}. Evaluate it again: graphseq evaluate "
             f"{run} --history both (in Python, history='both')"
         )
@@ -262,7 +262,7 @@ def _column(report: Report, metric: str, history: str) -> Floats:
     known = [name for name in report.per_user.columns if name not in KEYS]
     if metric not in known:
         near = difflib.get_close_matches(metric, known, n=1)
-        cure = f"did you mean {near[0]!r}? It has" if near else "of each user it has"
-        raise ConfigError(f"the report has no {metric!r} by user; {cure} {known}")
+        hint = f"did you mean {near[0]!r}? It has" if near else "it has"
+        raise ConfigError(f"the report has no {metric!r} by user; {hint} {known}")
     rows = report.per_user.filter(report.per_user["protocol"] == history)
     return np.asarray(rows.sort("user")[metric].to_numpy(), np.float64)

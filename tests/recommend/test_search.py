@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from graphseq.data.ragged import Ragged
-from graphseq.evaluation.search import ExactSearch, FaissSearch
 from graphseq.evaluation.topk import NOTHING, decode
+from graphseq.recommend.search import ExactSearch, FaissSearch
 
 
 def problem(interests, num_items=90, seed=0):

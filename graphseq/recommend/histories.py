@@ -1,4 +1,4 @@
-"""All that a graph knows of each user, whichever part of the split it stands in."""
+"""The full known sequence of each user, from every part of the split."""
 
 import torch
 from jaxtyping import Int
@@ -11,7 +11,7 @@ from graphseq.data.ragged import Ragged
 
 
 def known_sequences(graph: HeteroData) -> Ragged:
-    """All that the graph knows of each user, oldest first: U lists.
+    """The known items of each user, oldest first: U lists.
 
     It is the longest of the training events and the held-out rows, targets included.
     """
@@ -22,19 +22,19 @@ def known_sequences(graph: HeteroData) -> Ragged:
         if rows is not None:
             sources.append(_events(HeldOut(*(column.cpu() for column in rows))))
     size = graph[USER].num_nodes
-    lengths = torch.stack([who.bincount(minlength=size) for who, _ in sources])
+    lengths = torch.stack([users.bincount(minlength=size) for users, _ in sources])
     longest = lengths.argmax(dim=0)
-    keep = [longest[who] == number for number, (who, _) in enumerate(sources)]
-    who = torch.cat([w[k] for (w, _), k in zip(sources, keep, strict=True)])
-    what = torch.cat([i[k] for (_, i), k in zip(sources, keep, strict=True)])
-    ends = who.bincount(minlength=size).cumsum(0)
+    keep = [longest[users] == number for number, (users, _) in enumerate(sources)]
+    users = torch.cat([u[k] for (u, _), k in zip(sources, keep, strict=True)])
+    items = torch.cat([i[k] for (_, i), k in zip(sources, keep, strict=True)])
+    ends = users.bincount(minlength=size).cumsum(0)
     ptr = torch.cat([ends.new_zeros(1), ends])
-    return Ragged(what[who.argsort(stable=True)], ptr)
+    return Ragged(items[users.argsort(stable=True)], ptr)
 
 
 def _events(rows: HeldOut) -> tuple[Int[Tensor, "E"], Int[Tensor, "E"]]:
     """User and item of each event of held-out rows; a user's targets come last."""
     history = Ragged(rows.history, rows.history_ptr)
     targets = Ragged(rows.target, rows.target_ptr)
-    who = torch.cat([rows.user[history.rows], rows.user[targets.rows]])
-    return who, torch.cat([history.items, targets.items])
+    users = torch.cat([rows.user[history.rows], rows.user[targets.rows]])
+    return users, torch.cat([history.items, targets.items])

@@ -1,4 +1,4 @@
-"""The best items for vectors that represent users: exactly, or through an index."""
+"""Top items for user vectors: exact search, or a faiss index."""
 
 from typing import Any, Literal
 
@@ -7,17 +7,16 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from graphseq.data.ragged import Ragged
-from graphseq.evaluation.ranking import best_unseen
-from graphseq.evaluation.scoring import Catalogue
+from graphseq.evaluation.ranking import Catalogue, best_unseen
 from graphseq.evaluation.topk import NOTHING, keys
 
 Queries = Float[Tensor, "B D"] | Float[Tensor, "B K D"]
 NEIGHBOURS = 32  # links of a node in the HNSW graph
-BEAM = 128  # nodes that HNSW keeps in view at least
+BEAM = 128  # smallest search width (efSearch) of HNSW
 
 
 class ExactSearch:
-    """Scores every item; equal scores by ascending id.
+    """Scores every item; equal scores are ordered by ascending id.
 
     Args:
         vectors: One row an item, (V, D).
@@ -27,12 +26,15 @@ class ExactSearch:
         self._catalogue = Catalogue(vectors)
 
     def search(self, queries: Queries, seen: Ragged, k: int) -> Int[Tensor, "B k"]:
-        """Keys (see :mod:`.topk`) of the k best items outside ``seen``, best first.
+        """Keys of the k best items outside ``seen``, best first.
 
         Args:
-            queries: One vector a user, or K of which the best counts.
-            seen: Items that each user is not to get, each once.
-            k: Length of the lists; ``topk.NOTHING`` stands where items run out.
+            queries: One vector a user, or K vectors, of which the best score counts.
+            seen: Items excluded for each user, each once.
+            k: Length of the lists, padded with ``topk.NOTHING``.
+
+        Returns:
+            Keys as made by :func:`graphseq.evaluation.topk.keys`.
 
         Raises:
             FloatingPointError: A score is NaN.
@@ -47,7 +49,7 @@ class ExactSearch:
 
 
 class FaissSearch:
-    """Asks a faiss index, then scores the candidates that it names.
+    """Gets candidates from a faiss index, then scores them exactly.
 
     Args:
         vectors: One row an item, (V, D).
@@ -74,8 +76,8 @@ class FaissSearch:
     def search(self, queries: Queries, seen: Ragged, k: int) -> Int[Tensor, "B k"]:
         """As :meth:`ExactSearch.search`.
 
-        Each of a user's vectors is asked for k items and as many as the user may not
-        get, so that enough are left.
+        The index is queried for k items plus the number of excluded ones, for each of a
+        user's vectors, so that k remain.
         """
         size = len(self._vectors)
         if not len(queries):
@@ -91,13 +93,12 @@ class FaissSearch:
         best = keys(scores, found.clamp(min=0)).masked_fill(found < 0, NOTHING)
         best[:, 1:].masked_fill_(found[:, 1:] == found[:, :-1], NOTHING)
         rows = torch.arange(len(found))
-        owned = rows.repeat_interleave(seen.lengths) * size + seen.items
-        barred = torch.isin(rows[:, None] * size + found.clamp(min=0), owned)
-        best = best.masked_fill(barred, NOTHING)
-        return best.topk(min(k, size)).values
+        excluded = rows.repeat_interleave(seen.lengths) * size + seen.items
+        mask = torch.isin(rows[:, None] * size + found.clamp(min=0), excluded)
+        return best.masked_fill(mask, NOTHING).topk(min(k, size)).values
 
     def _candidates(self, queries: Tensor, seen: Ragged, k: int) -> Int[Tensor, "B C"]:
-        """Items that the index names for any vector of a user; -1 for none."""
+        """Items that the index returns for any vector of a user, padded with -1."""
         longest = int(seen.lengths.max()) if len(seen.items) else 0
         depth = min(k + longest, len(self._vectors))
         if self._kind == "hnsw":

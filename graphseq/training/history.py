@@ -8,13 +8,13 @@ from typing import Any
 import polars as pl
 from torch import nn
 
-from graphseq.training.files import write_tensors, write_text
+from graphseq.training.checkpoint import write_tensors, write_text
 from graphseq.training.run import HISTORY, RECORD, WEIGHTS
 
 STATE = ("rows", "times", "best_epoch", "best", "since")
 
 
-class Journal:
+class TrainingHistory:
     """Rows of the history, and which of them is the best.
 
     Args:

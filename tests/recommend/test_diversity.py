@@ -7,8 +7,8 @@ from torch import Tensor
 from graphseq.data import Vocabulary
 from graphseq.errors import ConfigError, DataError
 from graphseq.evaluation import diversity
-from graphseq.evaluation.diverse import diversify, numbered
 from graphseq.evaluation.topk import NOTHING, decode, keys
+from graphseq.recommend.diversity import diversify, encode_categories
 
 
 def pool_of(scores: Tensor, ids: Tensor) -> Tensor:
@@ -99,33 +99,24 @@ def test_more_weight_gives_more_variety_and_less_score() -> None:
     assert scores[0] > scores[1] > scores[2]
 
 
-def test_diversity_is_the_share_of_pairs_that_differ() -> None:
-    category = torch.tensor([0, 0, 1, 2])
-    lists = torch.tensor([[0, 1, 2], [0, 1, -1], [0, 2, 3], [3, -1, -1], [-1, -1, -1]])
-    expected = [2 / 3, 0, 1, 0, 0]
-    assert diversity(lists, category).tolist() == pytest.approx(expected)
-
-
 def test_categories_are_numbered_by_the_vocabulary() -> None:
     items = Vocabulary(["milk", "bread", "eggs", "soap"])
     named = {"eggs": "food", "soap": "care", "caviar": "food", "milk": "food"}
-    milk, bread, eggs, soap = numbered(named, items).tolist()
+    milk, bread, eggs, soap = encode_categories(named, items).tolist()
     assert milk == eggs
-    assert len({milk, bread, soap}) == 3, "an item not named is a category by itself"
-    assert numbered(torch.tensor([3, 1, 3, 0]), items).tolist() == [3, 1, 3, 0]
+    assert len({milk, bread, soap}) == 3, "unnamed items get their own"
+    assert encode_categories(torch.tensor([3, 1, 3, 0]), items).tolist() == [3, 1, 3, 0]
 
 
-def test_integers_and_their_spelling_are_one_id() -> None:
-    assert numbered({"7": "a", "9": "b", "8": "a"}, Vocabulary([7, 8, 9])).tolist() == [
-        0,
-        0,
-        1,
-    ]
+def test_integers_and_their_text_are_one_id() -> None:
+    categories = {"7": "a", "9": "b", "8": "a"}
+    found = encode_categories(categories, Vocabulary([7, 8, 9]))
+    assert found.tolist() == [0, 0, 1]
 
 
 def test_categories_of_other_items_are_refused() -> None:
     items = Vocabulary(["milk", "bread"])
     with pytest.raises(ConfigError, match="3 numbers for 2 items"):
-        numbered(torch.tensor([0, 1, 2]), items)
-    with pytest.raises(DataError, match="names none of the items"):
-        numbered({"tea": "drink"}, items)
+        encode_categories(torch.tensor([0, 1, 2]), items)
+    with pytest.raises(DataError, match="has none of the items"):
+        encode_categories({"tea": "drink"}, items)

@@ -136,14 +136,14 @@ def test_a_model_of_user_ids_needs_users(graph) -> None:
     model.has_user_embeddings = True
     shop = Recommender(model, graph)
     assert len(shop.recommend(users=["ann"], k=1)) == 1
-    with pytest.raises(ConfigError, match="a vector for each user"):
+    with pytest.raises(ConfigError, match="an embedding for each user"):
         shop.recommend(histories=[["milk"]])
 
 
 def test_a_graph_that_does_not_fit_is_refused(graph) -> None:
-    with pytest.raises(GraphError, match="was made for 4 users"):
+    with pytest.raises(GraphError, match="was built for 4 users"):
         Recommender(Next(4, 6), graph)
-    with pytest.raises(GraphError, match="was made for 7 items"):
+    with pytest.raises(GraphError, match="was built for 7 items"):
         Recommender(Next(3, 7), graph)
 
 

@@ -1,0 +1,189 @@
+"""Threads and memory of this process.
+
+OpenMP threads that wait for work spin, and on a shared machine they spin away the time
+in which another process would have finished: two to three times the CPU seconds, for no
+gain in wall time. So they sleep while they wait (:func:`sleep_while_waiting`, which has
+to run before torch is imported), and there are never more of them than the process has
+cores (:func:`allowed_cores`). ``benchmarks/threads.py`` measures it.
+
+Variables set in the environment (``OMP_NUM_THREADS``, ``OMP_WAIT_POLICY``, …) and
+numbers passed by the caller take precedence over these defaults.
+"""
+
+import ctypes
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+
+SLEEPING = {
+    "OMP_WAIT_POLICY": "PASSIVE",  # the OpenMP standard; libgomp, which torch ships
+    "KMP_BLOCKTIME": "0",  # Intel's and LLVM's libraries
+}
+CGROUP = Path("/sys/fs/cgroup")
+PROC = Path("/proc")
+TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # names of glibc's malloc.h
+KEPT_BYTES = 2**28  # at the top of the heap, not returned to the system
+LARGEST_BLOCK = 2**25  # bytes of a block from the heap; glibc's own upper limit
+
+_limit: ContextVar[int | None] = ContextVar("graphseq_threads", default=None)
+
+
+def sleep_while_waiting() -> None:
+    """Make OpenMP's threads sleep while they wait; call it before importing torch.
+
+    Variables that are set already are left as they are.
+    """
+    for name, value in SLEEPING.items():
+        os.environ.setdefault(name, value)
+
+
+def allowed_cores() -> int:
+    """Cores of the affinity mask, or fewer if the cgroup has a smaller quota."""
+    mask = getattr(os, "sched_getaffinity", None)
+    cores = len(mask(0)) if mask else os.cpu_count() or 1
+    return max(1, min(cores, int(cgroup_quota() or cores)))
+
+
+def cgroup_quota(root: Path = CGROUP) -> float | None:
+    """Cores that the container's CPU quota amounts to; ``None`` without a quota."""
+    try:
+        if (root / "cpu.max").exists():  # version 2
+            quota, period = (root / "cpu.max").read_text().split()
+        else:
+            quota = (root / "cpu" / "cpu.cfs_quota_us").read_text()
+            period = (root / "cpu" / "cpu.cfs_period_us").read_text()
+        return int(quota) / int(period) if int(quota) > 0 else None
+    except (OSError, ValueError):  # no cgroup, or the quota is "max"
+        return None
+
+
+def default_threads() -> int:
+    """Threads by default: ``OMP_NUM_THREADS``, or else the allowed cores."""
+    variable = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
+    return max(1, int(variable)) if variable.isdecimal() else allowed_cores()
+
+
+def current_threads() -> int:
+    """Threads set by an enclosing :func:`limit_threads`, or else the default."""
+    return _limit.get() or default_threads()
+
+
+@contextmanager
+def limit_threads(number: int | None = None) -> Iterator[int]:
+    """Run torch with a number of intra-op threads, and restore the former number.
+
+    Args:
+        number: Threads; ``None`` keeps those of an enclosing ``limit_threads``, and
+            takes :func:`default_threads` where there is none.
+
+    Yields:
+        The number of threads in use.
+
+    Raises:
+        ValueError: If ``number`` is not positive.
+    """
+    import torch
+
+    if number is not None and number < 1:
+        raise ValueError(f"threads must be 1 or more, got {number}")
+    number = number or current_threads()
+    before, token = torch.get_num_threads(), _limit.set(number)
+    torch.set_num_threads(number)
+    try:
+        yield number
+    finally:
+        torch.set_num_threads(before)
+        _limit.reset(token)
+
+
+def thread_environment(number: int) -> dict[str, str]:
+    """Variables that make ``number`` threads the default of a child process."""
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS")
+    return SLEEPING | dict.fromkeys(names, str(number))
+
+
+def peak_memory() -> int:
+    """Peak memory of this process so far, in bytes; 0 where it is not measured."""
+    try:
+        import resource
+    except ImportError:  # not a POSIX system
+        return 0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak
+
+
+def available_memory(proc: Path = PROC, cgroup: Path = CGROUP) -> int | None:
+    """Bytes that this process can still allocate; ``None`` if the system has no count.
+
+    The smaller of what the machine can provide without swapping and what is left of the
+    container's memory limit. The page cache counts as free.
+    """
+    found = [_machine_memory(proc), _container_memory(cgroup)]
+    return min((size for size in found if size is not None), default=None)
+
+
+def _machine_memory(proc: Path) -> int | None:
+    try:
+        lines = (proc / "meminfo").read_text().splitlines()
+        values = dict(line.split(":", 1) for line in lines if ":" in line)
+        return 1024 * int(values["MemAvailable"].split()[0])
+    except (OSError, ValueError, LookupError):
+        return None
+
+
+def _container_memory(cgroup: Path) -> int | None:
+    """What a cgroup limit of version 2 or 1 leaves; ``None`` without a limit."""
+    for limit, used, cached in (
+        ("memory.max", "memory.current", "inactive_file"),
+        (
+            "memory/memory.limit_in_bytes",
+            "memory/memory.usage_in_bytes",
+            "total_inactive_file",
+        ),
+    ):
+        try:
+            most = int((cgroup / limit).read_text())  # ValueError for "max": no limit
+            taken = int((cgroup / used).read_text())
+            stat = (cgroup / limit).with_name("memory.stat").read_text().split()
+        except (OSError, ValueError):
+            continue
+        values = dict(zip(stat[::2], map(int, stat[1::2]), strict=True))
+        return max(0, most - taken + values.get(cached, 0))
+    return None
+
+
+def format_bytes(size: int) -> str:
+    """Bytes with a unit: 512 kB, 1.34 GB."""
+    amount = float(size)
+    for unit in ("B", "kB", "MB", "GB"):
+        if amount < 1000:
+            return f"{amount:.3g} {unit}"
+        amount /= 1000
+    return f"{amount:,.3g} TB"
+
+
+def keep_freed_memory() -> bool:
+    """Keep freed memory in the process, where the C library is glibc.
+
+    Every training step allocates and frees buffers of a few megabytes. By default glibc
+    returns this memory to the system and requests it again, page by page, zeroed: 6 %
+    of a SASRec epoch on Amazon Beauty (``benchmarks/where_time_goes.py``). The
+    thresholds set here keep up to 256 MB of it, which were in use before. Thresholds in
+    the environment (``MALLOC_TRIM_THRESHOLD_``, ``MALLOC_MMAP_THRESHOLD_``) win.
+
+    Returns:
+        Whether both thresholds were set.
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    if {"MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"} & {*os.environ}:
+        return False
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):  # for example musl, which has no mallopt
+        return False
+    values = ((TRIM_THRESHOLD, KEPT_BYTES), (MMAP_THRESHOLD, LARGEST_BLOCK))
+    return all(mallopt(name, value) == 1 for name, value in values)

@@ -1,0 +1,84 @@
+"""The best epoch, early stopping and the monitored metric."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch_geometric.data import HeteroData
+
+from graphseq.evaluation import evaluate
+from graphseq.models import (
+    SASRec,
+)
+from graphseq.training import Run
+
+Make = Callable[..., SASRec]
+Short = Callable[..., Run]
+
+
+def same(a: torch.nn.Module, b: torch.nn.Module) -> bool:
+    pairs = zip(a.state_dict().values(), b.state_dict().values(), strict=True)
+    return all(torch.equal(x, y) for x, y in pairs)
+
+
+def test_it_stops_when_patience_is_over(
+    short: Short, tiny: Make, graph: HeteroData
+) -> None:
+    run = short(tiny(), graph, lr=1e-12, max_epochs=50, patience=3)
+    assert run.epochs == 4
+    assert run.best["epoch"] == 1
+    assert run.record["stopped_early"]
+
+
+def test_patience_counts_evaluations(
+    short: Short, tiny: Make, graph: HeteroData
+) -> None:
+    options = {"lr": 1e-12, "max_epochs": 50, "patience": 2, "evaluate_every": 3}
+    run = short(tiny(), graph, **options)
+    assert run.epochs == 9
+    assert run.best["epoch"] == 3
+    evaluated = [row["epoch"] for row in run.history if row["NDCG@10"]]
+    assert evaluated == [3, 6, 9]
+
+
+def test_the_last_epoch_is_evaluated_in_any_case(
+    short: Short, tiny: Make, graph: HeteroData
+) -> None:
+    run = short(tiny(), graph, max_epochs=2, evaluate_every=5)
+    assert run.best["epoch"] == 2
+
+
+def test_without_a_monitor_the_last_epoch_is_kept(
+    short: Short, tiny: Make, graph: HeteroData
+) -> None:
+    run = short(tiny(), graph, monitor=None, patience=1, max_epochs=3)
+    assert run.best["epoch"] == 3
+    assert set(run.best) == {"epoch", "loss", "next_item"}
+
+
+@pytest.mark.parametrize(
+    ("monitor", "history"),
+    [("HR@3", "excluded"), ("MRR", "kept"), ("Recall@5", "kept")],
+)
+def test_any_metric_of_either_protocol_can_be_monitored(
+    short: Short, tiny: Make, graph: HeteroData, monitor: str, history: Any
+) -> None:
+    model = tiny()
+    run = short(model, graph, monitor=monitor, history=history)
+    report = evaluate(model, graph, "validation", ks=(3, 5, 10), history=history)
+    assert run.best[monitor] == report[history][monitor]
+
+
+def test_the_model_ends_with_the_weights_that_validated_best(
+    short: Short, tiny: Make, graph: HeteroData, tmp_path: Path
+) -> None:
+    model = tiny()
+    run = short(model, graph, folder=tmp_path, lr=0.3, max_epochs=6, patience=None)
+    scores = [row["NDCG@10"] for row in run.history]
+    assert run.best["NDCG@10"] == max(scores)
+    assert run.best["epoch"] == 1 + scores.index(max(scores)) < 6, "choose another lr"
+    report = evaluate(model, graph, "validation", ks=(10,), history="kept")
+    assert report["kept"]["NDCG@10"] == max(scores)
+    assert same(model, run.model(graph))
