@@ -8,7 +8,6 @@ from graphseq.graphs.dropout import EdgeDropout, NodeDropout
 from graphseq.graphs.ego import draw, to_networkx
 from graphseq.graphs.exchange import export_graph, import_graph
 from graphseq.graphs.hashing import graph_hash, held_out_hash
-from graphseq.graphs.session import SessionGraphs, session_graphs
 from graphseq.graphs.storage import load_graph, load_log, save_graph
 from graphseq.graphs.summary import Summary, summary
 from graphseq.graphs.transitions import Transitions
@@ -21,7 +20,6 @@ __all__ = [
     "EdgeDropout",
     "NodeDropout",
     "RelationUpdate",
-    "SessionGraphs",
     "Summary",
     "Transitions",
     "Updated",
@@ -36,7 +34,6 @@ __all__ = [
     "load_log",
     "plan_update",
     "save_graph",
-    "session_graphs",
     "summary",
     "to_networkx",
     "update_graph",

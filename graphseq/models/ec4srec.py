@@ -17,7 +17,7 @@ from graphseq.nn.encoder import Encoder
 from graphseq.nn.features import Features
 from graphseq.nn.importance import Method
 from graphseq.objectives import negative_contrast, nt_xent, same_id_mask
-from graphseq.objectives.negative_views import Denominator
+from graphseq.objectives.contrastive import Denominator
 from graphseq.schema import check_ranges
 from graphseq.sequences.batch import Batch
 from graphseq.sequences.examples import SequenceSampler

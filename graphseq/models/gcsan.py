@@ -9,9 +9,9 @@ from torch_geometric.data import HeteroData
 
 from graphseq.errors import ConfigError
 from graphseq.models.base import Model
-from graphseq.models.sessions import SessionStates
-from graphseq.nn.block import Block, check_blocks
 from graphseq.nn.features import Embedding, Features
+from graphseq.nn.session_graph import SessionStates
+from graphseq.nn.transformer import Block, check_blocks
 from graphseq.objectives import cross_entropy
 from graphseq.sequences.batch import Batch
 from graphseq.sequences.examples import Sampler
@@ -114,7 +114,7 @@ class GCSAN(Model):
         self, table: Float[Tensor, "V D"], batch: Batch
     ) -> Float[Tensor, "B D"]:
         """A row's vector from item vectors; zero for an empty row."""
-        states = self.states(table, batch)
+        states = self.states(table, batch.items, batch.lengths)
         last = batch.last(states)
         *before, final = self.attention
         deep = states

@@ -14,12 +14,12 @@ from graphseq.constants import INTERACTS
 from graphseq.errors import ConfigError
 from graphseq.models.backbone import Backbone, Loss
 from graphseq.models.base import Choices, Model
-from graphseq.nn.clusters import kmeans, nearest
 from graphseq.nn.encoder import Encoder
 from graphseq.nn.features import Features
+from graphseq.nn.kmeans import kmeans, nearest
 from graphseq.nn.pooling import Pooling, pool
 from graphseq.objectives import intent_contrast, nt_xent, same_id_mask
-from graphseq.objectives.intents import Form
+from graphseq.objectives.contrastive import Form
 from graphseq.schema import check_ranges
 from graphseq.sequences.batch import Batch
 from graphseq.sequences.examples import SequenceSampler, examples, gather

@@ -13,9 +13,9 @@ from graphseq.errors import ConfigError
 from graphseq.models.backbone import Backbone, Loss
 from graphseq.models.base import Model
 from graphseq.models.similarity import DATA, PRESETS, InformedViews, Similarity
+from graphseq.nn.dropout import Estimator, LearnableDropout, Phase
 from graphseq.nn.encoder import Encoder
 from graphseq.nn.features import Features
-from graphseq.nn.learnable_dropout import Estimator, LearnableDropout, Phase
 from graphseq.nn.pooling import Pooling
 from graphseq.nn.transformer import Transformer
 from graphseq.objectives import nt_xent

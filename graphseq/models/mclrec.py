@@ -18,7 +18,7 @@ from graphseq.nn.encoder import Encoder
 from graphseq.nn.features import Features
 from graphseq.nn.heads import Augmenter
 from graphseq.objectives import contrastive_regularization, nt_xent
-from graphseq.objectives.regularizers import Scope
+from graphseq.objectives.contrastive import Scope
 from graphseq.schema import check_ranges
 from graphseq.sequences.batch import Batch
 from graphseq.sequences.examples import SequenceSampler

@@ -14,10 +14,9 @@ from graphseq.models.base import Choices, Model
 from graphseq.models.catalogue import Softmax, next_item
 from graphseq.nn.dropout import dropout
 from graphseq.nn.features import embed_items
-from graphseq.nn.graph_encoder import GraphEncoder
 from graphseq.nn.heads import ProjectionHead
 from graphseq.nn.pooling import AdditivePooling, QueryPooling
-from graphseq.nn.propagation import Readout
+from graphseq.nn.propagation import GraphEncoder, Readout
 from graphseq.objectives import nt_xent, same_id_mask
 from graphseq.objectives.contrastive import Scheme, Similarity
 from graphseq.schema import check_ranges

@@ -8,9 +8,8 @@ from torch_geometric.data import HeteroData
 
 from graphseq.models.backbone import Backbone, Loss
 from graphseq.models.base import Choices, Model
-from graphseq.nn.block import Activation, Norm
 from graphseq.nn.features import Embedding, Features
-from graphseq.nn.transformer import Positions, Transformer
+from graphseq.nn.transformer import Activation, Norm, Positions, Transformer
 from graphseq.sequences.batch import Batch
 from graphseq.sequences.examples import SequenceSampler
 

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
 from graphseq.models.base import Model
-from graphseq.models.sessions import SessionStates
 from graphseq.nn.features import Embedding, Features
+from graphseq.nn.session_graph import SessionStates
 from graphseq.objectives import cross_entropy
 from graphseq.schema import check_ranges
 from graphseq.sequences.batch import Batch
@@ -99,7 +99,7 @@ class SRGNN(Model):
         self, table: Float[Tensor, "V D"], batch: Batch
     ) -> Float[Tensor, "B D"]:
         """A row's vector from item vectors; that of an empty row is W_3's bias."""
-        states = self.states(table, batch)
+        states = self.states(table, batch.items, batch.lengths)
         last = batch.last(states)
         wanted = self.of_last(last)[:, None] + self.of_each(states)
         weight = self.query(wanted.sigmoid())  # no softmax; padded states are zero

@@ -17,8 +17,8 @@ from graphseq.models.base import Choices, Model
 from graphseq.models.stages import Stage, Step
 from graphseq.nn.encoder import Encoder
 from graphseq.nn.features import Features
+from graphseq.nn.heads import ResidualLayers
 from graphseq.nn.pooling import Pooling, pool
-from graphseq.nn.residual import ResidualLayers
 from graphseq.nn.transformer import Transformer
 from graphseq.objectives import nt_xent
 from graphseq.schema import check_ranges

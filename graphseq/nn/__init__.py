@@ -1,20 +1,17 @@
 """Blocks that models are made of: torch and PyG only; they know no model, no data."""
 
-from graphseq.nn.clusters import kmeans, nearest
 from graphseq.nn.convolution import Convolution
-from graphseq.nn.dropout import dropout
+from graphseq.nn.dropout import LearnableDropout, dropout
 from graphseq.nn.encoder import Encoder
 from graphseq.nn.features import Embedding, Features, Propagated, embed_items
-from graphseq.nn.gated import GatedGraph
-from graphseq.nn.graph_encoder import GraphEncoder
-from graphseq.nn.heads import Augmenter, ProjectionHead
+from graphseq.nn.heads import Augmenter, ProjectionHead, ResidualLayers
 from graphseq.nn.importance import (
     integrated_gradients,
     occlusion,
     saliency,
     top_score,
 )
-from graphseq.nn.learnable_dropout import LearnableDropout
+from graphseq.nn.kmeans import kmeans, nearest
 from graphseq.nn.pooling import (
     AdditivePooling,
     QueryPooling,
@@ -22,10 +19,15 @@ from graphseq.nn.pooling import (
     pool,
     pool_prefixes,
 )
-from graphseq.nn.propagation import operator, propagate
+from graphseq.nn.propagation import GraphEncoder, operator, propagate
 from graphseq.nn.prototypes import Prototypes
 from graphseq.nn.recurrent import GRU
-from graphseq.nn.residual import ResidualLayers
+from graphseq.nn.session_graph import (
+    GatedGraph,
+    SessionGraphs,
+    SessionStates,
+    session_graphs,
+)
 from graphseq.nn.sparse import SymmetricOperator
 from graphseq.nn.transformer import Transformer
 
@@ -45,6 +47,8 @@ __all__ = [
     "Prototypes",
     "QueryPooling",
     "ResidualLayers",
+    "SessionGraphs",
+    "SessionStates",
     "SymmetricOperator",
     "Transformer",
     "dropout",
@@ -59,5 +63,6 @@ __all__ = [
     "pool_prefixes",
     "propagate",
     "saliency",
+    "session_graphs",
     "top_score",
 ]

@@ -1,14 +1,17 @@
 """Numbers from tensors: what a model is to minimise. Torch only."""
 
-from graphseq.objectives.contrastive import nt_xent, same_id_mask
+from graphseq.objectives.contrastive import (
+    contrastive_regularization,
+    intent_contrast,
+    negative_contrast,
+    nt_xent,
+    same_id_mask,
+)
 from graphseq.objectives.cross_entropy import cross_entropy, products_in
-from graphseq.objectives.intents import intent_contrast
-from graphseq.objectives.masked import attribute_loss, double_sigmoid
-from graphseq.objectives.negative_views import negative_contrast
+from graphseq.objectives.pretraining import attribute_loss, double_sigmoid
 from graphseq.objectives.prototypes import seq2item, seq2seq
 from graphseq.objectives.ranking import bce, bpr, gbce
-from graphseq.objectives.regularizers import contrastive_regularization
-from graphseq.objectives.softmax import (
+from graphseq.objectives.sampled_softmax import (
     in_batch_softmax,
     log_expected_count,
     log_uniform_probability,

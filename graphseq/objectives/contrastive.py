@@ -1,4 +1,4 @@
-"""Contrast between two views of the same things."""
+"""Contrastive losses between views."""
 
 from typing import Literal, get_args
 
@@ -91,3 +91,173 @@ def _anchored(
         within = (view @ view.T / temperature).masked_fill(drop, -torch.inf)
         logits = torch.cat([logits, within], dim=1)
     return (logits.logsumexp(dim=1) - cross.diagonal()).mean()
+
+
+Form = Literal["symmetric", "paper"]
+
+
+def intent_contrast(
+    first: Float[Tensor, "B D"],
+    second: Float[Tensor, "B D"],
+    intents: Float[Tensor, "B D"],
+    *,
+    identity: Int[Tensor, "B"] | None = None,
+    form: Form = "symmetric",
+    temperature: float = 1.0,
+) -> Float[Tensor, ""]:
+    r"""Both views of a user's sequence against the intent of that user.
+
+    As printed (``paper``), a view is to find its own intent :math:`c_u` among those of
+    the batch,
+
+    .. math:: \sum_{h ∈ \{h^1, h^2\}} -\frac{1}{B} \sum_u \log
+        \frac{e^{h_u \cdot c_u}}{\sum_v e^{h_u \cdot c_v}} ;
+
+    as the authors compute it (``symmetric``), it is half of the sum of two
+    :func:`nt_xent`, so that intents are anchors, too, and views repel views and intents
+    intents. Users of one intent are negatives of each other unless ``identity`` tells.
+
+    Source:
+        Chen et al., ICLRec, WWW 2022, Eqs. (15)-(17).
+
+    Departs from the source:
+        The positive stands in the denominator.
+
+    Args:
+        first: First view of each sequence.
+        second: Second view.
+        intents: What each user intends: here, a centroid of length 1.
+        identity: Number of each user's intent; users who share one are then no
+            negatives of each other (false negative mitigation, Eq. 17). ``None``: all
+            are (Eq. 16).
+        form: Which of the two.
+        temperature: :math:`τ > 0`.
+
+    Raises:
+        ValueError: ``form`` is neither.
+    """
+    if form not in get_args(Form):
+        raise ValueError(f"intent_contrast knows {get_args(Form)}; got form={form!r}")
+    exclude = None if identity is None else same_id_mask(identity)
+    scheme: Literal["symmetric", "cross_only"]
+    scheme = "symmetric" if form == "symmetric" else "cross_only"
+    losses = [
+        nt_xent(view, intents, temperature=temperature, scheme=scheme, exclude=exclude)
+        for view in (first, second)
+    ]
+    total = torch.stack(losses).sum()
+    return total / 2 if form == "symmetric" else total
+
+
+Denominator = Literal["code", "paper"]
+
+
+def negative_contrast(
+    first: Float[Tensor, "B D"],
+    second: Float[Tensor, "B D"],
+    negative: Float[Tensor, "B D"],
+    *,
+    temperature: float = 0.1,
+    denominator: Denominator = "code",
+) -> Float[Tensor, ""]:
+    r"""EC4SRec's contrast of negative views with each other, and with positive ones.
+
+    With :math:`Ψ(x, y) = \exp(x · y / τ)`, the positive views p of all sequences and
+    their negative views n, it is the mean over the anchors u of
+
+    .. math:: -\frac{1}{B - 1} \sum_{v \ne u} \log \frac{Ψ(n_u, n_v)}
+        {\sum_p Ψ(n_u, p) + \sum_{w \ne u} Ψ(n_u, n_w)}
+
+    Source:
+        Wang et al., EC4SRec, CIKM 2022, the term L_cl-; ``supcon_fake`` in its code.
+
+    Departs from the source:
+        With ``denominator="paper"``, of the negative views only v stands in the
+        denominator. For two sequences both are the same.
+
+    Args:
+        first: A positive view of each sequence.
+        second: Another.
+        negative: Its negative view.
+        temperature: τ.
+        denominator: Which negative views stand in it.
+
+    Returns:
+        The mean over the anchors; 0 for one row.
+    """
+    own = torch.eye(len(negative), dtype=torch.bool, device=negative.device)
+    away = negative @ torch.cat([first, second]).T / temperature
+    together = negative @ negative.T / temperature
+    if denominator == "code":
+        others = torch.cat([away, together.masked_fill(own, -torch.inf)], dim=1)
+        losses = others.logsumexp(dim=1, keepdim=True) - together
+    else:
+        mass = away.logsumexp(dim=1, keepdim=True)
+        losses = torch.logaddexp(mass, together) - together
+    pairs = max(1, len(own) * (len(own) - 1))
+    return losses.masked_fill(own, 0.0).sum() / pairs
+
+
+Scope = Literal["anchor", "batch"]
+
+
+def contrastive_regularization(
+    first: Float[Tensor, "B D"],
+    second: Float[Tensor, "B D"],
+    *,
+    scope: Scope = "anchor",
+) -> Float[Tensor, ""]:
+    r"""MCLRec's contrastive regularisation R.
+
+    Of the 2B rows of both views together, :math:`p_i` is the inner product of row i
+    with its other view and :math:`n_{ij}` those with the 2(B - 1) other rows. With
+    :math:`o_{\min} = \min(p, \max n)` and :math:`o_{\max} = \max(p, \max n)`,
+
+    .. math:: R = \mathrm{mean}\,[p_i - o_{\min}]_+
+        + \mathrm{mean}\,[o_{\max} - n_{ij}]_+
+
+    in which no :math:`[·]_+` ever binds. With bounds of each anchor (``anchor``) it is
+
+    .. math:: \frac{1}{2B} \sum_i \left(p_i - \bar n_i
+        + \left|p_i - \max_j n_{ij}\right|\right)
+
+    and with one pair of bounds for the whole (``batch``)
+
+    .. math:: \bar p - \bar n + \left|\min p - \max n\right| .
+
+    It works against the contrast, whose positives it draws down to the nearest
+    negative.
+
+    Source:
+        Qin et al., MCLRec, SIGIR 2023, Eqs. (11)-(13), which are ``batch``; the
+        authors' code is ``anchor``.
+
+    Args:
+        first: First view.
+        second: Second view; row i is of the same thing as row i of ``first``.
+        scope: Over what the bounds are taken.
+
+    Returns:
+        R; 0 for one row, which has nothing to be separated from.
+
+    Raises:
+        ValueError: ``scope`` is neither.
+    """
+    if scope not in get_args(Scope):
+        raise ValueError(f"separation knows {get_args(Scope)}; got scope={scope!r}")
+    size = len(first)
+    if size == 1:
+        return (first * second).sum() * 0
+    rows = torch.cat([first, second])
+    scores = rows @ rows.T
+    places = torch.arange(2 * size, device=rows.device)
+    partner = torch.cat([places[size:], places[:size]])
+    p = scores[places, partner]
+    other = torch.ones_like(scores, dtype=torch.bool)
+    other[places, places] = other[places, partner] = False
+    hardest = scores.masked_fill(~other, -torch.inf).amax(dim=1)
+    # every row has as many others: the mean of the rows' means is that of all
+    mean = (scores * other).sum() / other.sum()
+    if scope == "anchor":
+        return p.mean() - mean + (p - hardest).abs().mean()
+    return p.mean() - mean + (p.amin() - hardest.amax()).abs()

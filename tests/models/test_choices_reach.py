@@ -22,7 +22,7 @@ from graphseq.evaluation import evaluate
 from graphseq.graphs import build_graph
 from graphseq.models import GCSAN, MCLSR, MODELS, POP, SRGNN, LightGCN, S3Rec
 from graphseq.nn import Embedding, Transformer, dropout
-from graphseq.nn.block import Block
+from graphseq.nn.transformer import Block
 from graphseq.sequences import Batch, SequenceLoader
 
 USERS, ITEMS = 48, 12

@@ -9,7 +9,7 @@ from torch_geometric.data import HeteroData
 from graphseq.errors import ConfigError
 from graphseq.models import LMA4Rec
 from graphseq.nn import GRU, Transformer
-from graphseq.nn.learnable_dropout import LearnableDropout
+from graphseq.nn.dropout import LearnableDropout
 from graphseq.sequences import Batch
 from graphseq.sequences.views import join
 

@@ -109,5 +109,5 @@ def test_dropout_falls_on_the_filters_answers_in_training_only() -> None:
 
 @pytest.mark.parametrize("option", ["window", "vertical", "horizontal"])
 def test_an_image_without_extent_is_refused(option: str) -> None:
-    with pytest.raises(ValueError, match=f"{option}=0"):
+    with pytest.raises(ValueError, match=f"{option}: expected .* 1 or more, found 0"):
         Convolution(8, **{option: 0})

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from graphseq.nn import Augmenter, ProjectionHead
+from graphseq.nn.heads import ResidualLayers
 
 
 @pytest.mark.parametrize(
@@ -65,3 +66,76 @@ def test_the_augmenter_has_the_specifications_parameters() -> None:
     """2.17: 64 → 32 → 16 → 64."""
     sizes = [parameter.numel() for parameter in Augmenter(64).parameters()]
     assert sum(sizes) == 3696
+
+
+def gelu(x: float) -> float:
+    return x * (1 + math.erf(x / math.sqrt(2))) / 2
+
+
+def by_hand(layers: ResidualLayers, x: torch.Tensor, which: list[int]) -> torch.Tensor:
+    """One state, number by number."""
+    for i in which:
+        weight, bias = layers.linears[i].weight, layers.linears[i].bias
+        inner = [
+            gelu(float(sum(w * v for w, v in zip(row, x, strict=True)) + b))
+            for row, b in zip(weight, bias, strict=True)
+        ]
+        y = [a + float(b) for a, b in zip(inner, x, strict=True)]
+        mean = sum(y) / len(y)
+        variance = sum((v - mean) ** 2 for v in y) / len(y)
+        scaled = [(v - mean) / math.sqrt(variance + 1e-12) for v in y]
+        norm = layers.norms[i]
+        x = torch.tensor(scaled, dtype=torch.float64) * norm.weight + norm.bias
+    return x
+
+
+def random_layers(number: int, drop: int, rate: float = 0.0) -> ResidualLayers:
+    torch.manual_seed(0)
+    layers = ResidualLayers(4, layers=number, drop=drop, rate=rate).double()
+    layers.requires_grad_(False)
+    for parameter in layers.parameters():
+        torch.nn.init.normal_(parameter, std=0.6)
+    return layers
+
+
+def test_evaluation_applies_all_layers_in_their_order() -> None:
+    layers = random_layers(3, 2).eval()
+    x = torch.randn(2, 3, 4, dtype=torch.float64)
+    found = layers(x)
+    for b in range(2):
+        for t in range(3):
+            expected = by_hand(layers, x[b, t], [0, 1, 2])
+            torch.testing.assert_close(found[b, t], expected)
+
+
+def test_training_leaves_layers_out_all_choices_equally_often() -> None:
+    layers = random_layers(3, 1).train()
+    x = torch.randn(4, dtype=torch.float64)
+    choices = [[0, 1], [0, 2], [1, 2]]
+    expected = torch.stack([by_hand(layers, x, which) for which in choices])
+    count = torch.zeros(3)
+    for _ in range(600):
+        equal = torch.isclose(layers(x), expected).all(dim=1)
+        assert equal.sum() == 1
+        count += equal
+    assert (count - 200).abs().max() < 60  # 4.5 sigma
+
+
+def test_dropping_all_or_having_none_changes_nothing() -> None:
+    x = torch.randn(5, 4, dtype=torch.float64)
+    assert torch.equal(random_layers(2, 2).train()(x), x)
+    assert torch.equal(random_layers(0, 0).train()(x), x)
+
+
+def test_neurons_are_masked_unless_told_otherwise() -> None:
+    layers = random_layers(1, 0, rate=0.5).train()
+    x = torch.randn(50, 4, dtype=torch.float64)
+    still = layers(x, masking=False)
+    assert torch.equal(still, layers.eval()(x))
+    assert not torch.equal(layers.train()(x), still)
+
+
+@pytest.mark.parametrize("drop", [-1, 3])
+def test_more_layers_than_there_are_cannot_be_left_out(drop: int) -> None:
+    with pytest.raises(ValueError, match="cannot be left out"):
+        ResidualLayers(4, layers=2, drop=drop)

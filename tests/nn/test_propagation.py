@@ -256,22 +256,6 @@ def test_gradients_hold_numerically_also_the_second(symmetric: bool) -> None:
     assert torch.autograd.gradgradcheck(curved, x)
 
 
-@pytest.mark.parametrize("symmetric", [True, False])
-def test_dropout_is_of_directed_entries_and_keeps_the_mean(symmetric: bool) -> None:
-    made = random_operator(40, seed=5, symmetric=symmetric)
-    whole, thin = dense(made), made.dropout(0.4, seeded(1))
-    kept = dense(thin) != 0
-    torch.testing.assert_close(dense(thin), kept * whole / 0.6)
-    torch.testing.assert_close(dense(thin.transpose), dense(thin).T)
-    assert 0.5 < kept.sum() / (whole != 0).sum() < 0.7
-    both = (whole != 0) & (whole.T != 0)
-    assert 0.4 < (kept != kept.T)[both].float().mean() < 0.56  # 2 p (1 - p) = 0.48
-    assert torch.equal(dense(made.dropout(0.4, seeded(1))), dense(thin))
-    assert not torch.equal(dense(made.dropout(0.4, seeded(2))), dense(thin))
-    x = torch.randn(40, 2, dtype=torch.float64, generator=seeded(3)).requires_grad_()
-    assert torch.autograd.gradcheck(lambda x: propagate(x, thin, 2), x)
-
-
 def test_the_edge_of_a_target_can_be_left_out_as_specified() -> None:
     """6.7: two steps from item 0, with the edge (0, 1) of T1 and without."""
     made, _ = t1()
@@ -280,44 +264,6 @@ def test_the_edge_of_a_target_can_be_left_out_as_specified() -> None:
     left = made.without(torch.tensor([0]), torch.tensor([3 + 1]))
     again = (dense(left) @ dense(left))[3, 3:]
     torch.testing.assert_close(again, torch.tensor([1.0, 0, 0, 0]).double())
-
-
-def test_without_some_edges_is_the_operator_of_the_graph_that_lacks_them() -> None:
-    draws = torch.rand(20, 15, generator=seeded(0)) < 0.2
-    draws[3] = draws[:, 4] = False
-    pairs = draws.nonzero()
-    fallen = torch.rand(len(pairs), generator=seeded(1)) < 0.3
-    fallen |= pairs[:, 0] == 7  # of whom nothing is left
-    made = operator(bipartite(pairs.tolist(), 20, 15), INTERACTS)
-    expected = operator(bipartite(pairs[~fallen].tolist(), 20, 15), INTERACTS)
-    first, second = pairs[fallen].T
-    ends = torch.cat([first, first[:3], torch.tensor([3])]), second + 20
-    ends = ends[0], torch.cat([ends[1], ends[1][:3], torch.tensor([24])])
-    found, before = made.without(*ends), dense(made)
-    torch.testing.assert_close(dense(found), dense(expected))
-    torch.testing.assert_close(dense(found), dense(found).T)
-    assert not dense(found)[7].any() and torch.equal(dense(made), before)
-    thin = found.dropout(0.4, seeded(2))
-    torch.testing.assert_close(dense(thin.transpose), dense(thin).T)
-    assert found.places is made.places, "which are found out once"
-
-
-def test_a_graph_without_edges_can_lose_none() -> None:
-    made = operator(bipartite([], 2, 3), INTERACTS)
-    found = made.without(torch.tensor([0]), torch.tensor([3]))
-    assert not dense(found).any()
-
-
-def test_both_ways_to_multiply_agree() -> None:
-    """``embedding_bag`` serves the CPU, ``torch.sparse_csr`` every other device."""
-    made = random_operator(20, seed=5, symmetric=True)
-    x = torch.randn(20, 8, dtype=torch.float64, generator=seeded(6))
-    torch.testing.assert_close(made @ x, made.rows.tensor(20) @ x)
-
-
-def test_sparse_tensors_are_made_without_a_warning() -> None:
-    made = random_operator(4, seed=5, symmetric=True)
-    assert made.rows.tensor(4).layout is torch.sparse_csr
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
@@ -412,32 +358,3 @@ def test_a_negative_number_of_layers_is_refused() -> None:
     made, x = t1()
     with pytest.raises(GraphError, match="layers=-1"):
         propagate(x, made, -1)
-
-
-def test_repr_tells_size_and_symmetry() -> None:
-    made, _ = t1()
-    assert repr(made) == "SymmetricOperator(7 nodes, 10 entries, symmetric)"
-
-
-@pytest.mark.accel
-def test_equals_torch_sparse() -> None:
-    torch_sparse = pytest.importorskip(
-        "torch_sparse", reason="torch-sparse is an optional accelerator"
-    )
-    made = random_operator(30, seed=8, symmetric=True)
-    x = torch.randn(30, 8, dtype=torch.float64, generator=seeded(9))
-    matrix = torch_sparse.SparseTensor.from_dense(dense(made))
-    torch.testing.assert_close(made @ x, torch_sparse.matmul(matrix, x))
-
-
-@pytest.mark.accel
-def test_equals_torch_scatter() -> None:
-    torch_scatter = pytest.importorskip(
-        "torch_scatter", reason="torch-scatter is an optional accelerator"
-    )
-    made = random_operator(30, seed=10, symmetric=True)
-    x = torch.randn(30, 8, dtype=torch.float64, generator=seeded(11))
-    row, column = dense(made).nonzero(as_tuple=True)
-    messages = x[column] * dense(made)[row, column, None]
-    summed = torch_scatter.scatter(messages, row, dim=0, dim_size=30, reduce="sum")
-    torch.testing.assert_close(made @ x, summed)

@@ -112,5 +112,5 @@ def test_dropout_falls_on_the_items_in_training_only() -> None:
 
 @pytest.mark.parametrize("option", ["layers", "hidden"])
 def test_without_layers_or_width_it_is_refused(option: str) -> None:
-    with pytest.raises(ValueError, match=f"{option}=0"):
+    with pytest.raises(ValueError, match=f"{option}: expected .* 1 or more, found 0"):
         GRU(8, **{option: 0})

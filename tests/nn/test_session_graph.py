@@ -2,12 +2,14 @@
 
 from itertools import pairwise
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from graphseq.graphs import SessionGraphs, session_graphs
+from graphseq.nn import SessionGraphs, SessionStates, session_graphs
+from graphseq.nn.session_graph import unfold
 
 PAD = 9
 
@@ -83,3 +85,53 @@ def test_equals_one_loop_over_every_sequence(
     pairs = [tuple(pair) for pair in graphs.edge_index.T.tolist()]
     assert pairs == sorted(counts)
     assert graphs.counts.tolist() == [counts[pair] for pair in pairs]
+
+
+def session_loop(states: SessionStates, table: Tensor, sequence: list[int]) -> Tensor:
+    """One sequence alone: its own small graph, edge by edge; states place by place."""
+    nodes = sorted(set(sequence))
+    counts: dict[tuple[int, int], int] = {}
+    for a, b in pairwise(sequence):
+        pair = nodes.index(a), nodes.index(b)
+        counts[pair] = 1 if states.binary else counts.get(pair, 0) + 1
+    edges = sorted(counts)
+    into = [sum(c for (_, t), c in counts.items() if t == e[1]) for e in edges]
+    out = [sum(c for (s, _), c in counts.items() if s == e[0]) for e in edges]
+    weights = [
+        torch.tensor([counts[e] / n for e, n in zip(edges, sums, strict=True)]).double()
+        for sums in (into, out)
+    ]
+    edge_index = torch.tensor(edges, dtype=torch.long).reshape(-1, 2).T
+    x = states.network(table[torch.tensor(nodes)], edge_index, *weights)
+    return torch.stack([x[nodes.index(item)] for item in sequence])
+
+
+@pytest.mark.parametrize("binary", [True, False])
+def test_a_batch_of_graphs_is_one_graph_after_the_other(binary: bool) -> None:
+    torch.manual_seed(0)
+    states = SessionStates(4, steps=2, binary=binary, bias=True).double()
+    table = torch.randn(12, 4, dtype=torch.float64)
+    sequences = [[0, 1, 0, 1, 0, 2], [], [5], [3, 3, 3], [11, 0, 11]]
+    items, lengths = batch(sequences, extra=2)
+    before = items.clone()
+    found = states(table, items, lengths)
+    assert found.shape == (5, 8, 4)
+    assert not found[torch.arange(8) >= lengths[:, None]].any()
+    for row, sequence in enumerate(sequences):
+        if sequence:
+            expected = session_loop(states, table, sequence)
+            torch.testing.assert_close(
+                found[row, : len(sequence)], expected, atol=1e-6, rtol=1e-6
+            )  # edge weights are float32 in a model of any type
+    assert torch.equal(items, before)
+
+
+def test_unfold_puts_zeros_where_there_is_no_item_even_if_there_is_no_node() -> None:
+    alias = torch.zeros(2, 3, dtype=torch.long)
+    nothing = torch.zeros(2, 3, dtype=torch.bool)
+    assert torch.equal(unfold(torch.zeros(0, 2), alias, nothing), torch.zeros(2, 3, 2))
+    mask = torch.tensor([[True, True, False], [True, False, False]])
+    nodes = torch.tensor([[1.0, 2], [3, 4]])
+    alias = torch.tensor([[0, 1, 0], [1, 0, 0]])
+    expected = [[[1, 2], [3, 4], [0, 0]], [[3, 4], [0, 0], [0, 0]]]
+    assert unfold(nodes, alias, mask).tolist() == expected

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from graphseq.nn.learnable_dropout import LearnableDropout, kept, mirrored
+from graphseq.nn.dropout import LearnableDropout, kept, mirrored
 
 MID_POINTS = (torch.arange(200_000, dtype=torch.float64) + 0.5) / 200_000
 

@@ -1,0 +1,120 @@
+"""GC-SAN against the specification and its equations."""
+
+from dataclasses import replace
+from functools import partial
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch_geometric.data import HeteroData
+
+from graphseq.errors import ConfigError
+from graphseq.models import GCSAN
+from graphseq.nn import GatedGraph, Propagated
+from graphseq.sequences import Batch
+
+H = torch.tensor([[1, 0], [0, 1], [1, 1], [-1, 0.5]], dtype=torch.float64)
+SESSION = [0, 1, 2, 1, 3]
+
+
+def rows(*sequences: list[int], num_items: int = 12, width: int = 0) -> Batch:
+    width = max(width, *map(len, sequences))
+    items = [s + [num_items] * (width - len(s)) for s in sequences]
+    lengths = torch.tensor([len(s) for s in sequences])
+    user = torch.arange(len(sequences))
+    return Batch(user, torch.tensor(items), lengths, num_items)
+
+
+close = partial(torch.testing.assert_close, atol=1e-6, rtol=1e-6)
+
+
+def specified(network: GatedGraph) -> None:
+    """The gated cell of 6.8 (its update gate is one minus a GRU cell's)."""
+    with torch.no_grad():
+        network.messages.weight[:] = torch.eye(2).repeat(2, 1)
+        network.cell.weight_ih.fill_(0.1)
+        network.cell.weight_hh[:] = 0.2 * torch.eye(2).repeat(3, 1)
+        network.cell.weight_ih[2:4] *= -1
+        network.cell.weight_hh[2:4] *= -1
+        for name, parameter in network.named_parameters():
+            if "bias" in name:
+                parameter.zero_()
+
+
+def states_alone(model: GCSAN, sequence: list[int]) -> Tensor:
+    """The session states of one sequence, without other rows and without padding."""
+    items, lengths = torch.tensor([sequence]), torch.tensor([len(sequence)])
+    return model.states(model.features.weight, items, lengths)[0]
+
+
+def test_gcsan_mixes_as_specified() -> None:
+    class Attention(nn.Module):
+        def forward(self, x: Tensor, context: Tensor, allowed: Tensor) -> Tensor:
+            return torch.tensor([0.3, -0.2]).double().expand_as(x)
+
+    model = GCSAN(1, 4, dim=2, weight=0.6).double()
+    specified(model.states.network)
+    with torch.no_grad():
+        model.features.weight[:] = H
+    model.attention = nn.ModuleList([Attention()])
+    found = model.represent(rows(SESSION, num_items=4), HeteroData())
+    assert found[0].tolist() == pytest.approx([-0.02904243, 0.00384894], abs=1e-8)
+
+
+@pytest.mark.parametrize("layers", [1, 3])
+def test_gcsan_attends_along_each_sequence_alone(layers: int) -> None:
+    torch.manual_seed(0)
+    model = GCSAN(1, 12, dim=4, layers=layers, heads=2, weight=0.7).double().eval()
+    sequences = [[4, 5, 4, 6], [7], []]
+    found = model.represent(rows(*sequences, width=6), HeteroData())
+    for row, sequence in enumerate(sequences[:2]):
+        h = states_alone(model, sequence)
+        deep = h[None]
+        for block in model.attention:
+            deep = block(deep, deep, None)
+        close(found[row], 0.7 * deep[0, -1] + 0.3 * h[-1])
+    assert not found[2].any()
+
+
+def test_gcsan_has_no_positions_but_knows_what_followed_what() -> None:
+    """Both sequences have the same items and the same last one."""
+    torch.manual_seed(0)
+    model = GCSAN(1, 12, dim=4).double().eval()
+    found = model.represent(rows([1, 2, 3], [2, 1, 3]), HeteroData())
+    assert not torch.allclose(found[0], found[1])
+    with torch.no_grad():  # without messages nothing tells them apart
+        model.states.network.messages.weight.zero_()
+        model.states.network.messages.bias.zero_()
+    found = model.represent(rows([1, 2, 3], [2, 1, 3]), HeteroData())
+    torch.testing.assert_close(found[0], found[1])
+
+
+def test_a_share_that_is_none_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"weight=1\.5"):
+        GCSAN(1, 12, weight=1.5)
+
+
+def test_the_loss_is_the_cross_entropy_of_each_rows_target(
+    lab, cycle: HeteroData
+) -> None:
+    model = GCSAN(48, 12, dim=8, max_length=5).double().eval()
+    batch = lab.load(model, cycle)[0]
+    assert model.sampler == "prefix" and batch.target_positions()[0].sum() == len(batch)
+    scores = model.represent(batch, cycle) @ model.item_vectors(cycle).T
+    place = batch.lengths - 1
+    target = batch.targets[torch.arange(len(batch)), place]
+    expected = nn.functional.cross_entropy(scores, target)
+    torch.testing.assert_close(model.losses(batch, cycle)["next_item"], expected)
+
+
+def test_propagated_features_are_read_and_scored(lab, cycle: HeteroData) -> None:
+    torch.manual_seed(0)
+    model = GCSAN(48, 12, features=Propagated(12, dim=8, std=1.0)).double().eval()
+    assert model.requires
+    plain = GCSAN(48, 12, dim=8).double().eval()
+    plain.load_state_dict(model.state_dict())
+    with torch.no_grad():
+        plain.features.weight[:] = model.item_vectors(cycle)
+    batch = lab.test_batch(model, cycle)
+    batch = replace(batch, lengths=batch.lengths.clamp(max=3))
+    torch.testing.assert_close(model.score(batch, cycle), plain.score(batch, cycle))
