@@ -1,20 +1,24 @@
-"""How the documentation is built: ``make docs``.
+"""Configuration of ``make docs``.
 
-The reference is made from the package's own lists of names, the pages under
-``tutorials`` and ``how-to`` are executed, and any warning fails the build.
+Autosummary writes the reference, the pages under ``tutorials`` and ``how-to`` are
+executed, and any warning fails the build.
 """
 
 import os
+import shutil
 import sys
-from functools import partialmethod
+import tempfile
 from pathlib import Path
-
-from nbclient import NotebookClient
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "docs" / "_ext")]
 
-# What the executed pages find: this very tree, its command, one thread, one width.
+# IPython runs this file when a page is executed.
+IPYTHON = Path(tempfile.mkdtemp(prefix="ipython-"))
+(IPYTHON / "profile_default" / "startup").mkdir(parents=True)
+shutil.copy(ROOT / "docs/_ext/bash_cells.py", IPYTHON / "profile_default" / "startup")
+
+# The executed pages import this tree, call its command, and use one thread.
 os.environ["PYTHONPATH"] = str(ROOT)
 os.environ["PATH"] = os.pathsep.join(
     [str(Path(sys.executable).parent), os.environ["PATH"]]
@@ -22,12 +26,9 @@ os.environ["PATH"] = os.pathsep.join(
 os.environ |= {
     "OMP_NUM_THREADS": "1",
     "COLUMNS": "96",
-    "BASH_ENV": str(ROOT / "docs" / "_ext" / "terminal.sh"),
+    "IPYTHONDIR": str(IPYTHON),
     "PYTHONWARNINGS": "ignore:IProgress not found",  # tqdm's, in any notebook
 }
-
-# A command's output comes in pieces, and myst-nb would break the line after each.
-NotebookClient.__init__ = partialmethod(NotebookClient.__init__, coalesce_streams=True)
 
 import graphseq  # noqa: E402
 
@@ -38,11 +39,19 @@ version = release = graphseq.__version__
 extensions = [
     "myst_nb",
     "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
     "sphinx.ext.napoleon",
     "sphinx.ext.mathjax",
-    "public_names",
+    "reference",
 ]
-exclude_patterns = ["_build", "_ext", "**/.ipynb_checkpoints", "jupyter_execute"]
+templates_path = ["_templates"]
+exclude_patterns = [
+    "_build",
+    "_ext",
+    "_templates",
+    "**/.ipynb_checkpoints",
+    "jupyter_execute",
+]
 
 html_theme = "furo"
 html_title = "graphseq"
@@ -53,12 +62,15 @@ pygments_style = "friendly"
 
 nitpicky = True
 nitpick_ignore_regex = [
-    # types in signatures: there is no inventory of other projects to link them to
+    # types of other projects in signatures: no inventory to link them to
     (r"py:(class|obj|exc|data)", r"(?!graphseq).*"),
-    (r"py:class", r"graphseq\.(data\.columns|nn\.\w+|evaluation\.ragged)\..*"),
-    (r"py:class", r"graphseq\.models\.base\.M"),  # a type variable
+    # modules and classes that are not public have no entry; type variables
+    (r"py:mod", r"graphseq\..*"),
+    (r"py:class", r"graphseq\.\w+\.\w+\.\w+"),
+    (r"py:class", r"graphseq\..*\.[A-Z]"),
 ]
 
+autosummary_ignore_module_all = False  # document the names in __all__
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
@@ -77,6 +89,7 @@ napoleon_custom_sections = [
     "Departs from the source",
     "Departs from the paper",
     "Departs from the published figures",
+    "Departs from the published results",
     "Adds",
 ]
 

@@ -1,11 +1,9 @@
-"""What a model is composed of, read from the imports of its file."""
+"""The parts of a model, from the names that its file imports."""
 
-import ast
-import importlib
 import inspect
+import sys
 from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from graphseq.models import MODELS
@@ -13,11 +11,10 @@ from graphseq.nn.encoder import Encoder
 from graphseq.nn.features import Features
 from graphseq.sequences import Batch
 
-PACKAGES = {"models", "nn", "objectives", "sequences", "graphs"}
-OF_ALL = {f"graphseq.models.{name}" for name in ("base", "by_length", "stages")}
+OF_EVERY_MODEL = {f"graphseq.models.{n}" for n in ("base", "by_length", "stages")}
 CONTRASTS = {"contrastive", "intents", "negative_views", "prototypes"}
 KINDS = {
-    "model": "Files that models share",
+    "models": "Shared by models",
     "encoder": "Encoders",
     "features": "Item features",
     "sequences": "Examples and views",
@@ -29,62 +26,44 @@ KINDS = {
 
 @cache
 def parts(model: str) -> dict[str, list[Any]]:
-    """Kind of part to the classes and functions that a model's file imports.
+    """Kind of part -> classes and functions that a model's file imports.
 
-    Files of ``models`` that are no models themselves (the backbone, session graphs) are
-    parts, and what they import is counted, too.
+    Files of ``models`` that define no model themselves (the backbone, session graphs)
+    are parts; their imports count, too.
     """
     found: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}
-    for value in _reached(MODELS[model].__module__, set()):
+    for value in _imports(MODELS[model].__module__, set()):
         found[_kind(value)][value.__name__] = value
     return {kind: list(named.values()) for kind, named in found.items() if named}
 
 
 def contrastive(model: str) -> bool:
-    """Whether one of a model's objectives compares views, states or intents."""
+    """Whether one of a model's objectives contrasts views, states or intents."""
     objectives = [v.__module__ for v in parts(model).get("objectives", ())]
     return any(module.rpartition(".")[2] in CONTRASTS for module in objectives)
 
 
-def _reached(module: str, seen: set[str]) -> Iterator[Any]:
-    """What a file imports, and what other files of ``models`` import for it."""
+def _imports(module: str, seen: set[str]) -> Iterator[Any]:
+    """Imported classes and functions of graphseq, those of shared files included."""
     seen.add(module)
     models = {cls.__module__ for cls in MODELS.values()}
-    for value in _imported(module):
-        home = value.__module__
-        if home in OF_ALL or value is Batch or inspect.isabstract(value):
+    for value in vars(sys.modules[module]).values():
+        home = getattr(value, "__module__", "")
+        known = inspect.isclass(value) or inspect.isfunction(value)
+        if not known or home == module or not _package(home):
+            continue
+        if home in OF_EVERY_MODEL or value is Batch or inspect.isabstract(value):
             continue
         yield value
         if home.startswith("graphseq.models.") and home not in models | seen:
-            yield from _reached(home, seen)
+            yield from _imports(home, seen)
 
 
-def _imported(module: str) -> Iterator[Any]:
-    """Classes and functions of ``from graphseq.… import …`` anywhere in a file."""
-    source = Path(importlib.import_module(module).__file__ or "").read_text("utf-8")
-    for node in ast.walk(ast.parse(source)):
-        if not isinstance(node, ast.ImportFrom) or node.module is None:
-            continue
-        top, *rest = node.module.split(".")
-        if top != "graphseq" or not rest or rest[0] not in PACKAGES:
-            continue
-        home = importlib.import_module(node.module)
-        for alias in node.names:
-            value = getattr(home, alias.name, None)
-            if inspect.isclass(value) or inspect.isfunction(value):
-                yield value
-            elif inspect.ismodule(value):
-                yield from _used(ast.parse(source), alias.name, value)
-
-
-def _used(tree: ast.Module, name: str, module: Any) -> Iterator[Any]:
-    """What a file uses of a module that it has imported whole."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-            value = getattr(module, node.attr, None)
-            known = inspect.isclass(value) or inspect.isfunction(value)
-            if node.value.id == name and known:
-                yield value
+def _package(module: str) -> str | None:
+    """The package of graphseq whose parts are listed, if a module is in one."""
+    top, _, rest = module.partition(".")
+    package = rest.partition(".")[0]
+    return package if top == "graphseq" and package in KINDS else None
 
 
 def _kind(value: Any) -> str:
@@ -92,5 +71,4 @@ def _kind(value: Any) -> str:
         return "encoder"
     if inspect.isclass(value) and issubclass(value, Features):
         return "features"
-    package = str(value.__module__).split(".")[1]
-    return "model" if package == "models" else package
+    return _package(value.__module__) or ""

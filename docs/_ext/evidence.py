@@ -1,7 +1,7 @@
-"""Experiments, their results and the published figures, matched to each other.
+"""Experiments, their results and the published results, matched to each other.
 
-Nothing is listed by hand: an experiment belongs to a published row if it trains that
-model, in that variant, on that data set and split.
+Nothing is listed by hand: an experiment aims at a published row if it trains the same
+model, in the same variant, on the same data set and split.
 """
 
 import csv
@@ -29,21 +29,18 @@ class Experiment:
     """One file of ``experiments/``.
 
     Attributes:
-        path: From the root of the repository.
+        path: Relative to the root of the repository.
         model: Name of the model's class.
-        options: The model's, resolved.
-        written: The model's, as they stand in the file.
+        options: Options of the model, with defaults.
         data: Name of the data set.
         split: Name of the split.
-        extra: Whether the graph has relations besides those of the log.
-        fingerprint: What the file says.
-        command: What repeats it.
+        fingerprint: Identifies the content of the file.
+        command: Command that repeats the experiment.
     """
 
     path: str
     model: str
     options: Mapping[str, Any]
-    written: Mapping[str, Any]
     data: str
     split: str
     fingerprint: str
@@ -51,29 +48,28 @@ class Experiment:
 
     @property
     def name(self) -> str:
-        """The file without what all have in common."""
+        """The path without the common folder and ending."""
         return self.path.removeprefix("experiments/").removesuffix(".yaml")
 
     @property
-    def encoder(self) -> str:
-        """Name of the encoder's class."""
-        given = self.options.get("encoder")
-        return next(iter(given)) if given else "Transformer"
+    def trained(self) -> bool:
+        """Whether the weights are trained here, not published by others."""
+        return "graphseq train" in self.command
 
     @property
     def plain(self) -> bool:
-        """Whether the items have no features but a table, and weights are trained."""
-        return not self.options.get("features") and "graphseq train" in self.command
+        """Whether it is trained without graph features."""
+        return self.trained and not self.options.get("features")
 
 
 @dataclass(frozen=True)
 class Result:
-    """The rows of an experiment, all seeds together.
+    """The rows of an experiment over all seeds.
 
     Attributes:
-        experiment: Which.
-        seeds: Those that were run.
-        rows: One a seed, the newest.
+        experiment: The experiment.
+        seeds: Seeds of the rows.
+        rows: The newest row of each seed.
     """
 
     experiment: Experiment
@@ -81,14 +77,12 @@ class Result:
     rows: tuple[Mapping[str, str], ...]
 
     def means(self, protocol: str) -> dict[str, float]:
-        """Metric to its mean over the seeds."""
+        """Metric -> mean over the seeds."""
         ending = f" {protocol}"
         names = [n for n, v in self.rows[0].items() if n.endswith(ending) and v]
         return {
-            name.removesuffix(ending): statistics.mean(
-                float(r[name]) for r in self.rows
-            )
-            for name in names
+            n.removesuffix(ending): statistics.mean(float(r[n]) for r in self.rows)
+            for n in names
         }
 
 
@@ -101,9 +95,9 @@ class Published:
         data: Name of our data set.
         split: Name of our split.
         history: ``kept``, ``excluded``, ``excluded (presumed)`` or ``unknown``.
-        model: As it is called there.
-        figures: Metric to value.
-        notes: What is to be said of single figures.
+        model: Name in the table.
+        values: Metric -> value.
+        notes: Remarks on single values.
     """
 
     source: str
@@ -111,12 +105,12 @@ class Published:
     split: str
     history: str
     model: str
-    figures: Mapping[str, float]
+    values: Mapping[str, float]
     notes: tuple[str, ...]
 
     @property
     def protocol(self) -> str | None:
-        """Under which of our protocols it is compared."""
+        """Our protocol under which the row is compared."""
         word = self.history.split()[0]
         return word if word in PROTOCOLS else None
 
@@ -131,24 +125,16 @@ def read(path: Path) -> Experiment:
     """One experiment file."""
     loaded = load(path)
     resolved = loaded.resolved()
-    ((model, options),) = resolved["model"].items()
+    [(model, options)] = resolved["model"].items()
     [split] = resolved["split"]
-    written = loaded.options["model"][model] or {}
-    place = path.relative_to(ROOT).as_posix()
-    return Experiment(
-        place,
-        model,
-        options,
-        written,
-        loaded.data_name,
-        split,
-        fingerprint(loaded.options),
-        command_of(path.read_text("utf-8"), place),
-    )
+    file = path.relative_to(ROOT).as_posix()
+    command = command_of(path.read_text("utf-8"), file)
+    identity = fingerprint(loaded.options)
+    return Experiment(file, model, options, loaded.data_name, split, identity, command)
 
 
 def command_of(text: str, path: str) -> str:
-    """The command that the head of an experiment file gives."""
+    """The command in the head of an experiment file."""
     found = re.search(r"Command: ((?:.*\\\n)*.*)", text)
     if found is None:
         return f"graphseq train {path}"
@@ -156,17 +142,19 @@ def command_of(text: str, path: str) -> str:
 
 
 @cache
-def table() -> list[dict[str, str]]:
-    """The rows of ``results.csv``."""
+def results() -> dict[str, dict[int, dict[str, str]]]:
+    """Fingerprint -> seed -> the newest row of ``results.csv``."""
+    found: dict[str, dict[int, dict[str, str]]] = {}
     with (EXPERIMENTS / "results.csv").open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+        for row in csv.DictReader(file):
+            found.setdefault(row["fingerprint"], {})[int(row["seed"])] = row
+    return found
 
 
 def result(experiment: Experiment) -> Result | None:
-    """What an experiment came to, as its file stands now; ``None`` if not run yet."""
-    rows = [row for row in table() if row["fingerprint"] == experiment.fingerprint]
-    newest = {int(row["seed"]): row for row in rows}
-    if not newest:
+    """The result of an experiment as its file is now; ``None`` if not run yet."""
+    newest = results().get(experiment.fingerprint)
+    if newest is None:
         return None
     seeds = tuple(sorted(newest))
     return Result(experiment, seeds, tuple(newest[seed] for seed in seeds))
@@ -191,13 +179,13 @@ def published() -> list[Published]:
 
 
 def identify(name: str) -> tuple[str, str, str] | None:
-    """Class, variant and encoder of a model as tables call it; ``None``: not here."""
+    """Class, variant and encoder of a name in a table; ``None`` if not implemented."""
     name, _, backbone = name.partition(" on ")
     plain = _bare(NAMED_OTHERWISE.get(name, name))
-    starts = [n for n in MODELS if plain.startswith(_bare(n))]
-    if not starts:
+    prefixes = [n for n in MODELS if plain.startswith(_bare(n))]
+    if not prefixes:
         return None
-    model = max(starts, key=len)
+    model = max(prefixes, key=len)
     return model, plain[len(_bare(model)) :], ENCODERS.get(backbone, "Transformer")
 
 
@@ -206,38 +194,42 @@ def _bare(name: str) -> str:
 
 
 def matches(experiment: Experiment, row: Published) -> bool:
-    """Whether an experiment aims at what a published row says."""
+    """Whether an experiment aims at a published row."""
     known = identify(row.model)
     if known is None or not experiment.plain:
         return False
-    model, variant, encoder = known
+    model, *details = known
     if (experiment.model, experiment.data, experiment.split) != (
         model,
         row.data,
         row.split,
     ):
         return False
-    said = experiment.options.get("variant")
-    if said is not None and _bare(str(said)) != (variant or "full"):
-        return False
-    return "encoder" not in experiment.options or experiment.encoder == encoder
+    variant, encoder = details[0] or "full", details[1]
+    options = experiment.options
+    if "encoder" in options:
+        encoder = next(iter(options["encoder"] or {}), "Transformer")
+    return [_bare(str(options.get("variant", variant))), encoder] == [
+        variant,
+        details[1],
+    ]
 
 
-def zeros(experiment: Experiment) -> list[Experiment]:
+def baselines(experiment: Experiment) -> list[Experiment]:
     """SASRec with the sampler and the loss of an experiment, on the same data."""
-    wanted = _learns(experiment)
+    wanted = _training_signal(experiment)
     return [
         other
         for other in experiments()
         if other.model == "SASRec"
         and other.plain
         and (other.data, other.split) == (experiment.data, experiment.split)
-        and _learns(other) == wanted
+        and _training_signal(other) == wanted
     ]
 
 
-def _learns(experiment: Experiment) -> tuple[str, str]:
+def _training_signal(experiment: Experiment) -> tuple[str, str]:
     """Sampler and loss; the loss of a model without a choice is the softmax."""
-    model = MODELS[experiment.model]
-    sampler = experiment.options.get("sampler", model.sampler)
-    return str(sampler), str(experiment.options.get("loss", "ce"))
+    options = experiment.options
+    sampler = options.get("sampler", MODELS[experiment.model].sampler)
+    return str(sampler), str(options.get("loss", "ce"))

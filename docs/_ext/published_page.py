@@ -1,4 +1,4 @@
-"""Published figures and ours, side by side."""
+"""Published results next to ours, and the ratios between them."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -6,51 +6,50 @@ from collections.abc import Iterable, Mapping
 import evidence
 from composition import contrastive
 from evidence import Experiment, Published, Result
+from models_page import commands, rubric
+from reference import heading, table
 
 from graphseq.evaluation import impossible
 from graphseq.models import MODELS
 
-ENOUGH = 0.95  # "reached": every possible figure of the row, at least so far
+REACHED = 0.95  # a row counts as reached if every possible value is within 5 %
 ONE_TARGET = {"leave_one_out"}  # splits for which HR and NDCG bound each other
 SPLITS = {"leave_one_out": "leave-one-out", "by_user": "users split 8:1:1"}
 NOT_YET = "*not run yet*"
 METRIC = re.compile(r"(HR|Recall|NDCG)@(\d+)")
 
+Rows = list[tuple[str, ...]]
+
 
 def page() -> str:
-    """A section for each data set and split that figures are published for."""
-    places = dict.fromkeys((r.data, r.split) for r in evidence.published())
+    """A section for each data set and split with published results; Beauty first."""
+    pairs = {(r.data, r.split) for r in evidence.published()}
     lines = []
-    for data, split in sorted(places, key=_rank):
-        title = f"{data}, {SPLITS[split]}"
-        lines += [title, "-" * len(title), ""]
-        lines += _summary(data, split)
+    for data, split in sorted(pairs, key=lambda p: (p[0] != "amazon-beauty", p)):
         models = _by_model(data, split)
+        lines += heading(f"{data}, {SPLITS[split]}", "-")
+        lines += _verdicts(models)
         for model, rows in models.items():
             if aiming(rows):
                 lines += _model(model, rows)
         lines += _without_experiment(models)
-        lines += _others(data, split)
+        lines += _others(data, split, models)
     return "\n".join(lines) + "\n"
 
 
-def _rank(place: tuple[str, str]) -> tuple[bool, str]:
-    return place[0] != "amazon-beauty", f"{place[0]} {place[1]}"
-
-
 def _by_model(data: str, split: str) -> dict[str, list[Published]]:
-    """Name in the papers to its rows; models of one class are neighbours."""
+    """Name in the papers -> its rows, in the order of ``MODELS``."""
     grouped: dict[str, list[Published]] = {}
     for row in evidence.published():
         if (row.data, row.split) == (data, split):
             grouped.setdefault(row.model, []).append(row)
     order = list(MODELS)
 
-    def place(name: str) -> tuple[int, str]:
+    def rank(name: str) -> tuple[int, str]:
         known = evidence.identify(name)
         return (order.index(known[0]) if known else len(order), name)
 
-    return {name: grouped[name] for name in sorted(grouped, key=place)}
+    return {name: grouped[name] for name in sorted(grouped, key=rank)}
 
 
 def aiming(rows: Iterable[Published]) -> list[Experiment]:
@@ -61,19 +60,19 @@ def aiming(rows: Iterable[Published]) -> list[Experiment]:
 
 
 def doubtful(row: Published) -> dict[str, tuple[float, float]]:
-    """Figures of a published row that contradict those beside them."""
-    return impossible(row.figures) if row.split in ONE_TARGET else {}
+    """Values of a published row that contradict the other values of that row."""
+    return impossible(row.values) if row.split in ONE_TARGET else {}
 
 
 def ratios(row: Published, ours: Mapping[str, float]) -> dict[str, float]:
-    """Ours by theirs, for every figure that is possible and that both have."""
-    known = {name: value for name, value in row.figures.items() if name in ours}
+    """Our value over the published one, for every metric that is possible."""
     wrong = doubtful(row)
-    return {n: ours[n] / value for n, value in known.items() if n not in wrong}
+    both = {n: v for n, v in row.values.items() if n in ours and n not in wrong}
+    return {name: ours[name] / value for name, value in both.items()}
 
 
 def nearest(row: Published) -> tuple[Result, dict[str, float]] | None:
-    """The result whose least ratio is largest, with its ratios."""
+    """The result with the largest minimum ratio, and its ratios."""
     if row.protocol is None:
         return None
     judged = []
@@ -83,142 +82,138 @@ def nearest(row: Published) -> tuple[Result, dict[str, float]] | None:
             judged.append((min(found.values()), experiment.path, result, found))
     if not judged:
         return None
-    *_, result, found = max(judged, key=lambda j: (j[0], j[1]))
+    *_, result, found = max(judged, key=lambda j: j[:2])
     return result, found
 
 
 def verdict(row: Published) -> str:
-    """Whether a row is reached, by which experiment, and how far."""
+    """Whether a row is reached, by which experiment, and the range of ratios."""
     if row.protocol is None:
         return "not compared: protocol unknown"
     best = nearest(row)
     if best is None:
-        runs = aiming([row])
-        return NOT_YET if runs else "*no experiment yet*"
+        return NOT_YET if aiming([row]) else "*no experiment yet*"
     result, found = best
     low, high = min(found.values()), max(found.values())
-    word = "**reached**" if low >= ENOUGH else "missed"
+    word = "**reached**" if low >= REACHED else "missed"
     return f"{word}, {low:.2f} to {high:.2f} ({result.experiment.name})"
 
 
-def _summary(data: str, split: str) -> list[str]:
-    """One line a published row: reached or not, and by what."""
-    lines = _head(("model", "source", "history", "ours by theirs"))
-    for model, rows in _by_model(data, split).items():
-        for row in rows:
-            lines += _row((model, row.source, row.history, verdict(row)))
-    return [*lines, ""]
+def _verdicts(models: Mapping[str, list[Published]]) -> list[str]:
+    """One line per published row."""
+    rows = [
+        (name, row.source, row.history, verdict(row))
+        for name, published in models.items()
+        for row in published
+    ]
+    return _table(rows, ("model", "source", "history", "ratio, ours to published"))
 
 
-def _model(name: str, rows: list[Published]) -> list[str]:
-    """A model's published rows and ours, protocol by protocol."""
-    runs = aiming(rows)
-    metrics = _metrics(rows)
-    unknown = [row for row in rows if row.protocol is None]
-    lines = [f".. rubric:: {name}", "", *_head(("history", "row", *metrics, "seeds"))]
-    for row in unknown:
-        lines += _row((row.history, row.source, *_theirs(row, metrics), ""))
+def _model(name: str, published: list[Published]) -> list[str]:
+    """A model's published rows and ours, by protocol."""
+    runs, metrics = aiming(published), _metrics(published)
+    rows: Rows = [
+        (row.history, row.source, *_published(row, metrics), "")
+        for row in published
+        if row.protocol is None
+    ]
     for protocol in evidence.PROTOCOLS:
-        for row in (r for r in rows if r.protocol == protocol):
-            notes = "".join(f" ({note})" for note in row.notes)
-            cells = _theirs(row, metrics)
-            lines += _row((row.history, row.source + notes, *cells, ""))
-        lines += _block(runs, protocol, metrics)
-    return [*lines, "", *_commands(runs)]
+        for row in published:
+            if row.protocol == protocol:
+                source = row.source + "".join(f" ({note})" for note in row.notes)
+                rows.append((row.history, source, *_published(row, metrics), ""))
+        rows += _block(runs, protocol, metrics)
+    header = ("history", "row", *metrics, "seeds")
+    return [*rubric(name), *_table(rows, header), *_commands(runs)]
 
 
 def _without_experiment(models: Mapping[str, list[Published]]) -> list[str]:
-    """What is published and has no experiment of ours."""
-    rows = [row for each in models.values() if not aiming(each) for row in each]
-    if not rows:
+    """Published rows that no experiment aims at."""
+    published = [row for rows in models.values() if not aiming(rows) for row in rows]
+    if not published:
         return []
-    metrics = _metrics(rows)
-    lines = [".. rubric:: Published, and without an experiment here yet", ""]
-    lines += _head(("model", "source", "history", *metrics))
-    for row in rows:
-        here = "" if evidence.identify(row.model) else " (not a model of this package)"
-        cells = _theirs(row, metrics)
-        lines += _row((row.model + here, row.source, row.history, *cells))
-    return [*lines, ""]
+    metrics = _metrics(published)
+    rows: Rows = []
+    for row in published:
+        note = "" if evidence.identify(row.model) else " (not a model of this package)"
+        cells = (row.model + note, row.source, row.history)
+        rows.append((*cells, *_published(row, metrics)))
+    title = "Published, without an experiment here"
+    header = ("model", "source", "history", *metrics)
+    return [*rubric(title), *_table(rows, header)]
 
 
-def _others(data: str, split: str) -> list[str]:
-    """Experiments on these data for which no figures are published."""
-    rows = [r for r in evidence.published() if (r.data, r.split) == (data, split)]
-    aimed = {run.path for run in aiming(rows)}
-    aimed |= {zero.path for run in aiming(rows) for zero in zeros([run]) if zero}
+def _others(data: str, split: str, models: Mapping[str, list[Published]]) -> list[str]:
+    """Experiments on these data without published results."""
+    published = [row for rows in models.values() for row in rows]
+    aimed = aiming(published)
+    shown = {run.path for run in [*aimed, *baselines(aimed)] if run}
     runs = [
         run
         for run in evidence.experiments()
-        if (run.data, run.split) == (data, split) and run.path not in aimed
+        if (run.data, run.split) == (data, split) and run.path not in shown
     ]
     if not runs:
         return []
-    metrics = _metrics(rows)
-    title = "Without published figures on these data"
-    lines = [f".. rubric:: {title}", "", *_head(("history", "row", *metrics, "seeds"))]
-    for protocol in evidence.PROTOCOLS:
-        lines += _block(runs, protocol, metrics)
-    return [*lines, "", *_commands(runs)]
+    metrics = _metrics(published)
+    rows = [r for p in evidence.PROTOCOLS for r in _block(runs, p, metrics)]
+    title = "Without published results on these data"
+    header = ("history", "row", *metrics, "seeds")
+    return [*rubric(title), *_table(rows, header), *_commands(runs)]
 
 
-def _block(runs: list[Experiment], protocol: str, metrics: list[str]) -> list[str]:
-    """Our rows under one protocol, and the zero of those that contrast."""
-    lines = []
-    for run in runs:
-        lines += _row((protocol, f"ours: {run.name}", *_ours(run, protocol, metrics)))
-    for zero in zeros(runs):
-        if zero is None:
-            words = "SASRec, same sampler and loss: *no experiment yet*"
-            lines += _row((protocol, words, *[""] * (len(metrics) + 1)))
+def _block(runs: list[Experiment], protocol: str, metrics: list[str]) -> Rows:
+    """Our rows under one protocol, followed by the baselines of contrastive models."""
+    rows: Rows = [
+        (protocol, f"ours: {run.name}", *_ours(run, protocol, metrics)) for run in runs
+    ]
+    for baseline in baselines(runs):
+        label = "SASRec, same sampler and loss: "
+        if baseline is None:
+            empty = [""] * (len(metrics) + 1)
+            rows.append((protocol, f"{label}*no experiment yet*", *empty))
         else:
-            words = f"SASRec, same sampler and loss: {zero.name}"
-            lines += _row((protocol, words, *_ours(zero, protocol, metrics)))
-    return lines
+            cells = _ours(baseline, protocol, metrics)
+            rows.append((protocol, label + baseline.name, *cells))
+    return rows
 
 
-def zeros(runs: Iterable[Experiment]) -> list[Experiment | None]:
-    """What the gain of contrast is counted from, each once; ``None``: not there."""
+def baselines(runs: Iterable[Experiment]) -> list[Experiment | None]:
+    """SASRec with the sampler and loss of each contrastive run; ``None``: not run."""
     found: dict[str, Experiment | None] = {}
     for run in runs:
-        if not contrastive(run.model):
-            continue
-        known = evidence.zeros(run)
-        done = [zero for zero in known if evidence.result(zero)] or known
-        zero = done[0] if done else None
-        found[zero.path if zero else ""] = zero
+        if contrastive(run.model):
+            known = evidence.baselines(run)
+            known = [b for b in known if evidence.result(b)] or known
+            first = known[0] if known else None
+            found[first.path if first else ""] = first
     return list(found.values())
 
 
 def _commands(runs: list[Experiment]) -> list[str]:
-    """What repeats the rows of a table."""
-    shown = [*runs, *(zero for zero in zeros(runs) if zero)]
-    unique = dict.fromkeys(run.command for run in shown)
-    return [".. code-block:: bash", "", *(f"   {c}" for c in unique), ""]
+    """The commands that reproduce the rows of a table."""
+    return commands(run.command for run in [*runs, *filter(None, baselines(runs))])
 
 
 def _metrics(rows: Iterable[Published]) -> list[str]:
-    """HR, Recall and NDCG of all lengths for which any is published, in order."""
-    names = {name for row in rows for name in row.figures}
+    """Published HR, Recall and NDCG at all lengths, in order."""
+    names = {name for row in rows for name in row.values}
+    found = [match for name in names if (match := METRIC.fullmatch(name))]
     order = ["HR", "Recall", "NDCG"]
-
-    def place(name: str) -> tuple[int, int]:
-        kind, _, length = name.partition("@")
-        return order.index(kind), int(length)
-
-    return sorted(filter(METRIC.fullmatch, names), key=place)
+    found.sort(key=lambda match: (order.index(match[1]), int(match[2])))
+    return [match[0] for match in found]
 
 
-def _theirs(row: Published, metrics: list[str]) -> list[str]:
+def _published(row: Published, metrics: list[str]) -> list[str]:
     wrong = doubtful(row)
     return [
-        f"{row.figures[m]:.4f}{' †' if m in wrong else ''}" if m in row.figures else "–"
+        f"{row.values[m]:.4f}{' †' if m in wrong else ''}" if m in row.values else "–"
         for m in metrics
     ]
 
 
 def _ours(run: Experiment, protocol: str, metrics: list[str]) -> list[str]:
-    """Figures and seeds of an experiment, as the cells of a row."""
+    """Means and seeds of an experiment."""
     result = evidence.result(run)
     if result is None:
         return [NOT_YET, *[""] * len(metrics)]
@@ -227,19 +222,7 @@ def _ours(run: Experiment, protocol: str, metrics: list[str]) -> list[str]:
     return [*cells, ", ".join(map(str, result.seeds))]
 
 
-def _head(names: Iterable[str]) -> list[str]:
-    return [
-        ".. list-table::",
-        "   :class: figures",
-        "   :header-rows: 1",
-        "",
-        *_row(names),
-    ]
-
-
-def _row(cells: Iterable[str]) -> list[str]:
-    cells = (cell.replace("@", "\\@") for cell in cells)  # HR@5 is no address
-    return [
-        f"   {'*' if place == 0 else ' '} - {cell}".rstrip()
-        for place, cell in enumerate(cells)
-    ]
+def _table(rows: Rows, header: tuple[str, ...]) -> list[str]:
+    """A table of results, in which ``HR@5`` is not read as an address."""
+    escaped = [[cell.replace("@", "\\@") for cell in row] for row in [header, *rows]]
+    return table(escaped[1:], escaped[0], "results")

@@ -1,27 +1,27 @@
-"""The results as pictures: published figures and ours, and one model beside another."""
+"""Plots of the results: ours over the published ones, and models compared."""
 
 import io
 from collections.abc import Iterator
 
 import evidence
 import published_page
-from evidence import Experiment, Result
+from evidence import Result
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 BEAUTY = ("amazon-beauty", "leave_one_out")
 SHORT = {"main table": "", "Table": "T."}
-COLOURS = {"kept": "#0072B2", "excluded": "#D55E00"}  # told apart by the colour-blind
+COLOURS = {"kept": "#0072B2", "excluded": "#D55E00"}  # safe for colour-blind readers
 
 
-def pictures() -> dict[str, str]:
-    """File name -> SVG, the same whenever the results are."""
+def plots() -> dict[str, str]:
+    """File name -> SVG, deterministic."""
     return {"reached.svg": reached(), "compared.svg": compared()}
 
 
 def reached() -> str:
-    """For every published row on Beauty, the span of ours by theirs."""
+    """The range of ratios, ours to published, of every published row on Beauty."""
     rows = [
         (published, min(found.values()), max(found.values()))
         for published in evidence.published()
@@ -31,52 +31,52 @@ def reached() -> str:
     ]
     rows.sort(key=lambda row: row[1], reverse=True)
     figure, axes = _figure(7.5, 0.9 + 0.24 * len(rows))
-    for place, (published, low, high) in enumerate(rows):
+    for height, (published, low, high) in enumerate(rows):
         colour = COLOURS[str(published.protocol)]
-        axes.plot([low, high], [place, place], color=colour, linewidth=5, alpha=0.55)
-        axes.plot(low, place, "o", color=colour, markersize=6)
+        axes.plot([low, high], [height, height], color=colour, linewidth=5, alpha=0.55)
+        axes.plot(low, height, "o", color=colour, markersize=6)
     axes.axvline(1, color="0.3", linewidth=1)
-    axes.axvline(published_page.ENOUGH, color="0.3", linewidth=1, linestyle=":")
+    axes.axvline(published_page.REACHED, color="0.3", linewidth=1, linestyle=":")
     names = [f"{row.model} · {_source(row.source)}" for row, *_ in rows]
     axes.set_yticks(range(len(rows)), names, fontsize=8)
     axes.set_xscale("log")
     axes.set_xticks(ticks := [0.5, 0.7, 1, 1.5, 2, 3], [f"{t:g}" for t in ticks])
     axes.minorticks_off()
-    axes.set(xlabel="ours by theirs (log scale); the dot is a row's worst figure")
+    axes.set(xlabel="ours / published (log scale); dot: lowest ratio of the row")
     _legend(axes)
     return _svg(figure)
 
 
 def compared() -> str:
-    """NDCG@10 on Beauty under both protocols, one experiment a model."""
+    """NDCG@10 on Beauty under both protocols, the best experiment of each model."""
     rows = sorted(_best_of_each(), key=lambda row: row[1].means("excluded")["NDCG@10"])
     figure, axes = _figure(7.5, 0.9 + 0.27 * len(rows))
-    for place, (_, result) in enumerate(rows):
+    for height, (_, result) in enumerate(rows):
         values = {name: result.means(name)["NDCG@10"] for name in COLOURS}
-        axes.plot(values.values(), [place] * 2, color="0.8", linewidth=2, zorder=1)
+        axes.plot(values.values(), [height] * 2, color="0.8", linewidth=2, zorder=1)
         for name, value in values.items():
-            axes.plot(value, place, "o", color=COLOURS[name], markersize=6)
+            axes.plot(value, height, "o", color=COLOURS[name], markersize=6)
         seconds = f"{float(result.rows[0]['cpu_seconds']):,.0f} s"
         axes.annotate(
             seconds,
-            (max(values.values()), place),
+            (max(values.values()), height),
             (9, -3),
             textcoords="offset points",
             fontsize=8,
             color="0.4",
         )
     axes.set_yticks(range(len(rows)), [label for label, _ in rows], fontsize=8)
-    axes.set(xlabel="test NDCG@10; beside it, CPU seconds", xlim=(0, None))
+    axes.set(xlabel="test NDCG@10, labelled with CPU seconds", xlim=(0, None))
     _legend(axes)
     return _svg(figure)
 
 
 def _best_of_each() -> Iterator[tuple[str, Result]]:
-    """Of every model, with graph features and without, what ranks best."""
+    """The best experiment of every model, with and without graph features."""
     found: dict[str, list[Result]] = {}
     for run in evidence.experiments():
         result = evidence.result(run)
-        if result and (run.data, run.split) == BEAUTY and _is_trained(run):
+        if result and (run.data, run.split) == BEAUTY and run.trained:
             variant = f" {run.options['variant']}" if "variant" in run.options else ""
             label = run.model + variant * (variant != " full")
             label += " on the item graph" * bool(run.options.get("features"))
@@ -85,13 +85,8 @@ def _best_of_each() -> Iterator[tuple[str, Result]]:
         yield label, max(results, key=lambda r: r.means("excluded")["NDCG@10"])
 
 
-def _is_trained(run: Experiment) -> bool:
-    """Rather than made of weights from elsewhere."""
-    return "graphseq train" in run.command
-
-
 def _source(text: str) -> str:
-    """A paper and its table, in as few letters as tell them apart."""
+    """A paper and its table, abbreviated."""
     paper, _, table = text.partition(" (")
     _, _, table = table.partition(") ")
     for long, short in SHORT.items():

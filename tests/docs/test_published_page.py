@@ -1,4 +1,4 @@
-"""Published rows meet the experiments that aim at them, under their own protocol."""
+"""Published rows are compared with experiments under the protocol of the row."""
 
 import csv
 import importlib
@@ -41,10 +41,10 @@ def aiming(published: Any) -> list[str]:
     return [run.name for run in extension("published_page").aiming([published])]
 
 
-def test_every_published_figure_is_on_the_page() -> None:
+def test_every_published_value_is_on_the_page() -> None:
     for published in extension("evidence").published():
         assert f"- {published.source}" in page()
-        for value in published.figures.values():
+        for value in published.values.values():
             assert f"- {value:.4f}" in page()
 
 
@@ -58,7 +58,7 @@ def test_every_published_figure_is_on_the_page() -> None:
         ("TiSASRec", None),
     ],
 )
-def test_names_of_tables_are_understood(name: str, known: object) -> None:
+def test_names_of_models_in_tables_are_identified(name: str, known: object) -> None:
     assert extension("evidence").identify(name) == known
 
 
@@ -97,7 +97,7 @@ def test_means_are_over_the_seeds_newest_row_first() -> None:
     assert made.means("excluded") == {}
 
 
-def test_impossible_figures_are_marked_and_count_in_no_ratio() -> None:
+def test_impossible_values_are_marked_and_left_out_of_the_ratios() -> None:
     published = extension("published_page")
     doubted = row("SASRec", "EC4SRec")
     assert list(published.doubtful(doubted)) == ["NDCG@10"]
@@ -119,20 +119,20 @@ def test_a_row_without_a_run_says_so_and_gives_the_command() -> None:
     assert published.verdict(unknown) == "not compared: protocol unknown"
 
 
-def test_beside_a_contrastive_model_stands_sasrec_with_its_sampler_and_loss() -> None:
+def test_a_contrastive_model_is_listed_with_sasrec_of_its_sampler_and_loss() -> None:
     evidence, published = extension("evidence"), extension("published_page")
     runs = [r for r in evidence.experiments() if r.model == "ICLRec"]
-    zeros = [published.zeros([run])[0] for run in runs]
-    assert any(zero is not None for zero in zeros)
-    for run, zero in zip(runs, zeros, strict=True):
-        if zero is not None:
-            assert zero.model == "SASRec"
+    baselines = [published.baselines([run])[0] for run in runs]
+    assert any(baseline is not None for baseline in baselines)
+    for run, baseline in zip(runs, baselines, strict=True):
+        if baseline is not None:
+            assert baseline.model == "SASRec"
             for option in ("sampler", "loss"):
-                assert zero.options[option] == run.options[option]
-            assert (zero.data, zero.split) == (run.data, run.split)
+                assert baseline.options[option] == run.options[option]
+            assert (baseline.data, baseline.split) == (run.data, run.split)
     assert "SASRec, same sampler and loss" in page()
     [plain] = [r for r in evidence.experiments() if r.name == "pop/beauty"]
-    assert published.zeros([plain]) == []
+    assert published.baselines([plain]) == []
 
 
 def test_every_result_belongs_to_an_experiment_as_it_stands() -> None:

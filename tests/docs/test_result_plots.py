@@ -1,4 +1,4 @@
-"""The pictures show every row that was run, and are the same every time."""
+"""The plots show every row that was run, and are deterministic."""
 
 import importlib
 import re
@@ -19,9 +19,9 @@ def extension(name: str) -> ModuleType:
 
 @cache
 def texts(name: str) -> list[str]:
-    """The words of a picture."""
-    drawn: str = extension("result_plots").pictures()[name]
-    return re.findall(r">([^<>]+)</text>", drawn)
+    """The labels of a plot."""
+    svg: str = extension("result_plots").plots()[name]
+    return re.findall(r">([^<>]+)</text>", svg)
 
 
 def test_every_published_row_that_was_run_is_drawn() -> None:
@@ -50,7 +50,7 @@ def test_every_model_that_was_trained_on_beauty_is_drawn_with_its_cost() -> None
     assert sum(bool(re.fullmatch(r"[\d,]+ s", text)) for text in shown) >= len(models)
 
 
-def test_the_same_results_make_the_same_pictures() -> None:
-    drawn = extension("result_plots").pictures()
-    assert drawn == extension("result_plots").pictures()
+def test_plots_of_the_same_results_are_equal() -> None:
+    drawn = extension("result_plots").plots()
+    assert drawn == extension("result_plots").plots()
     assert all("<dc:date>" not in text for text in drawn.values())
