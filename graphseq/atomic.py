@@ -1,4 +1,8 @@
-"""Folders that appear whole or not at all, and that one process writes at a time."""
+"""Atomic writes of files and folders: write a draft, then rename it.
+
+A reader finds the old content or the new one, never a part of it, and a failed write
+leaves nothing behind. Locks let one process at a time write a file or folder.
+"""
 
 import ctypes
 import glob
@@ -8,6 +12,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 from polars.exceptions import PolarsError
 from safetensors import SafetensorError
@@ -18,77 +23,115 @@ from graphseq.errors import GraphError
 
 try:
     import fcntl
-except ImportError:  # no POSIX; folders still appear whole, the last writer's stays
+except ImportError:  # not POSIX: nothing is locked, and the last writer wins
     fcntl = None  # type: ignore[assignment]
 
 
 @contextmanager
-def new_folder(path: Path, ours: Callable[[Path], bool], what: str) -> Iterator[Path]:
-    """A folder to fill, under a temporary name; it gets its own when all is written.
-
-    An older one of the same kind stays until then, and for good if anything fails.
+def atomic_file(path: Path, *, shared: bool = False) -> Iterator[Path]:
+    """The path of a draft in the same folder; it replaces ``path`` after the block.
 
     Args:
-        path: The folder to make; its parents are made too.
+        path: The file to write.
+        shared: Whether several processes may write it at the same time. Then each has
+            a draft of its own. Otherwise the draft has a fixed name, so that killed
+            processes leave one draft at most.
+    """
+    owner = f".{os.getpid()}" if shared else ""
+    draft = path.with_name(f".{path.name}{owner}.new")
+    try:
+        yield draft
+        os.replace(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str, *, shared: bool = False) -> None:
+    """Replace a text file atomically; see :func:`atomic_file`."""
+    with atomic_file(path, shared=shared) as draft:
+        draft.write_text(text, encoding="utf-8")
+
+
+def write_safetensors(
+    path: Path, tensors: Mapping[str, Tensor], header: dict[str, str] | None = None
+) -> None:
+    """Replace a safetensors file atomically; its mode follows the umask.
+
+    ``safetensors`` itself creates files that only their owner can read.
+
+    Args:
+        path: The file to write.
+        tensors: Tensors by name, on any device; several may share memory.
+        header: Texts for the header of the file.
+    """
+    with atomic_file(path) as draft:
+        draft.unlink(missing_ok=True)
+        draft.touch()
+        mode = draft.stat().st_mode
+        save_file(_without_shared_memory(tensors), draft, header)
+        draft.chmod(mode)
+
+
+def _without_shared_memory(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors on the CPU, contiguous, each with memory of its own."""
+    seen: set[int] = set()
+    separate = {}
+    for name, tensor in tensors.items():
+        kept = tensor.detach().cpu()
+        memory = kept.untyped_storage()
+        alone = memory.nbytes() == kept.nbytes and memory.data_ptr() not in seen
+        separate[name] = (
+            kept.contiguous() if alone else kept.clone(memory_format=contiguous_format)
+        )
+        seen.add(memory.data_ptr())
+    return separate
+
+
+@contextmanager
+def atomic_folder(
+    path: Path, ours: Callable[[Path], bool], kind: str
+) -> Iterator[Path]:
+    """A temporary folder to fill; it takes the name ``path`` after the block.
+
+    An older folder of the same kind stays until then, and for good if anything fails.
+
+    Args:
+        path: The folder to write; its parents are created too.
         ours: Whether a folder is of that kind, and may be replaced.
-        what: The kind, for messages: a saved graph.
+        kind: The kind for messages: "a saved graph".
 
     Raises:
-        GraphError: Something else stands there, or it cannot be written.
+        GraphError: Something else is at ``path``, or it cannot be written.
     """
-    refuse_others(path, ours, what)
-    with refusals(f"asked to write {what} as {path}"), made_parents(path):
+    refuse_foreign(path, ours, kind)
+    with system_errors(f"write {kind} as {path}"), created_parents(path):
         made = tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".new", dir=path.parent)
         folder = Path(made)
         try:
             yield folder
             folder.chmod(0o755)
-            _put_in_place(folder, path)
+            _replace_folder(folder, path)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def refuse_others(path: Path, ours: Callable[[Path], bool], what: str) -> None:
-    """Refuse to write where something else stands than what may be replaced.
+def refuse_foreign(path: Path, ours: Callable[[Path], bool], kind: str) -> None:
+    """Refuse to overwrite anything but an empty folder or one of the same kind.
 
     Raises:
-        GraphError: As said.
+        GraphError: Something else is at ``path``.
     """
     is_empty = path.is_dir() and not any(path.iterdir())
     if path.exists() and not (ours(path) or is_empty):
         raise GraphError(
-            f"asked to write {what} as {path}, but what is there is not {what} "
-            f"and will not be overwritten. Choose another name, or remove it first."
+            f"cannot write {kind} as {path}: what is there is not {kind} and will not "
+            f"be overwritten. Choose another name, or remove it first."
         )
 
 
 @contextmanager
-def claimed(path: Path) -> Iterator[None]:
-    """Keep the name of a folder for this process while it works on what goes there.
-
-    The claim is a lock on a file beside the folder; it falls with the process that
-    holds it, however that ends. What a process that was killed left half-done is
-    cleared away, and a folder that had just made way for its new one comes back.
-
-    Raises:
-        GraphError: Another process has it, or nothing can be written there.
-    """
-    lock = path.parent / f".{path.name}.lock"
-    with made_parents(path):
-        with refusals(f"asked to write {path}"):
-            file = _locked(lock, path)
-        try:
-            _tidy(path)
-            yield
-        finally:
-            with suppress(OSError):
-                lock.unlink()
-            os.close(file)
-
-
-@contextmanager
-def refusals(asked: str) -> Iterator[None]:
-    """Tell what the operating system refuses in the words of an error of ours."""
+def system_errors(action: str) -> Iterator[None]:
+    """Raise errors of the operating system as a :class:`GraphError`."""
     try:
         yield
     except (OSError, SafetensorError, PolarsError) as error:
@@ -96,17 +139,17 @@ def refusals(asked: str) -> Iterator[None]:
             raise
         reason = error.strerror if isinstance(error, OSError) else None
         raise GraphError(
-            f"{asked}, but the system refused: {reason or error}. Nothing was left "
-            f"behind, and what stood there before is as it was. Make room or mend the "
+            f"cannot {action}: the system refused: {reason or error}. Nothing was left "
+            f"behind, and older files are unchanged. Free disk space, fix the "
             f"permissions, or choose another place."
         ) from error
 
 
 @contextmanager
-def made_parents(path: Path) -> Iterator[None]:
-    """Make the folders above one; those made go again if what follows fails."""
+def created_parents(path: Path) -> Iterator[None]:
+    """Create the parents of a path; remove the new ones if the block fails."""
     lacking = [parent for parent in path.parents if not parent.exists()]
-    with refusals(f"asked to make the folder {path.parent}"):
+    with system_errors(f"create the folder {path.parent}"):
         path.parent.mkdir(parents=True, exist_ok=True)
     try:
         yield
@@ -117,53 +160,18 @@ def made_parents(path: Path) -> Iterator[None]:
         raise
 
 
-def _tidy(path: Path) -> None:
-    """Clear away what killed processes left beside a folder, if nobody writes it."""
-    left = f".{glob.escape(path.name)}.*"
-    for older in path.parent.glob(f"{left}.old"):
-        if not path.exists():
-            os.replace(older, path)
-    for folder in [*path.parent.glob(f"{left}.old"), *path.parent.glob(f"{left}.new")]:
-        shutil.rmtree(folder, ignore_errors=True)
+def _replace_folder(folder: Path, path: Path) -> None:
+    """Rename a finished folder to its final name.
 
-
-def _locked(lock: Path, path: Path) -> int:
-    """The lock's file, opened, locked, and still of that name."""
-    while True:
-        file = os.open(lock, os.O_CREAT | os.O_RDWR, 0o644)
-        try:
-            if fcntl is not None:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            os.close(file)
-            raise GraphError(
-                f"another process is writing {path} at this moment. Wait for it, or "
-                f"choose another place."
-            ) from error
-        if _is_at(file, lock):
-            return file
-        os.close(file)  # another let go of it, and took it away, just before
-
-
-def _is_at(file: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(file), path.stat())
-    except FileNotFoundError:
-        return False
-
-
-def _put_in_place(folder: Path, path: Path) -> None:
-    """Rename a finished folder to its final name; an older one makes way.
-
-    Where the system can exchange two names at once (Linux), one of the folders is
-    there at every moment. Elsewhere the older one steps aside first: a process that is
-    killed between the two renamings leaves it beside its place, as ``.NAME.….old``.
+    Linux exchanges two names in one step, so that one of the folders is there at every
+    moment. Elsewhere the older folder is renamed first: a process that is killed
+    between the two renames leaves it as ``.NAME.….old``.
     """
     if not path.exists():
         os.replace(folder, path)
         return
-    _flush(folder)  # before the older one goes
-    if _exchanged(folder, path):
+    _flush(folder)  # before the older folder is removed
+    if _exchange_names(folder, path):
         shutil.rmtree(folder, ignore_errors=True)
         return
     older = folder.with_suffix(".old")
@@ -176,8 +184,8 @@ def _put_in_place(folder: Path, path: Path) -> None:
     shutil.rmtree(older, ignore_errors=True)
 
 
-def _exchanged(a: Path, b: Path) -> bool:
-    """Whether the system has exchanged two names, in one step that cannot be halved."""
+def _exchange_names(a: Path, b: Path) -> bool:
+    """Exchange two names in one step; False if the system cannot."""
     try:
         renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
     except (OSError, AttributeError, TypeError):  # not Linux, or an old C library
@@ -199,35 +207,70 @@ def _flush(folder: Path) -> None:
             os.close(file)
 
 
-def write_safetensors(
-    path: Path, tensors: Mapping[str, Tensor], header: dict[str, str] | None = None
-) -> None:
-    """Write tensors as a file of the mode that the umask gives any new file.
-
-    ``safetensors`` itself leaves files that only their owner can read.
+def lock_file(file: int | IO[bytes], *, wait: bool = False) -> bool:
+    """Lock an open file or folder; the lock ends when the file is closed.
 
     Args:
-        path: The file; what stood there is lost.
-        tensors: By name, on any device; several may share their memory.
-        header: Texts for the file's header.
+        file: The file or its descriptor.
+        wait: Whether to wait while another process holds the lock.
+
+    Returns:
+        False if another process holds it. Always True without POSIX locks.
     """
-    path.unlink(missing_ok=True)
-    path.touch()
-    mode = path.stat().st_mode
-    save_file(_apart(tensors), path, header)
-    path.chmod(mode)
+    if fcntl is None:
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        return False
+    return True
 
 
-def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The same on the CPU, contiguous, no two of them in the same memory."""
-    seen: set[int] = set()
-    apart = {}
-    for name, tensor in tensors.items():
-        kept = tensor.detach().cpu()
-        memory = kept.untyped_storage()
-        alone = memory.nbytes() == kept.nbytes and memory.data_ptr() not in seen
-        apart[name] = (
-            kept.contiguous() if alone else kept.clone(memory_format=contiguous_format)
-        )
-        seen.add(memory.data_ptr())
-    return apart
+@contextmanager
+def locked_folder(path: Path) -> Iterator[None]:
+    """Let only this process write a folder, and remove what killed processes left.
+
+    The lock is on a file in the parent folder, and ends with the process. An older
+    folder that a killed process had renamed gets its name back.
+
+    Raises:
+        GraphError: Another process holds the lock, or nothing can be written there.
+    """
+    lock = path.parent / f".{path.name}.lock"
+    with created_parents(path):
+        with system_errors(f"write {path}"):
+            file = _open_locked(lock, path)
+        try:
+            _remove_leftovers(path)
+            yield
+        finally:
+            with suppress(OSError):
+                lock.unlink()
+            os.close(file)
+
+
+def _open_locked(lock: Path, path: Path) -> int:
+    """The lock file, open and locked, and still of that name."""
+    while True:
+        file = os.open(lock, os.O_CREAT | os.O_RDWR, 0o644)
+        if not lock_file(file):
+            os.close(file)
+            raise GraphError(
+                f"another process is writing {path} at this moment. Wait for it, or "
+                f"choose another place."
+            )
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(file), lock.stat()):
+                return file
+        os.close(file)  # another process released and removed it just before
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove what killed processes left next to a folder that this process locked."""
+    drafts = f".{glob.escape(path.name)}.*"
+    for older in path.parent.glob(f"{drafts}.old"):
+        if not path.exists():
+            os.replace(older, path)
+    for suffix in ("old", "new"):
+        for folder in path.parent.glob(f"{drafts}.{suffix}"):
+            shutil.rmtree(folder, ignore_errors=True)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from graphseq.atomic import lock_file, write_text
 from graphseq.errors import DataError
 
 if TYPE_CHECKING:
@@ -125,9 +126,7 @@ def append(path: str | Path, new: Mapping[str, Any]) -> None:
         writer = csv.DictWriter(text, list(columns), restval="", lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-        beside = path.with_name(f".{path.name}.{os.getpid()}.new")
-        beside.write_text(text.getvalue(), encoding="utf-8")
-        os.replace(beside, path)
+        write_text(path, text.getvalue(), shared=True)
 
 
 def check_table(path: str | Path) -> None:
@@ -169,14 +168,12 @@ def _read(path: Path) -> list[dict[str, str]]:
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """Wait until no other process appends to a file of the folder."""
-    try:
-        import fcntl
-    except ImportError:  # where there is no flock, the rename alone must do
+    if os.name == "nt":  # folders cannot be opened there; the rename alone must do
         yield
         return
     handle = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        lock_file(handle, wait=True)
         yield
     finally:
         os.close(handle)

@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from graphseq.atomic import claimed, new_folder, write_safetensors
+from graphseq.atomic import atomic_folder, locked_folder, write_safetensors
 from graphseq.errors import GraphError
 
 
@@ -19,7 +19,7 @@ def is_note(path: Path) -> bool:
 
 
 def write(path: Path, text: str) -> None:
-    with new_folder(path, is_note, "a note") as folder:
+    with atomic_folder(path, is_note, "a note") as folder:
         (folder / "note").write_text(text)
 
 
@@ -47,7 +47,7 @@ def test_a_failure_leaves_nothing_new(tmp_path: Path, error: Exception) -> None:
     kind = GraphError if isinstance(error, OSError) else KeyError
     with (
         pytest.raises(kind),
-        new_folder(tmp_path / "a" / "b", is_note, "a note") as folder,
+        atomic_folder(tmp_path / "a" / "b", is_note, "a note") as folder,
     ):
         (folder / "note").write_text("half")
         raise error
@@ -65,12 +65,12 @@ def test_one_process_claims_a_name_at_a_time_and_leaves_no_trace(
 ) -> None:
     path = tmp_path / "graph"
     with (
-        claimed(path),
+        locked_folder(path),
         pytest.raises(GraphError, match="another process is writing"),
-        claimed(path),
+        locked_folder(path),
     ):
         pass
-    with claimed(path):
+    with locked_folder(path):
         pass
     assert list(tmp_path.iterdir()) == []
 
@@ -79,12 +79,12 @@ def test_a_claim_falls_with_its_process(tmp_path: Path) -> None:
     path = tmp_path / "graph"
     code = (
         "import os, sys; from pathlib import Path\n"
-        "from graphseq.atomic import claimed\n"
-        "with claimed(Path(sys.argv[1])): os._exit(1)\n"
+        "from graphseq.atomic import locked_folder\n"
+        "with locked_folder(Path(sys.argv[1])): os._exit(1)\n"
     )
     subprocess.run([sys.executable, "-c", code, str(path)], check=False)
     assert (tmp_path / ".graph.lock").exists()
-    with claimed(path):
+    with locked_folder(path):
         pass
     assert os.listdir(tmp_path) == []
 
@@ -95,7 +95,7 @@ def test_a_claim_clears_away_what_a_killed_process_left(tmp_path: Path) -> None:
     for name in (".graph[1].a1.new", ".graph[1].b2.old", ".other.c3.new"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "tensors").write_text("some")
-    with claimed(graph):
+    with locked_folder(graph):
         pass
     assert {each.name for each in tmp_path.iterdir()} == {"graph[1]", ".other.c3.new"}
 
@@ -104,13 +104,13 @@ def test_a_claim_brings_back_a_folder_that_had_made_way(tmp_path: Path) -> None:
     older = tmp_path / ".graph.a1.old"
     older.mkdir()
     (older / "tensors").write_text("some")
-    with claimed(tmp_path / "graph"):
+    with locked_folder(tmp_path / "graph"):
         assert (tmp_path / "graph" / "tensors").read_text() == "some"
     assert not older.exists()
 
 
 def test_errors_of_the_work_itself_pass_through_a_claim(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="mine"), claimed(tmp_path / "graph"):
+    with pytest.raises(OSError, match="mine"), locked_folder(tmp_path / "graph"):
         raise OSError("mine")
 
 

@@ -122,7 +122,7 @@ def build(
     given = dict(locals())
     from contextlib import nullcontext
 
-    from graphseq.atomic import claimed
+    from graphseq.atomic import locked_folder
     from graphseq.cli import making
     from graphseq.cli.engines import engine_of
     from graphseq.cli.plan import check_memory, check_room, check_size, plan_table
@@ -136,7 +136,7 @@ def build(
     )
     if engine == "local":
         check_size(log, memory, format)
-    claim = nullcontext() if dry_run else claimed(Path(output))
+    claim = nullcontext() if dry_run else locked_folder(Path(output))
     with claim, Stages() as stages:
         if not dry_run:
             check_output(Path(output), overwrite)
@@ -157,10 +157,10 @@ def build(
 
 def check_output(output: Path, overwrite: bool) -> None:
     """Refuse a folder that is in the way, before any work is done."""
-    from graphseq.atomic import refuse_others
+    from graphseq.atomic import refuse_foreign
     from graphseq.graphs.storage import is_graph
 
-    refuse_others(output, is_graph, "a saved graph")
+    refuse_foreign(output, is_graph, "a saved graph")
     if is_graph(output) and not overwrite:
         raise ConfigError(
             f"there is a graph in {output} already. Choose another --output, or say "

@@ -69,7 +69,7 @@ def update(
     from contextlib import nullcontext
 
     from graphseq import data, graphs
-    from graphseq.atomic import claimed
+    from graphseq.atomic import locked_folder
     from graphseq.cli import making
     from graphseq.cli.plan import check_memory, check_room, check_size
     from graphseq.cli.relations import steps_of
@@ -79,7 +79,7 @@ def update(
     check_memory(memory)
     place = output or graph
     check_size(new_log, memory, format)
-    with nullcontext() if dry_run else claimed(Path(place)), Stages() as stages:
+    with nullcontext() if dry_run else locked_folder(Path(place)), Stages() as stages:
         if output is not None and not dry_run:
             check_output(Path(output), overwrite=False)
         stages.begin("load")

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from graphseq.atomic import lock_file
 from graphseq.errors import DataError
 
 if TYPE_CHECKING:
@@ -269,7 +270,11 @@ def download(
 
     def fetch(url: str, output_file: str, _: object) -> None:
         try:
-            with part.open("ab", buffering=0) as file, _alone(file, part):
+            with part.open("ab", buffering=0) as file:
+                if not lock_file(file):
+                    raise DataError(
+                        f"another process is fetching {part}. Wait for it, or stop it"
+                    )
                 resuming.fetch(url, file)
         finally:
             if not part.stat().st_size:
@@ -293,20 +298,3 @@ def _quiet() -> Iterator[None]:
         yield
     finally:
         logger.setLevel(level)
-
-
-@contextmanager
-def _alone(file: IO[bytes], part: Path) -> Iterator[None]:
-    """Nobody else writes this file; the lock goes with the handle."""
-    try:
-        import fcntl
-    except ImportError:  # where there is no flock, nothing keeps two processes apart
-        yield
-        return
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        raise DataError(
-            f"another process is fetching {part}. Wait for it, or stop it"
-        ) from error
-    yield

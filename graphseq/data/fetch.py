@@ -6,7 +6,6 @@ import os
 import shutil
 import stat
 import tarfile
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from graphseq.atomic import atomic_file
 from graphseq.data.datasets import (
     Dataset,
     Download,
@@ -232,19 +232,18 @@ def unpack(archive: Path, member: str, target: Path) -> None:
             f"{archive} is no zip and no tar archive, or its end is missing. Remove it "
             "and fetch it again"
         )
-    handle, draft = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:
-        with os.fdopen(handle, "wb") as file, _opened(archive, member) as (read, n):
+        with (
+            atomic_file(target, shared=True) as draft,
+            draft.open("wb") as file,
+            _opened(archive, member) as (read, n),
+        ):
             _check_size(archive, member, n, target.parent)
             _copy(read, file, n, f"{member} in {archive.name}")
-        os.chmod(draft, 0o644)
-        os.replace(draft, target)
     except DAMAGED as error:
         raise DataError(
             f"{archive} is damaged ({error}). Remove it and fetch it again"
         ) from error
-    finally:
-        Path(draft).unlink(missing_ok=True)
 
 
 @contextmanager

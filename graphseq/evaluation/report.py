@@ -1,13 +1,13 @@
 """Evaluation reports: means, per-user values, and the protocol."""
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from graphseq.atomic import atomic_file, write_text
 from graphseq.constants import Part
 from graphseq.errors import RunError
 
@@ -83,18 +83,16 @@ class Report:
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         path, table = _paths(folder, self.facts["part"])
-        beside = table.with_suffix(f".{os.getpid()}.new")
-        self.per_user.write_parquet(beside)
-        os.replace(beside, table)
+        with atomic_file(table, shared=True) as draft:
+            self.per_user.write_parquet(draft)
         content = {
             "format": FORMAT,
             "means": self.means,
             "facts": self.facts,
             "card": self.protocol_text(),
         }
-        beside = path.with_suffix(f".{os.getpid()}.new")
-        beside.write_text(json.dumps(content, indent=2, default=str) + "\n", "utf-8")
-        os.replace(beside, path)
+        text = json.dumps(content, indent=2, default=str) + "\n"
+        write_text(path, text, shared=True)
         return path
 
     @classmethod

@@ -6,7 +6,7 @@ from graphseq.graphs.cooccurrence import CoOccurrence
 from graphseq.graphs.diff import Difference, difference
 from graphseq.graphs.dropout import EdgeDropout, NodeDropout
 from graphseq.graphs.ego import draw, to_networkx
-from graphseq.graphs.exchange import export_graph, import_graph
+from graphseq.graphs.export import export_graph, import_graph
 from graphseq.graphs.hashing import graph_hash, held_out_hash
 from graphseq.graphs.storage import load_graph, load_log, save_graph
 from graphseq.graphs.summary import Summary, summary

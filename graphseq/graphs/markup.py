@@ -1,190 +1,241 @@
-"""Graphs written as GraphML and GEXF, row by row as text, so that they may be large."""
+"""GraphML and GEXF files, written and read by networkx.
+
+A node is ``KIND:NUMBER``; its kind and its raw id (``label``) are attributes. An edge
+has its relation, its weight and its other columns, and its key is its number in the
+file. What the formats cannot express, such as types and provenance, is JSON in an
+attribute of the graph (GEXF has only a name). networkx holds a graph as Python objects:
+see ``docs/decisions.md`` for the cost.
+"""
 
 import json
-import os
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-import numpy as np
 import polars as pl
+import torch
+from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from graphseq.atomic import made_parents, refusals
+from graphseq.atomic import atomic_file, created_parents, system_errors
+from graphseq.constants import EdgeType
+from graphseq.data import Vocabulary
+from graphseq.data.ids import to_integers
 from graphseq.errors import GraphError
-from graphseq.graphs.tables import columns_of, raw_ids
-from graphseq.graphs.xml_text import escaped, escaped_column, refuse_signs
+from graphseq.graphs.hashing import tensors_of
+from graphseq.graphs.storage import check_names
+
+if TYPE_CHECKING:
+    import networkx as nx
+
+    Network: TypeAlias = nx.MultiDiGraph[str]
+else:  # networkx is imported when first used
+    Network = Any
 
 Markup = Literal["graphml", "gexf"]
-CHUNK = 100_000  # elements that are spelt at a time
-NAMES = {"edge_weight": "weight"}  # as other tools call it
+MARK = '{"format": "graphseq graph", '  # begins the JSON of an exported graph
+WEIGHT = "weight"  # edge_weight, as other tools call it
+DTYPES = {str(x).removeprefix("torch."): x for x in (torch.bool, torch.uint8)}
+DTYPES |= {f"int{bits}": getattr(torch, f"int{bits}") for bits in (8, 16, 32, 64)}
+DTYPES |= {f"float{bits}": getattr(torch, f"float{bits}") for bits in (16, 32, 64)}
+# Names that the formats, or we, use for something else.
+RESERVED = {"id", "key", "label", "pid", "start", "end", "type", "viz", "parents"}
+RESERVED |= {"slices", "spells", "kind", "relation", "source", "target", "networkx_key"}
+CONTROL = r"[\x00-\x08\x0b-\x1f\x{fffe}\x{ffff}]"  # XML loses these characters
 
-TYPES = {
-    "Float32": "double",
-    "Float64": "double",
-    "String": "string",
-    "Boolean": "boolean",
-}
 
-
-def write_markup(graph: HeteroData, path: Path, form: Markup) -> Path:
-    """Write the nodes and edges of a graph into one file; all of it, or nothing.
-
-    A node is ``KIND:NUMBER``, its label the raw id, its kind an attribute. An edge has
-    its relation, its weight and its other columns.
+def write_markup(graph: HeteroData, path: Path, format: Markup) -> None:
+    """Write the nodes and edges of a graph into one file, atomically.
 
     Raises:
-        GraphError: A raw id holds a sign that XML does not know, a tensor has more
-            than one dimension, or the file cannot be written.
+        GraphError: The formats cannot hold a raw id or a tensor of the graph, or the
+            file cannot be written.
     """
+    import networkx as nx
+
     if path.is_dir():
-        raise GraphError(f"{path} is a folder; {form} is one file. Name a file in it")
-    nodes = {kind: _nodes(graph, kind) for kind in graph.node_types}
-    edges = {relation: _columns(graph[relation]) for relation in graph.edge_types}
-    for table in nodes.values():
-        refuse_signs(table["label"])
-    with refusals(f"asked to write {path}"), made_parents(path):
-        handle, made = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                for text in _document(graph, nodes, edges, form):
-                    file.write(text)
-            Path(made).chmod(0o644)
-            os.replace(made, path)
-        finally:
-            Path(made).unlink(missing_ok=True)
-    return path
+        raise GraphError(f"{path} is a folder; {format} is one file. Name a file in it")
+    write = nx.write_graphml_xml if format == "graphml" else nx.write_gexf
+    network = to_network(graph)
+    if format == "gexf":
+        network.graph["name"] = network.graph["graphseq"]
+    with (
+        system_errors(f"write {path}"),
+        created_parents(path),
+        atomic_file(path, shared=True) as draft,
+        draft.open("wb") as file,
+    ):
+        write(network, file)
 
 
-def _document(
-    graph: HeteroData,
-    nodes: dict[str, pl.DataFrame],
-    edges: dict[tuple[str, str, str], pl.DataFrame],
-    form: Markup,
-) -> Iterator[str]:
-    card = {
-        "nodes": {k: _types(table, "label") for k, table in nodes.items()},
-        "named": [k for k in nodes if "vocabulary" in graph[k]],
-        "ids": {k: str(raw_ids(graph, k).dtype) for k in nodes},
-        "relations": [[list(r), _types(table)] for r, table in edges.items()],
-        "provenance": getattr(graph, "provenance", None),
-    }
-    text = escaped(json.dumps(card, ensure_ascii=False))
-    known = {
-        "node": {"kind": "String"} | _all_types(nodes.values(), "label"),
-        "edge": {"relation": "String"} | _all_types(edges.values()),
-    }
-    yield from _head(text, known, form)
-    for kind, table in nodes.items():
-        frame = table.with_row_index("number").select(
-            id=pl.format(f"{kind}:{{}}", "number"),
-            kind=pl.lit(kind),
-            **{name: pl.col(name) for name in table.columns},
-        )
-        yield from _elements(frame, "node", form)
-    if form == "gexf":
-        yield "</nodes>\n<edges>\n"
-    first = 0
-    for (source, name, target), table in edges.items():
-        start, end = graph[source, name, target].edge_index.cpu().numpy()
-        numbers = np.arange(first, first + len(start))
-        own = pl.DataFrame({"id": numbers, "source": start, "target": end})
-        frame = own.with_columns(
-            pl.col("id").cast(pl.String),
-            pl.format(f"{source}:{{}}", "source"),
-            pl.format(f"{target}:{{}}", "target"),
-            relation=pl.lit(name),
-        ).with_columns(table.get_columns())
-        first += len(start)
-        yield from _elements(frame, "edge", form)
-    yield (
-        "</edges>\n</graph>\n</gexf>\n" if form == "gexf" else "</graph>\n</graphml>\n"
-    )
+def read_markup(path: Path, format: Markup) -> HeteroData:
+    """Read a graph from a file of this package or of another tool.
+
+    Raises:
+        GraphError: A node has no kind, an edge no relation, or one of them cannot be
+            the name of a file.
+        ValueError: The file is not of that format, or its edges have no direction;
+            networkx raises other errors for damaged files.
+    """
+    import networkx as nx
+    from networkx.readwrite.gexf import GEXFReader
+
+    try:
+        with path.open("rb") as file:
+            if format == "graphml":
+                network = nx.read_graphml(file, force_multigraph=True)
+            else:
+                reader = GEXFReader(node_type=str)
+                reader.simple_graph = False  # else networkx drops the keys of edges
+                network = reader(file)
+    except nx.NetworkXException as error:
+        raise ValueError(str(error)) from error
+    if not network.is_directed():
+        raise ValueError("its edges have no direction; save it as a directed graph")
+    directed: Network = network  # type: ignore[assignment]
+    return from_network(directed)
 
 
-def _head(card: str, known: dict[str, dict[str, str]], form: Markup) -> Iterator[str]:
-    yield '<?xml version="1.0" encoding="UTF-8"?>\n'
-    if form == "graphml":
-        yield '<graphml xmlns="http://graphml.graphdrawing.org/xmlns">\n'
-        kind = 'attr.name="graphseq" attr.type="string"'
-        yield f'<key id="graphseq" for="graph" {kind}/>\n'
-        known["node"] |= {"label": "String"}
-        for owner, columns in known.items():
-            for name, dtype in columns.items():
-                spelt = f'attr.name="{name}" attr.type="{TYPES.get(dtype, "long")}"'
-                yield f'<key id="{owner}-{name}" for="{owner}" {spelt}/>\n'
-        yield f'<graph edgedefault="directed">\n<data key="graphseq">{card}</data>\n'
-        return
-    yield '<gexf xmlns="http://www.gexf.net/1.2draft" version="1.2">\n'
-    yield f"<meta><description>{card}</description></meta>\n"
-    yield '<graph defaultedgetype="directed" mode="static">\n'
-    for owner, columns in known.items():
-        yield f'<attributes class="{owner}">\n'
-        for name, kind in columns.items():
-            if (owner, name) != ("edge", "weight"):  # GEXF has a place for it
-                spelt = f'title="{name}" type="{TYPES.get(kind, "long")}"'
-                yield f'<attribute id="{name}" {spelt}/>\n'
-        yield "</attributes>\n"
-    yield "<nodes>\n"
+def to_network(graph: HeteroData) -> Network:
+    """A graph as a networkx graph, with all that is needed to restore it."""
+    import networkx as nx
+
+    network: Network = nx.MultiDiGraph()
+    metadata: dict[str, Any] = {"nodes": {}, "relations": []}
+    for kind in graph.node_types:
+        named, columns = "vocabulary" in graph[kind], _columns(graph, kind)
+        ids = graph[kind].vocabulary.ids if named else range(graph[kind].num_nodes)
+        ids = pl.Series(ids)
+        rows = _records({"label": _labels(ids)} | _lists(columns))
+        for number, row in enumerate(rows):
+            network.add_node(f"{kind}:{number}", kind=kind, **row)
+        dtype = str(ids.dtype) if named else None
+        metadata["nodes"][kind] = {"ids": dtype, "columns": _dtypes(columns)}
+    for relation in graph.edge_types:
+        (source, name, target), columns = relation, _columns(graph, relation)
+        start, end = graph[relation].edge_index.tolist()
+        rows = _records({"source": start, "target": end} | _lists(columns))
+        for key, row in enumerate(rows, network.number_of_edges()):
+            ends = f"{source}:{row.pop('source')}", f"{target}:{row.pop('target')}"
+            network.add_edge(*ends, key, relation=name, **row)
+        metadata["relations"].append({"name": relation, "columns": _dtypes(columns)})
+    metadata["provenance"] = getattr(graph, "provenance", None)
+    network.graph["graphseq"] = MARK + json.dumps(metadata, ensure_ascii=False)[1:]
+    return network
 
 
-def _elements(frame: pl.DataFrame, tag: str, form: Markup) -> Iterator[str]:
-    """Rows as elements, in their order."""
-    own = ["id", "label"] if tag == "node" else ["id", "source", "target", "weight"]
-    if form == "graphml":
-        own = own[:1] if tag == "node" else own[1:3]
-        frame = frame.drop("id") if tag == "edge" else frame
-    own = [name for name in own if name in frame.columns]
-    others = [name for name in frame.columns if name not in own]
-    for start in range(0, len(frame), CHUNK):
-        part = frame.slice(start, CHUNK).select(
-            escaped_column(n) for n in frame.columns
-        )
-        attributes = [pl.format(f' {name}="{{}}"', name) for name in own]
-        if form == "graphml":
-            inner = [pl.format(f'<data key="{tag}-{n}">{{}}</data>', n) for n in others]
-            around = pl.lit(""), pl.lit("")
-        else:
-            inner = [
-                pl.format(f'<attvalue for="{n}" value="{{}}"/>', n) for n in others
-            ]
-            around = pl.lit("<attvalues>"), pl.lit("</attvalues>")
-        line = pl.concat_str(
-            pl.lit(f"<{tag}"),
-            *attributes,
-            pl.lit(">"),
-            around[0],
-            *inner,
-            around[1],
-            pl.lit(f"</{tag}>\n"),
-        )
-        yield "".join(part.select(line).to_series().to_list())
+def from_network(network: Network) -> HeteroData:
+    """The graph that a networkx graph describes.
 
+    Without metadata of this package, ids are integers if all labels of a kind are, and
+    of the attributes of edges only the weight is kept.
 
-def _nodes(graph: HeteroData, kind: str) -> pl.DataFrame:
-    label = raw_ids(graph, kind).cast(pl.String).alias("label")
-    return pl.DataFrame([label, *_columns(graph[kind]).get_columns()])
-
-
-def _columns(store: Any) -> pl.DataFrame:
-    """The tensors of a store, but for the edges themselves, as columns."""
-    columns = columns_of(store, "edge_index")
-    deep = [name for name, column in columns.items() if column.dtype.is_nested()]
-    if deep:
+    Raises:
+        GraphError: A node has no kind, an edge no relation, or one of them cannot be
+            the name of a file.
+    """
+    text = network.graph.get("graphseq") or network.graph.get("name", "")
+    metadata = json.loads(text) if text.startswith(MARK) else {}
+    stored = metadata.get("nodes", {})
+    relations = {tuple(r["name"]): r["columns"] for r in metadata.get("relations", [])}
+    nodes: dict[str, list[Any]] = {kind: [] for kind in stored}
+    edges: dict[EdgeType, list[Any]] = {relation: [] for relation in relations}
+    numbers: dict[str, tuple[str, int]] = {}
+    try:
+        for node, row in network.nodes(data=True):
+            group = nodes.setdefault(str(row["kind"]), [])
+            numbers[node] = str(row["kind"]), len(group)
+            group.append({"label": node} | row)
+        for u, v, key, row in network.edges(keys=True, data=True):
+            (source, i), (target, j) = numbers[u], numbers[v]
+            group = edges.setdefault((source, str(row["relation"]), target), [])
+            group.append((key, i, j, row))
+    except KeyError as error:
         raise GraphError(
-            f"GraphML and GEXF hold single values; {deep} have more than one a row. "
-            f"Export as parquet, or take them out first"
+            f"a node or an edge lacks {error.args[0]!r}. Give every node the attribute "
+            f"'kind' and every edge the attribute 'relation'"
+        ) from error
+    check_names(nodes, edges)
+    graph = HeteroData()
+    for kind, rows in nodes.items():
+        graph[kind].num_nodes = len(rows)
+        entry = stored.get(kind, {"ids": "", "columns": {}})
+        if entry["ids"] is not None:
+            labels = pl.Series([str(row["label"]) for row in rows], dtype=pl.String)
+            graph[kind].vocabulary = Vocabulary(_ids(labels, entry["ids"]))
+        _set_columns(graph[kind], rows, entry["columns"])
+    for relation, found in edges.items():
+        if all(isinstance(key, int) for key, *_ in found):  # the order of the file
+            found.sort(key=lambda edge: edge[0])
+        ends = [[edge[end] for edge in found] for end in (1, 2)]
+        graph[relation].edge_index = torch.tensor(ends, dtype=torch.int64)
+        rows = [row for *_, row in found]
+        weighed = bool(rows) and all(WEIGHT in row for row in rows)
+        columns = {WEIGHT: "float32"} if weighed else {}
+        _set_columns(graph[relation], rows, relations.get(relation, columns))
+    if metadata.get("provenance") is not None:
+        graph.provenance = metadata["provenance"]
+    return graph
+
+
+def _columns(graph: HeteroData, owner: str | EdgeType) -> dict[str, Tensor]:
+    """The tensors of nodes or edges but ``edge_index``, under their exported names.
+
+    Raises:
+        GraphError: The formats cannot hold one of them.
+    """
+    store = graph[owner]
+    size = store.num_nodes if isinstance(owner, str) else store.edge_index.shape[1]
+    tensors = {name: x for name, x in tensors_of(store) if name != "edge_index"}
+    dtypes = _dtypes(tensors)
+    faulty = [
+        name
+        for name, x in tensors.items()
+        if x.shape != (size,) or dtypes[name] not in DTYPES or name in RESERVED
+    ]
+    if faulty or {WEIGHT, "edge_weight"} <= tensors.keys():
+        raise GraphError(
+            f"GraphML and GEXF hold one number for each node or edge, under a name "
+            f"that they do not use themselves; {owner} has {faulty or WEIGHT}. Export "
+            f"as parquet, or remove them first"
         )
-    return pl.DataFrame([c.alias(NAMES.get(n, n)) for n, c in columns.items()])
+    return {WEIGHT if n == "edge_weight" else n: x for n, x in tensors.items()}
 
 
-def _types(table: pl.DataFrame, besides: str = "") -> dict[str, str]:
-    return {n: str(kind) for n, kind in table.schema.items() if n != besides}
+def _labels(ids: pl.Series) -> list[str]:
+    labels = ids.cast(pl.String)
+    faulty = labels.filter(labels.str.contains(CONTROL))
+    if len(faulty):
+        raise GraphError(
+            f"GraphML and GEXF cannot hold the control character in the raw id "
+            f"{faulty[0]!r}. Export as parquet"
+        )
+    return labels.to_list()
 
 
-def _all_types(tables: Any, besides: str = "") -> dict[str, str]:
-    found: dict[str, str] = {}
-    for table in tables:
-        found |= _types(table, besides)
-    return found
+def _ids(labels: pl.Series, dtype: str) -> pl.Series:
+    """The raw ids; integers if they were, or if all are and no type is recorded."""
+    numbers = to_integers(labels)
+    if dtype == "" and len(labels) and not numbers.null_count():
+        dtype = "Int64"
+    return numbers if dtype == "Int64" else labels
+
+
+def _dtypes(columns: dict[str, Tensor]) -> dict[str, str]:
+    return {name: str(x.dtype).removeprefix("torch.") for name, x in columns.items()}
+
+
+def _lists(columns: dict[str, Tensor]) -> dict[str, Iterable[Any]]:
+    return {name: x.tolist() for name, x in columns.items()}
+
+
+def _records(columns: dict[str, Iterable[Any]]) -> Iterator[dict[str, Any]]:
+    """Rows of columns of one length."""
+    for values in zip(*columns.values(), strict=True):
+        yield dict(zip(columns, values, strict=True))
+
+
+def _set_columns(store: Any, rows: list[Any], dtypes: dict[str, str]) -> None:
+    for name, dtype in dtypes.items():
+        values = torch.tensor([row[name] for row in rows], dtype=DTYPES[dtype])
+        store["edge_weight" if name == WEIGHT else name] = values

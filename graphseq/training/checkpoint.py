@@ -7,7 +7,6 @@ dicts are too, so that no content can be mistaken for a mark.
 """
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -93,13 +92,6 @@ def _read(value: Any, tensors: dict[str, Tensor]) -> Any:
     raise ValueError(f"unknown mark {mark!r}")
 
 
-def write_text(path: Path, text: str) -> None:
-    """Replace a text file at once."""
-    beside = _beside(path)
-    beside.write_text(text, encoding="utf-8")
-    os.replace(beside, path)
-
-
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], words: Any) -> None:
     """Replace a safetensors file at once.
 
@@ -108,9 +100,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], words: Any) -> None
         tensors: By name, on any device; several may share their memory.
         words: JSON data for the file's header.
     """
-    beside = _beside(path)
-    write_safetensors(beside, tensors, {"graphseq": json.dumps(words)})
-    os.replace(beside, path)
+    write_safetensors(path, tensors, {"graphseq": json.dumps(words)})
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], Any]:
@@ -134,8 +124,3 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], Any]:
         f"asked to read {path}, found {found}. Restore it from a copy, or train again "
         "in a new folder"
     )
-
-
-def _beside(path: Path) -> Path:
-    """A name in the same folder; the same every time, so a kill leaves one at most."""
-    return path.with_name(f".{path.name}.new")

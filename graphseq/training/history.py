@@ -8,7 +8,8 @@ from typing import Any
 import polars as pl
 from torch import nn
 
-from graphseq.training.checkpoint import write_tensors, write_text
+from graphseq.atomic import write_text
+from graphseq.training.checkpoint import write_tensors
 from graphseq.training.run import HISTORY, RECORD, WEIGHTS
 
 STATE = ("rows", "times", "best_epoch", "best", "since")

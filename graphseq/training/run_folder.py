@@ -12,10 +12,11 @@ from typing import Any
 import yaml
 from torch_geometric.data import HeteroData
 
+from graphseq.atomic import write_text
 from graphseq.errors import ConfigError, RunError
 from graphseq.models import Model
 from graphseq.schema import describe
-from graphseq.training.checkpoint import read_tensors, write_text
+from graphseq.training.checkpoint import read_tensors
 from graphseq.training.provenance import environment, identity
 from graphseq.training.run import (
     CHECKPOINT,

@@ -21,7 +21,7 @@ from graphseq.constants import (
 )
 from graphseq.data import by_time, by_user, leave_one_out, read_log
 from graphseq.graphs import CoOccurrence, build_graph, graph_hash, load_graph
-from graphseq.graphs.storage import CARD, hashes
+from graphseq.graphs.storage import METADATA, hashes
 
 TINY = str(Path(__file__).resolve().parents[2] / "datasets" / "tiny.csv")
 
@@ -227,7 +227,7 @@ def test_the_folder_names_the_source_and_its_checksum(tmp_path: Path) -> None:
 
     output = tmp_path / "graph"
     run(TINY, "--output", str(output))
-    made = json.loads((output / CARD).read_text())["provenance"]["build"]
+    made = json.loads((output / METADATA).read_text())["provenance"]["build"]
     digest = hashlib.sha256(Path(TINY).read_bytes()).hexdigest()
     assert made["sources"]["log"]["sha256"] == digest
     assert made["command"] == ["graphseq", "build", TINY]

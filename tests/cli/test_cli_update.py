@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from graphseq.atomic import claimed
+from graphseq.atomic import locked_folder
 from graphseq.cli import main
 from graphseq.data import leave_one_out, read_log
 from graphseq.graphs import build_graph, load_graph, load_log, save_graph
-from graphseq.graphs.storage import CARD, hashes
+from graphseq.graphs.storage import METADATA, hashes
 
 HEADER = "user,item,time\n"
 OPTIONS = ["--user-user", "cosine:3", "--item-item", "count:4:none"]
@@ -210,7 +210,7 @@ def test_a_graph_without_its_log_says_what_to_do(
     assert update(shop, "later.csv", graph="both") == 2
     told = capsys.readouterr().err
     assert "--no-log" in told
-    assert "Build it anew with its log" in told
+    assert "Build it again with its log" in told
 
 
 def test_a_damaged_log_is_told(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -249,7 +249,7 @@ def test_attributes_are_read_again_from_where_they_were(
 def test_a_graph_that_another_process_writes_is_left_to_it(
     shop: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with claimed(shop / "old"):
+    with locked_folder(shop / "old"):
         assert update(shop, "new.csv") == 2
     assert "another process is writing" in capsys.readouterr().err
 
@@ -279,7 +279,7 @@ main(["update", sys.argv[4], sys.argv[5]])
         ("graphseq.atomic", "save_file", "after", False),
         ("graphseq.graphs.storage", "write_log", "before", False),
         ("graphseq.atomic", "_flush", "after", False),
-        ("graphseq.atomic", "_exchanged", "after", True),
+        ("graphseq.atomic", "_exchange_names", "after", True),
     ],
 )
 def test_a_killed_update_leaves_a_whole_graph(
@@ -315,7 +315,7 @@ def test_a_full_disk_leaves_the_graph(
 
 def test_the_card_names_the_log_and_both_sources(shop: Path) -> None:
     update(shop, "new.csv")
-    card = json.loads((shop / "old" / CARD).read_text())
+    card = json.loads((shop / "old" / METADATA).read_text())
     assert card["log"]["events"] == len(OLD) + len(NEW)
     made = card["provenance"]["build"]
     assert made["options"]["k_core"] == 2

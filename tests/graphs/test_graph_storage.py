@@ -139,7 +139,7 @@ def test_a_failed_rename_puts_the_old_graph_back(
             raise OSError("gone")
         rename(source, target)
 
-    monkeypatch.setattr("graphseq.atomic._exchanged", lambda a, b: False)
+    monkeypatch.setattr("graphseq.atomic._exchange_names", lambda a, b: False)
     monkeypatch.setattr("os.replace", fail)
     with pytest.raises(GraphError, match="refused: gone"):
         save_graph(CoOccurrence("user", top_k=1)(graph), folder)
@@ -161,7 +161,7 @@ def test_other_folders_are_neither_overwritten_nor_read(
     with pytest.raises(GraphError, match="not a saved graph and will not be overw"):
         save_graph(graph, tmp_path)
     with pytest.raises(
-        GraphError, match=r"no graph\.json of ours.*graphseq build LOG.*save_g"
+        GraphError, match=r"no valid graph\.json.*graphseq build LOG.*save_g"
     ):
         load_graph(tmp_path)
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
@@ -176,7 +176,7 @@ def test_a_file_in_the_way_is_kept(graph: HeteroData, tmp_path: Path) -> None:
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(
-        GraphError, match="nowhere is no saved graph: there is no such folder"
+        GraphError, match="nowhere is not a saved graph: it does not exist"
     ):
         load_graph(tmp_path / "nowhere")
 
@@ -223,11 +223,11 @@ DAMAGE = {
 def test_damage_is_noticed(graph: HeteroData, tmp_path: Path, kind: str) -> None:
     folder = save_graph(graph, tmp_path / "graph")
     DAMAGE[kind](folder)
-    with pytest.raises(GraphError, match=r"is damaged: .*Build the graph anew"):
+    with pytest.raises(GraphError, match=r"is damaged: .*Build the graph again"):
         load_graph(folder)
 
 
-def test_exchanged_vocabularies_are_noticed(tmp_path: Path) -> None:
+def test_exchange_names_vocabularies_are_noticed(tmp_path: Path) -> None:
     def named(prefix: str) -> Interactions:
         users = Vocabulary([f"{prefix}{n}" for n in range(9)])
         log = synthetic.cycle(num_users=9, num_items=5, length=6, seed=0)

@@ -13,7 +13,7 @@ from graphseq.data import Interactions, Vocabulary, leave_one_out, synthetic
 from graphseq.errors import GraphError
 from graphseq.graphs import build_graph, graph_hash, load_graph, load_log, save_graph
 from graphseq.graphs.hashing import log_hash
-from graphseq.graphs.storage import CARD, ITEMS, LOG, USERS, read_stored, write_log
+from graphseq.graphs.storage import ITEMS, LOG, METADATA, USERS, read_log, write_log
 
 LOGS = [LOG, USERS, ITEMS]
 
@@ -48,7 +48,7 @@ def test_any_log_comes_back(
     log = Interactions.from_frame(frame if timed else frame.drop("time"))
     place = tmp_path_factory.mktemp("log")
     card = json.loads(json.dumps(write_log(log, place)))
-    back = read_stored(card, place)
+    back = read_log(card, place)
     assert back == log
     assert log_hash(back) == log_hash(log) == card["hash"]
 
@@ -56,12 +56,12 @@ def test_any_log_comes_back(
 def test_ids_that_no_event_names_come_back(tmp_path: Path) -> None:
     users, items = Vocabulary(["a", "b"]), Vocabulary(range(300))
     log = Interactions.from_arrays([1], [299], [5], users=users, items=items)
-    assert read_stored(write_log(log, tmp_path), tmp_path) == log
+    assert read_log(write_log(log, tmp_path), tmp_path) == log
 
 
 def test_the_log_is_stored_beside_the_graph(log: Interactions, folder: Path) -> None:
     assert load_log(folder) == log
-    assert {*LOGS, CARD} < {path.name for path in folder.iterdir()}
+    assert {*LOGS, METADATA} < {path.name for path in folder.iterdir()}
 
 
 def test_the_log_is_no_part_of_the_hash(log: Interactions, folder: Path) -> None:
@@ -92,9 +92,9 @@ def test_a_graph_without_a_log_says_what_to_do(
     log: Interactions, tmp_path: Path
 ) -> None:
     folder = save_graph(build_graph(leave_one_out(log)), tmp_path / "graph")
-    with pytest.raises(GraphError, match=r"without its log.*Build it anew"):
+    with pytest.raises(GraphError, match=r"without its log.*Build it again"):
         load_log(folder)
-    with pytest.raises(GraphError, match="there is no such folder"):
+    with pytest.raises(GraphError, match="it does not exist"):
         load_log(tmp_path / "nowhere")
 
 
@@ -127,6 +127,6 @@ DAMAGE = {
 @pytest.mark.parametrize("kind", DAMAGE)
 def test_damage_of_the_log_is_noticed(folder: Path, kind: str) -> None:
     DAMAGE[kind](folder)
-    with pytest.raises(GraphError, match=r"is damaged: .*Build the graph anew"):
+    with pytest.raises(GraphError, match=r"is damaged: .*Build the graph again"):
         load_log(folder)
     assert load_graph(folder).validate()
