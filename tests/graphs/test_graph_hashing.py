@@ -22,7 +22,7 @@ from graphseq.graphs import (
     held_out_hash,
 )
 from graphseq.nn.propagation import operator
-from graphseq.runtime import environment
+from graphseq.runtime import thread_environment
 
 
 def log(last: int = 0, first: int = 0, before: int = 0) -> Interactions:
@@ -154,7 +154,7 @@ def test_a_process_of_other_threads_and_another_hash_seed_gives_the_same_hash(
             capture_output=True,
             text=True,
             check=True,
-            env=os.environ | environment(number) | {"PYTHONHASHSEED": str(number)},
+            env=os.environ | thread_environment(number) | {"PYTHONHASHSEED": str(number)},
         ).stdout
         for number in (1, 3)
     }
