@@ -154,7 +154,9 @@ def test_a_process_of_other_threads_and_another_hash_seed_gives_the_same_hash(
             capture_output=True,
             text=True,
             check=True,
-            env=os.environ | thread_environment(number) | {"PYTHONHASHSEED": str(number)},
+            env=os.environ
+            | thread_environment(number)
+            | {"PYTHONHASHSEED": str(number)},
         ).stdout
         for number in (1, 3)
     }
