@@ -1,6 +1,7 @@
 """GC-SAN: self-attention on the states of a session graph."""
 
-from typing import final
+from collections.abc import Iterator, Mapping
+from typing import Any, final
 
 import torch
 from jaxtyping import Float
@@ -9,10 +10,12 @@ from torch_geometric.data import HeteroData
 
 from graphseq.errors import ConfigError
 from graphseq.models.base import Model
+from graphseq.nn.dropout import FixedDropout
 from graphseq.nn.features import Embedding, Features
 from graphseq.nn.session_graph import SessionStates
-from graphseq.nn.transformer import Block, check_blocks
+from graphseq.nn.transformer import Block, check_heads
 from graphseq.objectives import cross_entropy
+from graphseq.schema import Dropout, InvalidOption, Size
 from graphseq.sequences.batch import Batch
 from graphseq.sequences.examples import Sampler
 
@@ -63,14 +66,14 @@ class GCSAN(Model):
         num_users: int,
         num_items: int,
         *,
-        dim: int = 64,
-        max_length: int = 50,
-        steps: int = 1,
+        dim: Size = 64,
+        max_length: Size = 50,
+        steps: Size = 1,
         binary: bool = True,
-        layers: int = 1,
-        heads: int = 1,
-        inner: int | None = None,
-        dropout: float = 0.2,
+        layers: Size = 1,
+        heads: Size = 1,
+        inner: Size | None = None,
+        dropout: Dropout = 0.2,
         weight: float = 0.6,
         features: Features | None = None,
     ) -> None:
@@ -85,16 +88,21 @@ class GCSAN(Model):
         self.weight = weight
         self.features = features or Embedding(num_items, dim=dim)
         self.requires, dim = self.features.requires, self.features.dim
-        check_blocks(dim, layers, heads, inner, dropout, max_length=max_length)
         self.states = SessionStates(dim, steps=steps, binary=binary, bias=False)
         self.attention = nn.ModuleList(
-            Block(dim, heads, inner or 4 * dim, dropout, dropout, "post")
+            Block(dim, heads, inner or 4 * dim, FixedDropout(dropout), dropout, "post")
             for _ in range(layers)
         )
         for name, parameter in self.attention.named_parameters():
             if "norm" not in name:
                 std = 0.02 if name.endswith("weight") else 0.0
                 nn.init.normal_(parameter, std=std)
+
+    @classmethod
+    def conflicts(cls, options: Mapping[str, Any]) -> Iterator[InvalidOption]:
+        """Heads that do not divide the width of the item vectors."""
+        dim = options["dim"] if options["features"] is None else options["features"].dim
+        yield from check_heads(dim, options["heads"])
 
     def represent(self, batch: Batch, graph: HeteroData) -> Float[Tensor, "B D"]:
         """The mixed session vector."""

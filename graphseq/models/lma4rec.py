@@ -135,7 +135,7 @@ class LMA4Rec(Model):
             for _ in self.backbone.encoder.blocks
         ]
         for block, site in zip(self.backbone.encoder.blocks, self.sites, strict=True):
-            block.learnt = site
+            block.dropout = site
         self.estimator: Estimator = estimator
         self.requires = tuple(dict.fromkeys((*self.backbone.requires, ITEM_CO_OCCURS)))
         self.contrast_weight, self.temperature = contrast_weight, temperature
@@ -198,4 +198,4 @@ class LMA4Rec(Model):
     def begin(self, phase: Phase) -> None:
         """Tell every learnt dropout what the next pass is for."""
         for site in self.sites:
-            site.begin(phase)
+            site.set_phase(phase)

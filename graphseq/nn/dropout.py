@@ -7,6 +7,10 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from graphseq.schema import Configurable, Positive, Size
+
+Estimator = Literal["arm", "concrete"]
+Phase = Literal["plain", "first", "mirrored"]
 LEVELS = 2**16
 
 
@@ -15,8 +19,8 @@ def dropout(
 ) -> Float[Tensor, "*shape"]:
     """Zero each element with a probability, and scale the others up to the same mean.
 
-    On a CPU torch draws a Bernoulli number for every element, which took 5 % of a
-    SASRec epoch; here one 64-bit draw serves four elements, four times faster.
+    On a CPU torch draws a Bernoulli number for each element, which took 5 % of a SASRec
+    epoch; here one 64-bit draw serves four elements, four times faster.
 
     Departs from the source:
         On a CPU the probability is rounded to a multiple of 1/65536, and the scale
@@ -38,26 +42,40 @@ def dropout(
     return x * keep.mul_(LEVELS / (LEVELS - dropped))
 
 
-Estimator = Literal["arm", "concrete"]
-Phase = Literal["plain", "first", "mirrored"]
+class FixedDropout(nn.Module):
+    """:func:`dropout` as a module.
+
+    Args:
+        probability: In [0, 1).
+    """
+
+    def __init__(self, probability: float) -> None:
+        super().__init__()
+        self.probability = probability
+
+    def forward(
+        self, x: Float[Tensor, "*n D"], mask: Bool[Tensor, "*n"] | None = None
+    ) -> Float[Tensor, "*n D"]:
+        """Drop elements in training mode; the mask has no effect."""
+        return dropout(x, self.probability, self.training)
 
 
-class LearnableDropout(nn.Module):
-    r"""Bernoulli dropout with a trainable probability σ(α) of keeping: z x / σ(α).
+class LearnableDropout(Configurable, nn.Module):
+    r"""Bernoulli dropout that keeps with a trainable probability σ(α): z x / σ(α).
 
-    The gradient of α passes through a random choice. ``concrete`` makes z a smooth
-    function of α and of a noise u, between 0 and 1. ``arm`` leaves z as it is and
+    The gradient of α has to pass through a random choice. ``concrete`` makes z a smooth
+    function of α and of uniform noise u, between 0 and 1. ``arm`` keeps z binary and
     compares two losses of the same u, the second with z mirrored:
 
     .. math:: ∂_α E\, ℓ ≈ (ℓ(1[u > σ(-α)]) - ℓ(1[u < σ(α)])) (u - 1/2) ,
 
-    besides what α does as a scale. Whoever owns the losses runs the two passes:
+    in addition to the gradient of α as a scale. The owner of the loss runs two passes:
 
     .. code-block:: python
 
-        mirrored = loss()  # phase "mirrored", with the random state that first gets
+        mirrored = loss()  # phase "mirrored", from the same random state as first
         first = loss()  # phase "first"
-        loss = first + site.arm(first - mirrored)
+        loss = first + dropout.arm(first - mirrored)
 
     In the phase ``plain``, α is a constant.
 
@@ -66,44 +84,45 @@ class LearnableDropout(nn.Module):
         AISTATS 2020; Yin & Zhou, "ARM", ICLR 2019; Maddison et al., 2017 (concrete).
 
     Args:
-        units: A probability for each of so many units; ``None``: one for all.
-        logit: α at the start; at 0 one half is kept.
+        units: Width of the input, for one probability per unit; ``None``: one for all.
+        logit: Initial α; at 0 one half is kept.
         estimator: ``arm`` or ``concrete``.
-        temperature: Of the concrete distribution: the lower, the nearer to 0 and 1.
+        temperature: Of the concrete distribution; the lower, the closer to 0 and 1.
     """
 
     def __init__(
         self,
-        units: int | None = None,
+        units: Size | None = None,
         *,
         logit: float = 0.0,
         estimator: Estimator = "arm",
-        temperature: float = 0.5,
+        temperature: Positive = 0.5,
     ) -> None:
         super().__init__()
-        self.logit = nn.Parameter(torch.full((units or 1,), logit))
+        self.units = units
+        self.logit = nn.Parameter(torch.full((units or 1,), float(logit)))
         self.estimator: Estimator = estimator
         self.temperature = temperature
-        self.begin("plain")
+        self.set_phase("plain")
 
-    def begin(self, phase: Phase) -> None:
-        """What the passes that follow are for."""
+    def set_phase(self, phase: Phase) -> None:
+        """Set the purpose of the next passes, and forget the noise of earlier ones."""
         self.phase: Phase = phase
-        self.tilt: Tensor | None = None
+        self.noise: Tensor | None = None
 
     def forward(
-        self, x: Float[Tensor, "*n D"], real: Bool[Tensor, "*n"] | None = None
+        self, x: Float[Tensor, "*n D"], mask: Bool[Tensor, "*n"] | None = None
     ) -> Float[Tensor, "*n D"]:
-        """Drop; in evaluation mode, nothing.
+        """Drop elements in training mode.
 
         Args:
-            x: What is dropped from.
-            real: Which places the loss depends on, ``None`` for all: the noise of the
-                others (padding) would only add variance to ARM's gradient.
+            x: Input.
+            mask: True where the loss depends on x; ``None``: everywhere. Noise at
+                other positions (padding) would only add variance to ARM's gradient.
         """
         if not self.training:
             return x
-        u = torch.rand(x.shape, device=x.device)  # of full precision, whatever x has
+        u = torch.rand(x.shape, device=x.device)  # float32, whatever the type of x
         keep = torch.sigmoid(self.logit)
         if self.estimator == "concrete":
             z = torch.sigmoid((self.logit + torch.logit(u, 1e-6)) / self.temperature)
@@ -111,29 +130,33 @@ class LearnableDropout(nn.Module):
         if self.phase != "first":
             keep = keep.detach()
         else:
-            noise = u - 0.5 if real is None else (u - 0.5) * real[..., None]
-            tilt = noise.reshape(-1, x.shape[-1]).sum(dim=0)
-            tilt = tilt if len(self.logit) > 1 else tilt.sum()[None]
-            self.tilt = tilt if self.tilt is None else self.tilt + tilt
+            noise = u - 0.5 if mask is None else (u - 0.5) * mask[..., None]
+            noise = noise.reshape(-1, x.shape[-1]).sum(dim=0)
+            noise = noise if len(self.logit) > 1 else noise.sum()[None]
+            self.noise = noise if self.noise is None else self.noise + noise
         z = mirrored(u, self.logit) if self.phase == "mirrored" else kept(u, self.logit)
         return x * (z / keep).to(x.dtype)
 
     def arm(self, difference: Float[Tensor, ""]) -> Float[Tensor, ""]:
-        """Zero, with ARM's gradient for α, given the first loss less the mirrored one.
+        """Zero, with ARM's gradient for α, from the first loss minus the mirrored one.
 
-        It belongs to the passes since :meth:`begin` began the phase ``first``.
+        Raises:
+            ValueError: No pass has run since the phase ``first`` was set.
         """
-        if self.tilt is None:
-            raise ValueError("there was no pass in the phase 'first' to learn from")
-        value = (self.logit * self.tilt * difference.detach()).sum()
+        if self.noise is None:
+            raise ValueError(
+                "ARM's gradient needs a forward pass in the phase 'first'; found none "
+                "since the last set_phase()"
+            )
+        value = (self.logit * self.noise * difference.detach()).sum()
         return value - value.detach()
 
 
 def kept(u: Float[Tensor, "*n"], logit: Float[Tensor, "*#n"]) -> Bool[Tensor, "*n"]:
-    """What stays at a noise u, uniform in (0, 1): z = 1[u > σ(-α)]."""
+    """Elements kept at the noise u, uniform in (0, 1): z = 1[u > σ(-α)]."""
     return u > torch.sigmoid(-logit)
 
 
 def mirrored(u: Float[Tensor, "*n"], logit: Float[Tensor, "*#n"]) -> Bool[Tensor, "*n"]:
-    """The same of 1 - u: z = 1[u < σ(α)]."""
+    """Elements kept at the noise 1 - u: z = 1[u < σ(α)]."""
     return u < torch.sigmoid(logit)

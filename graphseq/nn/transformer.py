@@ -1,109 +1,89 @@
 """The transformer encoder and its blocks."""
 
-from typing import Literal, final
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
+from typing import Any, Literal, final
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from graphseq.nn.dropout import dropout
+from graphseq.nn.dropout import FixedDropout, LearnableDropout, dropout
 from graphseq.nn.encoder import Encoder
-from graphseq.schema import InvalidOption, check_ranges
+from graphseq.schema import Dropout, InvalidOption, Size
 
 Norm = Literal["post", "pre", "query"]
 Activation = Literal["gelu", "relu"]
-
-
-def check_blocks(
-    dim: int,
-    layers: int,
-    heads: int,
-    inner: int | None,
-    dropout: float,
-    attention_dropout: float | None = None,
-    *,
-    max_length: int | None = None,
-) -> None:
-    """Refuse options of which no blocks can be made.
-
-    Raises:
-        OptionError: One is out of its range, or ``heads`` does not divide ``dim``.
-    """
-    splits = dim < 1 or heads < 1 or dim % heads == 0
-    check_ranges(
-        *(
-            []
-            if splits
-            else [
-                InvalidOption(
-                    "heads", f"expected a divisor of dim={dim}, found {heads}"
-                )
-            ]
-        ),
-        sizes={
-            "dim": dim,
-            "max_length": max_length,
-            "layers": layers,
-            "heads": heads,
-            "inner": inner,
-        },
-        dropouts={"dropout": dropout, "attention_dropout": attention_dropout},
-    )
+Positions = Literal["start", "end"]
 
 
 class Block(nn.Module):
-    """One layer: attention, then the feed-forward network."""
+    """One layer: multi-head attention, then a feed-forward network.
+
+    Args:
+        dim: D.
+        heads: Attention heads; they divide D.
+        inner: Width of the feed-forward layer.
+        dropout: Applied to the output of both sub-layers; called with the states and
+            the mask of real items.
+        attention_dropout: Of the attention weights.
+        norm: Where the layer normalisation is applied; see :class:`Transformer`.
+        activation: Of the feed-forward layer.
+    """
 
     def __init__(
         self,
         dim: int,
         heads: int,
         inner: int,
-        dropout: float,
+        dropout: nn.Module,
         attention_dropout: float,
         norm: Norm,
         activation: Activation = "gelu",
     ) -> None:
         super().__init__()
         self.heads = heads
-        self.dropout = dropout
         self.attention_dropout = attention_dropout
         self.norm = norm
         self.activation = F.relu if activation == "relu" else F.gelu
-        self.learnt: nn.Module | None = None  # in the place of ``dropout``, if given
         self.qkv = nn.Linear(dim, 3 * dim)
         self.out = nn.Linear(dim, dim)
         self.norm1 = nn.LayerNorm(dim, eps=1e-12)
         self.up = nn.Linear(dim, inner)
         self.down = nn.Linear(inner, dim)
         self.norm2 = nn.LayerNorm(dim, eps=1e-12)
+        self.dropout = dropout
 
     def forward(
         self,
         x: Float[Tensor, "B Q D"],
         context: Float[Tensor, "B L D"],
         allowed: Bool[Tensor, "*B 1 Q L"] | None,
-        real: Bool[Tensor, "B Q"] | None = None,
+        mask: Bool[Tensor, "B Q"] | None = None,
     ) -> Float[Tensor, "B Q D"]:
-        """Apply the block at the places x, which look at the places ``context``.
+        """Apply the block at the positions x, which attend to ``context``.
 
-        ``allowed=None`` is causal attention, for which the two are the same. ``real``
-        tells a learnt dropout which of the places x hold items; ``None``: all.
+        Args:
+            x: Queries.
+            context: Keys and values.
+            allowed: True where a query may attend; ``None``: causal attention, for
+                which x and ``context`` are the same.
+            mask: True at the queries that are real items; ``None``: all.
         """
         if self.norm == "post":
-            x = self.norm1(self._drop(self.attend(x, context, allowed), real) + x)
-            return self.norm2(self._drop(self.feed(x), real) + x)  # type: ignore[no-any-return]
-        query, around = self._read(x, context)
-        kept = query if self.norm == "query" else x
-        x = kept + self._drop(self.attend(query, around, allowed), real)
-        read = self.norm2(x)
-        kept = read if self.norm == "query" else x
-        return kept + self._drop(self.feed(read), real)
+            x = self.norm1(self.dropout(self.attend(x, context, allowed), mask) + x)
+            return self.norm2(self.dropout(self.feed_forward(x), mask) + x)  # type: ignore[no-any-return]
+        query, keys = self._normalised(x, context)
+        residual = query if self.norm == "query" else x
+        x = residual + self.dropout(self.attend(query, keys, allowed), mask)
+        inner = self.norm2(x)
+        residual = inner if self.norm == "query" else x
+        return residual + self.dropout(self.feed_forward(inner), mask)  # type: ignore[no-any-return]
 
     def attend(self, x: Tensor, context: Tensor, allowed: Tensor | None) -> Tensor:
-        """Multi-head attention of every place to the places it may see."""
-        q, k, v = self._projected(x, context)
+        """Multi-head attention of the positions x to ``context``."""
+        q, k, v = self._project(x, context)
         if self.training and self.attention_dropout:
             scores = q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5
             if allowed is None:
@@ -115,14 +95,20 @@ class Block(nn.Module):
             o = F.scaled_dot_product_attention(q, k, v, allowed, is_causal=causal)
         return self.out(o.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
 
-    def weights(self, x: Tensor, context: Tensor, allowed: Tensor) -> Tensor:
-        """What :meth:`attend` weighs places by, without dropout: (B, heads, Q, L)."""
-        q, k, _ = self._projected(*self._read(x, context))
+    def attention_weights(
+        self, x: Tensor, context: Tensor, allowed: Tensor
+    ) -> Float[Tensor, "B H Q L"]:
+        """The weights of :meth:`attend` for each head, without dropout."""
+        q, k, _ = self._project(*self._normalised(x, context))
         scores: Tensor = q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5
         return scores.masked_fill(~allowed, -torch.inf).softmax(dim=-1)
 
-    def _read(self, x: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
-        """What attention reads of the places x, and of those that they look at."""
+    def feed_forward(self, x: Tensor) -> Tensor:
+        """The feed-forward network, applied to each position separately."""
+        return self.down(self.activation(self.up(x)))  # type: ignore[no-any-return]
+
+    def _normalised(self, x: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
+        """The inputs of the queries, and of the keys and values."""
         if self.norm == "post":
             return x, context
         query = self.norm1(x)
@@ -130,49 +116,37 @@ class Block(nn.Module):
             return query, context
         return query, query if x is context else self.norm1(context)
 
-    def _projected(self, x: Tensor, context: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries of the places x; keys and values of the places they look at."""
+    def _project(self, x: Tensor, context: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries of x; keys and values of ``context``."""
         if x is context:
-            q, k, v = self._heads(self.qkv(x), 3)
+            q, k, v = self._split_heads(self.qkv(x), 3)
         else:
             split = (x.shape[-1], 2 * x.shape[-1])
             wq, wkv = self.qkv.weight.split(split)
             bq, bkv = self.qkv.bias.split(split)
-            (q,) = self._heads(F.linear(x, wq, bq), 1)
-            k, v = self._heads(F.linear(context, wkv, bkv), 2)
+            (q,) = self._split_heads(F.linear(x, wq, bq), 1)
+            k, v = self._split_heads(F.linear(context, wkv, bkv), 2)
         return q, k, v
 
-    def _heads(self, x: Tensor, number: int) -> Tensor:
+    def _split_heads(self, x: Tensor, number: int) -> Tensor:
         """(B, L, n D) to n tensors (B, heads, L, D / heads)."""
         heads: Tensor = x.unflatten(-1, (number, self.heads, -1))
         return heads.permute(2, 0, 3, 1, 4)
 
-    def feed(self, x: Tensor) -> Tensor:
-        """The feed-forward network."""
-        return self.down(self.activation(self.up(x)))  # type: ignore[no-any-return]
-
-    def _drop(self, x: Tensor, real: Tensor | None = None) -> Tensor:
-        if self.learnt is not None:
-            return self.learnt(x, real)  # type: ignore[no-any-return]
-        return dropout(x, self.dropout, self.training)
-
-
-Positions = Literal["start", "end"]
-
 
 @final
 class Transformer(Encoder):
-    r"""Self-attention over a sequence: states (B, L, D) from item features (B, L, D).
+    r"""Self-attention over a sequence: states (B, L, D) from item vectors (B, L, D).
 
     With ``norm="post"``, each block computes
 
     .. math:: O &= \mathrm{LN}(\mathrm{Drop}(W_o\, \mathrm{Attn}(X)) + X) \\
               X' &= \mathrm{LN}(\mathrm{Drop}(W_2\, \mathrm{gelu}(W_1 O)) + O)
 
-    on the input :math:`\mathrm{Drop}(\mathrm{LN}(E + P))`; with ``norm="pre"`` the
-    normalisation stands before each sub-layer, and once more at the end. With
-    ``norm="query"``, as in the first SASRec, attention looks with normalised places at
-    such that are not, and what a sub-layer adds to is normalised too:
+    on the input :math:`\mathrm{Drop}(\mathrm{LN}(E + P))`. With ``norm="pre"`` the
+    normalisation comes before each sub-layer, and once more at the end. With
+    ``norm="query"``, as in the first SASRec, queries are normalised; keys and values
+    are not, and the residual is the normalised input:
 
     .. math:: Q &= \mathrm{LN}(X), \quad
               O = \mathrm{LN}(Q + \mathrm{Drop}(W_o\, \mathrm{Attn}(Q, X))) \\
@@ -185,9 +159,9 @@ class Transformer(Encoder):
         descendants share (post-LN, exact gelu, weights from N(0, 0.02²)).
 
     Departs from the source:
-        Sequences are padded on the right; states of padded places are zero. Absolute
+        Sequences are padded on the right; states of padding are zero. Absolute
         positions are counted from the first item of the row (``start``), or so that the
-        last item always stands at ``max_length - 1`` (``end``, as with left padding).
+        last item is always at ``max_length - 1`` (``end``, as with left padding).
 
     Args:
         dim: D.
@@ -197,51 +171,65 @@ class Transformer(Encoder):
         inner: Width of the feed-forward layer; ``None`` is 4 D.
         dropout: Of the input and of each sub-layer's output.
         attention_dropout: Of the attention weights; ``None`` is ``dropout``.
-        norm: Where the layer normalisation stands.
+        norm: Where the layer normalisation is applied.
         activation: Of the feed-forward layer.
         scale: Whether item vectors are multiplied by √D before positions are added.
-        causal: Whether a place sees only itself and what came before.
+        causal: Whether a position attends only to itself and earlier ones.
         positions: Which end of the sequence positions are counted from.
-
-    Raises:
-        OptionError: An option is out of its range, or ``heads`` does not divide D.
+        learnable: Replaces the dropout of sub-layer outputs; each block has a copy of
+            its own.
     """
 
     def __init__(
         self,
-        dim: int = 64,
-        max_length: int = 50,
+        dim: Size = 64,
+        max_length: Size = 50,
         *,
-        layers: int = 2,
-        heads: int = 2,
-        inner: int | None = None,
-        dropout: float = 0.5,
-        attention_dropout: float | None = None,
+        layers: Size = 2,
+        heads: Size = 2,
+        inner: Size | None = None,
+        dropout: Dropout = 0.5,
+        attention_dropout: Dropout | None = None,
         norm: Norm = "post",
         activation: Activation = "gelu",
         scale: bool = False,
         causal: bool = True,
         positions: Positions = "start",
+        learnable: LearnableDropout | None = None,
     ) -> None:
         super().__init__()
-        rates = (dropout, attention_dropout)
-        check_blocks(dim, layers, heads, inner, *rates, max_length=max_length)
         self.dim, self.max_length = dim, max_length
         self.position = nn.Parameter(torch.empty(max_length, dim))
         self.positions = positions
         self.causal = causal
         self.scale = dim**0.5 if scale else 1.0
-        plain = norm == "query"
-        self.norm = nn.Identity() if plain else nn.LayerNorm(dim, eps=1e-12)
+        normalise = norm != "query"
+        self.norm = nn.LayerNorm(dim, eps=1e-12) if normalise else nn.Identity()
         self.dropout = dropout
         attention = dropout if attention_dropout is None else attention_dropout
+        inner = inner or 4 * dim
+        drop = FixedDropout(dropout) if learnable is None else learnable
         self.blocks = nn.ModuleList(
-            Block(dim, heads, inner or 4 * dim, dropout, attention, norm, activation)
+            Block(dim, heads, inner, deepcopy(drop), attention, norm, activation)
             for _ in range(layers)
         )
         self.final = None if norm == "post" else nn.LayerNorm(dim, eps=1e-12)
         self.apply(_initialise)
         nn.init.normal_(self.position, std=0.02)
+
+    @classmethod
+    def conflicts(cls, options: Mapping[str, Any]) -> Iterator[InvalidOption]:
+        """Heads that do not divide D; learnable dropout of another width."""
+        dim, learnable = options["dim"], options["learnable"]
+        yield from check_heads(dim, options["heads"])
+        if learnable is not None and learnable.units not in (None, dim):
+            message = f"expected units=None or dim={dim}, found {learnable.units}"
+            yield InvalidOption("learnable", message)
+
+    def learnable_dropouts(self) -> list[LearnableDropout]:
+        """The learnable dropout of each block; empty without ``learnable``."""
+        every = [block.dropout for block in self.blocks]
+        return [each for each in every if isinstance(each, LearnableDropout)]
 
     def forward(
         self,
@@ -250,15 +238,18 @@ class Transformer(Encoder):
         *,
         causal: bool | None = None,
     ) -> Float[Tensor, "B L D"]:
-        """Encode; ``mask`` is True at real items, which stand to the left.
+        """The state at every position; zero at padding.
 
-        ``causal`` overrules the option for this one call.
+        Args:
+            x: Item vectors.
+            mask: True at real items, which come first.
+            causal: Overrides the option for this call.
         """
-        x = self._enter(x, mask)
+        x = self.embed(x, mask)
         allowed = self._allowed(mask, causal)
         for block in self.blocks:
             x = block(x, x, allowed, mask)
-        return self._leave(x) * mask[..., None]
+        return self._normalise(x) * mask[..., None]
 
     def last(
         self,
@@ -269,50 +260,43 @@ class Transformer(Encoder):
     ) -> Float[Tensor, "B D"]:
         """The state at each row's last item; zero for an empty row.
 
-        What :meth:`forward` gives there, without the final block at other places.
+        Equal to that of :meth:`forward`; the final block runs at this position only.
         """
-        x = self._enter(x, mask)
+        x = self.embed(x, mask)
         allowed = self._allowed(mask, causal)
         *before, final = self.blocks
         for block in before:
             x = block(x, x, allowed, mask)
-        rows = torch.arange(len(x), device=x.device)
-        own = x[rows, (mask.sum(dim=1) - 1).clamp(min=0)][:, None]
-        first = torch.arange(mask.shape[1], device=x.device) == 0  # for empty rows
-        own = final(own, x, (mask | first)[:, None, None, :])
-        return self._leave(own)[:, 0] * mask.any(dim=1, keepdim=True)
+        own, allowed = _last_query(x, mask)
+        return self._normalise(final(own, x, allowed))[:, 0] * mask.any(1, keepdim=True)
 
     def attention(
         self, x: Float[Tensor, "B L D"], mask: Bool[Tensor, "B L"]
     ) -> Float[Tensor, "B L"]:
-        """How much each row's last item attends to every place.
+        """How much each row's last item attends to every position.
 
-        The mean over blocks and heads: in sum 1 a row, zero at padded places. To be
-        called in evaluation mode; in training, the states are those of dropout.
+        The mean over blocks and heads: each row sums to 1, with zeros at padding. Call
+        it in evaluation mode; in training mode the states are subject to dropout.
         """
-        x = self._enter(x, mask)
-        rows = torch.arange(len(x), device=x.device)
-        last = (mask.sum(dim=1) - 1).clamp(min=0)
-        first = torch.arange(mask.shape[1], device=x.device) == 0  # for empty rows
-        seen = (mask | first)[:, None, None, :]
-        paid = torch.zeros_like(x[..., 0])
+        x = self.embed(x, mask)
+        total = torch.zeros_like(x[..., 0])
         for block in self.blocks:
             assert isinstance(block, Block)
-            paid = paid + block.weights(x[rows, last][:, None], x, seen).mean(1)[:, 0]
+            own, allowed = _last_query(x, mask)
+            total = total + block.attention_weights(own, x, allowed).mean(1)[:, 0]
             x = block(x, x, self._allowed(mask, None))
-        return paid / len(self.blocks) * mask
+        return total / len(self.blocks) * mask
 
-    def _allowed(self, mask: Tensor, causal: bool | None) -> Tensor | None:
-        """Who sees whom; ``None`` is causal attention."""
-        return None if (self.causal if causal is None else causal) else _keys(mask)
-
-    def _enter(self, x: Tensor, mask: Tensor) -> Tensor:
-        """Add the positions, normalise, drop."""
+    def embed(
+        self, x: Float[Tensor, "B L D"], mask: Bool[Tensor, "B L"]
+    ) -> Float[Tensor, "B L D"]:
+        """The input of the first block: item vectors plus positions."""
         length = x.shape[1]
         if length > len(self.position):
             raise ValueError(
                 f"rows of {length} items do not fit a Transformer of "
-                f"max_length={len(self.position)}"
+                f"max_length={len(self.position)}; shorten the sequences or set "
+                f"max_length={length}"
             )
         position = self.position[:length]
         if self.positions == "end":
@@ -321,15 +305,34 @@ class Transformer(Encoder):
         x = self.scale * x + position
         return dropout(self.norm(x), self.dropout, self.training)
 
-    def _leave(self, x: Tensor) -> Tensor:
-        """All but post-LN normalise once more at the end."""
+    def _allowed(self, mask: Tensor, causal: bool | None) -> Tensor | None:
+        """True where a position may attend: (B, 1, L, L); ``None`` is causal.
+
+        Real items are visible to all; padding only to itself.
+        """
+        if self.causal if causal is None else causal:
+            return None
+        own = torch.eye(mask.shape[1], dtype=torch.bool, device=mask.device)
+        return (mask[:, None, :] | own)[:, None]
+
+    def _normalise(self, x: Tensor) -> Tensor:
+        """The normalisation after the last block; post-LN has none."""
         return x if self.final is None else self.final(x)
 
 
-def _keys(mask: Bool[Tensor, "B L"]) -> Bool[Tensor, "B 1 L L"]:
-    """Who sees whom without causality: real items; a padded place only itself."""
-    own = torch.eye(mask.shape[1], dtype=torch.bool, device=mask.device)
-    return (mask[:, None, :] | own)[:, None]
+def check_heads(dim: int, heads: int) -> Iterator[InvalidOption]:
+    """The heads of attention have to divide the width of the states."""
+    if dim % heads:
+        message = f"expected a divisor of dim={dim}, found {heads}"
+        yield InvalidOption("heads", message)
+
+
+def _last_query(x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """The state at each row's last item, (B, 1, D), and what it may attend to."""
+    rows = torch.arange(len(x), device=x.device)
+    own = x[rows, (mask.sum(dim=1) - 1).clamp(min=0)][:, None]
+    first = torch.arange(mask.shape[1], device=x.device) == 0  # for empty rows
+    return own, (mask | first)[:, None, None, :]
 
 
 def _initialise(module: nn.Module) -> None:

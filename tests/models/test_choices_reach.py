@@ -106,7 +106,10 @@ CHOICES: dict[str, Choices] = {
         "layers": (3, "attention.__len__"),
         "heads": (4, "attention.0.heads"),
         "inner": (20, "attention.0.up.out_features attention.0.down.in_features"),
-        "dropout": (0.35, "attention.0.dropout attention.0.attention_dropout"),
+        "dropout": (
+            0.35,
+            "attention.0.dropout.probability attention.0.attention_dropout",
+        ),
         "weight": (0.9, "weight"),
     },
     "MCLSR": SOFTMAX
@@ -317,7 +320,7 @@ def test_gcsan_mixes_its_two_states_and_drops_in_its_blocks(layers: int) -> None
         batch = Batch(
             torch.tensor([0]), torch.tensor([row]), torch.tensor([len(row)]), ITEMS
         )
-        states = deep = model.states(model.features.weight, batch)
+        states = deep = model.states(model.features.weight, batch.items, batch.lengths)
         torch.manual_seed(1)
         found = model.represent(batch, HeteroData())
         torch.manual_seed(1)

@@ -33,10 +33,10 @@ def views(model: LMA4Rec, batch: Batch, graph: HeteroData) -> Batch:
 
 def test_every_block_has_a_rate_of_its_own_from_one_half() -> None:
     model = small()
-    logits = {n: p for n, p in model.named_parameters() if n.endswith("learnt.logit")}
+    logits = {n: p for n, p in model.named_parameters() if n.endswith("dropout.logit")}
     assert len(logits) == 2 and all(p.tolist() == [0.0] for p in logits.values())
     for block in model.backbone.encoder.blocks:
-        assert isinstance(block.learnt, LearnableDropout)
+        assert isinstance(block.dropout, LearnableDropout)
     units = small(per_unit=True)
     assert all(site.logit.shape == (8,) for site in units.sites)
 
@@ -47,9 +47,9 @@ def test_the_learnt_dropout_stands_where_the_fixed_one_stood() -> None:
     block = model.backbone.encoder.blocks[0].train()
     x = torch.ones(4, 5, 8)
     torch.manual_seed(0)
-    found = block._drop(x)
+    found = block.dropout(x)
     assert set(found.unique().tolist()) == {0.0, 2.0}
-    assert torch.equal(block.eval()._drop(x), x)
+    assert torch.equal(block.eval().dropout(x), x)
 
 
 def test_arm_moves_the_rates_by_both_passes(cycle: HeteroData, batch: Batch) -> None:
@@ -64,15 +64,15 @@ def test_arm_moves_the_rates_by_both_passes(cycle: HeteroData, batch: Batch) -> 
     with torch.no_grad():
         mirrored = one_pass("mirrored")
     first = one_pass("first")
-    tilts = [site.tilt for site in model.sites]
+    noises = [site.noise for site in model.sites]
     difference = (first - mirrored).detach()
     scale = torch.autograd.grad(first, [site.logit for site in model.sites])
     torch.manual_seed(7)
     found = model.contrast(table, both)
     assert found.item() == pytest.approx(first.item(), rel=1e-6)
     gradients = torch.autograd.grad(found, [site.logit for site in model.sites])
-    for gradient, by_scale, tilt in zip(gradients, scale, tilts, strict=True):
-        expected = by_scale + difference * tilt
+    for gradient, by_scale, noise in zip(gradients, scale, noises, strict=True):
+        expected = by_scale + difference * noise
         torch.testing.assert_close(gradient, expected, rtol=1e-4, atol=1e-5)
     assert all(site.phase == "plain" for site in model.sites)
 

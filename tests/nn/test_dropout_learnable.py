@@ -41,14 +41,14 @@ def test_nothing_is_dropped_in_evaluation() -> None:
 @pytest.mark.parametrize("estimator", ["arm", "concrete"])
 def test_values_are_scaled_by_the_probability(estimator: str) -> None:
     torch.manual_seed(0)
-    site = LearnableDropout(2, estimator=estimator, temperature=0.1).train()
+    layer = LearnableDropout(2, estimator=estimator, temperature=0.1).train()
     with torch.no_grad():
-        site.logit.copy_(torch.tensor([-1.0, 2.0]))
+        layer.logit.copy_(torch.tensor([-1.0, 2.0]))
     x = torch.ones(20_000, 2)
-    found = site(x).detach()
+    found = layer(x).detach()
     assert found.mean(dim=0).tolist() == pytest.approx([1, 1], abs=0.05)
     if estimator == "arm":
-        for unit, probability in enumerate(torch.sigmoid(site.logit).tolist()):
+        for unit, probability in enumerate(torch.sigmoid(layer.logit).tolist()):
             values = found[:, unit].unique().tolist()
             assert values == pytest.approx([0, 1 / probability])
 
@@ -67,17 +67,17 @@ def loss(y: Tensor) -> Tensor:
     return ((y.sum(-1) - 1.5) ** 2 + y[..., 0] ** 3).mean()
 
 
-def one_draw(site: LearnableDropout, x: Tensor) -> None:
+def one_draw(layer: LearnableDropout, x: Tensor) -> None:
     """Two passes with the same noise, and ARM's gradient added to α's."""
     with torch.no_grad(), torch.random.fork_rng([]):
-        site.begin("mirrored")
-        other = loss(site(x))
-    site.begin("first")
-    first = loss(site(x))
-    total = first + site.arm(first - other)
+        layer.set_phase("mirrored")
+        other = loss(layer(x))
+    layer.set_phase("first")
+    first = loss(layer(x))
+    total = first + layer.arm(first - other)
     assert total.item() == first.item()
     total.backward()
-    site.begin("plain")
+    layer.set_phase("plain")
 
 
 @pytest.mark.parametrize("units", [None, 2])
@@ -88,72 +88,74 @@ def test_arm_and_the_scale_give_the_gradient_of_the_expected_loss(
     alpha = torch.full((units or 1,), 0.4, requires_grad=True)
     exact(alpha.expand(2), x).backward()
     assert alpha.grad is not None and alpha.grad.abs().min() > 0.3
-    site = LearnableDropout(units, logit=0.4).train()
+    layer = LearnableDropout(units, logit=0.4).train()
     torch.manual_seed(0)
     for _ in range(4_000):
-        one_draw(site, x)
-    assert site.logit.grad is not None
-    torch.testing.assert_close(site.logit.grad / 4_000, alpha.grad, atol=0.12, rtol=0.0)
+        one_draw(layer, x)
+    assert layer.logit.grad is not None
+    torch.testing.assert_close(
+        layer.logit.grad / 4_000, alpha.grad, atol=0.12, rtol=0.0
+    )
 
 
 def test_both_passes_see_mirrored_choices_of_one_noise() -> None:
-    site = LearnableDropout(logit=0.8).train()
+    layer = LearnableDropout(logit=0.8).train()
     x = torch.ones(50, 4)
     torch.manual_seed(0)
     with torch.random.fork_rng([]):
-        site.begin("mirrored")
-        second = site(x).detach()
-    site.begin("first")
-    first = site(x)
+        layer.set_phase("mirrored")
+        second = layer(x).detach()
+    layer.set_phase("first")
+    first = layer(x)
     torch.manual_seed(0)
     u = torch.rand(50, 4)
-    keep = torch.sigmoid(site.logit)
+    keep = torch.sigmoid(layer.logit)
     assert torch.equal(first > 0, u > 1 - keep)
     assert torch.equal(second > 0, u < keep)
-    assert site.tilt is not None
-    torch.testing.assert_close(site.tilt, (u - 0.5).sum()[None])
+    assert layer.noise is not None
+    torch.testing.assert_close(layer.noise, (u - 0.5).sum()[None])
 
 
 def test_noise_of_several_passes_adds_up_until_the_next_phase() -> None:
-    site = LearnableDropout(3).train()
-    site.begin("first")
+    layer = LearnableDropout(3).train()
+    layer.set_phase("first")
     torch.manual_seed(0)
-    site(torch.ones(2, 3)), site(torch.ones(5, 2, 3))
+    layer(torch.ones(2, 3)), layer(torch.ones(5, 2, 3))
     torch.manual_seed(0)
     u = [torch.rand(2, 3), torch.rand(5, 2, 3).reshape(-1, 3)]
-    torch.testing.assert_close(site.tilt, (torch.cat(u) - 0.5).sum(dim=0))
-    site.begin("plain")
-    with pytest.raises(ValueError, match="no pass"):
-        site.arm(torch.tensor(1.0))
+    torch.testing.assert_close(layer.noise, (torch.cat(u) - 0.5).sum(dim=0))
+    layer.set_phase("plain")
+    with pytest.raises(ValueError, match="found none"):
+        layer.arm(torch.tensor(1.0))
 
 
 def test_noise_at_padded_places_is_left_out() -> None:
-    site = LearnableDropout(3).train()
-    site.begin("first")
+    layer = LearnableDropout(3).train()
+    layer.set_phase("first")
     real = torch.tensor([[True, True, False], [True, False, False]])
     torch.manual_seed(0)
-    site(torch.ones(2, 3, 3), real)
+    layer(torch.ones(2, 3, 3), real)
     torch.manual_seed(0)
     u = torch.rand(2, 3, 3)
     expected = u[0, 0] + u[0, 1] + u[1, 0] - 1.5
-    torch.testing.assert_close(site.tilt, expected)
+    torch.testing.assert_close(layer.noise, expected)
 
 
 def test_the_rate_is_a_constant_in_a_plain_pass() -> None:
-    site = LearnableDropout().train()
+    layer = LearnableDropout().train()
     x = torch.ones(10, 2, requires_grad=True)
-    site(x).sum().backward()
-    assert site.logit.grad is None and x.grad is not None
+    layer(x).sum().backward()
+    assert layer.logit.grad is None and x.grad is not None
 
 
 def test_concrete_is_its_formula() -> None:
-    site = LearnableDropout(logit=0.3, estimator="concrete", temperature=0.7).train()
+    layer = LearnableDropout(logit=0.3, estimator="concrete", temperature=0.7).train()
     torch.manual_seed(0)
-    found = site(torch.full((6, 2), 2.0))
+    found = layer(torch.full((6, 2), 2.0))
     torch.manual_seed(0)
     u = torch.rand(6, 2).double()
     z = torch.sigmoid((0.3 + torch.log(u) - torch.log(1 - u)) / 0.7)
     keep = torch.sigmoid(torch.tensor(0.3, dtype=torch.float64))
     torch.testing.assert_close(found.double(), 2 * z / keep, rtol=1e-4, atol=1e-5)
     found.sum().backward()
-    assert site.logit.grad is not None and site.logit.grad.any()
+    assert layer.logit.grad is not None and layer.logit.grad.any()

@@ -202,7 +202,7 @@ def test_attention_is_what_the_last_place_pays_by_loops(name: str) -> None:
     _, x, mask, encoder = rows_of(name)
     found = encoder.attention(x, mask)
     for row, n in enumerate(mask.sum(dim=1).tolist()):
-        h = encoder._enter(x[row : row + 1, :n], mask[row : row + 1, :n])
+        h = encoder.embed(x[row : row + 1, :n], mask[row : row + 1, :n])
         paid = torch.zeros(n, dtype=torch.float64)
         for block in encoder.blocks:
             asking = h if block.norm == "post" else block.norm1(h)

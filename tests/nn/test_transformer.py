@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from graphseq.nn import Transformer
+from graphseq.nn import LearnableDropout, Transformer
 from graphseq.nn.transformer import Positions
 
 F64 = torch.float64
@@ -353,6 +353,37 @@ def test_last_is_the_state_of_the_last_item(
     assert not model.last(x, mask)[3].any()
 
 
+def test_learnable_dropout_replaces_that_of_outputs_block_by_block() -> None:
+    learnable = LearnableDropout(6, logit=0.4)
+    plain, model = (built(learnable=each) for each in (None, learnable))
+    assert plain.learnable_dropouts() == []
+    copies = model.learnable_dropouts()
+    assert len({id(each) for each in (learnable, *copies)}) == 3
+    with torch.no_grad():
+        learnable.logit.zero_()
+    assert copies[0].logit.any()  # no parameter is shared
+    x, mask = sequences()
+    learnt = {f"blocks.{k}.dropout.logit": copies[k].logit for k in range(2)}
+    model.load_state_dict(plain.state_dict() | learnt)
+    torch.testing.assert_close(model(x, mask), plain(x, mask))
+    block = model.blocks[0].train()
+    found = block.dropout(torch.ones(4, 5, 6, dtype=F64), None)
+    assert len(found.unique()) > 2 and (found == 0).any()
+
+
+def test_learnable_dropout_of_another_width_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"learnable: .* dim=6, found 8"):
+        Transformer(6, 8, learnable=LearnableDropout(8))
+
+
+def test_learnable_dropout_draws_no_initial_weight() -> None:
+    torch.manual_seed(0)
+    plain = Transformer(6, 8).state_dict()
+    torch.manual_seed(0)
+    found = Transformer(6, 8, learnable=LearnableDropout()).state_dict()
+    assert all(torch.equal(found[name], weight) for name, weight in plain.items())
+
+
 def test_options_out_of_their_range_are_refused_all_at_once() -> None:
     with pytest.raises(ValueError, match="5 problems") as raised:
         Transformer(6, 0, layers=0, heads=-1, inner=0, dropout=1.5)
@@ -360,7 +391,7 @@ def test_options_out_of_their_range_are_refused_all_at_once() -> None:
         "  max_length  expected a whole number of 1 or more, found 0",
         "  layers      expected a whole number of 1 or more, found 0",
         "  heads       expected a whole number of 1 or more, found -1",
-        "  inner       expected a whole number of 1 or more, found 0",
+        "  inner       expected a whole number of 1 or more or None, found 0",
         "  dropout     expected a number from 0 to below 1, found 1.5",
     ]
 
