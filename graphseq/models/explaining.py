@@ -59,7 +59,7 @@ def explain(
     if method == "popularity":
         return importance.popularity(batch.items, mask, count)
     if method == "random":
-        return importance.chance(mask)
+        return importance.random_scores(mask)
     x = backbone.read(table, batch).detach()
     if method == "attention":
         encoder: Any = backbone.encoder

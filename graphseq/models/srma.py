@@ -171,7 +171,10 @@ class SRMA(Model):
             if self.complement.token is not None:  # it reads no masked items
                 self.complement.token = None
         self.appended = ResidualLayers(
-            self.backbone.dim, layers=appended, drop=dropped, rate=appended_dropout
+            self.backbone.dim,
+            layers=appended,
+            skipped=dropped,
+            dropout=appended_dropout,
         )
         self.contrast_weight = contrast_weight
         self.complement_weight = complement_weight
@@ -237,7 +240,7 @@ class SRMA(Model):
             states = self.backbone.states(table, views)
         parts = (states,) if self.drops == "same" else states.chunk(2)
         applied = [self.appended(p, masking=self.neuron_masking) for p in parts]
-        vectors = pool(torch.cat(applied), views.mask, self.pooling, places=places)
+        vectors = pool(torch.cat(applied), views.mask, self.pooling, length=places)
         first, second = vectors.chunk(2)
         return first, second
 
@@ -250,7 +253,7 @@ class SRMA(Model):
             raise ValueError("complement_weight is 0, so there is no second encoder")
         backbone = self.complement.eval()
         states = backbone.states(backbone.items(graph), batch)
-        return pool(states, batch.mask, self.pooling, places=places)
+        return pool(states, batch.mask, self.pooling, length=places)
 
 
 @contextmanager

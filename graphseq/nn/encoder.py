@@ -1,4 +1,4 @@
-"""What turns a sequence of item vectors into states: the contract of the encoders."""
+"""The interface of the sequence encoders."""
 
 from abc import ABC, abstractmethod
 
@@ -10,14 +10,14 @@ from graphseq.schema import Configurable
 
 
 class Encoder(Configurable, nn.Module, ABC):
-    """States (B, L, D) from item vectors (B, L, D), each from what stands before it.
+    """States (B, L, D) from item vectors (B, L, D), each from a prefix of its row.
 
-    Any model that is "model-agnostic" in its paper takes one: a ``Transformer``, a
-    ``GRU``, a ``Convolution``, or one of your own.
+    Model-agnostic methods take any encoder: a ``Transformer``, a ``GRU``, a
+    ``Convolution``, or your own.
 
     Attributes:
-        dim: D, of what it reads and of the states.
-        max_length: Longest sequence that it reads; ``None``: any.
+        dim: D, of the input and of the states.
+        max_length: Longest sequence that it accepts; ``None``: any.
     """
 
     dim: int
@@ -27,14 +27,14 @@ class Encoder(Configurable, nn.Module, ABC):
     def forward(
         self, x: Float[Tensor, "B L D"], mask: Bool[Tensor, "B L"]
     ) -> Float[Tensor, "B L D"]:
-        """The state at every place, which reads that place and those before it.
+        """The state at each position, from this position and those before it.
 
         Args:
             x: Item vectors.
-            mask: True at real items, which stand to the left.
+            mask: True at real items, which come first.
 
         Returns:
-            The states; zero at padded places.
+            The states; zero at padding.
         """
 
     def last(
@@ -47,7 +47,7 @@ class Encoder(Configurable, nn.Module, ABC):
 def last_state(
     states: Float[Tensor, "B L D"], mask: Bool[Tensor, "B L"]
 ) -> Float[Tensor, "B D"]:
-    """Of every row, the state at its last real place; zero for an empty row."""
+    """The state at each row's last real position; zero for an empty row."""
     rows = torch.arange(len(states), device=states.device)
     found = states[rows, (mask.sum(dim=1) - 1).clamp(min=0)]
     return found * mask.any(dim=1, keepdim=True)

@@ -1,4 +1,4 @@
-"""What an encoder reads of an item: a table's rows, or the same rows on a graph."""
+"""Item features: an embedding table, or one propagated over an item graph."""
 
 from abc import ABC, abstractmethod
 from typing import Literal, final
@@ -9,14 +9,14 @@ from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
 from graphseq.constants import ITEM_CO_OCCURS, PRECEDES, EdgeType
-from graphseq.nn.propagation import operator, propagate
-from graphseq.schema import Configurable, check_ranges
+from graphseq.nn.propagation import Readout, operator, propagate
+from graphseq.schema import Configurable, Count, Size, Weight
 
 RELATIONS = {"item": ITEM_CO_OCCURS, "precedes": PRECEDES}
 
 
 class Features(Configurable, nn.Module, ABC):
-    """A vector for every item; ``features(graph)`` is (V, D)."""
+    """A vector for each item; ``features(graph)`` is (V, D)."""
 
     weight: nn.Parameter
     dim: int
@@ -29,35 +29,30 @@ class Features(Configurable, nn.Module, ABC):
 
 @final
 class Embedding(Features):
-    """A trainable row per item.
+    """A trainable vector for each item, initially from N(0, std²).
 
-    The padding has no row: :func:`embed_items` returns zeros for it. Rows start as
-    draws from N(0, std²).
+    Padding has no vector: :func:`embed_items` returns zeros for it.
 
     Args:
         num_items: V.
         dim: D.
-        std: Standard deviation of the initial rows.
-
-    Raises:
-        OptionError: An option is out of its range.
+        std: Standard deviation of the initial values.
     """
 
-    def __init__(self, num_items: int, *, dim: int = 64, std: float = 0.02) -> None:
+    def __init__(self, num_items: int, *, dim: Size = 64, std: Weight = 0.02) -> None:
         super().__init__()
-        check_ranges(sizes={"dim": dim}, amounts={"std": std})
         self.dim = dim
         self.weight = nn.Parameter(torch.empty(num_items, dim))
         nn.init.normal_(self.weight, std=std)
 
     def forward(self, graph: HeteroData) -> Float[Tensor, "V D"]:
-        """The table; the graph is not read."""
+        """The table; the graph is not used."""
         return self.weight
 
 
 @final
 class Propagated(Features):
-    r"""A trainable row per item, smoothed over a graph of the items.
+    r"""A trainable vector for each item, propagated over a graph of the items.
 
     With :math:`\hat A = D^{-1/2} A D^{-1/2}` of the relation, the vectors are the last
     of :math:`E, \hat A E, …, \hat A^l E`, or their mean.
@@ -69,48 +64,42 @@ class Propagated(Features):
     Args:
         num_items: V.
         dim: D.
-        relation: The graph: the items' co-occurrence (``item``), or what follows what
-            (``precedes``, from ``Transitions``).
-        layers: Steps of propagation, l.
+        relation: The graph: co-occurrence of items (``item``), or transitions between
+            them (``precedes``, from ``Transitions``).
+        layers: Propagation steps, l.
         readout: ``mean`` of the layers 0 … l, or the ``last`` one.
-        std: Standard deviation of the initial rows.
-
-    Raises:
-        OptionError: An option is out of its range.
+        std: Standard deviation of the initial values.
     """
 
     def __init__(
         self,
         num_items: int,
         *,
-        dim: int = 64,
+        dim: Size = 64,
         relation: Literal["item", "precedes"] = "item",
-        layers: int = 1,
-        readout: Literal["mean", "last"] = "mean",
-        std: float = 0.02,
+        layers: Count = 1,
+        readout: Readout = "mean",
+        std: Weight = 0.02,
     ) -> None:
         super().__init__()
-        check_ranges(
-            sizes={"dim": dim}, counts={"layers": layers}, amounts={"std": std}
-        )
         self.dim = dim
         self.relation = RELATIONS[relation]
         self.requires = (self.relation,)
         self.layers = layers
-        self.readout: Literal["mean", "last"] = readout
+        self.readout: Readout = readout
         self.weight = nn.Parameter(torch.empty(num_items, dim))
         nn.init.normal_(self.weight, std=std)
 
     def forward(self, graph: HeteroData) -> Float[Tensor, "V D"]:
-        """The table's rows after the propagation."""
+        """The table after propagation."""
         step = operator(graph, self.relation)
-        return propagate(self.weight, step, self.layers, readout=self.readout)
+        return propagate(self.weight, step, self.layers, self.readout)
 
 
 def embed_items(
     table: Float[Tensor, "V D"], items: Int[Tensor, "B L"]
 ) -> Float[Tensor, "B L D"]:
-    """The rows of a table, zero where ``items`` holds the padding id V."""
+    """The vectors of items; zero where ``items`` is the padding id V."""
     real = items < len(table)
     rows = nn.functional.embedding(items.clamp(max=len(table) - 1), table)
     return rows * real[..., None]

@@ -1,7 +1,7 @@
-"""How important each item of a sequence is to what a model makes of it.
+"""Importance of each item of a sequence for a model's output.
 
-A method explains a number for each sequence: a closure from the item vectors, before
-positions, and the mask. EC4SRec explains the score of the best item, ``top_score``.
+A method explains one number per sequence: a function of the item vectors, before
+positions, and the mask. EC4SRec explains the score of the best item, :func:`top_score`.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ Method = Literal[
     "saliency", "occlusion", "gradients", "attention", "popularity", "random"
 ]
 Explained = Callable[[Float[Tensor, "B L D"], Bool[Tensor, "B L"]], Float[Tensor, "B"]]
-CELLS = 2**24  # scores, or numbers of replicas, that are held at a time
+CELLS = 2**24  # scores, or numbers of replicas, held at a time
 
 
 def top_score(
@@ -23,7 +23,7 @@ def top_score(
 ) -> Float[Tensor, "B"]:
     """The largest inner product of each state with an item.
 
-    Which item that is, is found without gradients and in chunks; the score has them.
+    The best item is found without gradients, in chunks; its score has gradients.
     """
     with torch.no_grad():
         chunks = states.split(max(1, CELLS // len(table)))
@@ -40,12 +40,12 @@ def saliency(
         Simonyan et al., 2014; Wang et al., EC4SRec, CIKM 2022, Eq. (5).
 
     Args:
-        explained: What is explained, y.
+        explained: The function that is explained, y.
         x: Item vectors.
         mask: True at real items.
 
     Returns:
-        A score for every place, zero at padded ones.
+        A score for each position, zero at padding.
     """
     return _gradient(explained, x, mask).abs().sum(dim=2) * mask
 
@@ -53,33 +53,35 @@ def saliency(
 def occlusion(
     explained: Explained, x: Float[Tensor, "B L D"], mask: Bool[Tensor, "B L"]
 ) -> Float[Tensor, "B L"]:
-    r""":math:`y - y^{(-i)}`: what is lost with the vector of place i set to zero.
+    r""":math:`y - y^{(-i)}`: how much y falls when the vector at i is set to zero.
 
-    The place stays in the sequence, with its position. There is a replica of a sequence
-    for each of its items, and a chunk of replicas at a time.
+    The position stays part of the sequence. There is one replica of a sequence per
+    item; replicas are evaluated in chunks.
 
     Source:
         Zeiler & Fergus, 2014; Wang et al., EC4SRec, CIKM 2022.
 
     Args:
-        explained: What is explained, y.
+        explained: The function that is explained, y.
         x: Item vectors.
         mask: True at real items.
 
     Returns:
-        A score for every place, of either sign; zero at padded ones.
+        A score for each position, of either sign; zero at padding.
     """
-    rows, places = mask.nonzero().unbind(dim=1)
+    rows, positions = mask.nonzero().unbind(dim=1)
     chunk = max(1, CELLS // max(1, x.shape[1] * x.shape[2] * 8))
+    occluded = []
     with torch.no_grad():
-        whole = explained(x, mask)
-        without = [
-            explained(_occluded(x[row], place), mask[row])
-            for row, place in zip(rows.split(chunk), places.split(chunk), strict=True)
-        ]
-    lost = torch.zeros_like(x[..., 0])
-    lost[rows, places] = whole[rows] - torch.cat(without)
-    return lost
+        full = explained(x, mask)
+        pairs = zip(rows.split(chunk), positions.split(chunk), strict=True)
+        for row, position in pairs:
+            replica = x[row]
+            replica[torch.arange(len(row), device=x.device), position] = 0
+            occluded.append(explained(replica, mask[row]))
+    scores = torch.zeros_like(x[..., 0])
+    scores[rows, positions] = full[rows] - torch.cat(occluded)
+    return scores
 
 
 def integrated_gradients(
@@ -89,21 +91,21 @@ def integrated_gradients(
     *,
     steps: int = 50,
 ) -> Float[Tensor, "B L"]:
-    r""":math:`\sum_j x_{ij} ∫_0^1 ∂y(αx) / ∂x_{ij} dα`, by the mid-points of ``steps``.
+    r""":math:`\sum_j x_{ij} ∫_0^1 ∂y(αx) / ∂x_{ij} dα`, at the mid-points of ``steps``.
 
-    Complete: a row's scores sum to y(x) - y(0), but for the error of the steps.
+    Complete: a row's scores sum to y(x) - y(0), up to the discretisation error.
 
     Source:
         Sundararajan et al., 2017; named by Wang et al., EC4SRec, CIKM 2022.
 
     Args:
-        explained: What is explained, y.
+        explained: The function that is explained, y.
         x: Item vectors.
         mask: True at real items.
-        steps: Points of the path from zero.
+        steps: Points on the path from zero.
 
     Returns:
-        A score for every place, of either sign; zero at padded ones.
+        A score for each position, of either sign; zero at padding.
     """
     total = torch.zeros_like(x)
     for step in range(steps):
@@ -114,7 +116,7 @@ def integrated_gradients(
 def popularity(
     items: Int[Tensor, "B L"], mask: Bool[Tensor, "B L"], count: Int[Tensor, "V"]
 ) -> Float[Tensor, "B L"]:
-    """How often the item of each place was chosen in training: no explanation.
+    """Training events of the item at each position, as a baseline.
 
     Args:
         items: Item ids; padding is V.
@@ -125,20 +127,14 @@ def popularity(
     return known[items].float() * mask
 
 
-def chance(mask: Bool[Tensor, "B L"]) -> Float[Tensor, "B L"]:
-    """Uniform random scores, from torch's global generator: no explanation."""
+def random_scores(mask: Bool[Tensor, "B L"]) -> Float[Tensor, "B L"]:
+    """Uniform random scores from torch's global generator, as a baseline."""
     return torch.rand(mask.shape, device=mask.device) * mask
 
 
 def _gradient(explained: Explained, x: Tensor, mask: Tensor) -> Tensor:
-    """Of every row's number by the row's vectors."""
+    """The gradient of each row's number with respect to its vectors."""
     with torch.enable_grad():
         at = x.detach().requires_grad_()
         (gradient,) = torch.autograd.grad(explained(at, mask).sum(), at)
     return gradient
-
-
-def _occluded(x: Tensor, place: Tensor) -> Tensor:
-    """Each row without the vector of one of its places; ``x`` is changed."""
-    x[torch.arange(len(x), device=x.device), place] = 0
-    return x

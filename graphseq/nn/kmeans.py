@@ -1,4 +1,4 @@
-"""Clusters of points: k-means by faiss."""
+"""K-means clustering by faiss."""
 
 import torch
 from jaxtyping import Float, Int
@@ -16,31 +16,31 @@ def kmeans(
 ) -> Float[Tensor, "K D"]:
     """Centroids of the points, by Lloyd's algorithm with the Euclidean distance.
 
-    Every point is used in every iteration; a cluster that loses its points takes half
-    of a large one. The result depends on the points, their order and ``seed`` only.
+    Each iteration uses all points; an empty cluster takes half of a large one. The
+    result depends only on the points, their order and ``seed``.
 
     Source:
         Johnson et al., 2017, arXiv:1702.08734 (faiss), as ICLRec calls it.
 
     Args:
-        points: What is clustered; no gradient passes.
-        clusters: K. With fewer points than that, each point is a cluster.
-        iterations: Of each attempt.
-        restarts: Attempts, of which the one with the smallest sum of squared distances
-            is kept.
+        points: The points; no gradient flows through.
+        clusters: K. With fewer points than K, each point is a cluster.
+        iterations: Per attempt.
+        restarts: Attempts; the result with the smallest sum of squared distances is
+            kept.
         seed: Of the points that the first attempt starts from.
-        start: Centroids to start from; there is one attempt then.
+        start: Initial centroids; there is a single attempt then.
 
     Returns:
         K raw centroids (not normalised), or N if N < K.
 
     Raises:
-        ValueError: There is no point.
+        ValueError: There are no points.
     """
     import faiss
 
     if not len(points):
-        raise ValueError("kmeans needs at least one point to find clusters of; got 0")
+        raise ValueError("kmeans needs at least one point; found 0")
     data = points.detach().float().cpu().contiguous().numpy()
     threads = faiss.omp_get_max_threads()
     faiss.omp_set_num_threads(torch.get_num_threads())
@@ -51,8 +51,8 @@ def kmeans(
             niter=iterations,
             nredo=restarts if start is None else 1,
             seed=seed,
-            min_points_per_centroid=1,  # or it would warn
-            max_points_per_centroid=len(data),  # or it would take a sample
+            min_points_per_centroid=1,  # prevents a warning
+            max_points_per_centroid=len(data),  # prevents subsampling
         )
         engine.train(
             data, None, None if start is None else start.detach().float().cpu().numpy()
@@ -66,6 +66,6 @@ def kmeans(
 def nearest(
     points: Float[Tensor, "N D"], centroids: Float[Tensor, "K D"]
 ) -> Int[Tensor, "N"]:
-    """The closest centroid of each point; of equally close ones, the first."""
+    """The closest centroid of each point; the first of equally close ones."""
     near = points @ centroids.T - centroids.square().sum(dim=1) / 2
     return near.argmax(dim=1)

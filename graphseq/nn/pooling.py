@@ -1,4 +1,4 @@
-"""One vector, or K, from a sequence of them."""
+"""Pooling: a sequence of states as one vector, or as K."""
 
 from typing import Literal, get_args
 
@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from graphseq.nn.encoder import last_state
-from graphseq.schema import check_ranges
+from graphseq.schema import Configurable, Size
 
 Pooling = Literal["last", "mean", "flatten"]
 
@@ -15,42 +15,41 @@ Pooling = Literal["last", "mean", "flatten"]
 def pool(
     states: Float[Tensor, "B L D"],
     mask: Bool[Tensor, "B L"],
-    how: Pooling,
+    pooling: Pooling,
     *,
-    places: int | None = None,
+    length: int | None = None,
 ) -> Float[Tensor, "B n"]:
-    """A sequence as one vector, to be compared with others.
+    """A sequence of states as one vector.
 
     Args:
-        states: State of every place.
-        mask: True at real items, which stand to the left.
-        how: The ``last`` state; the ``mean`` of the states of real places; or all of
-            them side by side (``flatten``), the newest with the newest, zeros where a
-            sequence has none.
-        places: Places that ``flatten`` makes room for; ``None``: L.
+        states: State of each position.
+        mask: True at real items, which come first.
+        pooling: The ``last`` state; the ``mean`` over real items; or all states
+            concatenated (``flatten``), aligned at the newest item, with zeros before
+            the oldest.
+        length: Positions of the ``flatten`` vector; ``None``: L.
 
     Returns:
-        Shape (B, D), or (B, places D).
+        Shape (B, D), or (B, length D).
 
     Raises:
-        ValueError: ``how`` is none of these.
+        ValueError: There is no such pooling.
     """
-    if how not in get_args(Pooling):
-        raise ValueError(f"pool knows {get_args(Pooling)}; got how={how!r}")
-    if how == "last":
+    if pooling not in get_args(Pooling):
+        raise ValueError(f"expected pooling in {get_args(Pooling)}; found {pooling!r}")
+    if pooling == "last":
         return last_state(states, mask)
     lengths = mask.sum(dim=1, keepdim=True)
-    if how == "mean":
+    if pooling == "mean":
         return (states * mask[..., None]).sum(dim=1) / lengths.clamp(min=1)
-    places = places or states.shape[1]
-    back = torch.arange(places, device=states.device).flip(0)  # steps before the newest
-    place = lengths - 1 - back
+    back = torch.arange(length or states.shape[1], device=states.device).flip(0)
+    position = lengths - 1 - back
     rows = torch.arange(len(states), device=states.device)[:, None]
-    found = states[rows, place.clamp(min=0)]
-    return (found * (place >= 0)[..., None]).flatten(1)
+    found = states[rows, position.clamp(min=0)]
+    return (found * (position >= 0)[..., None]).flatten(1)
 
 
-class AdditivePooling(nn.Module):
+class AdditivePooling(Configurable, nn.Module):
     r"""Self-attentive pooling: :math:`A = \mathrm{softmax}(W_2 \tanh(W_1 K^⊤))`.
 
     Source:
@@ -60,24 +59,20 @@ class AdditivePooling(nn.Module):
     Args:
         dim: D.
         hidden: Width of the inner layer; ``None`` is 4 D.
-        interests: K, the number of vectors drawn from a sequence.
-        bias: Whether the inner map has one (ComiRec has, MCLSR has none). The outer
-            one needs none: it would add the same to every place of the softmax.
-
-    Raises:
-        OptionError: An option is out of its range.
+        interests: K, the number of vectors per sequence.
+        bias: Whether the inner layer has a bias (in ComiRec, not in MCLSR). The outer
+            layer needs none: it would add a constant to the softmax.
     """
 
     def __init__(
         self,
-        dim: int,
+        dim: Size,
         *,
-        hidden: int | None = None,
-        interests: int = 1,
+        hidden: Size | None = None,
+        interests: Size = 1,
         bias: bool = False,
     ) -> None:
         super().__init__()
-        check_ranges(sizes={"dim": dim, "hidden": hidden, "interests": interests})
         self.inner = nn.Linear(dim, hidden or 4 * dim, bias=bias)
         self.outer = nn.Linear(hidden or 4 * dim, interests, bias=False)
 
@@ -87,7 +82,7 @@ class AdditivePooling(nn.Module):
         values: Float[Tensor, "B L D"],
         mask: Bool[Tensor, "B L"],
     ) -> Float[Tensor, "B K D"]:
-        """Pool the whole sequence; ``keys`` decide the weights (values may differ)."""
+        """Pool the whole sequence; the weights depend on ``keys`` only."""
         logits = self.logits(keys).transpose(1, 2)
         weights = masked_softmax(logits, mask[:, None, :])
         return weights @ values
@@ -98,11 +93,11 @@ class AdditivePooling(nn.Module):
         values: Float[Tensor, "B L D"],
         mask: Bool[Tensor, "B L"],
     ) -> Float[Tensor, "B L D"]:
-        """Pool every prefix at once (K = 1): row t reads the places 0 … t."""
+        """Pool all prefixes at once (K = 1): row t is of the positions 0 … t."""
         return pool_prefixes(self.logits(keys)[..., 0], values, mask)
 
     def logits(self, keys: Float[Tensor, "B L D"]) -> Float[Tensor, "B L K"]:
-        """Unnormalised weights of every place."""
+        """Unnormalised weight of each position."""
         return self.outer(torch.tanh(self.inner(keys)))  # type: ignore[no-any-return]
 
 
@@ -136,20 +131,20 @@ class QueryPooling(nn.Module):
         values: Float[Tensor, "B L D"],
         mask: Bool[Tensor, "B L"],
     ) -> Float[Tensor, "B L D"]:
-        """Pool every prefix at once: row t reads the places 0 … t."""
+        """Pool all prefixes at once: row t is of the positions 0 … t."""
         return pool_prefixes(self.logits(query, values), values, mask)
 
     def logits(
         self, query: Float[Tensor, "B D"], values: Float[Tensor, "B L D"]
     ) -> Float[Tensor, "B L"]:
-        """Unnormalised weights of every place."""
+        """Unnormalised weight of each position."""
         return torch.einsum("bd,bld->bl", torch.tanh(self.query(query)), values)
 
 
 def masked_softmax(
     logits: Float[Tensor, "*B L"], mask: Bool[Tensor, "*#B L"]
 ) -> Float[Tensor, "*B L"]:
-    """Softmax over the last axis where ``mask`` is True; zeros if that is nowhere."""
+    """Softmax over the last axis where ``mask`` is True; zeros elsewhere."""
     weights = logits.masked_fill(~mask, -torch.inf).softmax(dim=-1)
     return weights.masked_fill(~mask, 0.0)
 
@@ -159,7 +154,7 @@ def pool_prefixes(
     values: Float[Tensor, "B L D"],
     mask: Bool[Tensor, "B L"],
 ) -> Float[Tensor, "B L D"]:
-    """Softmax-weighted mean of every prefix of a sequence; zero at padded places."""
+    """Softmax-weighted mean of each prefix of a sequence; zero at padding."""
     length = logits.shape[1]
     past = torch.ones(length, length, dtype=torch.bool, device=logits.device).tril()
     seen = past & mask[:, None, :] & mask[:, :, None]

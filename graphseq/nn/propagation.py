@@ -13,7 +13,7 @@ from torch_geometric.data import HeteroData
 from graphseq.constants import INTERACTS, EdgeType
 from graphseq.errors import GraphError
 from graphseq.nn.sparse import CompressedRows, SymmetricOperator
-from graphseq.schema import check_ranges
+from graphseq.schema import Configurable, Count, Dropout
 
 __all__ = ["CompressedRows", "Readout", "SymmetricOperator", "operator", "propagate"]
 
@@ -27,7 +27,7 @@ def propagate(
     readout: Readout = "last",
     rows: Int[Tensor, "n"] | None = None,
 ) -> Float[Tensor, "n D"]:
-    r"""Read node vectors after some steps of parameter-free propagation.
+    r"""Node vectors after a number of steps of parameter-free propagation.
 
     .. math:: X^{(l)} = D^{-1/2} A D^{-1/2} X^{(l-1)}
 
@@ -37,26 +37,25 @@ def propagate(
         Eq. (7)-(8) with equal weights: ``mean``.
 
     Args:
-        x: Vectors of all N nodes; for user-item edges the users first, then the items.
+        x: Vectors of all N nodes; for user-item edges users first, then items.
         operator: The normalised adjacency.
-        layers: How many steps; 0 gives x itself.
-        readout: ``last`` returns the last step (a node without edges is then exactly
-            0), ``mean`` the mean of x and every step.
-        rows: Nodes to return, in this order, repeats allowed; ``None`` means all. The
-            last step is computed for these nodes only.
+        layers: Number of steps; 0 returns x.
+        readout: The ``last`` step (exactly 0 for a node without edges), or the
+            ``mean`` of x and all steps.
+        rows: Nodes to return, in this order, repeats allowed; ``None``: all. The last
+            step is computed for these nodes only.
 
     Returns:
-        (N, D), or (n, D) for the rows asked for.
+        (N, D), or (n, D) for the requested rows.
     """
     if layers < 0 or readout not in ("last", "mean"):
         raise GraphError(
-            f"propagate takes layers >= 0 and a readout of 'last' or 'mean'; got "
-            f"layers={layers!r}, readout={readout!r}."
+            "propagate expects layers >= 0 and readout 'last' or 'mean'; found "
+            f"layers={layers!r}, readout={readout!r}"
         )
     total = x if rows is None else x.index_select(0, rows)
     for layer in range(1, layers + 1):
-        wanted = rows if layer == layers else None
-        x = operator.multiply(x, wanted)
+        x = operator.multiply(x, rows if layer == layers else None)
         if readout == "mean":
             total = total + (x if layer == layers else _pick(x, rows))
     if readout == "mean":
@@ -65,32 +64,32 @@ def propagate(
 
 
 def operator(graph: HeteroData, relation: EdgeType) -> SymmetricOperator:
-    """The normalised adjacency of one relation, made once and kept in the graph.
+    """The normalised adjacency of one relation, built once and cached in the graph.
 
     User-item edges become the (U+V, U+V) block matrix [[0, R], [R^T, 0]], users first,
     with a 1 for each pair however often it occurs. An edge (i, j) of any other relation
-    is the entry in row i and column j: i reads from j. Edges without ``edge_weight``
-    weigh 1. The result is kept as ``graph[relation].operator``, on the device of the
-    edges, and follows ``graph.to(...)``; whoever changes the edges must delete it.
+    is the entry in row i and column j: i aggregates from j. Edges without
+    ``edge_weight`` have weight 1. The result is cached as ``graph[relation].operator``,
+    on the device of the edges, and follows ``graph.to(...)``; delete it after a change
+    of the edges.
 
     Departs from the source:
-        D holds the row sums. PyG's ``gcn_norm`` uses the column sums, which differ
-        where the edges are not symmetric.
+        D holds the row sums. PyG's ``gcn_norm`` uses the column sums, which differ if
+        the edges are not symmetric.
 
     Raises:
-        GraphError: If the graph lacks the relation.
+        GraphError: The graph does not have the relation.
     """
     if relation not in graph.edge_types:
         raise GraphError(
-            f"asked to propagate over {relation}, but this graph holds "
-            f"{graph.edge_types}. Add the relation when the graph is built, as in "
-            f'build_graph(split, [CoOccurrence("item")]).'
+            f"cannot propagate over {relation}: this graph holds {graph.edge_types}; "
+            "add the relation when the graph is built, as in "
+            'build_graph(split, [CoOccurrence("item")])'
         )
     store = graph[relation]
     if "operator" not in store:
         store.operator = _normalised(graph, relation).to(store.edge_index.device)
-    made: SymmetricOperator = store.operator
-    return made
+    return store.operator  # type: ignore[no-any-return]
 
 
 def _pick(x: Tensor, rows: Tensor | None) -> Tensor:
@@ -114,12 +113,12 @@ def _normalised(graph: HeteroData, relation: EdgeType) -> SymmetricOperator:
     flipped = matrix.T.tocsr()
     if _same(matrix, flipped):
         return SymmetricOperator(_scaled(matrix))
-    # Both halves are scaled by the row sums of the matrix itself.
+    # the transpose, too, is scaled by the row sums of the matrix
     return SymmetricOperator(_scaled(matrix), _scaled(flipped, by=matrix))
 
 
 def _block(matrix: csr_matrix) -> csr_matrix:
-    """[[0, R], [R^T, 0]] of a (U, V) matrix, by joining the rows of R and of R^T."""
+    """[[0, R], [R^T, 0]] of a (U, V) matrix R."""
     flipped = matrix.T.tocsr()
     nodes = sum(matrix.shape)
     pointers = np.concatenate([matrix.indptr, matrix.nnz + flipped.indptr[1:]])
@@ -135,7 +134,7 @@ def _same(a: csr_matrix, b: csr_matrix) -> bool:
 
 
 def _scaled(matrix: csr_matrix, by: csr_matrix | None = None) -> CompressedRows:
-    """Entry (i, j) over the roots of the row sums of i and of j; 0 where a sum is 0."""
+    """Entry (i, j) over the roots of the row sums of i and j; 0 where a sum is 0."""
     matrix.sort_indices()
     sums = np.asarray((matrix if by is None else by).sum(axis=1, dtype=np.float64))
     root: NDArray[np.float64] = np.zeros(len(sums))
@@ -151,8 +150,8 @@ def _scaled(matrix: csr_matrix, by: csr_matrix | None = None) -> CompressedRows:
     )
 
 
-class GraphEncoder(nn.Module):
-    """Some steps of parameter-free propagation over whichever relation is asked for.
+class GraphEncoder(Configurable, nn.Module):
+    """Parameter-free propagation over any relation, with edge dropout in training.
 
     Source:
         Wang et al., MCLSR, CIKM 2022, Eq. (1).
@@ -160,17 +159,13 @@ class GraphEncoder(nn.Module):
     Args:
         layers: Steps, l.
         readout: The ``last`` step, or the ``mean`` of all.
-        dropout: Share of the relation's entries dropped in training, anew in each call.
-
-    Raises:
-        OptionError: An option is out of its range.
+        dropout: Probability of dropping an entry of the adjacency, drawn in each call.
     """
 
     def __init__(
-        self, *, layers: int = 2, readout: Readout = "last", dropout: float = 0.0
+        self, *, layers: Count = 2, readout: Readout = "last", dropout: Dropout = 0.0
     ) -> None:
         super().__init__()
-        check_ranges(counts={"layers": layers}, dropouts={"dropout": dropout})
         self.layers = layers
         self.readout: Readout = readout
         self.dropout = dropout
@@ -181,16 +176,20 @@ class GraphEncoder(nn.Module):
         relation: EdgeType,
         nodes: Float[Tensor, "N D"],
         rows: Int[Tensor, "n"],
-        without: Int[Tensor, "2 m"] | None = None,
+        excluded: Int[Tensor, "2 m"] | None = None,
     ) -> Float[Tensor, "n D"]:
-        """Vectors of some nodes; for user-item edges the users come first.
+        """Vectors of the requested nodes.
 
-        ``without`` these edges, if there are any; the relation must be one whose edges
-        all weigh 1.
+        Args:
+            graph: Holds the relation.
+            relation: The edges.
+            nodes: Vectors of all nodes; for user-item edges users first.
+            rows: Nodes to return.
+            excluded: Edges to leave out, of a relation whose edges have weight 1.
         """
         step = operator(graph, relation)
-        if without is not None:
-            step = step.without(*without)
+        if excluded is not None:
+            step = step.without_edges(*excluded)
         if self.training and self.dropout:
             step = step.dropout(self.dropout)
         return propagate(nodes, step, self.layers, self.readout, rows)

@@ -1,4 +1,4 @@
-"""K encodings of a sequence, each what it has to do with one prototype."""
+"""K encodings of a sequence, one for each prototype of an intention."""
 
 import torch
 import torch.nn.functional as F
@@ -7,10 +7,10 @@ from torch import Tensor, nn
 
 from graphseq.nn.encoder import last_state
 from graphseq.nn.pooling import masked_softmax
-from graphseq.schema import check_ranges
+from graphseq.schema import Configurable, Size
 
 
-class Prototypes(nn.Module):
+class Prototypes(Configurable, nn.Module):
     r"""Disentangles a sequence's states by K prototypes of intentions.
 
     .. math:: p_{k|i} &= \mathrm{softmax}_k(
@@ -25,22 +25,17 @@ class Prototypes(nn.Module):
         2020, Eqs. (7)-(10).
 
     Departs from the source:
-        As in the public reimplementation, the bias β differs between what came before
-        and what comes. Positions α are counted from the newest item.
+        As in the public reimplementation, the past and the future of a sequence have
+        different biases β. Positions α are counted from the newest item.
 
     Args:
         dim: D.
         max_length: Longest sequence, the rows of α.
         prototypes: K.
-
-    Raises:
-        OptionError: An option is out of its range.
     """
 
-    def __init__(self, dim: int, max_length: int, *, prototypes: int = 4) -> None:
+    def __init__(self, dim: Size, max_length: Size, *, prototypes: Size = 4) -> None:
         super().__init__()
-        sizes = {"dim": dim, "max_length": max_length, "prototypes": prototypes}
-        check_ranges(sizes=sizes)
         self.centres = nn.Parameter(torch.empty(prototypes, dim))
         self.position = nn.Parameter(torch.empty(max_length, dim))
         self.offset = nn.Parameter(torch.zeros(dim))
@@ -60,20 +55,20 @@ class Prototypes(nn.Module):
         *,
         future: bool = False,
     ) -> Float[Tensor, "B K D"]:
-        """Encode; ``future`` takes the biases of what comes after a cut."""
-        intention = self._intention(states)
-        place = masked_softmax(self._relevance(states, mask), mask)
-        gathered = torch.einsum("bl,blk,bld->bkd", place, intention, states)
-        return self.norm_out(self.bias[int(future)] + gathered)  # type: ignore[no-any-return]
+        """Encode the past of a sequence, or with ``future`` what follows a cut."""
+        by_prototype = self._by_prototype(states)
+        by_position = masked_softmax(self._relevance(states, mask), mask)
+        mean = torch.einsum("bl,blk,bld->bkd", by_position, by_prototype, states)
+        return self.norm_out(self.bias[int(future)] + mean)  # type: ignore[no-any-return]
 
-    def _intention(self, states: Tensor) -> Tensor:
-        """How a place's state is shared out among the prototypes, (B, L, K)."""
+    def _by_prototype(self, states: Tensor) -> Tensor:
+        """Probability of each prototype at each position, (B, L, K)."""
         centres = self.norm_centre(self.centres)
         logits = self.norm_state(states) @ centres.T / states.shape[2] ** 0.5
         return logits.softmax(dim=2)  # type: ignore[no-any-return]
 
     def _relevance(self, states: Tensor, mask: Tensor) -> Tensor:
-        """Unnormalised weight of every place, (B, L)."""
+        """Unnormalised weight of each position, (B, L)."""
         steps = torch.arange(states.shape[1], device=states.device)
         newest = len(self.position) - 1
         back = mask.sum(dim=1, keepdim=True) - 1 - steps

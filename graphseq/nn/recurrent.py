@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from graphseq.nn.dropout import dropout
 from graphseq.nn.encoder import Encoder, last_state
-from graphseq.schema import check_ranges
+from graphseq.schema import Dropout, Size
 
 
 @final
@@ -25,32 +25,27 @@ class GRU(Encoder):
     from :math:`g_0 = 0`, and the state is :math:`h_t = W g_t + b`.
 
     Source:
-        Cho et al., 2014; in the form that RecBole gives GRU4Rec: no biases in the
-        gates, Xavier-uniform weights.
+        Cho et al., 2014; in the form of RecBole's GRU4Rec: no biases in the gates,
+        Xavier-uniform weights.
 
     Args:
         dim: D.
         hidden: Width of :math:`g`.
-        layers: Units above one another.
+        layers: Stacked units.
         dropout: Of the item vectors.
         bias: Whether the gates have biases.
-
-    Raises:
-        OptionError: An option is out of its range.
     """
 
     def __init__(
         self,
-        dim: int = 64,
+        dim: Size = 64,
         *,
-        hidden: int = 128,
-        layers: int = 1,
-        dropout: float = 0.3,
+        hidden: Size = 128,
+        layers: Size = 1,
+        dropout: Dropout = 0.3,
         bias: bool = False,
     ) -> None:
         super().__init__()
-        sizes = {"dim": dim, "hidden": hidden, "layers": layers}
-        check_ranges(sizes=sizes, dropouts={"dropout": dropout})
         self.dim = dim
         self.dropout = dropout
         self.units = nn.GRU(dim, hidden, layers, bias=bias, batch_first=True)
@@ -62,26 +57,21 @@ class GRU(Encoder):
     def forward(
         self, x: Float[Tensor, "B L D"], mask: Bool[Tensor, "B L"]
     ) -> Float[Tensor, "B L D"]:
-        """The state at every place; zero at padded ones."""
-        return self.out(self.run(x)) * mask[..., None]  # type: ignore[no-any-return]
+        """The state at each position; zero at padding."""
+        return self.out(self._hidden(x)) * mask[..., None]  # type: ignore[no-any-return]
 
     def last(
         self, x: Float[Tensor, "B L D"], mask: Bool[Tensor, "B L"]
     ) -> Float[Tensor, "B D"]:
-        """The state at each row's last item, the only one that is projected."""
-        last: Tensor = self.out(last_state(self.run(x), mask))
+        """The state at each row's last item; no other state is projected."""
+        last: Tensor = self.out(last_state(self._hidden(x), mask))
         return last * mask.any(dim=1, keepdim=True)
 
-    def run(self, x: Float[Tensor, "B L D"]) -> Float[Tensor, "B L H"]:
-        """What the units remember at every place.
-
-        Padding stands to the right, so that no real place has read any.
-        """
+    def _hidden(self, x: Float[Tensor, "B L D"]) -> Float[Tensor, "B L H"]:
+        """Hidden states; padding follows the items, so it does not affect theirs."""
         x = dropout(x, self.dropout, self.training)
         if x.is_cuda and not self.training and torch.is_grad_enabled():
-            # cuDNN has no gradients in evaluation mode, which explanations ask for.
+            # cuDNN has no gradients in evaluation mode; explanations need them
             with torch.backends.cudnn.flags(enabled=False):
-                remembered, _ = self.units(x)
-        else:
-            remembered, _ = self.units(x)
-        return remembered  # type: ignore[no-any-return]
+                return self.units(x)[0]  # type: ignore[no-any-return]
+        return self.units(x)[0]  # type: ignore[no-any-return]

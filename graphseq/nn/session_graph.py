@@ -1,4 +1,4 @@
-"""Session graphs, the gated network on them, and the states they give a sequence."""
+"""Session graphs, the gated network on them, and the states of their sequences."""
 
 from typing import Literal, NamedTuple
 
@@ -6,22 +6,22 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from graphseq.schema import check_ranges
+from graphseq.schema import Configurable, Size
 
 
 class SessionGraphs(NamedTuple):
-    """The transition graphs of B sequences, side by side as one graph of n nodes.
+    """The transition graphs of B sequences, as the components of one graph.
 
-    A node is an item of one sequence, however often it occurs in it; an edge leads from
-    an item to the one that followed. Nothing joins two sequences.
+    Each of the n nodes is a distinct item of one sequence; an edge leads from an item
+    to the next one. No edge joins two sequences.
 
     Attributes:
         items: Item of each node, ascending within a sequence, (n,).
         batch: Sequence of each node, (n,).
-        alias: Node of each position, (B, L); 0 under the padding, so that it can index
-            node states, which the sequences' mask then hides.
+        alias: Node of each position, (B, L); at padding 0, a valid index of node
+            states to be masked.
         edge_index: Each transition once, sorted by source, then target, (2, E).
-        counts: How often each transition occurs, (E,).
+        counts: Occurrences of each transition, (E,).
     """
 
     items: Int[Tensor, "n"]
@@ -33,12 +33,12 @@ class SessionGraphs(NamedTuple):
     def weights(
         self, direction: Literal["out", "in"], *, binary: bool = True
     ) -> Float[Tensor, "E"]:
-        """Edge weights that sum to 1 over the edges out of, or into, every node.
+        """Edge weights that sum to 1 over the edges out of, or into, each node.
 
         Source:
             Wu et al., SR-GNN, AAAI 2019, section 3.2: the matrices A^(out), A^(in).
-            The paper counts (``binary=False``); the authors' code gives each
-            transition 1, however often it occurs.
+            The paper counts occurrences (``binary=False``); in the authors' code
+            each distinct transition has weight 1.
         """
         weight = torch.ones_like(self.counts) if binary else self.counts
         node = self.edge_index[0 if direction == "out" else 1]
@@ -51,11 +51,11 @@ def session_graphs(
 ) -> SessionGraphs:
     """The session graphs of right-padded sequences.
 
-    Padding makes no node. An item that directly follows itself makes an edge to itself.
+    Padding is not a node. An item that directly follows itself has a self-loop.
 
     Args:
-        items: Item ids; what stands beyond a row's length is ignored.
-        lengths: Number of real items of each row; may be 0.
+        items: Item ids; those beyond a row's length are ignored.
+        lengths: Number of real items in each row; may be 0.
     """
     device, steps = items.device, torch.arange(items.shape[1], device=items.device)
     real = steps < lengths[:, None]
@@ -71,8 +71,8 @@ def session_graphs(
     return SessionGraphs(keys % stride, keys // stride, alias, source_target, counts)
 
 
-class GatedGraph(nn.Module):
-    r"""Nodes listen to what leads to them and to what they lead to, through a GRU.
+class GatedGraph(Configurable, nn.Module):
+    r"""Message passing along and against directed edges, with a GRU as the update.
 
     With the weights :math:`w` of a node's edges, which sum to 1, each step computes
 
@@ -81,28 +81,24 @@ class GatedGraph(nn.Module):
         m^{out}_i &= \sum_{i → j} w^{out}_{ij} (W_{out} h_j + b_{out}) + b'_{out} \\
         h_i &\leftarrow \mathrm{GRU}([m^{in}_i ‖ m^{out}_i], h_i)
 
-    for all nodes at once, so that many graphs go through side by side as one.
+    for all nodes at once; many graphs are processed as the components of one.
 
     Source:
         Wu et al., SR-GNN, AAAI 2019, Eqs. (1)-(5), after Li et al., GGNN, ICLR 2016.
 
     Departs from the source:
-        In the paper the update gate says what is new, in the authors' code (and here,
-        as in ``nn.GRUCell``) what stays: the same family of functions.
+        In the paper the update gate weights the new state; in the authors' code (and
+        here, as in ``nn.GRUCell``) the old one: the same family of functions.
 
     Args:
         dim: D.
-        steps: How often the nodes listen.
-        bias: Whether there are the biases :math:`b'`, which a node without neighbours
-            hears, too (SR-GNN has them, GC-SAN has not).
-
-    Raises:
-        OptionError: An option is out of its range.
+        steps: Message-passing steps.
+        bias: Whether there are the biases :math:`b'`, also added for a node without
+            neighbours (in SR-GNN, not in GC-SAN).
     """
 
-    def __init__(self, dim: int, *, steps: int = 1, bias: bool = True) -> None:
+    def __init__(self, dim: Size, *, steps: Size = 1, bias: bool = True) -> None:
         super().__init__()
-        check_ranges(sizes={"dim": dim, "steps": steps})
         self.steps = steps
         self.messages = nn.Linear(dim, 2 * dim)
         self.bias = nn.Parameter(torch.empty(2 * dim)) if bias else None
@@ -117,10 +113,10 @@ class GatedGraph(nn.Module):
         incoming: Float[Tensor, "E"],
         outgoing: Float[Tensor, "E"],
     ) -> Float[Tensor, "n D"]:
-        """The nodes' states.
+        """The states of the nodes after all steps.
 
         Args:
-            x: What the nodes start from.
+            x: Initial states.
             edge_index: Source and target of each edge.
             incoming: Weight of each edge for its target.
             outgoing: Weight of each edge for its source.
@@ -128,36 +124,34 @@ class GatedGraph(nn.Module):
         source, target = edge_index
         for _ in range(self.steps):
             into, out = self.messages(x).chunk(2, dim=1)
-            before = _gather(into, source, target, incoming)
-            after = _gather(out, target, source, outgoing)
-            heard = torch.cat([before, after], dim=1)
+            before = _aggregate(into, source, target, incoming)
+            after = _aggregate(out, target, source, outgoing)
+            messages = torch.cat([before, after], dim=1)
             if self.bias is not None:
-                heard = heard + self.bias
-            x = self.cell(heard, x)
+                messages = messages + self.bias
+            x = self.cell(messages, x)
         return x
 
 
-def _gather(
-    x: Tensor, speaker: Tensor, listener: Tensor, weight: Tensor
+def _aggregate(
+    x: Tensor, source: Tensor, target: Tensor, weight: Tensor
 ) -> Float[Tensor, "n D"]:
-    """Weighted sums of what the listeners' neighbours say; zero without neighbours."""
-    said = x.index_select(0, speaker) * weight[:, None].to(x.dtype)
-    return torch.zeros_like(x).index_add(0, listener, said)
+    """Weighted sum over the neighbours of each node; zero without neighbours."""
+    messages = x.index_select(0, source) * weight[:, None].to(x.dtype)
+    return torch.zeros_like(x).index_add(0, target, messages)
 
 
 class SessionStates(nn.Module):
-    """Each sequence as a graph of its items, through a gated network.
+    """Item states along each sequence, from a gated network on its session graph.
 
-    The graphs of a batch are built when the batch is read, in one vectorised pass and
-    as one graph of many parts. So the loader knows nothing of graphs, a batch travels
-    as the few integers that it is, and the graphs are made on the model's device; they
-    are used once, and nothing is stored.
+    The graphs of a batch are built in the forward pass, vectorised, on the model's
+    device: the loader does not depend on graphs, and no graph is stored.
 
     Args:
         dim: D.
         steps: Steps of the gated network.
-        binary: Whether a transition weighs the same however often it occurs.
-        bias: Whether the messages have a bias of their own.
+        binary: Whether each distinct transition has weight 1, or its count.
+        bias: Whether the network has the biases :math:`b'`.
     """
 
     def __init__(self, dim: int, *, steps: int, binary: bool, bias: bool) -> None:
@@ -171,7 +165,7 @@ class SessionStates(nn.Module):
         items: Int[Tensor, "B L"],
         lengths: Int[Tensor, "B"],
     ) -> Float[Tensor, "B L D"]:
-        """The state of the item at every position; zero at padding."""
+        """The state of the item at each position; zero at padding."""
         session = session_graphs(items, lengths)
         mask = torch.arange(items.shape[1], device=items.device) < lengths[:, None]
         nodes = self.network(
@@ -186,12 +180,12 @@ class SessionStates(nn.Module):
 def unfold(
     nodes: Float[Tensor, "n D"], alias: Int[Tensor, "B L"], mask: Bool[Tensor, "B L"]
 ) -> Float[Tensor, "B L D"]:
-    """Node states along the sequences that the nodes come from; zero at padding.
+    """Node states along the sequences; zero at padding.
 
     Args:
         nodes: State of each node.
-        alias: Node of each place.
-        mask: True at real items; there may be none.
+        alias: Node of each position.
+        mask: True at real items; all may be False.
     """
     padded = nn.functional.pad(nodes, (0, 0, 0, 1))
     return nn.functional.embedding(alias.where(mask, len(nodes)), padded)

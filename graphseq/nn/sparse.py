@@ -1,9 +1,9 @@
-"""Sparse times dense, differentiable in the dense factor.
+"""The normalised adjacency of a graph as a sparse operator, differentiable in x.
 
-The matrix is kept as compressed rows with 32-bit ids. On a CPU the product runs through
-``embedding_bag``, which fetches the rows of X ahead of their use and was two to four
-times as fast as ``torch.sparse_csr`` (``benchmarks/propagation.py``); elsewhere it is
-``torch.sparse_csr`` itself.
+Matrices are stored as compressed rows with 32-bit ids. On a CPU the product runs
+through ``embedding_bag``, which prefetches the rows of X and was two to four times as
+fast as ``torch.sparse_csr`` (``benchmarks/propagation.py``); on other devices it is
+``torch.sparse_csr``.
 """
 
 import warnings
@@ -30,17 +30,17 @@ class CompressedRows(NamedTuple):
     values: Float[Tensor, "E"]
 
     def select(self, rows: Int[Tensor, "n"]) -> "CompressedRows":
-        """The matrix of these rows alone, in the order asked for."""
+        """The matrix of the given rows, in the given order."""
         first = self.pointers[rows].long()
         counts = self.pointers[rows + 1].long() - first
         pointers = F.pad(counts.cumsum(0), (1, 0))
         shift = torch.repeat_interleave(first - pointers[:-1], counts)
-        places = shift + torch.arange(len(shift), device=shift.device)
+        entries = shift + torch.arange(len(shift), device=shift.device)
         pointers = pointers.to(self.columns.dtype)
-        return CompressedRows(pointers, self.columns[places], self.values[places])
+        return CompressedRows(pointers, self.columns[entries], self.values[entries])
 
     def multiply(self, x: Float[Tensor, "N D"]) -> Float[Tensor, "R D"]:
-        """This matrix times a dense one; a row without entries gives exactly 0."""
+        """The product with a dense matrix; a row without entries gives exactly 0."""
         matrix = self._replace(values=self.values.to(x.dtype))
         if x.device.type != "cpu":
             return matrix.tensor(len(x)) @ x
@@ -54,7 +54,7 @@ class CompressedRows(NamedTuple):
         )
 
     def transpose(self, num_columns: int) -> "CompressedRows":
-        """The matrix with rows and columns exchanged."""
+        """The transposed matrix."""
         order, pointers = self.transposition(num_columns)
         lengths = self.pointers.diff()
         row = torch.arange(len(lengths), device=order.device, dtype=self.columns.dtype)
@@ -64,9 +64,9 @@ class CompressedRows(NamedTuple):
     def transposition(
         self, num_columns: int
     ) -> tuple[Int[Tensor, "E"], Int[Tensor, "C1"]]:
-        """Where each entry of the transpose stands here, and the transpose's pointers.
+        """The index here of each entry of the transpose, and the transpose's pointers.
 
-        On a CPU by scipy's counting, two to three times as fast as a sort.
+        On a CPU by scipy's counting sort, two to three times as fast as torch's sort.
         """
         if self.columns.device.type == "cpu":
             shape = len(self.pointers) - 1, num_columns
@@ -80,17 +80,17 @@ class CompressedRows(NamedTuple):
         return order, pointers.to(self.columns.dtype)
 
     def tensor(self, num_columns: int) -> Tensor:
-        """The same matrix as a ``torch.sparse_csr`` tensor that shares its memory."""
+        """The matrix as a ``torch.sparse_csr`` tensor that shares its memory."""
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Sparse CSR tensor support")
             shape = (len(self.pointers) - 1, num_columns)
             return torch.sparse_csr_tensor(*self, size=shape, check_invariants=False)
 
-    def to(self, **where: Any) -> "CompressedRows":
-        """The same matrix on another device or with values of another type."""
-        ids = {key: value for key, value in where.items() if key != "dtype"}
+    def to(self, **target: Any) -> "CompressedRows":
+        """The matrix on another device or with values of another type."""
+        ids = {key: value for key, value in target.items() if key != "dtype"}
         return CompressedRows(
-            self.pointers.to(**ids), self.columns.to(**ids), self.values.to(**where)
+            self.pointers.to(**ids), self.columns.to(**ids), self.values.to(**target)
         )
 
 
@@ -98,28 +98,28 @@ Transpose = Callable[[], CompressedRows]
 
 
 class Product(torch.autograd.Function):
-    """A x, whose gradient is the transpose of A times that of the product."""
+    """A x; the gradient is the transpose of A times that of the product."""
 
     @staticmethod
     def forward(
         ctx: Any, x: Tensor, matrix: CompressedRows, transpose: Transpose
     ) -> Tensor:
-        """Multiply; ``transpose`` is called only if a gradient is asked for."""
+        """Multiply; ``transpose`` is only called when a gradient is needed."""
         ctx.matrix, ctx.transpose = matrix, transpose
         return matrix.multiply(x)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
-        """Multiply by the transpose, in a way that can be differentiated again."""
+        """Multiply by the transpose; can be differentiated again."""
         matrix = ctx.matrix
-        found = Product.apply(gradients[0], ctx.transpose(), lambda: matrix)
-        return found, None, None
+        product = Product.apply(gradients[0], ctx.transpose(), lambda: matrix)
+        return product, None, None
 
 
-class Places:
-    """Where the entries of a square matrix stand, found out when it is first asked.
+class Entries:
+    """Rows, keys and mirrors of the entries of a square matrix, computed on first use.
 
-    Operators on one graph that differ in their values share it.
+    Shared by the operators on one graph, which differ only in their values.
     """
 
     def __init__(self, matrix: CompressedRows) -> None:
@@ -127,19 +127,19 @@ class Places:
 
     @cached_property
     def row(self) -> Int[Tensor, "E"]:
-        """The row of every entry."""
+        """The row of each entry."""
         lengths = self.matrix.pointers.diff()
         rows = torch.arange(len(lengths), device=lengths.device)
         return torch.repeat_interleave(rows, lengths)
 
     @cached_property
     def key(self) -> Int[Tensor, "E"]:
-        """A number for every entry, ascending: its row times N, plus its column."""
+        """A number for each entry, ascending: its row times N, plus its column."""
         return self.row * (len(self.matrix.pointers) - 1) + self.matrix.columns
 
     @cached_property
     def mirror(self) -> Int[Tensor, "E"]:
-        """Where entry e of the transpose stands among the entries."""
+        """The index here of each entry of the transpose."""
         return self.matrix.transposition(len(self.matrix.pointers) - 1)[0]
 
 
@@ -147,31 +147,31 @@ class SymmetricOperator:
     """The normalised adjacency D^-1/2 A D^-1/2 of one relation, D being A's row sums.
 
     Row i of ``operator @ x`` is the weighted sum over the edges (i, j) of x_j; a node
-    without edges gives exactly 0. Products are differentiable in x, more than once too.
+    without edges gives exactly 0. Products can be differentiated in x repeatedly.
 
-    "Symmetric" names the normalisation. A matrix that is not symmetric itself, such as
-    one whose rows were pruned apart (``symmetrize="none"``), keeps its transpose for
-    the backward pass, and costs twice the memory.
+    "Symmetric" is the normalisation. A matrix that is not symmetric, such as one whose
+    rows were pruned separately (``symmetrize="none"``), also stores its transpose for
+    the backward pass, at twice the memory.
 
     Attributes:
         rows: The matrix by rows.
         columns: The transpose by rows; the same object where the matrix is symmetric.
-        places: Where the entries of ``rows`` stand.
+        entries: Index of the entries of ``rows``.
     """
 
     def __init__(
         self,
         rows: CompressedRows,
         columns: CompressedRows | None = None,
-        places: Places | None = None,
+        entries: Entries | None = None,
     ) -> None:
         self.rows = rows
         self.columns = rows if columns is None else columns
-        self.places = places or Places(rows)
+        self.entries = entries or Entries(rows)
 
     @property
     def num_nodes(self) -> int:
-        """N, the number of rows and of columns."""
+        """N, the number of rows and columns."""
         return len(self.rows.pointers) - 1
 
     @property
@@ -181,7 +181,7 @@ class SymmetricOperator:
 
     @property
     def transpose(self) -> "SymmetricOperator":
-        """The operator with rows and columns exchanged; itself where symmetric."""
+        """The transposed operator; this one if it is symmetric."""
         return self if self.is_symmetric else SymmetricOperator(self.columns, self.rows)
 
     def __matmul__(self, x: Float[Tensor, "N D"]) -> Float[Tensor, "N D"]:
@@ -190,16 +190,16 @@ class SymmetricOperator:
     def multiply(
         self, x: Float[Tensor, "N D"], rows: Int[Tensor, "n"] | None = None
     ) -> Float[Tensor, "n D"]:
-        """``(operator @ x)[rows]``, computing these rows only; ``None`` means all.
+        """``(operator @ x)[rows]``, computing these rows only; ``None``: all.
 
         Raises:
-            GraphError: If x does not have one row for each node.
+            GraphError: x does not have one row per node.
         """
         if len(x) != self.num_nodes:
             raise GraphError(
-                f"this operator joins {self.num_nodes} nodes and needs one row of x "
-                f"for each; got x of shape {tuple(x.shape)}. Give all nodes of the "
-                f"relation: for {INTERACTS} the users first, then the items."
+                f"this operator needs one row of x for each of its {self.num_nodes} "
+                f"nodes; found x of shape {tuple(x.shape)}; pass all nodes of the "
+                f"relation (for {INTERACTS} users first, then items)"
             )
         if rows is None:
             matrix, transpose = self.rows, lambda: self.columns
@@ -215,62 +215,61 @@ class SymmetricOperator:
         dtype: torch.dtype | None = None,
         non_blocking: bool = False,
     ) -> "SymmetricOperator":
-        """The same operator on another device, or with values of another type."""
-        where = {"device": device, "dtype": dtype, "non_blocking": non_blocking}
-        rows = self.rows.to(**where)
-        return SymmetricOperator(
-            rows, None if self.is_symmetric else self.columns.to(**where)
-        )
+        """The operator on another device, or with values of another type."""
+        target = {"device": device, "dtype": dtype, "non_blocking": non_blocking}
+        columns = None if self.is_symmetric else self.columns.to(**target)
+        return SymmetricOperator(self.rows.to(**target), columns)
 
     def dropout(
         self, p: float, generator: torch.Generator | None = None
     ) -> "SymmetricOperator":
-        """The operator without a random share p of its entries, the rest over 1 - p.
+        """The operator with random entries dropped, and the others divided by 1 - p.
 
-        An entry (i, j) falls independently of its mirror (j, i), so a symmetric
-        operator does not stay so; the backward pass uses the transpose of what is left.
-        Only the first call finds out where each entry's mirror stands.
+        An entry (i, j) is dropped independently of (j, i), so the result is not
+        symmetric; its backward pass uses its own transpose. The index of mirrored
+        entries is computed by the first call only.
 
         Source:
             The public reimplementations of MCLSR, which drop entries of the normalised
-            matrix, anew in each training step, and do not normalise again.
+            matrix in each training step, without normalising again.
 
         Args:
-            p: Probability of leaving an entry out, at least 0 and below 1.
-            generator: Of the draws, on the operator's device; ``None`` is torch's own.
+            p: Probability of dropping an entry, in [0, 1).
+            generator: Source of randomness, on the operator's device; ``None``:
+                torch's global one.
         """
         values = self.rows.values
         drawn = torch.rand(len(values), generator=generator, device=values.device)
         values = values * (drawn >= p) / (1 - p)
         rows = self.rows._replace(values=values)
-        columns = self.columns._replace(values=values[self.places.mirror])
+        columns = self.columns._replace(values=values[self.entries.mirror])
         return SymmetricOperator(rows, columns)
 
-    def without(
+    def without_edges(
         self, first: Int[Tensor, "n"], second: Int[Tensor, "n"]
     ) -> "SymmetricOperator":
-        """The operator of the graph without some edges, normalised by what is left.
+        """The operator of the graph without some edges, normalised again.
 
-        Of a symmetric relation whose edges all weigh 1, such as the user-item edges. A
-        node that loses all of its edges gives 0; repeats, and pairs that are no edges,
-        change nothing.
+        For a symmetric relation whose edges all have weight 1, such as the user-item
+        edges. A node without remaining edges gives 0; repeated pairs, and pairs that
+        are not edges, are ignored.
 
         Args:
             first: One end of each edge.
-            second: Its other end.
+            second: The other end.
         """
-        nodes, places = self.num_nodes, self.places
-        if not len(places.key):
+        nodes, entries = self.num_nodes, self.entries
+        if not len(entries.key):
             return self
-        asked = torch.cat([first * nodes + second, second * nodes + first]).unique()
-        found = torch.searchsorted(places.key, asked).clamp(max=len(places.key) - 1)
-        found = found[places.key[found] == asked]
+        keys = torch.cat([first * nodes + second, second * nodes + first]).unique()
+        found = torch.searchsorted(entries.key, keys).clamp(max=len(entries.key) - 1)
+        found = found[entries.key[found] == keys]
         before = self.rows.pointers.diff()
-        after = before - torch.bincount(places.row[found], minlength=nodes)
+        after = before - torch.bincount(entries.row[found], minlength=nodes)
         scale = (before / after.clamp(min=1)).sqrt().to(self.rows.values)
-        values = self.rows.values * scale[places.row] * scale[self.rows.columns]
+        values = self.rows.values * scale[entries.row] * scale[self.rows.columns]
         rows = self.rows._replace(values=values.index_fill(0, found, 0.0))
-        return SymmetricOperator(rows, places=places)
+        return SymmetricOperator(rows, entries=entries)
 
     def __repr__(self) -> str:
         kind = "symmetric" if self.is_symmetric else "not symmetric"

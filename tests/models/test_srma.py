@@ -45,11 +45,11 @@ def test_the_losses_are_their_equation(
 
     def vectors(view: Batch) -> torch.Tensor:
         states = model.appended(model.backbone.states(table, view))
-        return pool(states, view.mask, pooling, places=width)
+        return pool(states, view.mask, pooling, length=width)
 
     first, second = map(vectors, views)
     theirs = model.complement.states(model.complement.items(cycle), batch)
-    whole = pool(theirs, batch.mask, pooling, places=width)
+    whole = pool(theirs, batch.mask, pooling, length=width)
     contrast = nt_xent(first, second, temperature=0.8)
     torch.testing.assert_close(terms["contrast"], 0.3 * contrast)
     pulled = sum(nt_xent(v, whole, temperature=0.8) for v in (first, second))

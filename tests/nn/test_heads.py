@@ -91,7 +91,7 @@ def by_hand(layers: ResidualLayers, x: torch.Tensor, which: list[int]) -> torch.
 
 def random_layers(number: int, drop: int, rate: float = 0.0) -> ResidualLayers:
     torch.manual_seed(0)
-    layers = ResidualLayers(4, layers=number, drop=drop, rate=rate).double()
+    layers = ResidualLayers(4, layers=number, skipped=drop, dropout=rate).double()
     layers.requires_grad_(False)
     for parameter in layers.parameters():
         torch.nn.init.normal_(parameter, std=0.6)
@@ -137,5 +137,5 @@ def test_neurons_are_masked_unless_told_otherwise() -> None:
 
 @pytest.mark.parametrize("drop", [-1, 3])
 def test_more_layers_than_there_are_cannot_be_left_out(drop: int) -> None:
-    with pytest.raises(ValueError, match="cannot be left out"):
-        ResidualLayers(4, layers=2, drop=drop)
+    with pytest.raises(ValueError, match="skipped: expected"):
+        ResidualLayers(4, layers=2, skipped=drop)

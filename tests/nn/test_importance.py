@@ -9,10 +9,10 @@ from torch import Tensor
 
 from graphseq.nn import GRU, Convolution, Transformer, importance
 from graphseq.nn.importance import (
-    chance,
     integrated_gradients,
     occlusion,
     popularity,
+    random_scores,
     saliency,
     top_score,
 )
@@ -229,12 +229,12 @@ def test_popularity_counts_and_padding_is_not_popular() -> None:
     assert popularity(items, mask, count).tolist() == expected
 
 
-def test_chance_is_uniform_and_follows_the_seed() -> None:
+def test_random_scores_is_uniform_and_follows_the_seed() -> None:
     mask = torch.arange(100) < torch.tensor([100] * 100 + [0])[:, None]
     torch.manual_seed(0)
-    first = chance(mask)
+    first = random_scores(mask)
     torch.manual_seed(0)
-    assert torch.equal(first, chance(mask))
-    assert not torch.equal(first, chance(mask))
+    assert torch.equal(first, random_scores(mask))
+    assert not torch.equal(first, random_scores(mask))
     assert (first[-1] == 0).all()
     assert first[:-1].mean().item() == pytest.approx(0.5, abs=0.02)

@@ -194,5 +194,5 @@ def test_gradients_are_finite_also_for_empty_rows(
 
 def test_another_way_to_pool_is_refused() -> None:
     unchecked = inspect.unwrap(pool)  # as a user runs it, without type checks
-    with pytest.raises(ValueError, match="how='max'"):
+    with pytest.raises(ValueError, match="found 'max'"):
         unchecked(torch.ones(1, 2, 3), torch.ones(1, 2, dtype=torch.bool), "max")

@@ -261,7 +261,7 @@ def test_the_edge_of_a_target_can_be_left_out_as_specified() -> None:
     made, _ = t1()
     twice = (dense(made) @ dense(made))[3, 3:]
     torch.testing.assert_close(twice[:2], torch.tensor([0.5, 0.28867513]).double())
-    left = made.without(torch.tensor([0]), torch.tensor([3 + 1]))
+    left = made.without_edges(torch.tensor([0]), torch.tensor([3 + 1]))
     again = (dense(left) @ dense(left))[3, 3:]
     torch.testing.assert_close(again, torch.tensor([1.0, 0, 0, 0]).double())
 

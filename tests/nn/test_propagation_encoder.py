@@ -72,7 +72,7 @@ def test_gradient_of_a_dropped_operator_is_its_transpose(ring: HeteroData) -> No
 
 def test_edges_can_be_left_out_of_one_call(ring: HeteroData) -> None:
     encoder, gone = GraphEncoder(layers=2), torch.tensor([[4, 0], [5, 29]])
-    expected = operator(ring, USER_CO_OCCURS).without(*gone)
+    expected = operator(ring, USER_CO_OCCURS).without_edges(*gone)
     found = encoder(ring, USER_CO_OCCURS, X, ROWS, gone)
     torch.testing.assert_close(found, propagate(X, expected, 2)[ROWS])
     assert not torch.allclose(found, encoder(ring, USER_CO_OCCURS, X, ROWS))

@@ -76,18 +76,18 @@ def test_without_some_edges_is_the_operator_of_the_graph_that_lacks_them() -> No
     first, second = removed.nonzero().T
     ends = torch.cat([first, first[:3], torch.tensor([3])]), second + 20
     ends = ends[0], torch.cat([ends[1], ends[1][:3], torch.tensor([24])])
-    found, before = made.without(*ends), dense(made)
+    found, before = made.without_edges(*ends), dense(made)
     torch.testing.assert_close(dense(found), dense(expected))
     torch.testing.assert_close(dense(found), dense(found).T)
     assert not dense(found)[7].any() and torch.equal(dense(made), before)
     thin = found.dropout(0.4, seeded(2))
     torch.testing.assert_close(dense(thin.transpose), dense(thin).T)
-    assert found.places is made.places, "computed once"
+    assert found.entries is made.entries, "computed once"
 
 
 def test_a_graph_without_edges_can_lose_none() -> None:
     made = bipartite(torch.zeros(2, 3, dtype=torch.bool))
-    found = made.without(torch.tensor([0]), torch.tensor([3]))
+    found = made.without_edges(torch.tensor([0]), torch.tensor([3]))
     assert not dense(found).any()
 
 
