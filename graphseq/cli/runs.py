@@ -53,7 +53,7 @@ def train(
     """
     from graphseq.config import load
     from graphseq.report import check_table
-    from graphseq.training.options import check_machine
+    from graphseq.training.options import FitOptions
 
     if folder is not None:
         check_folder("--folder", folder)
@@ -62,9 +62,7 @@ def train(
         check_table(record)
     settings = [*set, *([] if seed is None else [f"train.seed={seed}"])]
     checked = load(experiment, settings)
-    training = checked.resolved()["train"]
-    if training["max_epochs"]:
-        check_machine(training)
+    FitOptions(**checked.resolved()["train"]).check_machine()
     place = folder or f"runs/{_name(experiment)}-{checked.seed}"
     graph = checked.graph(data)
     model = checked.model(graph)

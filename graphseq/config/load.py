@@ -8,7 +8,6 @@ from torch_geometric.data import HeteroData
 from torch_geometric.transforms import BaseTransform
 
 from graphseq.config.checks import Problem, parameters, refuse, shortened
-from graphseq.config.construct import resolve
 from graphseq.config.experiment import (
     EVALUATE,
     FILTER,
@@ -24,13 +23,11 @@ from graphseq.data import catalog, leave_one_out
 from graphseq.data.synthetic import cycle
 from graphseq.errors import ConfigError, GraphSeqError, suggest
 from graphseq.evaluation import evaluate
-from graphseq.evaluation.evaluate import check_measured
 from graphseq.graphs import Attributes, build_graph
 from graphseq.models import Model
 from graphseq.models.check import check_fits
-from graphseq.schema import OptionError
+from graphseq.schema import OptionError, find_invalid
 from graphseq.training import fit
-from graphseq.training.options import check_options
 
 SECTIONS = ("data", "filters", "split", "graph", "model", "train", "evaluate")
 NEEDED = ("data", "split", "model")
@@ -88,9 +85,10 @@ def _rehearse(experiment: Experiment) -> None:
         model = _rehearsed_model(experiment, graph)
         refuse(experiment.source, _unused(experiment, model))
         check_fits(model, graph)
-        check_options(resolve(TRAIN, fit, experiment.options.get("train")))
-        measured = resolve(EVALUATE, evaluate, experiment.options.get("evaluate"))
-        check_measured(measured["ks"], measured["batch_size"])
+        for name, target in (("train", fit), ("evaluate", evaluate)):
+            invalid = find_invalid(target, experiment.options.get(name) or {})
+            found = [Problem(f"{name}.{where}", what) for where, what in invalid]
+            refuse(experiment.source, found)
     except OptionError as error:
         found = [Problem(where, message) for where, message in error.invalid]
         refuse(experiment.source, found)

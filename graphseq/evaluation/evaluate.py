@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Annotated, Any, Literal, NamedTuple, get_args
 
 import polars as pl
 import torch
+from annotated_types import MinLen
 from jaxtyping import Int
 from torch import Tensor
 from torch_geometric.data import HeteroData
@@ -14,14 +15,14 @@ from graphseq import runtime
 from graphseq.constants import INTERACTS, ITEM, USER, Part, Protocol
 from graphseq.data import HeldOut
 from graphseq.data.ragged import Ragged
-from graphseq.errors import ConfigError, GraphError, GraphSeqError
+from graphseq.errors import GraphError, GraphSeqError
 from graphseq.evaluation.metrics import accuracy, coverage, popularity
 from graphseq.evaluation.ranking import Catalogue, Ranked, eval_mode, rank_block
 from graphseq.evaluation.report import Report
 from graphseq.graphs import graph_hash, held_out_hash
-from graphseq.models.base import Model, check_given
+from graphseq.models.base import Model
 from graphseq.models.check import check_fits
-from graphseq.schema import describe
+from graphseq.schema import Size, checked, describe
 from graphseq.sequences.batch import histories
 
 History = Literal["both", "kept", "excluded"]
@@ -41,15 +42,16 @@ class Rows(NamedTuple):
     history: Ragged
 
 
+@checked
 def evaluate(
     model: Model,
     graph: HeteroData,
     part: Part = "test",
     *,
-    ks: Sequence[int] = (5, 10, 20),
+    ks: Annotated[Sequence[Size], MinLen(1)] = (5, 10, 20),
     history: History = "both",
     comirec: bool = False,
-    batch_size: int = 512,
+    batch_size: Size = 512,
     progress: bool = False,
     folder: str | Path | None = None,
 ) -> Report:
@@ -72,13 +74,10 @@ def evaluate(
         folder: Save the report there.
 
     Raises:
-        ConfigError: ``part``, ``ks``, ``history`` or ``batch_size`` has no such value.
+        ConfigError: Options are invalid.
         GraphError: The graph does not fit the model or has no such part.
         GraphSeqError: A score is NaN.
     """
-    check_given("evaluate", model, graph)
-    protocols = _check_options(part, history)
-    check_measured(ks, batch_size)
     check_fits(model, graph)
     held_out = _held_out(graph, part)
     lists = sorted(set(ks))
@@ -88,7 +87,7 @@ def evaluate(
     counts = graph[INTERACTS].edge_index[1].bincount(minlength=model.num_items).cpu()
     means: dict[str, dict[str, float]] = {}
     frames = []
-    for protocol in protocols:
+    for protocol in get_args(Protocol) if history == "both" else (history,):
         ranks = getattr(ranked, protocol)
         top = getattr(ranked, f"{protocol}_top")
         users = accuracy(ranks, rows.targets, lists, comirec=comirec)
@@ -104,29 +103,6 @@ def evaluate(
     if folder is not None:
         report.save(folder)
     return report
-
-
-def check_measured(ks: Sequence[int], batch_size: int) -> None:
-    """Refuse lengths of lists, and of batches, that are out of range.
-
-    Raises:
-        ConfigError: If one is.
-    """
-    if not ks or any(not isinstance(k, int) or k < 1 for k in ks):
-        raise ConfigError(
-            f"ks are the lengths of the recommended lists, whole numbers from 1; found "
-            f"{ks!r}. Pass, for example, ks=(5, 10, 20)"
-        )
-    if batch_size < 1:
-        raise ConfigError(f"batch_size is 1 or more; found {batch_size}")
-
-
-def _check_options(part: str, history: str) -> list[Protocol]:
-    if part not in get_args(Part):
-        raise ConfigError(f"part is one of {get_args(Part)}; found {part!r}")
-    if history not in get_args(History):
-        raise ConfigError(f"history is one of {get_args(History)}; found {history!r}")
-    return [name for name in get_args(Protocol) if history in ("both", name)]
 
 
 def _held_out(graph: HeteroData, part: Part) -> HeldOut:

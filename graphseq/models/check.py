@@ -3,11 +3,13 @@
 from collections.abc import Iterator
 
 import torch
+from torch.nn import Parameter
 from torch_geometric.data import HeteroData
 
 from graphseq.constants import INTERACTS
-from graphseq.errors import GraphError
+from graphseq.errors import ConfigError, GraphError
 from graphseq.models.base import Model
+from graphseq.models.stages import Step
 
 
 def check_fits(model: Model, graph: HeteroData) -> None:
@@ -53,3 +55,30 @@ def _users_without_events(graph: HeteroData) -> Iterator[str]:
                 f"{part} users have no training events: use a split that keeps every "
                 "user's past, such as leave_one_out, or a model that reads the history"
             )
+
+
+def check_stages(model: Model) -> None:
+    """Refuse a training step that trains no parameter.
+
+    Raises:
+        ConfigError: There is such a step.
+    """
+    if not any(weight.requires_grad for weight in model.parameters()):
+        return
+    for stage in model.stages():
+        for number, step in enumerate(stage.steps, 1):
+            if not trained_parameters(model, step):
+                raise ConfigError(
+                    f"step {number} of a stage in {type(model).__name__}.stages() "
+                    "trains no parameter. The trainable parameters are "
+                    f"{', '.join(_trainable(model))}"
+                )
+
+
+def trained_parameters(model: Model, step: Step) -> list[Parameter]:
+    """The parameters that a step trains, in the order of the model."""
+    return [weight for name, weight in _trainable(model).items() if step.moves(name)]
+
+
+def _trainable(model: Model) -> dict[str, Parameter]:
+    return {n: weight for n, weight in model.named_parameters() if weight.requires_grad}

@@ -1,9 +1,9 @@
 """Checkpoints without pickle: nested state as tensors and JSON in one safetensors file.
 
-A checkpoint holds what a pickle would: dicts with keys that are numbers, tuples, None,
-numbers, words and tensors, nested to any depth. JSON has no tuples, no keys but words
-and no tensors, so these are spelt as objects with one key, which says what they are;
-dicts are too, so that no content can be mistaken for a mark.
+A checkpoint can hold what a pickle would: dicts with keys of any kind, tuples, None,
+numbers, texts and tensors, nested to any depth. JSON has neither tuples nor tensors,
+and only text keys, so these are encoded as objects with one key, which names the type;
+dicts are too, so that no content can be mistaken for a type.
 """
 
 import json
@@ -21,106 +21,106 @@ FORMAT = 1
 
 
 def save_state(state: dict[str, Any], path: Path) -> None:
-    """Write nested state to a file, replacing it at once.
+    """Write nested state to a file, replacing it atomically.
 
     Raises:
-        TypeError: If the state holds something that only a pickle could; says where.
+        TypeError: The state contains an object that only a pickle could hold.
     """
     tensors: dict[str, Tensor] = {}
-    words = {"format": FORMAT, "state": _spell(state, tensors, "state")}
-    write_tensors(path, tensors, words)
+    header = {"format": FORMAT, "state": _encode(state, tensors, "state")}
+    write_tensors(path, tensors, header)
 
 
 def load_state(path: Path) -> dict[str, Any]:
     """Read what :func:`save_state` wrote: the same structure, tensors on the CPU.
 
     Raises:
-        RunError: If the file is absent, damaged, or no checkpoint.
+        RunError: The file is missing, damaged, or not a checkpoint.
     """
-    tensors, words = read_tensors(path)
-    if not isinstance(words, dict) or words.get("format") != FORMAT:
+    tensors, header = read_tensors(path)
+    if not isinstance(header, dict) or header.get("format") != FORMAT:
         raise RunError(
-            f"{path} is no checkpoint of this version of graphseq. Resume with the "
+            f"{path} is not a checkpoint of this version of graphseq. Resume with the "
             "version that wrote it, or train again in a new folder"
         )
     try:
-        state: dict[str, Any] = _read(words["state"], tensors)
+        state: dict[str, Any] = _decode(header["state"], tensors)
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(
-            f"the checkpoint {path} contradicts itself ({error!r}). Restore it from a "
+            f"the checkpoint {path} is inconsistent ({error!r}). Restore it from a "
             "copy, or train again in a new folder"
         ) from error
     return state
 
 
-def _spell(value: Any, tensors: dict[str, Tensor], where: str) -> Any:
-    """A value as JSON data; its tensors are set aside under the name of their place."""
+def _encode(value: Any, tensors: dict[str, Tensor], path: str) -> Any:
+    """A value as JSON data; its tensors are collected under their paths."""
     if value is None or type(value) in (bool, int, float, str):
         return value
     if isinstance(value, Tensor):
-        name = f"{where} #{len(tensors)}"  # a key with a dot may repeat a place
+        name = f"{path} #{len(tensors)}"  # unique, although keys may contain dots
         tensors[name] = value
         return {"tensor": name}
     if isinstance(value, dict):
         return {
             "dict": [
-                [_spell(key, tensors, where), _spell(item, tensors, f"{where}.{key}")]
+                [_encode(key, tensors, path), _encode(item, tensors, f"{path}.{key}")]
                 for key, item in value.items()
             ]
         }
     if type(value) in (list, tuple):
-        parts = [_spell(item, tensors, f"{where}.{i}") for i, item in enumerate(value)]
+        parts = [_encode(item, tensors, f"{path}.{i}") for i, item in enumerate(value)]
         return parts if type(value) is list else {"tuple": parts}
     raise TypeError(
-        f"{where} is a {type(value).__name__}, which a checkpoint without pickle "
-        "cannot hold. Keep dicts, lists, tuples, tensors, numbers and words there"
+        f"{path} is a {type(value).__name__}, which a checkpoint without pickle cannot "
+        "hold. Use dicts, lists, tuples, tensors, numbers and texts"
     )
 
 
-def _read(value: Any, tensors: dict[str, Tensor]) -> Any:
+def _decode(value: Any, tensors: dict[str, Tensor]) -> Any:
     if isinstance(value, list):
-        return [_read(item, tensors) for item in value]
+        return [_decode(item, tensors) for item in value]
     if not isinstance(value, dict):
         return value
-    ((mark, content),) = value.items()
-    if mark == "tensor":
+    ((kind, content),) = value.items()
+    if kind == "tensor":
         return tensors[content]
-    if mark == "dict":
-        return {_read(key, tensors): _read(item, tensors) for key, item in content}
-    if mark == "tuple":
-        return tuple(_read(item, tensors) for item in content)
-    raise ValueError(f"unknown mark {mark!r}")
+    if kind == "dict":
+        return {_decode(key, tensors): _decode(item, tensors) for key, item in content}
+    if kind == "tuple":
+        return tuple(_decode(item, tensors) for item in content)
+    raise ValueError(f"unknown type {kind!r}")
 
 
-def write_tensors(path: Path, tensors: Mapping[str, Tensor], words: Any) -> None:
-    """Replace a safetensors file at once.
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], header: Any) -> None:
+    """Replace a safetensors file atomically.
 
     Args:
         path: The file.
-        tensors: By name, on any device; several may share their memory.
-        words: JSON data for the file's header.
+        tensors: Tensors by name, on any device; several may share memory.
+        header: JSON data for the header of the file.
     """
-    write_safetensors(path, tensors, {"graphseq": json.dumps(words)})
+    write_safetensors(path, tensors, {"graphseq": json.dumps(header)})
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], Any]:
-    """The tensors and the words of a file that :func:`write_tensors` wrote.
+    """Tensors and header of a file that :func:`write_tensors` wrote.
 
     Raises:
-        RunError: If the file is absent, damaged, or of another program.
+        RunError: The file is missing, damaged, or of another program.
     """
     try:
         with safe_open(path, framework="pt") as opened:
             tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
-            words = (opened.metadata() or {}).get("graphseq")
-        if words is not None:
-            return tensors, json.loads(words)
-        found = "a safetensors file of another program"
+            header = (opened.metadata() or {}).get("graphseq")
+        if header is not None:
+            return tensors, json.loads(header)
+        found = "it is a safetensors file of another program"
     except FileNotFoundError:
-        found = "nothing"
+        found = "there is no such file"
     except (SafetensorError, OSError, ValueError) as error:
-        found = f"a damaged or foreign file ({error})"
+        found = f"it is damaged or of another program ({error})"
     raise RunError(
-        f"asked to read {path}, found {found}. Restore it from a copy, or train again "
-        "in a new folder"
+        f"cannot read {path}: {found}. Restore it from a copy, or train again in a new "
+        "folder"
     )

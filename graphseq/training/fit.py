@@ -1,5 +1,6 @@
 """Train a model on a graph."""
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,43 +10,38 @@ from torch_geometric.data import HeteroData
 
 from graphseq import runtime
 from graphseq.constants import Protocol
+from graphseq.errors import ConfigError, GraphError
 from graphseq.models import Model
-from graphseq.models.base import check_given
-from graphseq.models.check import check_fits
-from graphseq.training import run_folder as folders
+from graphseq.models.check import check_fits, check_stages
+from graphseq.schema import Count, Positive, Size, Weight, checked
+from graphseq.sequences.examples import check_learnable
+from graphseq.training import run_folder
 from graphseq.training.history import TrainingHistory
-from graphseq.training.options import (
-    Precision,
-    check_compiler,
-    check_examples,
-    check_machine,
-    check_options,
-    check_stages,
-)
+from graphseq.training.options import FitOptions, Metric, Precision
 from graphseq.training.run import CHECKPOINT, Run
 
 BATCH_SIZE = {"targets": 384, "user": 256, "prefix": 256, "pairs": 2048}
-NOT_OPTIONS = ("model", "graph", "folder", "resume", "experiment")
 
 
+@checked
 def fit(
     model: Model,
     graph: HeteroData,
     *,
     folder: str | Path | None = None,
-    max_epochs: int = 100,
-    batch_size: int | None = None,
-    lr: float = 1e-3,
-    lr_warmup: int = 0,
-    lr_decay: float = 1.0,
-    lr_decay_every: int = 1,
-    weight_decay: float = 0.0,
-    seed: int = 0,
-    monitor: str | None = "NDCG@10",
+    max_epochs: Count = 100,
+    batch_size: Size | None = None,
+    lr: Positive = 1e-3,
+    lr_warmup: Count = 0,
+    lr_decay: Positive = 1.0,
+    lr_decay_every: Size = 1,
+    weight_decay: Weight = 0.0,
+    seed: Count = 0,
+    monitor: Metric | None = "NDCG@10",
     history: Protocol = "kept",
-    patience: int | None = 5,
-    evaluate_every: int = 1,
-    gradient_clip: float | None = None,
+    patience: Size | None = 5,
+    evaluate_every: Size = 1,
+    gradient_clip: Positive | None = None,
     precision: Precision = "32-true",
     accelerator: str = "auto",
     devices: int | str = 1,
@@ -53,125 +49,190 @@ def fit(
     compile: bool = False,
     loggers: Sequence[Any] = (),
     progress: bool = True,
-    workers: int = 0,
-    threads: int | None = None,
+    workers: Count = 0,
+    threads: Size | None = None,
     resume: bool = False,
     experiment: Mapping[str, Any] | None = None,
 ) -> Run:
-    """Train a model, and leave it with the weights that were best in validation.
+    """Train a model, and restore the weights of its best validation epoch.
 
-    With a ``folder``, everything is kept there: the resolved options, versions, commit
-    and hashes, the history, the best weights, and a checkpoint after every epoch. A
-    run that was killed at any moment goes on with ``resume=True``; on a CPU, with as
-    many threads, it ends with the very weights of a run that was never stopped.
+    With a ``folder``, the run is saved there: the resolved options, versions, commit
+    and hashes, the history, the best weights, and a checkpoint after every epoch. A run
+    that was killed at any moment continues with ``resume=True``; on a CPU, with the
+    same number of threads, it ends with exactly the weights of an uninterrupted run.
 
     Args:
         model: The model; trained in place, left on the CPU in evaluation mode.
-        graph: The graph, with validation users; left alone.
-        folder: Where to keep the run; ``None`` keeps nothing but what is returned.
-        max_epochs: Epochs after which to stop at the latest.
-        batch_size: Targets or rows a batch, as the model's sampler counts. ``None``:
-            384 targets for ``targets``, 256 rows for ``user`` and ``prefix``, 2048
-            pairs for ``pairs``. With several processes, of each of them.
-        lr: Adam's learning rate.
-        lr_warmup: Steps over which the learning rate rises evenly to ``lr``.
-        lr_decay: By what the learning rate is multiplied as time goes on.
-        lr_decay_every: Epochs between two of these multiplications.
-        weight_decay: Adam's L2 penalty.
-        seed: Of batches, negatives and dropout. The initial weights are the model's.
-        monitor: Validation metric that decides which epoch is best and when to stop;
-            ``None`` evaluates nothing, and the last epoch is the best.
-        history: Protocol of validation: whether items of a user's history compete.
-        patience: Evaluations without a better one after which to stop; ``None``: all
-            epochs are trained.
+        graph: The graph, with validation users; not modified.
+        folder: Folder to save the run in; ``None`` saves nothing.
+        max_epochs: Maximum number of epochs.
+        batch_size: Batch size in the unit of the model's sampler, for each process.
+            ``None``: 384 targets for ``targets``, 256 rows for ``user`` and
+            ``prefix``, 2048 pairs for ``pairs``.
+        lr: Learning rate of Adam.
+        lr_warmup: Steps of linear warmup of the learning rate.
+        lr_decay: Factor that multiplies the learning rate every ``lr_decay_every``
+            epochs.
+        lr_decay_every: Epochs between two decays.
+        weight_decay: L2 penalty of Adam.
+        seed: Seed of batches, negatives and dropout; not of the initial weights.
+        monitor: Validation metric that selects the best epoch and stops early;
+            ``None`` skips validation, and the last epoch is the best.
+        history: History protocol of validation.
+        patience: Evaluations without improvement before training stops; ``None``
+            disables early stopping.
         evaluate_every: Epochs between evaluations; the last epoch is always evaluated.
-        gradient_clip: Largest norm of the gradient.
-        precision: ``32-true``; ``bf16-softmax``, which multiplies states and all items
-            in bfloat16 and is float32 otherwise: on processors with bfloat16, an epoch
-            of a ``ce`` loss in some two thirds of the time; ``bf16-mixed`` (CPU and
-            GPU), ``16-mixed`` (GPU), ``64-true``.
-        accelerator: ``auto`` (a CUDA device if there is one, else the CPU), ``cpu``,
-            ``gpu`` (CUDA; views are drawn in float64, which Apple's mps lacks).
-        devices: How many, or Lightning's notation.
-        strategy: Lightning's; with several devices ``auto`` is DDP, which needs
-            ``ddp_find_unused_parameters_true`` for a model that leaves weights unused.
+        gradient_clip: Maximum norm of the gradient.
+        precision: ``32-true``; ``bf16-softmax``, which multiplies states and items in
+            bfloat16 and computes the rest in float32 (on processors with bfloat16, an
+            epoch with a ``ce`` loss takes about two thirds of the time);
+            ``bf16-mixed`` (CPU and GPU), ``16-mixed`` (GPU), ``64-true``.
+        accelerator: ``auto`` (CUDA if available, else the CPU), ``cpu``, ``gpu``
+            (CUDA; views are drawn in float64, which Apple's mps does not support).
+        devices: Number of devices, or Lightning's notation.
+        strategy: Lightning's strategy; with several devices ``auto`` is DDP, which
+            needs ``ddp_find_unused_parameters_true`` for a model with unused weights.
         compile: Compile the model's losses with ``torch.compile``.
-        loggers: Besides ``history.csv``: ``tensorboard``, ``wandb``, ``mlflow``, or
-            Lightning logger objects.
-        progress: Show a bar, and a line for each epoch.
-        workers: Processes that make batches; they change no batch.
-        threads: Threads of a tensor operation in each process; ``None``: as many as
-            cores are free (:mod:`graphseq.runtime`), or as the resumed run had. Results
-            repeat to the last bit only with as many threads.
-        resume: Go on with the run in ``folder``; start it if there is none yet.
-        experiment: Sections of an experiment file (data, split, …) to keep with the
-            model's and the training's own in the folder, so that it repeats the run.
+        loggers: In addition to ``history.csv``: ``tensorboard``, ``wandb``, ``mlflow``,
+            or Lightning logger objects.
+        progress: Show a progress bar, and print a line for each epoch.
+        workers: Data loading processes; the batches do not depend on them.
+        threads: Intra-op threads of each process; ``None``: the allowed cores
+            (:mod:`graphseq.runtime`), or those of the resumed run. Results are
+            bit-equal only with the same number of threads.
+        resume: Continue the run in ``folder``, or start it if there is none.
+        experiment: Other sections of the experiment file (data, split, …), saved in the
+            folder so that its file repeats the run.
 
     Returns:
-        The run. A model without parameters is only evaluated.
+        The run. A model without parameters is evaluated without training.
 
     Raises:
-        ConfigError: Options mean nothing, or need something that is not installed.
+        ConfigError: Options are invalid, or need something that is not installed.
         GraphError: The graph does not fit the model.
-        RunError: The folder holds a run already, or with ``resume`` another one; the
-            loss became infinite.
+        RunError: The folder contains a run already, or with ``resume`` another one; the
+            loss is not finite.
     """
-    options = {k: v for k, v in locals().items() if k not in NOT_OPTIONS}
-    check_given("fit", model, graph)
-    if batch_size is None:
-        options["batch_size"] = BATCH_SIZE[model.sampler]
-    check_options(options)
-    check_fits(model, graph)
-    check_examples(model, graph, validated=monitor is not None)
-    check_stages(model, max_epochs)
-    if compile:
-        check_compiler()
-    if max_epochs:
-        check_machine(options)
+    options = FitOptions(
+        max_epochs=max_epochs,
+        batch_size=batch_size or BATCH_SIZE[model.sampler],
+        lr=lr,
+        lr_warmup=lr_warmup,
+        lr_decay=lr_decay,
+        lr_decay_every=lr_decay_every,
+        weight_decay=weight_decay,
+        seed=seed,
+        monitor=monitor,
+        history=history,
+        patience=patience,
+        evaluate_every=evaluate_every,
+        gradient_clip=gradient_clip,
+        precision=precision,
+        accelerator=accelerator,
+        devices=devices,
+        strategy=strategy,
+        compile=compile,
+        loggers=loggers,
+        progress=progress,
+        workers=workers,
+        threads=threads,
+    )
+    is_trained = any(weight.requires_grad for weight in model.parameters())
+    _check_examples(model, graph, trained=is_trained, validated=monitor is not None)
+    _check_epochs(model, max_epochs)
+    options.check_machine()
     runtime.keep_freed_memory()
-    with folders.place(folder, options) as where:
-        before = folders.look(where, model, graph, options, resume=resume)
-        if before is not None and threads is None:
-            threads = before.record["environment"]["threads"]
-        if threads is None and isinstance(devices, int) and devices > 1:
-            threads = max(1, runtime.default_threads() // devices)
+    with run_folder.locate(folder, options) as path:
+        former = run_folder.find(path, model, graph, options, resume=resume)
+        if threads is None:
+            threads = _default_threads(former, devices)
         with runtime.limit_threads(threads) as used:
-            if before is None or not folders.is_done(before, options):
-                record = folders.begin(
-                    where, before, model, graph, options, used, experiment or {}
-                )
-                before_last = sum(stage.epochs or 0 for stage in model.stages())
-                warmup = max(model.warmup, before_last)
-                journal = TrainingHistory(
-                    where, record, monitor=monitor, patience=patience, warmup=warmup
-                )
-                train = _train if is_trained(model, options) else _only_evaluate
-                try:
-                    meet = train(model, graph, journal, options)
-                except Exception:
-                    folders.forget(where, options)
-                    raise
-                run = folders.end(journal.folder, model, options)
-                meet()  # or one process removes what another still reads
+            if former is not None and run_folder.is_done(former, options):
+                run = run_folder.end(path, model, options)
             else:
-                run = folders.end(where, model, options)
+                record = run_folder.begin(
+                    path, former, model, graph, options, used, experiment or {}
+                )
+                training_history = TrainingHistory(
+                    path,
+                    record,
+                    monitor=monitor,
+                    patience=patience,
+                    warmup=max(model.warmup, _epochs_before_last_stage(model)),
+                )
+                train = _train if max_epochs and is_trained else _only_evaluate
+                try:
+                    barrier = train(model, graph, training_history, options)
+                except Exception:
+                    run_folder.discard(path, options)
+                    raise
+                run = run_folder.end(training_history.folder, model, options)
+                barrier()  # no process removes files that another still reads
     return run if folder is not None else replace(run, folder=None)
 
 
-def is_trained(model: Model, options: dict[str, Any]) -> bool:
-    """Whether there is anything to train, and any epoch to do it in."""
-    return options["max_epochs"] > 0 and any(
-        w.requires_grad for w in model.parameters()
-    )
+def _check_examples(
+    model: Model, graph: HeteroData, *, trained: bool, validated: bool
+) -> None:
+    """Refuse a graph that does not fit, or has no users to train or validate on.
+
+    Raises:
+        GraphError: If it is such a graph.
+    """
+    check_fits(model, graph)
+    if validated and ("validation" not in graph or not len(graph.validation.user)):
+        raise GraphError(
+            "the graph has no validation users, so no metric can be monitored. Build "
+            "it from a split that has them, or pass monitor=None"
+        )
+    for stage in model.stages() if trained else ():
+        check_learnable(graph, stage.sampler or model.sampler)
+
+
+def _check_epochs(model: Model, max_epochs: int) -> None:
+    """Refuse, or warn of, epochs that end before all losses are trained.
+
+    Raises:
+        ConfigError: The last stage would not be reached.
+    """
+    check_stages(model)
+    name = type(model).__name__
+    if 0 < max_epochs <= model.warmup:
+        warnings.warn(
+            f"{name} trains {model.warmup} epochs before all of its losses begin, and "
+            f"max_epochs is {max_epochs}. Train longer, or let them begin earlier "
+            "(EC4SRec: updates, ICLRec: warm_up)",
+            stacklevel=4,
+        )
+    before = _epochs_before_last_stage(model)
+    if before and 0 < max_epochs <= before:
+        raise ConfigError(
+            f"{name} trains {before} epochs before its last stage, and max_epochs is "
+            f"{max_epochs}. Raise max_epochs, or shorten the earlier stages"
+        )
+
+
+def _epochs_before_last_stage(model: Model) -> int:
+    return sum(stage.epochs or 0 for stage in model.stages()[:-1])
+
+
+def _default_threads(former: Run | None, devices: int | str) -> int | None:
+    """Threads of the run to resume; several processes divide the default."""
+    if former is not None:
+        threads: int = former.record["environment"]["threads"]
+        return threads
+    if isinstance(devices, int) and devices > 1:
+        return max(1, runtime.default_threads() // devices)
+    return None
 
 
 def _train(
-    model: Model, graph: HeteroData, journal: TrainingHistory, options: dict[str, Any]
+    model: Model, graph: HeteroData, history: TrainingHistory, options: FitOptions
 ) -> Callable[[], Any]:
     """Train with Lightning, from the checkpoint if there is one.
 
     Returns:
-        What to call where all processes that train together are to wait for each other.
+        The barrier of the processes that train together.
     """
     from lightning.pytorch.utilities.seed import isolate_rng
 
@@ -180,26 +241,24 @@ def _train(
 
     with quiet(), isolate_rng():
         training = Training(model.train(), graph, options)
-        clips = training.automatic_optimization  # or the training does so itself
-        given = options if clips else options | {"gradient_clip": None}
-        trainer = make_trainer(journal.folder, Recorder(journal), given)
-        checkpoint = journal.folder / CHECKPOINT
+        trainer = make_trainer(history.folder, Recorder(history), training)
+        checkpoint = history.folder / CHECKPOINT
         resumed = str(checkpoint) if checkpoint.is_file() else None
         try:
             trainer.fit(training, ckpt_path=resumed)
-        except SystemExit as error:  # Lightning's answer to Ctrl-C, which ends Python
+        except SystemExit as error:  # Lightning exits Python on Ctrl-C
             raise KeyboardInterrupt from error
-        trainer.strategy.barrier()  # others read what the first process wrote
+        trainer.strategy.barrier()  # other processes read what the first one wrote
         return trainer.strategy.barrier
 
 
 def _only_evaluate(
-    model: Model, graph: HeteroData, journal: TrainingHistory, options: dict[str, Any]
+    model: Model, graph: HeteroData, history: TrainingHistory, options: FitOptions
 ) -> Callable[[], Any]:
-    """The history of a model that learns nothing: one row, epoch 0."""
+    """The history of an untrained model: one row, epoch 0."""
     from graphseq.training.module import validate
 
-    metrics = validate(model, graph, options) if options["monitor"] else {}
-    journal.add({"epoch": 0, **metrics})
-    journal.write(model, improved=True)
+    metrics = validate(model, graph, options) if options.monitor else {}
+    history.add({"epoch": 0, **metrics})
+    history.write(model, improved=True)
     return lambda: None

@@ -1,4 +1,4 @@
-"""What a run has come to: its history, its best epoch, its times; and their files."""
+"""The history of a run: metrics of every epoch, the best one, and early stopping."""
 
 import json
 import time
@@ -16,14 +16,14 @@ STATE = ("rows", "times", "best_epoch", "best", "since")
 
 
 class TrainingHistory:
-    """Rows of the history, and which of them is the best.
+    """Collects the row of each epoch, and selects the best.
 
     Args:
         folder: The run folder.
-        record: What stands in ``run.json``; times and the best epoch are added to it.
-        monitor: Metric that says which epoch is best; ``None``: the newest is.
-        patience: Evaluations without a better one after which to stop.
-        warmup: Epochs during which patience is not tried.
+        record: Content of ``run.json``; times and the best epoch are added to it.
+        monitor: Metric that selects the best epoch; ``None``: the newest is the best.
+        patience: Evaluations without improvement before training stops.
+        warmup: Epochs that do not count against patience.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class TrainingHistory:
         self.started = (time.perf_counter(), time.process_time())
 
     def add(self, row: dict[str, Any]) -> bool:
-        """Take in an epoch's row; returns whether its weights are the best so far."""
+        """Add an epoch's row; returns whether its weights are the best so far."""
         wall, cpu = self.started
         seconds = round(time.perf_counter() - wall, 3)
         cpu_seconds = round(time.process_time() - cpu, 3)
@@ -69,14 +69,14 @@ class TrainingHistory:
 
     @property
     def stopped(self) -> bool:
-        """Whether nothing has become better for as long as patience lasts."""
+        """Whether patience is exhausted."""
         return self.patience is not None and self.since >= self.patience
 
     def write(self, model: nn.Module, *, improved: bool) -> None:
         """Write the weights if they are the best so far, the history and the record."""
         if improved:
-            words = {"epoch": self.best_epoch, self.monitor or "epoch": self.best}
-            write_tensors(self.folder / WEIGHTS, model.state_dict(), words)
+            header = {"epoch": self.best_epoch, self.monitor or "epoch": self.best}
+            write_tensors(self.folder / WEIGHTS, model.state_dict(), header)
         names = dict.fromkeys(name for row in self.rows for name in row)
         schema = {name: pl.Float64 for name in names} | {"epoch": pl.Int64}
         frame = pl.DataFrame(self.rows, schema=schema)
@@ -89,22 +89,21 @@ class TrainingHistory:
         write_text(self.folder / RECORD, json.dumps(self.record, indent=2) + "\n")
 
     def line(self) -> str:
-        """The newest row, for people."""
+        """The newest row as a line of text."""
         row = self.rows[-1]
-        shown = [
-            f"{name} {row[name]:.4f}" for name in ("loss", self.monitor) if name in row
-        ]
-        best = (
-            ["best so far"] if self.monitor and row["epoch"] == self.best_epoch else []
-        )
-        time = f"{self.times[-1]['seconds']:.1f} s"
-        return "  ".join([f"epoch {row['epoch']:>3}", *shown, time, *best])
+        parts = [f"epoch {row['epoch']:>3}"]
+        shown = [name for name in ("loss", self.monitor) if name in row]
+        parts += [f"{name} {row[name]:.4f}" for name in shown]
+        parts.append(f"{self.times[-1]['seconds']:.1f} s")
+        if self.monitor and row["epoch"] == self.best_epoch:
+            parts.append("best so far")
+        return "  ".join(parts)
 
     def state(self) -> dict[str, Any]:
-        """What a checkpoint holds of it."""
+        """The state to save in a checkpoint."""
         return {name: getattr(self, name) for name in STATE}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a checkpoint."""
+        """Restore the history from a checkpoint."""
         for name in STATE:
             setattr(self, name, state[name])

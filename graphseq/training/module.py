@@ -1,4 +1,4 @@
-"""The one Lightning module: any model, on one graph.
+"""The Lightning module: trains any model on one graph.
 
 Importing this file imports Lightning; :func:`graphseq.fit` does so when it is called.
 """
@@ -13,47 +13,62 @@ import numpy as np
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor
+from torch.nn import Parameter
 from torch.utils.data import DataLoader
 from torch_geometric.data import HeteroData
 
 from graphseq.errors import RunError
 from graphseq.evaluation import evaluate
 from graphseq.models import Model, Stage, Step
+from graphseq.models.check import trained_parameters
 from graphseq.objectives import products_in
 from graphseq.sequences import Batch, SequenceLoader
-from graphseq.training.options import METRIC
+from graphseq.training.options import METRIC, FitOptions
 
 
 class Training(LightningModule):
     """Runs a model's losses, and ranks the validation users after an epoch.
 
-    Everything random in an epoch follows from (seed, epoch, rank), so that a run which
-    goes on from the end of an epoch cannot be told from one that never stopped.
+    Everything random in an epoch follows from (seed, epoch, rank). So a run resumed
+    after an epoch equals an uninterrupted one.
 
     Args:
         model: The model; its parameters are trained in place.
-        graph: Where its sequences and relations come from; left on its device.
-        options: Those of :func:`graphseq.fit`, resolved.
+        graph: Source of its sequences and relations; remains on its device.
+        options: Options of the run.
 
     Attributes:
         row: The epoch's row of the history, once the epoch has ended.
     """
 
-    def __init__(
-        self, model: Model, graph: HeteroData, options: dict[str, Any]
-    ) -> None:
+    def __init__(self, model: Model, graph: HeteroData, options: FitOptions) -> None:
         super().__init__()
         self.model = model
         self.options = options
-        self.home = graph  # batches are cut on the CPU
-        self.graph = graph  # the device's own, once there is one
+        self.cpu_graph = graph  # batches are made on the CPU
+        self.graph = graph  # on_fit_start copies it to the device
         self.plan = model.stages()
+        self.parameter_groups: list[list[Parameter]] = []  # one an optimiser
+        self.group_of: dict[tuple[Stage, Step], int] = {}
+        self._group_parameters()
+        self.automatic_optimization = len(self.parameter_groups) == 1
         self.compiled: dict[Step, Any] = {}
         self.loaders: dict[Stage, SequenceLoader] = {}
-        self.automatic_optimization = len(self.turns()) == 1
         self.row: dict[str, Any] = {}
         self.sums: dict[str, Tensor] = {}
         self.counts: dict[str, int] = {}
+
+    def _group_parameters(self) -> None:
+        """One optimiser for every distinct set of parameters in a stage."""
+        groups: dict[tuple[Stage, tuple[int, ...]], int] = {}
+        for stage in self.plan:
+            for step in stage.steps:
+                parameters = trained_parameters(self.model, step)
+                key = stage, tuple(map(id, parameters))
+                if key not in groups:
+                    groups[key] = len(groups)
+                    self.parameter_groups.append(parameters)
+                self.group_of[stage, step] = groups[key]
 
     @property
     def stage(self) -> Stage:
@@ -61,51 +76,41 @@ class Training(LightningModule):
         progress: Any = self.trainer.fit_loop.epoch_progress.current
         return stage_of(self.plan, progress.processed)
 
-    def turns(self) -> list[tuple[Stage, tuple[str, ...] | None]]:
-        """What needs an optimiser of its own: each stage's sets of parameters."""
-        sets = [(stage, step.parameters) for stage in self.plan for step in stage.steps]
-        return list(dict.fromkeys(sets))
-
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         """Adam, fused: on the CPU 9 times faster than torch's default there.
 
-        The exception is clipping under 16-bit loss scaling, which a fused step cannot
-        be given.
+        The exception is clipping under 16-bit loss scaling, which fused steps do not
+        support.
         """
         options = self.options
-        scaled = options["precision"] == "16-mixed" and options["gradient_clip"]
-        moved = [Step(self.model.losses, names).moves for _, names in self.turns()]
+        scaled = options.precision == "16-mixed" and options.gradient_clip
         return [
             torch.optim.Adam(
-                [
-                    weight
-                    for name, weight in self.model.named_parameters()
-                    if weight.requires_grad and moves(name)
-                ],
-                lr=options["lr"],
-                weight_decay=options["weight_decay"],
+                parameters,
+                lr=options.lr,
+                weight_decay=options.weight_decay,
                 fused=not scaled,
             )
-            for moves in moved
+            for parameters in self.parameter_groups
         ]
 
     def on_fit_start(self) -> None:
-        """Give the device a graph of its own; the caller's stays where it is."""
+        """Copy the graph to the device; the caller's graph stays where it is."""
         if self.device.type != "cpu":
-            self.graph = copy.copy(self.home).to(self.device)
+            self.graph = copy.copy(self.cpu_graph).to(self.device)
         with torch.no_grad():
-            self.model.catalogue(self.graph)  # or it would not fit the graph's items
+            self.model.catalogue(self.graph)  # checks the number of item vectors
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        """The next epoch's batches. Lightning asks anew before every epoch."""
+        """The next epoch's batches. Lightning calls this before every epoch."""
         options, model, stage = self.options, self.model, self.stage
         if stage not in self.loaders:
             self.loaders[stage] = SequenceLoader(
-                self.home,
+                self.cpu_graph,
                 stage.sampler or model.sampler,
-                stage.batch_size or options["batch_size"],
+                stage.batch_size or options.batch_size,
                 model.max_length,
-                seed=options["seed"],
+                seed=options.seed,
                 num_negatives=model.num_negatives,
                 rank=self.trainer.global_rank,
                 world=self.trainer.world_size,
@@ -115,15 +120,15 @@ class Training(LightningModule):
         loader.set_epoch(progress.processed)
         return DataLoader(
             loader,
-            batch_size=None,  # an element is a batch already
-            collate_fn=_as_is,
-            num_workers=options["workers"],
-            generator=torch.Generator(),  # or it would draw from the model's numbers
+            batch_size=None,  # the loader's elements are batches
+            collate_fn=_identity,
+            num_workers=options.workers,
+            generator=torch.Generator(),  # keeps the global generator unchanged
         )
 
     def on_train_epoch_start(self) -> None:
-        """Start the epoch's own random numbers; let the model renew what it keeps."""
-        key = (self.options["seed"], self.current_epoch, self.global_rank)
+        """Seed the epoch, and let the model refresh its state."""
+        key = (self.options.seed, self.current_epoch, self.global_rank)
         state = np.random.SeedSequence(key).generate_state(1, np.uint64)[0]
         torch.manual_seed(int(state) % 2**63)
         self.sums, self.counts = {}, {}
@@ -133,47 +138,44 @@ class Training(LightningModule):
         self.model.train()
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        """Set the learning rate, which follows from the epoch and the step alone."""
+        """Set the learning rate, a function of the epoch and the step."""
         progress: Any = self.trainer.fit_loop.epoch_loop.batch_progress
-        rate = learning_rate(self.options, self.current_epoch, progress.total.completed)
-        for optimiser in self.trainer.optimizers:
-            for group in optimiser.param_groups:
-                group["lr"] = rate
+        step = progress.total.completed
+        for optimizer in self.trainer.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = self.options.learning_rate(self.current_epoch, step)
 
     def training_step(self, batch: Batch, index: int) -> Tensor | None:
-        """The sum of the model's loss terms; each is also added to the epoch's.
-
-        Where the model has several optimisers, the steps are taken here.
-        """
+        """The sum of the loss terms; with several optimisers, take the steps here."""
         stage = self.stage
         if self.automatic_optimization:
             return self._loss(stage.steps[0], batch)
-        optimisers: Any = self.optimizers()
-        turns = self.turns()
+        optimizers: Any = self.optimizers()
         for step in stage.steps:
-            optimiser = optimisers[turns.index((stage, step.parameters))]
-            with _moving(self.model, step):
-                optimiser.zero_grad()
+            group = self.group_of[stage, step]
+            optimizer = optimizers[group]
+            with trainable_only(self.model, self.parameter_groups[group]):
+                optimizer.zero_grad()
                 self.manual_backward(self._loss(step, batch))
-                if self.options["gradient_clip"]:
-                    self.clip_gradients(optimiser, self.options["gradient_clip"])
-                optimiser.step()
+                if self.options.gradient_clip:
+                    self.clip_gradients(optimizer, self.options.gradient_clip)
+                optimizer.step()
         return None
 
     def _loss(self, step: Step, batch: Batch) -> Tensor:
-        """The sum of a step's terms."""
+        """The sum of a step's terms; each is also added to the epoch's sums."""
         losses = step.losses
-        if self.options["compile"]:
-            compiled = self.compiled.get(step)
-            losses = compiled or torch.compile(losses, dynamic=True)
-            self.compiled[step] = losses
-        low = self.options["precision"] == "bf16-softmax"
+        if self.options.compile:
+            if step not in self.compiled:
+                self.compiled[step] = torch.compile(losses, dynamic=True)
+            losses = self.compiled[step]
+        low = self.options.precision == "bf16-softmax"
         with products_in(torch.bfloat16 if low else None):
             terms = losses(batch, self.graph)
         if not isinstance(terms, dict) or not terms:
             raise RunError(
-                f"{type(self.model).__name__}.losses gives the terms of its loss by "
-                f"name, such as {{'next_item': a number}}; found {terms!r}"
+                f"{type(self.model).__name__}.losses must return loss terms by name, "
+                f"such as {{'next_item': tensor}}; found {terms!r}"
             )
         for name, term in terms.items():
             self.sums[name] = self.sums.get(name, 0.0) + term.detach()
@@ -181,18 +183,17 @@ class Training(LightningModule):
         return torch.stack([*terms.values()]).sum()
 
     def on_train_epoch_end(self) -> None:
-        """Close the epoch's row: mean losses, and metrics if it is their turn."""
+        """Complete the epoch's row: mean losses, and metrics if they are due."""
         epoch, options = self.current_epoch + 1, self.options
-        last = epoch == options["max_epochs"]
         self.row = {"epoch": epoch, **self.mean_losses(reduce=True)}
         if not math.isfinite(self.row["loss"]):
             raise RunError(
-                f"the loss became {self.row['loss']} in epoch {epoch}: "
-                f"{self.row}. Lower lr (now {options['lr']}) or set gradient_clip"
+                f"the loss became {self.row['loss']} in epoch {epoch}: {self.row}. "
+                f"Lower lr (now {options.lr}) or set gradient_clip"
             )
-        due = last or epoch % options["evaluate_every"] == 0
-        final = stage_of(self.plan, self.current_epoch) is self.plan[-1]
-        if options["monitor"] and due and final:
+        is_due = epoch == options.max_epochs or epoch % options.evaluate_every == 0
+        is_final = stage_of(self.plan, self.current_epoch) is self.plan[-1]
+        if options.monitor and is_due and is_final:
             self.row |= self._validate()
         numbers = {name: value for name, value in self.row.items() if name != "epoch"}
         self.log_dict(numbers, sync_dist=True, batch_size=1)
@@ -201,7 +202,7 @@ class Training(LightningModule):
         """Means over the epoch's batches so far: their sum, then each term.
 
         Args:
-            reduce: Over all processes, too (then all must call).
+            reduce: Also over all processes; then all must call it.
         """
         if not self.sums:
             return {}
@@ -213,31 +214,38 @@ class Training(LightningModule):
         return {"loss": sum(terms.values()), **terms}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """What the model keeps between epochs goes into the checkpoint."""
-        checkpoint["memory"] = dict(self.model.epoch_state)
+        """Save the state that the model keeps between epochs."""
+        checkpoint["epoch_state"] = dict(self.model.epoch_state)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """The model has again what it kept."""
-        self.model.epoch_state = checkpoint["memory"]
+        """Restore the state that the model keeps between epochs."""
+        self.model.epoch_state = checkpoint["epoch_state"]
 
     def _validate(self) -> dict[str, float]:
-        """Validation metrics; the first process ranks, the others hear of it."""
+        """Validation metrics: evaluated on rank 0, then broadcast."""
         metrics: dict[str, float] = {}
         if self.trainer.is_global_zero:
             metrics = validate(self.model, self.graph, self.options)
-        heard: dict[str, float] = self.trainer.strategy.broadcast(metrics)
-        return heard
+        metrics = self.trainer.strategy.broadcast(metrics)
+        return metrics
 
 
-def _as_is(batch: Any) -> Any:
+def _identity(batch: Any) -> Any:
     return batch
 
 
-def learning_rate(options: dict[str, Any], epoch: int, step: int) -> float:
-    """Adam's learning rate in an epoch, and after so many steps of the run."""
-    decayed = options["lr_decay"] ** (epoch // options["lr_decay_every"])
-    risen = min(1.0, (step + 1) / max(1, options["lr_warmup"]))
-    return float(options["lr"] * decayed * risen)
+def validate(model: Model, graph: HeteroData, options: FitOptions) -> dict[str, float]:
+    """Metrics of the validation users, at the list length of the monitored metric.
+
+    Args:
+        model: The model.
+        graph: The graph, on the model's device.
+        options: Options of the run; ``monitor`` and ``history`` are used.
+    """
+    match = METRIC.fullmatch(options.monitor or "")
+    k = int(match[2]) if match and match[2] else 10
+    report = evaluate(model, graph, "validation", ks=(k,), history=options.history)
+    return dict(report[options.history])
 
 
 def stage_of(plan: tuple[Stage, ...], epoch: int) -> Stage:
@@ -250,34 +258,18 @@ def stage_of(plan: tuple[Stage, ...], epoch: int) -> Stage:
 
 
 @contextmanager
-def _moving(model: Model, step: Step) -> Iterator[None]:
-    """Let only a step's parameters have gradients; afterwards all that had."""
-    still = [
+def trainable_only(model: Model, parameters: list[Parameter]) -> Iterator[None]:
+    """Let only the given parameters have gradients; restore the others afterwards."""
+    chosen = set(map(id, parameters))
+    frozen = [
         weight
-        for name, weight in model.named_parameters()
-        if weight.requires_grad and not step.moves(name)
+        for weight in model.parameters()
+        if weight.requires_grad and id(weight) not in chosen
     ]
-    for weight in still:
+    for weight in frozen:
         weight.requires_grad_(False)
     try:
         yield
     finally:
-        for weight in still:
+        for weight in frozen:
             weight.requires_grad_(True)
-
-
-def validate(
-    model: Model, graph: HeteroData, options: dict[str, Any]
-) -> dict[str, float]:
-    """Metrics of the validation users, at the list length of the monitored one.
-
-    Args:
-        model: The model.
-        graph: The graph, on the model's device.
-        options: Of :func:`graphseq.fit`; ``monitor`` and ``history`` are read.
-    """
-    named = METRIC.fullmatch(options["monitor"])
-    k = int(named[2]) if named and named[2] else 10
-    history = options["history"]
-    report = evaluate(model, graph, "validation", ks=(k,), history=history)
-    return dict(report[history])

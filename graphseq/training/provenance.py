@@ -1,4 +1,4 @@
-"""What a run was made with: versions, commit, device; and of which graph."""
+"""Provenance of a run: versions, commit and device, and the identity of the graph."""
 
 import platform
 import subprocess
@@ -23,11 +23,11 @@ LIBRARIES = (
 )
 
 
-def environment(options: dict[str, Any], threads: int) -> dict[str, Any]:
+def environment(accelerator: str, threads: int) -> dict[str, Any]:
     """Versions, commit and machine, as JSON data.
 
     Args:
-        options: Of :func:`graphseq.fit`.
+        accelerator: The option of :func:`graphseq.fit`.
         threads: Intra-op threads of each process.
     """
     return {
@@ -35,13 +35,13 @@ def environment(options: dict[str, Any], threads: int) -> dict[str, Any]:
         "platform": platform.platform(),
         "versions": {name: _version(name) for name in LIBRARIES},
         "commit": commit(Path(__file__).parents[1]),
-        "device": _device(options["accelerator"]),
+        "device": _device(accelerator),
         "threads": threads,
     }
 
 
 def identity(graph: HeteroData) -> dict[str, Any]:
-    """What makes a graph this graph: its size and its two hashes."""
+    """The sizes and the two hashes that identify a graph."""
     return {
         "num_users": int(graph["user"].num_nodes),
         "num_items": int(graph["item"].num_nodes),
@@ -53,14 +53,14 @@ def identity(graph: HeteroData) -> dict[str, Any]:
 def commit(folder: Path) -> dict[str, Any] | None:
     """Commit of the git checkout that tracks ``folder``, and whether it was changed.
 
-    ``None`` for an installed package, even if it lies inside someone's checkout.
+    ``None`` for an installed package, even within another project's checkout.
     """
     try:
         if not _git(folder, "ls-files", "__init__.py"):
             return None
         changed = _git(folder, "status", "--porcelain", "--untracked-files=no")
         return {"id": _git(folder, "rev-parse", "HEAD"), "changed": bool(changed)}
-    except (OSError, subprocess.SubprocessError):  # no git, no checkout, no commit
+    except (OSError, subprocess.SubprocessError):  # no git, no checkout, or no commit
         return None
 
 
@@ -80,7 +80,7 @@ def _version(name: str) -> str | None:
 
 
 def _device(accelerator: str) -> str:
-    """Where training runs; of a GPU, its name."""
+    """The device trained on; for a GPU, its name."""
     if accelerator == "auto":
         accelerator = "gpu" if torch.cuda.is_available() else "cpu"
     if accelerator in ("gpu", "cuda") and torch.cuda.is_available():

@@ -1,4 +1,4 @@
-"""A training run: its folder on disk, and what can be asked of it."""
+"""A training run, loaded from its folder."""
 
 import json
 from contextlib import suppress
@@ -22,14 +22,15 @@ RECORD = "run.json"
 HISTORY = "history.csv"
 WEIGHTS = "weights.safetensors"
 CHECKPOINT = "checkpoint.safetensors"
+FORMAT = 2  # of a run folder; version 0.1 wrote format 1
 
 
 @dataclass(frozen=True, repr=False)
 class Run:
-    """What came out of :func:`graphseq.fit`.
+    """The result of :func:`graphseq.fit`.
 
     Attributes:
-        folder: The run folder; ``None`` if nothing was kept.
+        folder: The run folder; ``None`` if nothing was saved.
         experiment: Model, graph and training options, all resolved (YAML data).
         record: Seed, versions, commit, device, hashes, times (JSON data).
         history: One row an epoch: ``epoch`` (from 1), ``loss`` and its terms as means
@@ -44,7 +45,7 @@ class Run:
 
     @property
     def best(self) -> dict[str, Any]:
-        """The row of the history whose weights were kept.
+        """The row of the history whose weights were saved.
 
         Raises:
             RunError: No epoch has been evaluated yet.
@@ -54,8 +55,8 @@ class Run:
             if row["epoch"] == epoch:
                 return row
         raise RunError(
-            f"asked for the best of {self.epochs} epochs, none of which has been "
-            "evaluated yet. Go on with the run (resume=True)"
+            f"none of the {self.epochs} epochs has been evaluated yet, so there is no "
+            "best one. Resume the run (resume=True)"
         )
 
     @property
@@ -65,9 +66,9 @@ class Run:
 
     @property
     def times(self) -> list[dict[str, float]]:
-        """Of each epoch, evaluation included: ``seconds`` (wall) and ``cpu_seconds``.
+        """Wall ``seconds`` and ``cpu_seconds`` of each epoch, evaluation included.
 
-        CPU seconds are those of this process and its threads, not of data workers.
+        CPU seconds cover this process and its threads, not the data workers.
         """
         times: list[dict[str, float]] = self.record["times"]
         return times
@@ -84,7 +85,7 @@ class Run:
 
     @property
     def finished(self) -> bool:
-        """Whether training came to its end."""
+        """Whether training is complete."""
         return bool(self.record["finished"])
 
     @cached_property
@@ -92,17 +93,17 @@ class Run:
         """The test report that ``evaluate(..., folder=run.folder)`` saved.
 
         Raises:
-            RunError: If there is none.
+            RunError: There is none.
         """
-        return Report.load(self._kept("the report"))
+        return Report.load(self._folder_with("the report"))
 
     def model(self, graph: HeteroData | None = None) -> Model:
-        """The trained model, rebuilt from its options and its best weights.
+        """The trained model, rebuilt from its options and best weights.
 
         Args:
-            graph: If given, refused unless it is the graph trained on.
+            graph: If given, it must be the graph that the model was trained on.
         """
-        folder = self._kept("the weights")
+        folder = self._folder_with("the weights")
         if graph is not None:
             self.check(graph)
         size = self.record["graph"]
@@ -112,17 +113,17 @@ class Run:
         return model.eval()
 
     def check(self, graph: HeteroData) -> None:
-        """Refuse a graph other than the one trained on.
+        """Refuse any graph but the one trained on.
 
         Raises:
-            RunError: If the hashes differ.
+            RunError: The hashes differ.
         """
         trained, found = self.record["graph"]["hash"], graph_hash(graph)
         if trained != found:
             raise RunError(
                 f"{self.folder or 'this run'} was trained on the graph {trained:.12}, "
-                f"and this is the graph {found:.12}. Build it with the options that "
-                f"stand in {EXPERIMENT} under 'graph', or train a new run"
+                f"and this is the graph {found:.12}. Build it with the options in "
+                f"{EXPERIMENT} under 'graph', or train a new run"
             )
 
     def __repr__(self) -> str:
@@ -130,17 +131,19 @@ class Run:
         state = "finished" if self.finished else "unfinished"
         best = "no epoch evaluated yet"
         with suppress(RunError):
-            known = {k: v for k, v in self.best.items() if v is not None}  # its stage's
+            known = {
+                k: v for k, v in self.best.items() if v is not None
+            }  # of its stage
             best = "  ".join(f"{key} {_short(value)}" for key, value in known.items())
         return (
             f"Run({name}, {self.epochs} epochs, {state}, {self.cpu_seconds:.0f} CPU s"
             f"{f', {self.folder}' if self.folder else ''})\n  best: {best}"
         )
 
-    def _kept(self, what: str) -> Path:
+    def _folder_with(self, content: str) -> Path:
         if self.folder is None:
             raise RunError(
-                f"asked for {what} of a run that kept no folder. Give one: "
+                f"this run has no folder with {content}. Train with one: "
                 'fit(model, graph, folder="runs/…")'
             )
         return self.folder
@@ -150,18 +153,21 @@ def load_run(folder: str | Path) -> Run:
     """Read a run folder; nothing in it is executed or unpickled.
 
     Raises:
-        RunError: If there is no such folder, or it holds no run, or a damaged one.
+        RunError: The folder is missing, or contains no run, a damaged one, or one of
+            version 0.1.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise RunError(f"{folder}: there is no such folder")
     if not (folder / RECORD).is_file():
-        raise RunError(f"{folder} holds no run: {RECORD} is not there")
+        raise RunError(f"{folder} contains no run: there is no {RECORD}")
     try:
         experiment = yaml.safe_load((folder / EXPERIMENT).read_text("utf-8"))
-        record = json.loads((folder / RECORD).read_text("utf-8"))
+        record = dict(json.loads((folder / RECORD).read_text("utf-8")))
+        if (found := record.get("format", 1)) != FORMAT:
+            raise _other_format(folder, found)
         history = _read_history(folder / HISTORY)
-        return Run(folder, dict(experiment), dict(record), history)
+        return Run(folder, dict(experiment), record, history)
     except (OSError, ValueError, TypeError, yaml.YAMLError) as error:
         raise _damaged(folder, error) from error
     except pl.exceptions.PolarsError as error:
@@ -174,6 +180,19 @@ def _read_history(path: Path) -> list[dict[str, Any]]:
     frame = pl.read_csv(path, infer_schema=False)
     types = {name: pl.Float64 for name in frame.columns} | {"epoch": pl.Int64}
     return frame.cast(types).to_dicts()  # type: ignore[arg-type]
+
+
+def _other_format(folder: Path, found: Any) -> RunError:
+    if found == 1:
+        return RunError(
+            f"the run in {folder} is of graphseq 0.1, whose weights this version "
+            "cannot load: translate its experiment file as the page 'Migrate from 0.1' "
+            "describes, and train again"
+        )
+    return RunError(
+        f"the run in {folder} has the format {found!r}, and this version of graphseq "
+        f"reads format {FORMAT}. Load it with the version that wrote it"
+    )
 
 
 def _damaged(folder: Path, error: Exception) -> RunError:

@@ -1,11 +1,14 @@
-"""The Lightning trainer as graphseq uses it: no pickle, no litter, no noise."""
+"""The Lightning trainer: no pickle, no files outside the run folder, no noise.
+
+Importing this file imports Lightning; :func:`graphseq.fit` does so when it is called.
+"""
 
 import logging
 import os
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,6 +32,7 @@ from graphseq.errors import ConfigError, suggest
 from graphseq.training.checkpoint import load_state, save_state
 from graphseq.training.history import TrainingHistory
 from graphseq.training.module import Training
+from graphseq.training.options import FitOptions
 from graphseq.training.run import CHECKPOINT
 
 LOGGERS: dict[str, Callable[[str], Logger]] = {
@@ -36,86 +40,86 @@ LOGGERS: dict[str, Callable[[str], Logger]] = {
     "wandb": lambda folder: WandbLogger(save_dir=folder),
     "mlflow": lambda folder: MLFlowLogger(tracking_uri=f"file:{folder}/mlflow"),
 }
-TALKERS = {
+LOG_LEVELS = {
     "lightning.pytorch": logging.WARNING,
     "lightning.fabric": logging.WARNING,
-    "torch._dynamo": logging.ERROR,  # which operations it leaves to eager mode
+    "torch._dynamo": logging.ERROR,  # reports operations that remain in eager mode
 }
-NOISE = (
-    "The '.*dataloader' does not have many workers",  # a batch is cheap: none is right
+IGNORED_WARNINGS = (
+    "The '.*dataloader' does not have many workers",  # batches are cheap to make
     "`isinstance\\(treespec, LeafSpec\\)` is deprecated",  # Lightning 2.6 on torch 2.13
 )
 
 
 class Recorder(Checkpoint):
-    """Writes a run's files at the end of an epoch, and says when to stop.
+    """Writes a run's files at the end of an epoch, and stops early.
 
-    The checkpoint is written last. A run that is killed before goes on from the
-    checkpoint of the epoch before, trains the epoch again, and writes the same files
-    again. Every process keeps the journal; the first one writes it.
+    The checkpoint is written last. A run killed before that resumes from the checkpoint
+    of the previous epoch, trains the epoch again, and writes the same files again.
+    Every process keeps the history; the first one writes it.
 
-    Stopping early is decided here and not by Lightning's ``EarlyStopping``, which would
-    train one epoch more where a run is resumed that had just decided to stop.
+    Early stopping is decided here, since Lightning's ``EarlyStopping`` would train one
+    more epoch if a run is resumed that had just decided to stop.
     """
 
-    def __init__(self, journal: TrainingHistory) -> None:
-        self.journal = journal
+    def __init__(self, history: TrainingHistory) -> None:
+        self.history = history
 
     def state_dict(self) -> dict[str, Any]:
-        """The journal goes into the checkpoint."""
-        return self.journal.state()
+        """Save the history in the checkpoint."""
+        return self.history.state()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """The journal goes on from the checkpoint."""
-        self.journal.restore(state_dict)
+        """Restore the history from a checkpoint."""
+        self.history.restore(state_dict)
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Tell every process where the run folder is."""
-        self.journal.folder = trainer.strategy.broadcast(self.journal.folder)
+        """Broadcast the run folder to every process."""
+        self.history.folder = trainer.strategy.broadcast(self.history.folder)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Keep the initial weights, so that a kill in the first epoch loses nothing."""
-        if not self.journal.rows:
-            trainer.save_checkpoint(self.journal.folder / CHECKPOINT)
-        trainer.should_stop = self.journal.stopped
+        """Save the initial weights, so that a run killed in epoch 1 can resume."""
+        if not self.history.rows:
+            trainer.save_checkpoint(self.history.folder / CHECKPOINT)
+        trainer.should_stop = self.history.stopped
 
     def on_train_epoch_start(
         self, trainer: Trainer, pl_module: LightningModule
     ) -> None:
         """Start the clocks."""
-        self.journal.start()
+        self.history.start()
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write the epoch down, then the checkpoint."""
+        """Write the epoch's row, then the checkpoint."""
         assert isinstance(pl_module, Training)
-        improved = self.journal.add(pl_module.row)
+        improved = self.history.add(pl_module.row)
         if trainer.is_global_zero:
-            self.journal.write(pl_module.model, improved=improved)
+            self.history.write(pl_module.model, improved=improved)
             if trainer.progress_bar_callback is not None:
-                trainer.progress_bar_callback.print(self.journal.line())
-        trainer.save_checkpoint(self.journal.folder / CHECKPOINT)
-        trainer.should_stop = self.journal.stopped
+                trainer.progress_bar_callback.print(self.history.line())
+        trainer.save_checkpoint(self.history.folder / CHECKPOINT)
+        trainer.should_stop = self.history.stopped
 
 
-class Bar(TQDMProgressBar):
-    """A bar an epoch, with the mean losses so far and the last validation metric.
+class ProgressBar(TQDMProgressBar):
+    """A bar for each epoch, with the mean losses and the last validation metric.
 
-    Where the output is no terminal, only the lines of the epochs are printed.
+    If the output is not a terminal, only a line for each epoch is printed.
     """
 
     @property
     def is_disabled(self) -> bool:
-        """No bar in a file: each of its states would be a line there."""
+        """No bar in a file, where each update would add a line."""
         return super().is_disabled or not sys.stdout.isatty()
 
     def print(self, *args: Any, **kwargs: Any) -> None:
-        """Print above the bar, or plainly."""
+        """Print above the bar, or without one."""
         try:
             if self.is_disabled:
                 print(*args, flush=True)
             else:
                 super().print(*args, **kwargs)
-        except BrokenPipeError:  # whoever read the lines, such as head, has enough
+        except BrokenPipeError:  # the reader, such as head, has exited
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     def get_metrics(
@@ -123,13 +127,13 @@ class Bar(TQDMProgressBar):
     ) -> dict[str, int | str | float | dict[str, float]]:
         """Losses by name, and the monitored metric."""
         assert isinstance(pl_module, Training)
-        monitor = pl_module.options["monitor"]
+        monitor = pl_module.options.monitor
         last = {k: v for k, v in pl_module.row.items() if k == monitor}
         shown = {**pl_module.mean_losses(), **last}
         return {name: f"{value:.4f}" for name, value in shown.items()}
 
     def init_train_tqdm(self) -> Any:
-        """The bar vanishes when training ends; the lines of the epochs stay."""
+        """Remove the bar when training ends; the lines of the epochs remain."""
         bar = super().init_train_tqdm()
         bar.leave = False
         return bar
@@ -140,8 +144,8 @@ class Bar(TQDMProgressBar):
         self.train_progress_bar.set_description(f"epoch {trainer.current_epoch + 1:>3}")
 
 
-class Doubled(DoublePrecision):
-    """Weights in float64; batches hold ids alone and stay as they are."""
+class Float64(DoublePrecision):
+    """Weights in float64; batches, which hold only ids, are not converted."""
 
     def convert_input(self, data: Any) -> Any:
         """The batch itself."""
@@ -154,7 +158,7 @@ class SafeCheckpointIO(CheckpointIO):
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None
     ) -> None:
-        """Write a checkpoint, replacing the last one at once."""
+        """Replace the checkpoint atomically."""
         save_state(checkpoint, Path(path))
 
     def load_checkpoint(
@@ -168,44 +172,48 @@ class SafeCheckpointIO(CheckpointIO):
         Path(path).unlink(missing_ok=True)
 
 
-def make_trainer(folder: Path, recorder: Recorder, options: dict[str, Any]) -> Trainer:
-    """A trainer for options of :func:`graphseq.fit`."""
+def make_trainer(folder: Path, recorder: Recorder, training: Training) -> Trainer:
+    """A trainer for a module, with the module's options."""
+    options = training.options
+    clips = training.automatic_optimization  # otherwise the module clips
+    bar = [ProgressBar(refresh_rate=10)] if options.progress else []
+    float64 = [Float64()] if options.precision == "64-true" else []
     return Trainer(
         **_machine(options),
-        max_epochs=options["max_epochs"],
-        gradient_clip_val=options["gradient_clip"],
-        callbacks=[recorder, *([Bar(refresh_rate=10)] if options["progress"] else [])],
-        plugins=[SafeCheckpointIO(), *([Doubled()] * _doubled(options))],
-        logger=_loggers(options["loggers"], folder) or False,
+        max_epochs=options.max_epochs,
+        gradient_clip_val=options.gradient_clip if clips else None,
+        callbacks=[recorder, *bar],
+        plugins=[SafeCheckpointIO(), *float64],
+        logger=_loggers(options.loggers, folder) or False,
         log_every_n_steps=1,
-        enable_progress_bar=options["progress"],
+        enable_progress_bar=options.progress,
         enable_model_summary=False,
-        use_distributed_sampler=False,  # the loader takes its rank's share
-        reload_dataloaders_every_n_epochs=1,  # an epoch has its own number of batches
+        use_distributed_sampler=False,  # the loader yields the batches of its rank
+        reload_dataloaders_every_n_epochs=1,  # the number of batches varies
         default_root_dir=folder,
     )
 
 
-def try_trainer(options: Mapping[str, Any]) -> None:
-    """Learn whether there can be a trainer for options of :func:`graphseq.fit`.
+def try_trainer(options: FitOptions) -> None:
+    """Check that this machine has the devices, strategy, precision and loggers.
 
     Raises:
-        ConfigError: There is no such device, strategy, precision or logger here.
+        ConfigError: It does not.
     """
-    accelerator, strategy = options["accelerator"], options["strategy"]
-    here = _here()
-    if accelerator not in ("auto", *here):
+    available = _accelerators()
+    if options.accelerator not in ("auto", *available):
         raise ConfigError(
-            f"accelerator {accelerator!r} is not on this machine; there are "
-            f"{', '.join(here)}; leave it out (auto)"
+            f"accelerator {options.accelerator!r} is not on this machine; there are "
+            f"{', '.join(available)}; leave it out (auto)"
         )
+    strategy = options.strategy
     if strategy != "auto" and strategy not in StrategyRegistry:
         known = ["auto", *StrategyRegistry.available_strategies()]
         raise ConfigError(
             f"there is no strategy {strategy!r}; {suggest(strategy, known)}"
         )
     with tempfile.TemporaryDirectory(prefix="graphseq-") as folder, quiet():
-        _loggers(options["loggers"], Path(folder))
+        _loggers(options.loggers, Path(folder))
         try:
             Trainer(
                 **_machine(options),
@@ -215,32 +223,27 @@ def try_trainer(options: Mapping[str, Any]) -> None:
                 default_root_dir=folder,
             )
         except (MisconfigurationException, ValueError, TypeError) as error:
-            named = ("accelerator", "devices", "strategy", "precision")
-            said = ", ".join(f"{name} {options[name]!r}" for name in named)
-            raise ConfigError(f"nothing can be trained with {said}: {error}") from error
+            names = ("accelerator", "devices", "strategy", "precision")
+            shown = ", ".join(f"{name} {getattr(options, name)!r}" for name in names)
+            raise ConfigError(f"cannot train with {shown}: {error}") from error
 
 
-def _machine(options: Mapping[str, Any]) -> dict[str, Any]:
-    """On what to train, in Lightning's words."""
-    accelerator = options["accelerator"]
-    if accelerator == "auto":  # Lightning's picks MPS, which has no sparse products
+def _machine(options: FitOptions) -> dict[str, Any]:
+    """Devices and precision as arguments of Lightning's trainer."""
+    accelerator = options.accelerator
+    if accelerator == "auto":  # Lightning would pick MPS, without sparse products
         accelerator = "gpu" if torch.cuda.is_available() else "cpu"
+    precision = {"64-true": None, "bf16-softmax": "32-true"}
     return {
         "accelerator": accelerator,
-        "devices": options["devices"],
-        "strategy": options["strategy"],
-        "precision": None
-        if _doubled(options)
-        else options["precision"].replace("bf16-softmax", "32-true"),
+        "devices": options.devices,
+        "strategy": options.strategy,
+        "precision": precision.get(options.precision, options.precision),
     }
 
 
-def _doubled(options: Mapping[str, Any]) -> bool:
-    return bool(options["precision"] == "64-true")
-
-
-def _here() -> list[str]:
-    """The accelerators of this machine; ``gpu`` is Lightning's word for two kinds."""
+def _accelerators() -> list[str]:
+    """The accelerators of this machine; ``gpu`` is Lightning's name for two kinds."""
     kinds = AcceleratorRegistry.available_accelerators()
     here = [k for k in kinds if AcceleratorRegistry[k]["accelerator"].is_available()]
     return sorted([*here, *["gpu"] * bool({"cuda", "mps"} & {*here})])
@@ -248,30 +251,30 @@ def _here() -> list[str]:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Hold back what is said about matters that are settled here."""
-    loggers = [logging.getLogger(name) for name in TALKERS]
-    levels = [logger.level for logger in loggers]
-    for logger, least in zip(loggers, TALKERS.values(), strict=True):
-        logger.setLevel(max(logger.level, least))
+    """Suppress messages of Lightning and torch about matters that are handled here."""
+    loggers = [logging.getLogger(name) for name in LOG_LEVELS]
+    former = [logger.level for logger in loggers]
+    for logger, level in zip(loggers, LOG_LEVELS.values(), strict=True):
+        logger.setLevel(max(logger.level, level))
     try:
         with warnings.catch_warnings():
-            for message in NOISE:
+            for message in IGNORED_WARNINGS:
                 warnings.filterwarnings("ignore", message=message)
             yield
     finally:
-        for logger, level in zip(loggers, levels, strict=True):
+        for logger, level in zip(loggers, former, strict=True):
             logger.setLevel(level)
 
 
-def _loggers(asked: Sequence[Any], folder: Path) -> list[Logger]:
-    """Lightning loggers, by name or ready made."""
+def _loggers(loggers: Sequence[Any], folder: Path) -> list[Logger]:
+    """Lightning loggers; those given by name are created."""
     return [
-        _named(logger, folder) if isinstance(logger, str) else logger
-        for logger in asked
+        _make_logger(logger, folder) if isinstance(logger, str) else logger
+        for logger in loggers
     ]
 
 
-def _named(name: str, folder: Path) -> Logger:
+def _make_logger(name: str, folder: Path) -> Logger:
     if name not in LOGGERS:
         raise ConfigError(
             f"loggers are {[*LOGGERS]} or Lightning logger objects; found {name!r}. "

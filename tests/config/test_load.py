@@ -203,8 +203,8 @@ def test_a_file_that_is_no_experiment_is_told(content: Any) -> None:
     ("sections", "why"),
     [
         ({"graph": []} | {"model": {"MCLSR": {}}}, "MCLSR does not fit this graph"),
-        ({"train": {"patience": -1}}, "patience must be above 0"),
-        ({"train": {"monitor": "NDGC@10"}}, "monitor is a metric"),
+        ({"train": {"patience": -1}}, r"train.patience +expected a whole number of 1"),
+        ({"train": {"monitor": "NDGC@10"}}, r"train.monitor +expected a metric"),
         (
             {"graph": [{"CoOccurrence": {"kind": "item", "top_k": 0}}]},
             r"graph\[0\].CoOccurrence.top_k +expected 1 or more, got 0",
@@ -213,8 +213,8 @@ def test_a_file_that_is_no_experiment_is_told(content: Any) -> None:
             {"model": {"SRMA": {"dim": 8, "dropped": 3}}},
             "model.SRMA cannot be built: of 2 appended layers, 3 cannot",
         ),
-        ({"evaluate": {"ks": [0]}}, "ks are the lengths of the recommended lists"),
-        ({"evaluate": {"batch_size": 0}}, "batch_size is 1 or more; found 0"),
+        ({"evaluate": {"ks": [0]}}, r"evaluate.ks +expected a list of"),
+        ({"evaluate": {"batch_size": 0}}, r"evaluate.batch_size +expected .*, found 0"),
     ],
 )
 def test_what_no_signature_says_is_found_before_the_data_are_read(

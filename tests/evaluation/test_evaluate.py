@@ -37,13 +37,16 @@ def test_metrics_and_columns_of_a_report(small) -> None:
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"part": "train"}, "part is one of"), ({"history": "masked"}, "history is one"),
-     ({"ks": ()}, "whole numbers"), ({"ks": (0,)}, "whole numbers")],
-)  # fmt: skip
-def test_wrong_options_are_explained(small, options, message) -> None:
-    # The annotations name the allowed values too; here the message is looked at.
+    [
+        ({"part": "train"}, "part: expected 'validation' or 'test'"),
+        ({"history": "masked"}, "history: expected 'both' or 'kept' or 'excluded'"),
+        ({"ks": ()}, "ks: expected a list of a whole number of 1 or more"),
+        ({"ks": (0,)}, "ks: expected a list of a whole number of 1 or more"),
+    ],
+)
+def test_invalid_options_are_refused(small, options, message) -> None:
     with pytest.raises(ConfigError, match=message):
-        evaluate.__wrapped__(*small, **options)
+        evaluate(*small, **options)
 
 
 def test_a_graph_of_other_size_or_without_the_part_is_refused(small) -> None:

@@ -99,7 +99,7 @@ def test_an_earlier_stage_may_cut_its_examples_otherwise(cycle: HeteroData) -> N
 
 def test_fewer_epochs_than_the_stages_take_are_refused(cycle: HeteroData) -> None:
     model = Turns(cycle["user"].num_nodes, cycle["item"].num_nodes, "order")
-    with pytest.raises(ConfigError, match="trains for 2 epochs before its last stage"):
+    with pytest.raises(ConfigError, match="trains 2 epochs before its last stage"):
         fit(model, cycle, max_epochs=2, **OPTIONS)
 
 

@@ -160,25 +160,25 @@ def test_a_truncated_file_is_told(tmp_path: Path, keep: int) -> None:
     path = tmp_path / "state.safetensors"
     save_state({"x": torch.ones(50)}, path)
     path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(RunError, match="damaged or foreign"):
+    with pytest.raises(RunError, match="damaged or of another program"):
         load_state(path)
 
 
 def test_a_missing_or_foreign_file_is_told(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="found nothing"):
+    with pytest.raises(RunError, match="there is no such file"):
         load_state(tmp_path / "absent")
     torch.save({"epoch": 1}, tmp_path / "pickle")
-    with pytest.raises(RunError, match="damaged or foreign"):
+    with pytest.raises(RunError, match="damaged or of another program"):
         load_state(tmp_path / "pickle")
     write_tensors(tmp_path / "weights", {"x": torch.ones(1)}, {"model": {}})
-    with pytest.raises(RunError, match="no checkpoint"):
+    with pytest.raises(RunError, match="not a checkpoint"):
         load_state(tmp_path / "weights")
 
 
 def test_a_checkpoint_that_names_an_absent_tensor_is_told(tmp_path: Path) -> None:
     words = {"format": 1, "state": {"dict": [["x", {"tensor": "gone"}]]}}
     write_tensors(tmp_path / "state", {}, words)
-    with pytest.raises(RunError, match="contradicts itself"):
+    with pytest.raises(RunError, match="is inconsistent"):
         load_state(tmp_path / "state")
 
 

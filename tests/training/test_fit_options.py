@@ -1,6 +1,5 @@
-"""Options of fit that are out of range, together."""
+"""Options of fit: every invalid one is reported, before anything is trained."""
 
-import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -8,49 +7,60 @@ import pytest
 from torch_geometric.data import HeteroData
 
 from graphseq.errors import ConfigError
-from graphseq.models import (
-    EC4SRec,
-    SASRec,
-)
-from graphseq.training import Run, fit
+from graphseq.models import EC4SRec, SASRec
+from graphseq.training import Run
+from graphseq.training.options import FitOptions
 
 Make = Callable[..., SASRec]
 Short = Callable[..., Run]
 
 
 @pytest.mark.parametrize(
-    "option, told",
+    ("option", "message"),
     [
-        ({"max_epochs": 2.5}, "max_epochs must be a whole number; found 2.5"),
-        ({"max_epochs": "3"}, "max_epochs must be a whole number; found '3'"),
-        ({"lr": "1e-3"}, "lr must be a number; found '1e-3'"),
-        ({"batch_size": 0}, "batch_size must be above 0; found 0"),
-        ({"seed": None}, "seed must be a whole number; found None"),
-        ({"lr_decay": 0.0}, "lr_decay must be above 0"),
-        ({"lr_warmup": -1}, "lr_warmup must be 0 or above"),
-        ({"precision": "bf16"}, "precision is one of 32-true, .*; found 'bf16'"),
+        ({"max_epochs": 2.5}, "max_epochs: expected a whole number of 0 or more"),
+        ({"max_epochs": "3"}, "max_epochs: expected a whole number .* found '3'"),
+        ({"lr": "1e-3"}, "lr: expected a finite number above 0, found '1e-3'"),
+        ({"batch_size": 0}, "batch_size: expected a whole number of 1 or more"),
+        ({"seed": None}, "seed: expected a whole number of 0 or more, found None"),
+        ({"lr_decay": 0.0}, "lr_decay: expected a finite number above 0"),
+        ({"lr_warmup": -1}, "lr_warmup: expected a whole number of 0 or more"),
+        ({"precision": "bf16"}, "precision: expected '32-true' or .* found 'bf16'"),
+        ({"monitor": "loss"}, "monitor: expected a metric .*NDCG@10.* found 'loss'"),
+        ({"patience": 0}, "patience: expected a whole number of 1 or more or None"),
+        ({"max_epoch": 3}, "max_epoch: not an option; did you mean 'max_epochs'"),
     ],
 )
-def test_options_that_are_no_numbers_or_choices_are_refused(
-    tiny: Make, graph: HeteroData, option: dict[str, Any], told: str
+def test_an_invalid_option_is_refused(
+    tiny: Make, graph: HeteroData, short: Short, option: dict[str, Any], message: str
 ) -> None:
-    given = {"max_epochs": 1, "progress": False} | option
-    with pytest.raises(ConfigError, match=told):
-        inspect.unwrap(fit)(tiny(), graph, **given)
+    with pytest.raises(ConfigError, match=message):
+        short(tiny(), graph, **option)
 
 
-def test_options_that_mean_nothing_are_told_together(
-    short: Short, tiny: Make, graph: HeteroData
+def test_invalid_options_are_reported_together(
+    tiny: Make, graph: HeteroData, short: Short
 ) -> None:
-    with pytest.raises(ConfigError) as told:
+    with pytest.raises(ConfigError) as error:
         short(tiny(), graph, lr=-1.0, monitor="loss", patience=0, max_epochs=-2)
     for name in ("lr", "monitor", "patience", "max_epochs"):
-        assert f"\n  {name} " in str(told.value)
+        assert f"\n  {name} " in str(error.value)
 
 
-def test_epochs_that_end_before_the_views_begin_are_told(
+def test_epochs_that_end_before_the_views_begin_are_reported(
     short: Short, graph: HeteroData
 ) -> None:
     model = EC4SRec(30, 12, dim=8, max_length=8, updates=(5,))
-    with pytest.warns(UserWarning, match="EC4SRec first trains 5 epochs without all"):
+    with pytest.warns(UserWarning, match="trains 5 epochs before all"):
         short(model, graph, max_epochs=2)
+
+
+def test_the_first_process_is_found_by_its_rank(
+    monkeypatch: pytest.MonkeyPatch, tiny: Make, graph: HeteroData, short: Short
+) -> None:
+    train = short(tiny(), graph, max_epochs=0).experiment["train"]
+    monkeypatch.setenv("RANK", "1")
+    assert FitOptions(**train).is_first_process
+    assert not FitOptions(**train | {"devices": 2}).is_first_process
+    monkeypatch.setenv("RANK", "0")
+    assert FitOptions(**train | {"devices": 2}).is_first_process

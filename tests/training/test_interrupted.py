@@ -57,7 +57,7 @@ def test_a_process_with_a_rank_and_one_device_trains_alone(
     assert [*tmp_path.iterdir()] == []
     short(tiny(), graph, folder="run")
     assert load_run("run").finished
-    with pytest.raises(RunError, match="holds a run already"):
+    with pytest.raises(RunError, match="contains a run already"):
         short(tiny(), graph, folder="run")
 
 
@@ -123,7 +123,7 @@ def test_a_run_without_an_evaluated_epoch_can_be_shown(
     (tmp_path / RECORD).write_text(json.dumps(record | {"best_epoch": 0}))
     run = load_run(tmp_path)
     assert "no epoch evaluated yet" in repr(run)
-    with pytest.raises(RunError, match="best of 2 epochs, none of which"):
+    with pytest.raises(RunError, match="none of the 2 epochs has been evaluated"):
         _ = run.best
 
 

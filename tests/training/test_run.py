@@ -117,7 +117,7 @@ def test_a_graph_of_another_hash_is_refused(run: Run, graph: HeteroData) -> None
 
 
 def test_an_empty_folder_is_told(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match=r"holds no run: run\.json is not there"):
+    with pytest.raises(RunError, match=r"contains no run: there is no run\.json"):
         load_run(tmp_path)
     with pytest.raises(RunError, match="nowhere: there is no such folder"):
         load_run(tmp_path / "nowhere")
@@ -140,7 +140,7 @@ def test_weights_of_another_program_are_told(
     for path in run.folder.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
     torch.save({}, tmp_path / "weights.safetensors")
-    with pytest.raises(RunError, match="damaged or foreign"):
+    with pytest.raises(RunError, match="damaged or of another program"):
         load_run(tmp_path).model(graph)
 
 
@@ -168,3 +168,19 @@ def test_the_files_are_plain_text_and_tensors(run: Run) -> None:
     json.loads((run.folder / "run.json").read_text())
     header = (run.folder / "history.csv").read_text().splitlines()[0]
     assert header.startswith("epoch,loss,next_item,")
+
+
+@pytest.mark.parametrize("version", [1, None, 3])
+def test_a_run_of_another_format_is_refused(
+    run: Run, tmp_path: Path, version: int | None
+) -> None:
+    assert run.folder is not None
+    for path in run.folder.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    record = json.loads((tmp_path / "run.json").read_text()) | {"format": version}
+    if version is None:
+        del record["format"]
+    (tmp_path / "run.json").write_text(json.dumps(record))
+    message = "has the format 3" if version == 3 else "the page 'Migrate from 0.1'"
+    with pytest.raises(RunError, match=message):
+        load_run(tmp_path)

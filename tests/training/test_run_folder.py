@@ -38,7 +38,7 @@ def test_a_temporary_folder_is_removed(
     run = short(tiny(), graph)
     assert run.folder is None
     assert os.listdir(tmp_path) == []
-    with pytest.raises(RunError, match="kept no folder"):
+    with pytest.raises(RunError, match="has no folder with the weights"):
         run.model()
 
 
@@ -46,7 +46,7 @@ def test_a_folder_with_a_run_is_refused(
     short: Short, tiny: Make, graph: HeteroData, tmp_path: Path
 ) -> None:
     short(tiny(), graph, folder=tmp_path)
-    with pytest.raises(RunError, match=r"holds a run already.*resume=True"):
+    with pytest.raises(RunError, match=r"contains a run already.*resume=True"):
         short(tiny(), graph, folder=tmp_path)
 
 
@@ -94,9 +94,9 @@ def test_resuming_something_else_lists_every_difference(
     with pytest.raises(RunError) as told:
         short(tiny(dim=4), other, folder=tmp_path, lr=0.02, seed=1, resume=True)
     lines = str(told.value)
-    assert "model.SASRec.dim: the run has 8, asked for 4" in lines
-    assert "train.lr: the run has 0.01, asked for 0.02" in lines
-    assert "train.seed: the run has 0, asked for 1" in lines
+    assert "model.SASRec.dim: the run has 8, requested is 4" in lines
+    assert "train.lr: the run has 0.01, requested is 0.02" in lines
+    assert "train.seed: the run has 0, requested is 1" in lines
     assert "graph.hash: the run has " in lines
     assert "progress" not in lines
 
@@ -115,5 +115,5 @@ def test_a_file_where_the_folder_should_be_is_told(
     short: Short, tiny: Make, graph: HeteroData, tmp_path: Path
 ) -> None:
     (tmp_path / "log.csv").touch()
-    with pytest.raises(RunError, match=r"log\.csv, and no folder can be made there"):
+    with pytest.raises(RunError, match=r"cannot create the run folder .*log\.csv"):
         short(tiny(), graph, folder=tmp_path / "log.csv")
