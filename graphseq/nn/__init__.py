@@ -1,4 +1,4 @@
-"""Blocks that models are made of: torch and PyG only; they know no model, no data."""
+"""Building blocks of models; independent of models, data and sequences."""
 
 from graphseq.nn.convolution import Convolution
 from graphseq.nn.dropout import LearnableDropout, dropout

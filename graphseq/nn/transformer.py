@@ -228,8 +228,8 @@ class Transformer(Encoder):
 
     def learnable_dropouts(self) -> list[LearnableDropout]:
         """The learnable dropout of each block; empty without ``learnable``."""
-        every = [block.dropout for block in self.blocks]
-        return [each for each in every if isinstance(each, LearnableDropout)]
+        parts = [block.dropout for block in self.blocks]
+        return [part for part in parts if isinstance(part, LearnableDropout)]
 
     def forward(
         self,
@@ -328,7 +328,7 @@ def check_heads(dim: int, heads: int) -> Iterator[InvalidOption]:
 
 
 def _last_query(x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """The state at each row's last item, (B, 1, D), and what it may attend to."""
+    """The state at each row's last item, (B, 1, D), and where it may attend."""
     rows = torch.arange(len(x), device=x.device)
     own = x[rows, (mask.sum(dim=1) - 1).clamp(min=0)][:, None]
     first = torch.arange(mask.shape[1], device=x.device) == 0  # for empty rows

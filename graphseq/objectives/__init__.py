@@ -1,4 +1,4 @@
-"""Numbers from tensors: what a model is to minimise. Torch only."""
+"""Loss functions of tensors; torch only."""
 
 from graphseq.objectives.contrastive import (
     contrastive_regularization,

@@ -12,7 +12,7 @@ Similarity = Literal["dot", "cosine"]
 
 
 def same_id_mask(identity: Int[Tensor, "B"]) -> Bool[Tensor, "B B"]:
-    """Pairs of rows that show the same thing, for ``exclude`` of :func:`nt_xent`."""
+    """Pairs of rows with the same id, for ``exclude`` of :func:`nt_xent`."""
     return identity[:, None] == identity[None, :]
 
 
@@ -33,23 +33,24 @@ def nt_xent(
     .. math:: -\log \frac{Ψ(a_i, p_i)}
         {\sum_j Ψ(a_i, p_j) + \sum_{j \ne i} Ψ(a_i, a_j)}
 
-    Schemes: ``one_sided`` anchors the first view only; ``symmetric`` averages over both
-    views as anchors; ``cross_only`` anchors the first view and drops the second sum.
+    Schemes: with ``one_sided`` only rows of the first view are anchors; ``symmetric``
+    averages over both views as anchors; ``cross_only`` is ``one_sided`` without the
+    second sum.
 
     Source:
         Chen et al., SimCLR, 2020 (``symmetric``); Wang et al., MCLSR, CIKM 2022,
         Eqs. (8) and (11) (``one_sided``).
 
     Departs from the source:
-        Always the mean over the anchors: the papers' sums would tie the weight of the
-        term to the batch size.
+        Always the mean over the anchors; with the papers' sums, the weight of the loss
+        would depend on the batch size.
 
     Args:
         anchor: First view.
         positive: Second view.
-        temperature: :math:`τ > 0`; smaller looks harder at near negatives.
-        similarity: ``cosine`` treats a zero vector as similar to nothing.
-        scheme: Which rows are anchors, and what each is compared with.
+        temperature: :math:`τ > 0`; smaller values emphasise hard negatives.
+        similarity: Dot product or cosine; the cosine with a zero vector is 0.
+        scheme: Which rows are anchors, and their negatives.
         exclude: Pairs (i, j) that are not negatives of each other, in either view. The
             diagonal is ignored: a row's own positive always counts.
 
@@ -57,17 +58,17 @@ def nt_xent(
         The mean over the anchors; 0 for one row.
 
     Raises:
-        ValueError: The views differ in shape, or there is no such option.
+        ValueError: The views differ in shape, or an option is unknown.
     """
     if scheme not in get_args(Scheme) or similarity not in get_args(Similarity):
         raise ValueError(
-            f"nt_xent has the schemes {get_args(Scheme)} and the similarities "
-            f"{get_args(Similarity)}; got scheme={scheme!r}, similarity={similarity!r}"
+            f"nt_xent expects a scheme in {get_args(Scheme)} and a similarity in "
+            f"{get_args(Similarity)}; found {scheme!r} and {similarity!r}"
         )
     if anchor.shape != positive.shape:  # (3, D) against (4, D) would pass unnoticed
         raise ValueError(
-            "nt_xent pairs row i with row i, so both views need one shape; got "
-            f"anchor {tuple(anchor.shape)} and positive {tuple(positive.shape)}"
+            "nt_xent pairs the rows of two views of equal shape; found anchor "
+            f"{tuple(anchor.shape)} and positive {tuple(positive.shape)}"
         )
     if similarity == "cosine":
         anchor, positive = F.normalize(anchor, dim=1), F.normalize(positive, dim=1)
@@ -84,7 +85,7 @@ def nt_xent(
 def _anchored(
     cross: Tensor, view: Tensor | None, temperature: float, drop: Tensor
 ) -> Tensor:
-    """Mean loss of one view's rows as anchors; ``drop`` includes the diagonal."""
+    """Mean loss with one view's rows as anchors; ``drop`` includes the diagonal."""
     own = torch.eye(len(cross), dtype=torch.bool, device=cross.device)
     logits = cross.masked_fill(drop & ~own, -torch.inf)
     if view is not None:
@@ -105,39 +106,41 @@ def intent_contrast(
     form: Form = "symmetric",
     temperature: float = 1.0,
 ) -> Float[Tensor, ""]:
-    r"""Both views of a user's sequence against the intent of that user.
+    r"""Contrast of both views of a user's sequence with the user's intent.
 
-    As printed (``paper``), a view is to find its own intent :math:`c_u` among those of
-    the batch,
+    As printed (``paper``), a view is compared with its own intent :math:`c_u` against
+    those of the batch,
 
     .. math:: \sum_{h ∈ \{h^1, h^2\}} -\frac{1}{B} \sum_u \log
         \frac{e^{h_u \cdot c_u}}{\sum_v e^{h_u \cdot c_v}} ;
 
-    as the authors compute it (``symmetric``), it is half of the sum of two
-    :func:`nt_xent`, so that intents are anchors, too, and views repel views and intents
-    intents. Users of one intent are negatives of each other unless ``identity`` tells.
+    as in the authors' code (``symmetric``), it is half of the sum of two
+    :func:`nt_xent`: intents are anchors, too, and the negatives of a view include other
+    views, those of an intent other intents. Users with the same intent are negatives of
+    each other unless ``identity`` is given.
 
     Source:
         Chen et al., ICLRec, WWW 2022, Eqs. (15)-(17).
 
     Departs from the source:
-        The positive stands in the denominator.
+        The denominator includes the positive.
 
     Args:
         first: First view of each sequence.
         second: Second view.
-        intents: What each user intends: here, a centroid of length 1.
-        identity: Number of each user's intent; users who share one are then no
-            negatives of each other (false negative mitigation, Eq. 17). ``None``: all
-            are (Eq. 16).
-        form: Which of the two.
+        intents: Intent vector of each user: a centroid of length 1.
+        identity: Intent id of each user; pairs with the same intent are masked out
+            (false negative mitigation, Eq. 17). ``None``: no pair is (Eq. 16).
+        form: Which of the two formulas.
         temperature: :math:`τ > 0`.
 
     Raises:
-        ValueError: ``form`` is neither.
+        ValueError: ``form`` is unknown.
     """
     if form not in get_args(Form):
-        raise ValueError(f"intent_contrast knows {get_args(Form)}; got form={form!r}")
+        raise ValueError(
+            f"intent_contrast expects form in {get_args(Form)}; found {form!r}"
+        )
     exclude = None if identity is None else same_id_mask(identity)
     scheme: Literal["symmetric", "cross_only"]
     scheme = "symmetric" if form == "symmetric" else "cross_only"
@@ -160,7 +163,7 @@ def negative_contrast(
     temperature: float = 0.1,
     denominator: Denominator = "code",
 ) -> Float[Tensor, ""]:
-    r"""EC4SRec's contrast of negative views with each other, and with positive ones.
+    r"""EC4SRec's contrast: negative views attract each other and repel positive ones.
 
     With :math:`Ψ(x, y) = \exp(x · y / τ)`, the positive views p of all sequences and
     their negative views n, it is the mean over the anchors u of
@@ -172,15 +175,15 @@ def negative_contrast(
         Wang et al., EC4SRec, CIKM 2022, the term L_cl-; ``supcon_fake`` in its code.
 
     Departs from the source:
-        With ``denominator="paper"``, of the negative views only v stands in the
-        denominator. For two sequences both are the same.
+        With ``denominator="paper"``, v is the only negative view in the denominator.
+        For two sequences both are equal.
 
     Args:
         first: A positive view of each sequence.
-        second: Another.
-        negative: Its negative view.
+        second: Another positive view.
+        negative: A negative view.
         temperature: τ.
-        denominator: Which negative views stand in it.
+        denominator: Which negative views are part of the denominator.
 
     Returns:
         The mean over the anchors; 0 for one row.
@@ -216,17 +219,17 @@ def contrastive_regularization(
     .. math:: R = \mathrm{mean}\,[p_i - o_{\min}]_+
         + \mathrm{mean}\,[o_{\max} - n_{ij}]_+
 
-    in which no :math:`[·]_+` ever binds. With bounds of each anchor (``anchor``) it is
+    in which no :math:`[·]_+` is ever active. With bounds per anchor (``anchor``) it is
 
     .. math:: \frac{1}{2B} \sum_i \left(p_i - \bar n_i
         + \left|p_i - \max_j n_{ij}\right|\right)
 
-    and with one pair of bounds for the whole (``batch``)
+    and with one pair of bounds for the batch (``batch``)
 
     .. math:: \bar p - \bar n + \left|\min p - \max n\right| .
 
-    It works against the contrast, whose positives it draws down to the nearest
-    negative.
+    It counteracts the contrast: it pulls positive similarities down to that of the
+    hardest negative.
 
     Source:
         Qin et al., MCLRec, SIGIR 2023, Eqs. (11)-(13), which are ``batch``; the
@@ -234,29 +237,29 @@ def contrastive_regularization(
 
     Args:
         first: First view.
-        second: Second view; row i is of the same thing as row i of ``first``.
-        scope: Over what the bounds are taken.
+        second: Second view; row i belongs to row i of ``first``.
+        scope: Whether bounds are per anchor or per batch.
 
     Returns:
-        R; 0 for one row, which has nothing to be separated from.
+        R; 0 for one row, which has no negatives.
 
     Raises:
-        ValueError: ``scope`` is neither.
+        ValueError: ``scope`` is unknown.
     """
     if scope not in get_args(Scope):
-        raise ValueError(f"separation knows {get_args(Scope)}; got scope={scope!r}")
+        raise ValueError(f"expected scope in {get_args(Scope)}; found {scope!r}")
     size = len(first)
     if size == 1:
         return (first * second).sum() * 0
     rows = torch.cat([first, second])
     scores = rows @ rows.T
-    places = torch.arange(2 * size, device=rows.device)
-    partner = torch.cat([places[size:], places[:size]])
-    p = scores[places, partner]
+    index = torch.arange(2 * size, device=rows.device)
+    partner = index.roll(size)
+    p = scores[index, partner]
     other = torch.ones_like(scores, dtype=torch.bool)
-    other[places, places] = other[places, partner] = False
+    other[index, index] = other[index, partner] = False
     hardest = scores.masked_fill(~other, -torch.inf).amax(dim=1)
-    # every row has as many others: the mean of the rows' means is that of all
+    # each row has equally many negatives: the mean of row means is the overall mean
     mean = (scores * other).sum() / other.sum()
     if scope == "anchor":
         return p.mean() - mean + (p - hardest).abs().mean()

@@ -1,4 +1,4 @@
-"""Cross-entropy of a softmax over the whole catalogue."""
+"""Cross-entropy of a softmax over all items."""
 
 import math
 from collections.abc import Iterator
@@ -12,8 +12,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-CHUNK = 64  # rows at most; 64 x 12,101 logits are 3 MB, which stay in the cache
-LARGEST = 87.7  # exp of it, and of one more, is still a float32
+CHUNK = 64  # rows; 64 x 12,101 logits are 3 MB, which fit into the cache
+LARGEST = 87.7  # exp of it plus 1 is still finite in float32
 LOG2_E = 1 / math.log(2)
 
 _products: ContextVar[torch.dtype | None] = ContextVar("products", default=None)
@@ -24,19 +24,19 @@ def cross_entropy(
     items: Float[Tensor, "V D"],
     targets: Int[Tensor, "N"],
 ) -> Float[Tensor, ""]:
-    r"""Cross-entropy of a softmax over the whole catalogue.
+    r"""Cross-entropy of a softmax over all items.
 
     .. math:: -\frac{1}{N} \sum_n \log
         \frac{\exp(s_n \cdot h_{t_n})}{\sum_{v} \exp(s_n \cdot h_v)}
 
-    The (N, V) logits are never held at once: rows go through in chunks that stay in the
-    cache, and the gradients are computed on the way, in place. The value and the
-    gradients are those of ``F.cross_entropy(states @ items.T, targets)``.
+    The (N, V) logits are never stored: rows are processed in chunks that fit into the
+    cache, and the gradients are computed in the same pass, in place. Value and
+    gradients equal those of ``F.cross_entropy(states @ items.T, targets)``.
 
     Args:
-        states: What each row is looking for.
-        items: The item vectors.
-        targets: The item to be found, ``0 … V-1``.
+        states: Query vectors.
+        items: Item vectors.
+        targets: Target items, ``0 … V-1``.
 
     Returns:
         The mean over the rows.
@@ -45,7 +45,7 @@ def cross_entropy(
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
-    """Loss and both gradients in one sweep over the rows."""
+    """Loss and both gradients in one pass over the rows."""
 
     @staticmethod
     def forward(ctx: Any, states: Tensor, items: Tensor, targets: Tensor) -> Tensor:
@@ -55,67 +55,67 @@ class _LinearCrossEntropy(torch.autograd.Function):
         rows = len(states)
         on_cpu = states.device.type == "cpu"
         most = CHUNK if on_cpu else 16 * CHUNK
-        chunk = -(-rows // -(-rows // most))  # equal ones: no small rest
-        if on_cpu and low != wide:  # one size, as a program is kept for each
-            chunk, spare = most, -rows % most  # of rows that are zero
-            states = F.pad(states, (0, 0, 0, spare))
-            targets = F.pad(targets, (0, spare))
+        chunk = -(-rows // -(-rows // most))  # equal chunks, no small remainder
+        if on_cpu and low != wide:  # one size: kernels are compiled for each
+            chunk, padding = most, -rows % most  # padded with zero rows
+            states = F.pad(states, (0, 0, 0, padding))
+            targets = F.pad(targets, (0, padding))
         table, grad_states = items.to(low), torch.empty_like(states, dtype=low)
         grad_items = torch.empty_like(table)
         longest = torch.linalg.vector_norm(items, dim=1).amax()
         largest = torch.linalg.vector_norm(states, dim=1).amax() * longest
-        # nor may a sum over the items overflow, of exponentials or of items so weighted
+        # sums over the items, of exponentials or weighted by them, must stay finite
         safe = LARGEST - math.log(len(items)) - longest.clamp(min=1).log()
         shift = bool(largest > safe) or low == torch.float16
-        wanted = items[targets]
-        light = states / rows
-        scaled = states * LOG2_E  # powers of 2 are 3 times as fast as those of e
-        loss = (scaled * wanted).sum(dim=1, keepdim=True).neg_()
+        target = items[targets]
+        weighted = states / rows
+        scaled = states * LOG2_E  # exp2 is 3 times as fast as exp
+        loss = (scaled * target).sum(dim=1, keepdim=True).neg_()
         mass = torch.empty_like(loss)
         buffer = table.new_empty(chunk, len(items))
-        keep = 0.0  # of grad_items: nothing before the first chunk
+        beta = 0.0  # grad_items is uninitialised before the first chunk
 
-        for state, binary, gradient, share, part in _chunks(
-            chunk, light, scaled.to(low), grad_states, mass, loss
+        for state, scaled_state, gradient, total, part in _chunks(
+            chunk, weighted, scaled.to(low), grad_states, mass, loss
         ):
-            logits = torch.mm(binary, table.T, out=buffer[: len(state)])
+            logits = torch.mm(scaled_state, table.T, out=buffer[: len(state)])
             if shift:
                 top = logits.amax(dim=1, keepdim=True)
                 logits.sub_(top)
                 part.add_(top)
-            torch.sum(logits.exp2_(), dim=1, keepdim=True, dtype=wide, out=share)
+            torch.sum(logits.exp2_(), dim=1, keepdim=True, dtype=wide, out=total)
             if want_gradient:  # softmax minus one-hot, without forming either
                 torch.mm(logits, table, out=gradient)
-                grad_items.addmm_(logits.T, (state / share).to(low), beta=keep)
-                keep = 1.0
+                grad_items.addmm_(logits.T, (state / total).to(low), beta=beta)
+                beta = 1.0
 
-        total = loss.add_(mass.log2())[:rows].double().sum() / LOG2_E
+        loss_sum = loss.add_(mass.log2())[:rows].double().sum() / LOG2_E
         if want_gradient:
-            grad_states = grad_states.to(wide).div_(mass).sub_(wanted).div_(rows)[:rows]
+            grad_states = grad_states.to(wide).div_(mass).sub_(target).div_(rows)[:rows]
             grad_items = grad_items.to(wide)
-            grad_items.index_add_(0, targets, light, alpha=-1)
+            grad_items.index_add_(0, targets, weighted, alpha=-1)
         ctx.save_for_backward(grad_states, grad_items)
-        return (total / rows).to(wide)
+        return (loss_sum / rows).to(wide)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         grad_states, grad_items = ctx.saved_tensors
         (scale,) = gradients
-        if scale.device.type == "cpu" and scale == 1:  # saves a pass over the table
+        if scale.device.type == "cpu" and scale == 1:  # saves a pass
             return grad_states, grad_items, None
         return grad_states * scale, grad_items * scale, None
 
 
 @contextmanager
 def products_in(dtype: torch.dtype | None) -> Iterator[None]:
-    """Let :func:`cross_entropy` multiply in another type inside the block.
+    """Context in which :func:`cross_entropy` multiplies in another type.
 
-    Logits and gradients are then rounded to that type, and sums stay in float32. In
-    bfloat16 it takes half the time, on a processor that multiplies bfloat16.
+    Logits and gradients are rounded to that type; sums stay in float32. In bfloat16 it
+    takes half the time, on a processor with bfloat16 products.
 
     Args:
-        dtype: Such as ``torch.bfloat16``; ``None``: the type of the states.
+        dtype: For example ``torch.bfloat16``; ``None``: the type of the states.
     """
     token = _products.set(dtype)
     try:
@@ -125,7 +125,7 @@ def products_in(dtype: torch.dtype | None) -> Iterator[None]:
 
 
 def _product_type(states: Tensor) -> torch.dtype:
-    """The type in which states are multiplied with all items."""
+    """The type of the products of states and items."""
     if torch.is_autocast_enabled(states.device.type):
         return torch.get_autocast_dtype(states.device.type)
     return _products.get() or states.dtype

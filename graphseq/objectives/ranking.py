@@ -1,4 +1,4 @@
-"""Losses that set a target above drawn negatives."""
+"""Losses of targets against sampled negatives."""
 
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -11,11 +11,11 @@ def bce(
     r"""Binary cross-entropy: :math:`-\log σ(s^+) - \sum_k \log(1 - σ(s^-_k))`.
 
     Source:
-        Kang & McAuley, SASRec, ICDM 2018, Eq. (6), with n negatives a target.
+        Kang & McAuley, SASRec, ICDM 2018, Eq. (6), with n negatives per target.
 
     Args:
-        positive: Score of every target.
-        negative: Scores of the items drawn against it.
+        positive: Score of each target.
+        negative: Scores of its negatives.
 
     Returns:
         The mean over the targets.
@@ -30,7 +30,7 @@ def gbce(
     num_items: int,
     calibration: float = 0.75,
 ) -> Float[Tensor, ""]:
-    r"""Generalised BCE, which corrects the overconfidence of negative sampling.
+    r"""Generalised BCE, which corrects the overconfidence due to negative sampling.
 
     .. math:: -β \log σ(s^+) - \sum_k \log(1 - σ(s^-_k)), \quad
         β = α \left(t (1 - \tfrac{1}{α}) + \tfrac{1}{α}\right), \quad
@@ -43,10 +43,10 @@ def gbce(
         Not divided by n + 1; the mean is over targets as in :func:`bce`.
 
     Args:
-        positive: Score of every target.
-        negative: Scores of the items drawn against it.
+        positive: Score of each target.
+        negative: Scores of its negatives.
         num_items: V.
-        calibration: t; 0 is :func:`bce`, 1 removes the sampling bias altogether.
+        calibration: t; 0 is :func:`bce`, 1 removes the sampling bias completely.
 
     Returns:
         The mean over the targets.
@@ -65,8 +65,8 @@ def bpr(
         Rendle et al., BPR, UAI 2009, the criterion BPR-Opt without its prior.
 
     Args:
-        positive: Score of every target.
-        negative: Scores of the items drawn against it.
+        positive: Score of each target.
+        negative: Scores of its negatives.
 
     Returns:
         The mean over the pairs.

@@ -1,4 +1,4 @@
-"""Softmax over a part of the catalogue: a sample of it, or the batch's own targets."""
+"""Softmax over sampled items, or over the targets of the batch."""
 
 import math
 
@@ -16,24 +16,24 @@ def sampled_softmax(
     log_expected_target: Float[Tensor, "N"] | None = None,
     log_expected_negative: Float[Tensor, "n"] | None = None,
 ) -> Float[Tensor, ""]:
-    """Softmax over the target and a sample of the catalogue.
+    """Softmax over the target and sampled negatives.
 
-    The target is always in the denominator; a negative that is the row's own target (an
-    accidental hit) is masked. With the logarithm of how often a sampler is expected to
-    draw an item subtracted from its logit, the loss estimates the full softmax.
+    The target is always part of the denominator; a negative equal to the row's target
+    (an accidental hit) is masked. With the log expected count of each item subtracted
+    from its logit, the loss estimates that of the full softmax.
 
     Source:
         Bengio & Senécal, 2008; ``tf.nn.sampled_softmax_loss`` as used by ComiRec.
-        The literal Eq. (14) of MCLSR leaves the target out of the denominator and is
-        unbounded below; this is the corrected reading.
+        Eq. (14) of MCLSR as printed leaves the target out of the denominator and is
+        unbounded below; this is the corrected form.
 
     Args:
-        states: What each row is looking for.
-        items: The item vectors.
-        targets: The item to be found.
-        negatives: Drawn items, shared by the rows or drawn for each.
-        log_expected_target: Log expected count of every target; ``None``: uncorrected.
-        log_expected_negative: Log expected count of every shared negative.
+        states: Query vectors.
+        items: Item vectors.
+        targets: Target item of each row.
+        negatives: Sampled items, shared by the rows or separate for each.
+        log_expected_target: Log expected count of each target; ``None``: uncorrected.
+        log_expected_negative: Log expected count of each shared negative.
 
     Returns:
         The mean over the rows.
@@ -64,17 +64,17 @@ def in_batch_softmax(
 ) -> Float[Tensor, ""]:
     """Softmax over the targets of the batch, optionally corrected for popularity.
 
-    Rows with the same target are no negatives of each other, nor are rows of one user.
+    Pairs of rows with the same target, or from the same user, are masked out.
 
     Source:
         The logQ correction of Yi et al., RecSys 2019, on the negatives only.
 
     Args:
-        states: What each row is looking for.
-        items: The item vectors.
-        targets: The item to be found; the other rows' targets are the negatives.
-        counts: Training events of every item, for the correction; ``None``: none.
-        strength: Weight of the correction, 1 being the unbiased one.
+        states: Query vectors.
+        items: Item vectors.
+        targets: Target item of each row; the other rows' targets are the negatives.
+        counts: Training events of each item, for the correction; ``None``: none.
+        strength: Weight of the correction; 1 is unbiased.
         user: User of each row.
 
     Returns:
@@ -96,7 +96,7 @@ def in_batch_softmax(
 def uniform_sample(
     num_items: int, size: int, generator: torch.Generator | None = None
 ) -> Int[Tensor, "n"]:
-    """Draw items uniformly, with replacement, shared by a whole batch."""
+    """Draw items uniformly, with replacement, for a whole batch."""
     return torch.randint(num_items, (size,), generator=generator)
 
 
@@ -113,12 +113,12 @@ def log_uniform_sample(
 
     Args:
         num_items: V.
-        size: How many distinct ranks, at most V.
+        size: Number of distinct ranks, at most V.
         generator: Source of randomness; ``None``: torch's global one.
 
     Returns:
-        The ranks (rank 0 is the most popular item), and the number of draws that it
-        took, which :func:`log_expected_count` needs.
+        The ranks (0 is the most popular item), and the number of draws needed, for
+        :func:`log_expected_count`.
     """
     size = min(size, num_items)
     span = math.log(num_items + 1)
@@ -140,6 +140,6 @@ def log_uniform_sample(
 def log_expected_count(
     rank: Int[Tensor, "*n"], num_items: int, tries: int
 ) -> Float[Tensor, "*n"]:
-    """Log of how often a rank is expected among distinct draws: 1 - (1 - p)^tries."""
+    """Log of the expected count of a rank among distinct draws: 1 - (1 - p)^tries."""
     probability = log_uniform_probability(num_items).to(rank.device)[rank]
     return (-torch.expm1(tries * torch.log1p(-probability))).log().float()

@@ -76,7 +76,7 @@ def test_gcsan_attends_along_each_sequence_alone(layers: int) -> None:
     assert not found[2].any()
 
 
-def test_gcsan_has_no_positions_but_knows_what_followed_what() -> None:
+def test_gcsan_has_no_positions_but_depends_on_transitions() -> None:
     """Both sequences have the same items and the same last one."""
     torch.manual_seed(0)
     model = GCSAN(1, 12, dim=4).double().eval()
@@ -89,7 +89,7 @@ def test_gcsan_has_no_positions_but_knows_what_followed_what() -> None:
     torch.testing.assert_close(found[0], found[1])
 
 
-def test_a_share_that_is_none_is_refused() -> None:
+def test_a_weight_above_one_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"weight=1\.5"):
         GCSAN(1, 12, weight=1.5)
 
@@ -107,7 +107,9 @@ def test_the_loss_is_the_cross_entropy_of_each_rows_target(
     torch.testing.assert_close(model.losses(batch, cycle)["next_item"], expected)
 
 
-def test_propagated_features_are_read_and_scored(lab, cycle: HeteroData) -> None:
+def test_propagated_features_are_used_for_input_and_scores(
+    lab, cycle: HeteroData
+) -> None:
     torch.manual_seed(0)
     model = GCSAN(48, 12, features=Propagated(12, dim=8, std=1.0)).double().eval()
     assert model.requires

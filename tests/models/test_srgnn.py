@@ -59,7 +59,7 @@ def test_srgnn_reads_out_as_specified() -> None:
     assert found[0].tolist() == pytest.approx([0.59428437, 2.69648150], abs=1e-8)
 
 
-def test_srgnn_attends_as_its_equations_say() -> None:
+def test_srgnn_equals_its_equations() -> None:
     torch.manual_seed(0)
     model = SRGNN(1, 12, dim=4).double()
     sequences = [[4, 5, 4, 6], [7]]
@@ -88,7 +88,9 @@ def test_the_loss_is_the_cross_entropy_of_each_rows_target(
     torch.testing.assert_close(model.losses(batch, cycle)["next_item"], expected)
 
 
-def test_propagated_features_are_read_and_scored(lab, cycle: HeteroData) -> None:
+def test_propagated_features_are_used_for_input_and_scores(
+    lab, cycle: HeteroData
+) -> None:
     torch.manual_seed(0)
     model = SRGNN(48, 12, features=Propagated(12, dim=8, std=1.0)).double().eval()
     assert model.requires

@@ -1,4 +1,4 @@
-"""The convolutional encoder against its equations, and the laws of an encoder."""
+"""The convolutional encoder against its equations."""
 
 import pytest
 import torch
@@ -59,20 +59,20 @@ def naive(made: Convolution, x: Tensor, window: int) -> Tensor:
 
 
 @pytest.mark.parametrize("window", [1, 2, 4, 9])
-def test_every_state_is_the_equations_written_as_loops(window: int) -> None:
+def test_states_equal_the_equations_as_loops(window: int) -> None:
     made, (x, mask) = built(window=window), sequences()
     states = made(x, mask)
     for row in range(len(x)):
         n = int(mask[row].sum())
-        for place in range(n):
-            expected = naive(made, x[row, : place + 1], window)
-            torch.testing.assert_close(states[row, place], expected)
-        assert not states[row, n:].any(), "padded places have no state"
+        for position in range(n):
+            expected = naive(made, x[row, : position + 1], window)
+            torch.testing.assert_close(states[row, position], expected)
+        assert not states[row, n:].any(), "states at padding are zero"
     assert (states > 0).any()
 
 
 @pytest.mark.parametrize("window", [1, 2, 4, 9])
-def test_last_is_the_state_at_the_last_item_and_zero_without_any(window: int) -> None:
+def test_last_equals_the_state_at_the_last_item(window: int) -> None:
     made, (x, mask) = built(window=window), sequences()
     states, last = made(x, mask), made.last(x, mask)
     for row, n in enumerate([6, 1, 3]):
@@ -80,7 +80,7 @@ def test_last_is_the_state_at_the_last_item_and_zero_without_any(window: int) ->
     assert not last[3].any()
 
 
-def test_a_state_reads_the_window_that_ends_at_its_place_and_no_more() -> None:
+def test_a_state_depends_on_its_window_only() -> None:
     made = built(window=3)
     with torch.no_grad():
         made.out.bias.fill_(50.0)  # so that no state is cut off at zero
@@ -89,18 +89,18 @@ def test_a_state_reads_the_window_that_ends_at_its_place_and_no_more() -> None:
         other = x.clone()
         other[0, changed] += 1.0
         moved = (made(other, mask) - made(x, mask))[0].abs().amax(dim=1) > 1e-9
-        read = [changed <= place <= changed + 2 for place in range(6)]
+        read = [changed <= position <= changed + 2 for position in range(6)]
         assert moved.tolist() == read
 
 
-def test_padding_is_not_read_whatever_it_holds() -> None:
+def test_states_do_not_depend_on_the_content_of_padding() -> None:
     made, (x, mask) = built(), sequences()
     wider, wide_mask = F.pad(x, (0, 0, 0, 2), value=9.0), F.pad(mask, (0, 2))
     torch.testing.assert_close(made(wider, wide_mask)[:, :6], made(x, mask))
     torch.testing.assert_close(made.last(wider, wide_mask), made.last(x, mask))
 
 
-def test_dropout_falls_on_the_filters_answers_in_training_only() -> None:
+def test_dropout_acts_on_filter_outputs_in_training_only() -> None:
     made, (x, mask) = built(dropout=0.5), sequences()
     assert torch.equal(made(x, mask), made(x, mask))
     made.train()
@@ -108,6 +108,6 @@ def test_dropout_falls_on_the_filters_answers_in_training_only() -> None:
 
 
 @pytest.mark.parametrize("option", ["window", "vertical", "horizontal"])
-def test_an_image_without_extent_is_refused(option: str) -> None:
+def test_sizes_of_zero_are_refused(option: str) -> None:
     with pytest.raises(ValueError, match=f"{option}: expected .* 1 or more, found 0"):
         Convolution(8, **{option: 0})

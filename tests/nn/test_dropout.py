@@ -20,10 +20,10 @@ def test_each_element_is_zero_or_scaled_up(
 
 
 @pytest.mark.parametrize("p", [0.1, 0.5, 0.9])
-def test_the_share_and_the_mean_are_right(p: float) -> None:
+def test_the_dropped_fraction_and_the_mean_are_right(p: float) -> None:
     torch.manual_seed(0)
     found = dropout(torch.ones(400_000), p, training=True)
-    # six standard deviations of a binomial share
+    # six standard deviations of a binomial fraction
     tolerance = 6 * (p * (1 - p) / 400_000) ** 0.5
     assert (found == 0).float().mean().item() == pytest.approx(p, abs=tolerance)
     assert found.mean().item() == pytest.approx(1, abs=tolerance / (1 - p))
@@ -37,13 +37,13 @@ def test_the_four_elements_of_a_draw_are_independent_of_each_other() -> None:
     assert (kept.mean(dim=0) - 0.5).abs().max() < 0.01
 
 
-def test_outside_training_and_at_zero_nothing_happens() -> None:
+def test_evaluation_and_probability_zero_return_the_input() -> None:
     x = torch.randn(4, 5)
     assert dropout(x, 0.5, training=False) is x
     assert dropout(x, 0.0, training=True) is x
 
 
-def test_gradient_flows_through_what_is_kept() -> None:
+def test_gradient_flows_through_kept_elements() -> None:
     x = torch.ones(1000, requires_grad=True)
     found = dropout(x, 0.4, training=True)
     found.sum().backward()

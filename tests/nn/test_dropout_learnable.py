@@ -1,4 +1,4 @@
-"""Learnt dropout: what it keeps, and the gradient that passes through a choice."""
+"""Learnable dropout: kept elements, and gradients of the probability."""
 
 from itertools import product
 
@@ -25,15 +25,15 @@ def test_arm_on_a_grid_of_noise_is_as_specified() -> None:
     assert arm.item() == pytest.approx(0.097783325, abs=2e-7)  # exactly
 
 
-def test_a_unit_is_kept_with_its_probability_either_way() -> None:
+def test_kept_and_mirrored_have_the_same_probability() -> None:
     for alpha in (-2.0, 0.0, 1.5):
         chance = torch.sigmoid(torch.tensor(alpha)).item()
         for rule in (kept, mirrored):
-            share = rule(MID_POINTS, torch.tensor(alpha)).double().mean().item()
-            assert share == pytest.approx(chance, abs=1e-5)
+            fraction = rule(MID_POINTS, torch.tensor(alpha)).double().mean().item()
+            assert fraction == pytest.approx(chance, abs=1e-5)
 
 
-def test_nothing_is_dropped_in_evaluation() -> None:
+def test_evaluation_returns_the_input() -> None:
     x = torch.randn(3, 4)
     assert torch.equal(LearnableDropout().eval()(x), x)
 
@@ -98,7 +98,7 @@ def test_arm_and_the_scale_give_the_gradient_of_the_expected_loss(
     )
 
 
-def test_both_passes_see_mirrored_choices_of_one_noise() -> None:
+def test_both_passes_use_the_same_noise_mirrored() -> None:
     layer = LearnableDropout(logit=0.8).train()
     x = torch.ones(50, 4)
     torch.manual_seed(0)
@@ -129,7 +129,7 @@ def test_noise_of_several_passes_adds_up_until_the_next_phase() -> None:
         layer.arm(torch.tensor(1.0))
 
 
-def test_noise_at_padded_places_is_left_out() -> None:
+def test_noise_at_padding_is_left_out() -> None:
     layer = LearnableDropout(3).train()
     layer.set_phase("first")
     real = torch.tensor([[True, True, False], [True, False, False]])
@@ -141,7 +141,7 @@ def test_noise_at_padded_places_is_left_out() -> None:
     torch.testing.assert_close(layer.noise, expected)
 
 
-def test_the_rate_is_a_constant_in_a_plain_pass() -> None:
+def test_the_probability_is_constant_in_a_plain_pass() -> None:
     layer = LearnableDropout().train()
     x = torch.ones(10, 2, requires_grad=True)
     layer(x).sum().backward()

@@ -1,4 +1,4 @@
-"""What every encoder owes: causality, zeros under padding, and its own last state."""
+"""Properties of all encoders: causality, zeros at padding, last states."""
 
 import pytest
 import torch
@@ -25,7 +25,7 @@ def rows() -> tuple[Tensor, Tensor]:
     return torch.randn(4, 6, 8) * mask[..., None], mask
 
 
-def test_states_are_as_wide_as_what_is_read_and_zero_under_the_padding(
+def test_states_have_the_input_shape_and_are_zero_at_padding(
     encoder: Encoder, rows: tuple[Tensor, Tensor]
 ) -> None:
     x, mask = rows
@@ -35,7 +35,7 @@ def test_states_are_as_wide_as_what_is_read_and_zero_under_the_padding(
     assert (states[mask].abs().sum(dim=1) > 0).all()
 
 
-def test_a_state_reads_nothing_that_comes_later(
+def test_a_state_does_not_depend_on_later_items(
     encoder: Encoder, rows: tuple[Tensor, Tensor]
 ) -> None:
     x, mask = rows
@@ -44,7 +44,7 @@ def test_a_state_reads_nothing_that_comes_later(
     torch.testing.assert_close(encoder(later, mask)[:, :3], encoder(x, mask)[:, :3])
 
 
-def test_a_state_reads_what_stands_before_it(
+def test_a_state_depends_on_earlier_items(
     encoder: Encoder, rows: tuple[Tensor, Tensor]
 ) -> None:
     x, mask = rows
@@ -55,7 +55,7 @@ def test_a_state_reads_what_stands_before_it(
     assert (change[4:] > 1e-4).all()
 
 
-def test_padding_to_more_places_changes_nothing(
+def test_more_padding_changes_nothing(
     encoder: Encoder, rows: tuple[Tensor, Tensor]
 ) -> None:
     x, mask = rows
@@ -64,7 +64,7 @@ def test_padding_to_more_places_changes_nothing(
     torch.testing.assert_close(encoder(wide, more)[:, :6], encoder(x, mask))
 
 
-def test_the_last_state_is_that_of_all_states(
+def test_last_equals_forward_at_the_last_item(
     encoder: Encoder, rows: tuple[Tensor, Tensor]
 ) -> None:
     x, mask = rows
@@ -73,7 +73,7 @@ def test_the_last_state_is_that_of_all_states(
     )
 
 
-def test_the_last_state_stands_at_the_last_real_place() -> None:
+def test_last_state_is_at_the_last_real_position() -> None:
     states = torch.arange(6.0).view(2, 3, 1) + 1
     mask = torch.tensor([[True, True, False], [False, False, False]])
     assert last_state(states, mask).tolist() == [[2.0], [0.0]]

@@ -1,4 +1,4 @@
-"""Item features: a table, or a table smoothed over the item graph."""
+"""Item features: a table, or one propagated over the item graph."""
 
 import pytest
 import torch
@@ -33,7 +33,7 @@ def smoothed(table: Tensor, steps: int, readout: str) -> Tensor:
     return layers[-1] if readout == "last" else torch.stack(layers).mean(dim=0)
 
 
-def test_embedding_is_its_table_and_never_reads_the_graph() -> None:
+def test_embedding_returns_its_table_without_using_the_graph() -> None:
     features = Embedding(5, dim=3)
     assert features(HeteroData()) is features.weight
     assert features.weight.shape == (5, 3) and features.dim == 3
@@ -41,7 +41,7 @@ def test_embedding_is_its_table_and_never_reads_the_graph() -> None:
 
 @pytest.mark.parametrize("layers", [0, 1, 2, 3])
 @pytest.mark.parametrize("readout", ["last", "mean"])
-def test_propagated_is_the_power_series_written_densely(
+def test_propagated_equals_dense_powers(
     triangle: HeteroData, layers: int, readout: str
 ) -> None:
     features = Propagated(4, dim=6, layers=layers, readout=readout)
@@ -54,7 +54,7 @@ def test_propagated_is_the_power_series_written_densely(
     torch.testing.assert_close(mine, its)
 
 
-def test_propagated_features_of_a_lone_item_are_its_share_of_the_mean(
+def test_an_isolated_item_keeps_only_its_term_of_the_mean(
     triangle: HeteroData,
 ) -> None:
     mean = Propagated(4, dim=6, layers=2)
@@ -63,13 +63,13 @@ def test_propagated_features_of_a_lone_item_are_its_share_of_the_mean(
     assert not last(triangle)[3].any()
 
 
-def test_propagated_features_without_the_relation_say_so() -> None:
+def test_a_missing_relation_is_reported() -> None:
     with pytest.raises(GraphError, match="co_occurs"):
         Propagated(4, dim=6)(HeteroData())
 
 
 @pytest.mark.parametrize("kind", [Embedding, Propagated])
-def test_rows_start_with_the_spread_that_was_asked_for(kind: type[Features]) -> None:
+def test_initial_standard_deviation_is_std(kind: type[Features]) -> None:
     torch.manual_seed(0)
     for std in (0.02, 0.5):
         weight = kind(2000, dim=16, std=std).weight
@@ -77,7 +77,7 @@ def test_rows_start_with_the_spread_that_was_asked_for(kind: type[Features]) -> 
         assert abs(weight.mean().item()) < std / 20
 
 
-def test_features_remember_how_they_were_built() -> None:
+def test_features_record_their_options() -> None:
     assert describe(Propagated(4, dim=6, layers=2)) == {
         "Propagated": {
             "num_items": 4,
@@ -90,7 +90,7 @@ def test_features_remember_how_they_were_built() -> None:
     }
 
 
-def test_look_up_is_the_embedding_with_a_zero_row_at_the_end() -> None:
+def test_embed_items_equals_an_embedding_with_a_zero_row_for_padding() -> None:
     table = torch.randn(5, 3, requires_grad=True)
     items = torch.tensor([[0, 4, 5], [5, 5, 5]])
     found = embed_items(table, items)
@@ -101,7 +101,7 @@ def test_look_up_is_the_embedding_with_a_zero_row_at_the_end() -> None:
     assert torch.equal(table.grad, expected), "padding must not train the last item"
 
 
-def test_parameters_of_features_are_found_by_the_optimiser() -> None:
+def test_the_table_is_a_parameter() -> None:
     holder = nn.Module()
     holder.features = Embedding(5, dim=3)
     assert [name for name, _ in holder.named_parameters()] == ["features.weight"]

@@ -1,4 +1,4 @@
-"""Small networks: the specification's figures, and their equations by hand."""
+"""Small networks against the specification and their equations."""
 
 import math
 
@@ -28,8 +28,8 @@ def test_head_of_the_specification(row: list[float], expected: list[float]) -> N
     assert found[0].tolist() == pytest.approx(expected, abs=1e-7)
 
 
-def test_head_bends_below_zero_as_elu_does() -> None:
-    """The figures above are of positive inner values only."""
+def test_head_applies_elu_to_negative_values() -> None:
+    """The specification has positive inner values only."""
     torch.manual_seed(0)
     head, x = ProjectionHead(3).double(), torch.tensor([2.0, -1.0, 0.5]).double()
     inner = head.inner.weight @ x + head.inner.bias
@@ -39,13 +39,13 @@ def test_head_bends_below_zero_as_elu_does() -> None:
     torch.testing.assert_close(head(x[None])[0], expected)
 
 
-def test_rows_are_projected_one_by_one() -> None:
+def test_rows_are_projected_independently() -> None:
     head, x = ProjectionHead(4), torch.randn(5, 4)
     torch.testing.assert_close(head(x)[2:3], head(x[2:3]))
 
 
 @pytest.mark.parametrize("normalize", [True, False])
-def test_the_augmenter_is_three_layers_and_a_length_of_one(normalize: bool) -> None:
+def test_the_augmenter_is_three_layers_and_a_normalisation(normalize: bool) -> None:
     torch.manual_seed(0)
     augmenter = Augmenter(8, normalize=normalize).double()
     x = torch.randn(8, dtype=torch.float64)
@@ -98,7 +98,7 @@ def random_layers(number: int, drop: int, rate: float = 0.0) -> ResidualLayers:
     return layers
 
 
-def test_evaluation_applies_all_layers_in_their_order() -> None:
+def test_evaluation_applies_all_layers_in_order() -> None:
     layers = random_layers(3, 2).eval()
     x = torch.randn(2, 3, 4, dtype=torch.float64)
     found = layers(x)
@@ -108,7 +108,7 @@ def test_evaluation_applies_all_layers_in_their_order() -> None:
             torch.testing.assert_close(found[b, t], expected)
 
 
-def test_training_leaves_layers_out_all_choices_equally_often() -> None:
+def test_training_skips_all_subsets_equally_often() -> None:
     layers = random_layers(3, 1).train()
     x = torch.randn(4, dtype=torch.float64)
     choices = [[0, 1], [0, 2], [1, 2]]
@@ -121,13 +121,13 @@ def test_training_leaves_layers_out_all_choices_equally_often() -> None:
     assert (count - 200).abs().max() < 60  # 4.5 sigma
 
 
-def test_dropping_all_or_having_none_changes_nothing() -> None:
+def test_skipping_all_or_having_no_layers_changes_nothing() -> None:
     x = torch.randn(5, 4, dtype=torch.float64)
     assert torch.equal(random_layers(2, 2).train()(x), x)
     assert torch.equal(random_layers(0, 0).train()(x), x)
 
 
-def test_neurons_are_masked_unless_told_otherwise() -> None:
+def test_masking_of_neurons_can_be_switched_off() -> None:
     layers = random_layers(1, 0, rate=0.5).train()
     x = torch.randn(50, 4, dtype=torch.float64)
     still = layers(x, masking=False)
@@ -136,6 +136,6 @@ def test_neurons_are_masked_unless_told_otherwise() -> None:
 
 
 @pytest.mark.parametrize("drop", [-1, 3])
-def test_more_layers_than_there_are_cannot_be_left_out(drop: int) -> None:
+def test_an_impossible_number_of_skipped_layers_is_refused(drop: int) -> None:
     with pytest.raises(ValueError, match="skipped: expected"):
         ResidualLayers(4, layers=2, skipped=drop)

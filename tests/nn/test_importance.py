@@ -41,7 +41,7 @@ def weighted(x: Tensor, mask: Tensor) -> Tensor:
 
 
 def toy(padding: int = 0) -> tuple[Tensor, Tensor]:
-    """The sequence (1, 2, 3), perhaps with padding that must not matter."""
+    """The sequence (1, 2, 3), with padding that must have no effect."""
     x = F.pad(TABLE[None, :3], (0, 0, 0, padding), value=3.0)
     return x, torch.arange(3 + padding)[None] < 3
 
@@ -81,7 +81,7 @@ def test_the_linear_toy_of_the_specification(padding: int) -> None:
 
 
 @pytest.mark.parametrize("padding", [0, 2])
-def test_the_other_toy_of_the_specification(padding: int) -> None:
+def test_the_non_linear_toy_of_the_specification(padding: int) -> None:
     """U-7(b)."""
     x, mask = toy(padding)
     assert weighted(x, mask).item() == pytest.approx(2.154697897, abs=1e-9)
@@ -108,45 +108,45 @@ def test_saliency_adds_absolute_gradients() -> None:
 
 
 @pytest.mark.parametrize("name", ENCODERS)
-def test_saliency_is_what_differences_give(name: str) -> None:
+def test_saliency_equals_finite_differences(name: str) -> None:
     explained, x, mask, _ = rows_of(name)
     scores = saliency(explained, x, mask)
 
     @torch.no_grad()
-    def change(row: int, place: int, j: int) -> float:
+    def change(row: int, position: int, j: int) -> float:
         up, down = x[row : row + 1].clone(), x[row : row + 1].clone()
-        up[0, place, j] += 1e-6
-        down[0, place, j] -= 1e-6
+        up[0, position, j] += 1e-6
+        down[0, position, j] -= 1e-6
         own = mask[row : row + 1]
         return abs(float(explained(up, own) - explained(down, own))) / 2e-6
 
     for row, n in enumerate([6, 3, 1]):
-        for place in range(n):
-            total = sum(change(row, place, j) for j in range(4))
-            assert scores[row, place].item() == pytest.approx(total, abs=1e-6)
+        for position in range(n):
+            total = sum(change(row, position, j) for j in range(4))
+            assert scores[row, position].item() == pytest.approx(total, abs=1e-6)
 
 
 @pytest.mark.parametrize("name", ENCODERS)
 @pytest.mark.parametrize("cells", [1, 600, 2**24])
-def test_occlusion_is_a_loop_over_the_places(
+def test_occlusion_equals_a_loop_over_positions(
     name: str, cells: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In chunks of one replica, of some, and all at once."""
+    """In chunks of one or a few replicas, and all at once."""
     monkeypatch.setattr(importance, "CELLS", cells)
     explained, x, mask, _ = rows_of(name)
     scores = occlusion(explained, x, mask)
     whole = explained(x, mask).detach()
     for row, n in enumerate(mask.sum(dim=1).tolist()):
-        for place in range(n):
+        for position in range(n):
             without = x[row : row + 1].clone()
-            without[0, place] = 0
+            without[0, position] = 0
             lost = (whole[row] - explained(without, mask[row : row + 1])[0]).detach()
-            assert scores[row, place].item() == pytest.approx(float(lost), abs=1e-12)
+            assert scores[row, position].item() == pytest.approx(float(lost), abs=1e-12)
 
 
 @pytest.mark.parametrize("name", ENCODERS)
 def test_integrated_gradients_are_complete(name: str) -> None:
-    """They sum to y(x) - y(0), the better the more steps there are."""
+    """They sum to y(x) - y(0); more steps reduce the error."""
     explained, x, mask, _ = rows_of(name)
     x, mask = x[:1], mask[:1]
     gain = explained(x, mask) - explained(torch.zeros_like(x), mask)
@@ -170,7 +170,9 @@ def test_a_mid_point_rule_is_exact_for_a_square() -> None:
 
 @pytest.mark.parametrize("method", [saliency, occlusion, integrated_gradients])
 @pytest.mark.parametrize("name", ENCODERS)
-def test_padding_matters_to_no_score_and_nothing_is_changed(method, name: str) -> None:
+def test_scores_do_not_depend_on_padding_and_inputs_are_unchanged(
+    method, name: str
+) -> None:
     explained, x, mask, encoder = rows_of(name)
     before = x.clone()
     scores = method(explained, x, mask)
@@ -198,7 +200,7 @@ def test_the_top_score_is_the_largest_logit_with_its_gradient(
 
 @torch.no_grad()
 @pytest.mark.parametrize("name", ["transformer", "pre-LN", "query-LN"])
-def test_attention_is_what_the_last_place_pays_by_loops(name: str) -> None:
+def test_attention_of_the_last_position_equals_loops(name: str) -> None:
     _, x, mask, encoder = rows_of(name)
     found = encoder.attention(x, mask)
     for row, n in enumerate(mask.sum(dim=1).tolist()):
@@ -221,15 +223,15 @@ def test_attention_is_what_the_last_place_pays_by_loops(name: str) -> None:
     assert (found[~mask] == 0).all()
 
 
-def test_popularity_counts_and_padding_is_not_popular() -> None:
+def test_popularity_counts_events_and_is_zero_at_padding() -> None:
     items = torch.tensor([[2, 0, 3], [3, 1, 3]])
     mask = torch.tensor([[True, True, False], [True, True, False]])
     count = torch.tensor([5, 7, 1])
-    expected = [[1.0, 5, 0], [0, 7, 0]]  # V = 3 inside a row is a masked place
+    expected = [[1.0, 5, 0], [0, 7, 0]]  # id V = 3 within a row is a masked item
     assert popularity(items, mask, count).tolist() == expected
 
 
-def test_random_scores_is_uniform_and_follows_the_seed() -> None:
+def test_random_scores_are_uniform_and_depend_on_the_seed() -> None:
     mask = torch.arange(100) < torch.tensor([100] * 100 + [0])[:, None]
     torch.manual_seed(0)
     first = random_scores(mask)

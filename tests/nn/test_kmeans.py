@@ -13,7 +13,7 @@ X = torch.tensor([[0.0, 0], [0, 2], [10, 0], [10, 2]], dtype=torch.float64)
 
 
 def blobs(number: int = 40) -> tuple[Tensor, Tensor]:
-    """Three clouds, far apart, and their means."""
+    """Three distant clusters of points, and their means."""
     generator = torch.Generator().manual_seed(0)
     middle = torch.tensor([[0.0, 0], [20, 0], [0, 20]])
     points = middle[:, None] + torch.randn(3, number, 2, generator=generator)
@@ -21,7 +21,7 @@ def blobs(number: int = 40) -> tuple[Tensor, Tensor]:
 
 
 def lloyd(points: Tensor, centroids: Tensor, iterations: int) -> Tensor:
-    """Every point to its nearest centroid, every centroid to the mean of its points."""
+    """Assign each point to its nearest centroid; move centroids to the means."""
     centroids = centroids.clone()
     for _ in range(iterations):
         owner = [
@@ -39,7 +39,7 @@ def inertia(points: Tensor, centroids: Tensor) -> float:
 
 
 def test_the_specifications_example() -> None:
-    """U-4: raw centroids, and the normalised ones that the loss reads."""
+    """U-4: raw centroids, and the normalised ones for the loss."""
     found = kmeans(X, 2, start=X[[0, 2]])
     expected = torch.tensor([[0.0, 1], [10, 1]], dtype=torch.float64)
     torch.testing.assert_close(found, expected)
@@ -51,8 +51,8 @@ def test_the_specifications_example() -> None:
     assert nearest(X, found).tolist() == [0, 0, 1, 1]
 
 
-def test_assignment_is_by_the_raw_centroids() -> None:
-    """U-4: normalised ones would choose the other cluster."""
+def test_assignment_uses_raw_centroids() -> None:
+    """U-4: with normalised centroids the other cluster would be nearest."""
     query = torch.tensor([[4, 0.9]], dtype=torch.float64)
     raw = torch.tensor([[0.0, 1], [10, 1]], dtype=torch.float64)
     unit = F.normalize(raw, dim=1)
@@ -61,7 +61,7 @@ def test_assignment_is_by_the_raw_centroids() -> None:
     assert torch.cdist(query, unit).tolist()[0] == pytest.approx([4.0012, 3.1098], 1e-4)
 
 
-def test_nearest_is_the_smallest_distance_and_the_first_of_equals() -> None:
+def test_nearest_has_the_smallest_distance_and_the_lowest_index() -> None:
     generator = torch.Generator().manual_seed(3)
     points, centroids = torch.randn(2, 9, 4, dtype=torch.float64, generator=generator)
     centroids[5] = centroids[2]
@@ -73,7 +73,7 @@ def test_nearest_is_the_smallest_distance_and_the_first_of_equals() -> None:
 
 
 @pytest.mark.parametrize("iterations", [1, 2, 5])
-def test_each_iteration_is_lloyds(iterations: int) -> None:
+def test_iterations_equal_lloyds_algorithm(iterations: int) -> None:
     generator = torch.Generator().manual_seed(1)
     points = torch.randn(60, 3, generator=generator)
     start = points[:4]
@@ -99,16 +99,16 @@ def test_the_seed_decides() -> None:
     assert not torch.equal(first, kmeans(points, 16, seed=6, **given))
 
 
-def test_of_several_attempts_the_best_is_kept() -> None:
-    """The more attempts, the smaller the sum of squares, for the same first seed."""
+def test_the_best_attempt_is_kept() -> None:
+    """More attempts never increase the sum of squares, from one seed."""
     points = torch.randn(120, 2, generator=torch.Generator().manual_seed(2))
     sums = [inertia(points, kmeans(points, 12, restarts=r)) for r in (1, 2, 5, 20)]
     assert all(a >= b - 1e-3 for a, b in itertools.pairwise(sums))
     assert sums[-1] < 0.999 * sums[0]
 
 
-def test_no_sample_is_taken_and_every_point_counts() -> None:
-    """One cluster of many points: their mean, whatever faiss' limit a cluster is."""
+def test_all_points_are_used() -> None:
+    """One cluster is the mean of all points; faiss would sample by default."""
     points = torch.randn(5000, 2, generator=torch.Generator().manual_seed(4))
     torch.testing.assert_close(
         kmeans(points, 1), points.mean(dim=0, keepdim=True), atol=1e-5, rtol=1e-4
@@ -116,32 +116,32 @@ def test_no_sample_is_taken_and_every_point_counts() -> None:
 
 
 @pytest.mark.parametrize("number", [1, 2, 4])
-def test_fewer_points_than_clusters_are_a_cluster_each(number: int) -> None:
+def test_with_few_points_each_is_a_cluster(number: int) -> None:
     found = kmeans(X[:number], 256)
     assert len(found) == number
     assert nearest(X[:number], found).unique().numel() == number
     assert inertia(X[:number], found) == pytest.approx(0, abs=1e-9)
 
 
-def test_an_empty_cluster_takes_a_share_of_a_full_one() -> None:
-    """A centroid starts where no point is near; the result has no hole in it."""
+def test_an_empty_cluster_is_refilled_from_a_large_one() -> None:
+    """A centroid that starts far from all points is moved to points."""
     points, _ = blobs()
     start = torch.tensor([[0.0, 0], [20, 0], [0, 20], [1e4, 1e4]])
     found = kmeans(points, 4, start=start)
     assert found.isfinite().all()
-    assert found.abs().max() < 100, "nothing is left where no point is"
+    assert found.abs().max() < 100, "no centroid is far from all points"
     assert nearest(points, found).unique().numel() == 4
 
 
-def test_equal_points_are_clustered_without_a_nan(capfd) -> None:
-    """Most clusters must be empty then; faiss' warnings would be noise."""
+def test_equal_points_give_finite_centroids_without_warnings(capfd) -> None:
+    """Most clusters are empty; warnings of faiss are suppressed."""
     found = kmeans(torch.ones(50, 3), 8)
     assert found.isfinite().all()
     torch.testing.assert_close(found, torch.ones(8, 3), atol=0.01, rtol=0)
     assert capfd.readouterr().err == ""
 
 
-def test_the_points_are_left_alone() -> None:
+def test_points_are_unchanged() -> None:
     points, _ = blobs()
     before = points.clone()
     kmeans(points, 3)

@@ -1,4 +1,4 @@
-"""Attention poolings against loops and the specification's figures (6.4)."""
+"""Pooling against loops and the specification (6.4)."""
 
 import inspect
 import math
@@ -66,7 +66,7 @@ def test_several_interests_are_those_of_the_specification() -> None:
     assert found[0, 1].tolist() == pytest.approx([1.11419556, 0.77768151], abs=1e-8)
 
 
-def test_bias_and_inner_width_are_as_asked() -> None:
+def test_bias_and_inner_width_follow_the_options() -> None:
     made = AdditivePooling(6)
     assert [tuple(p.shape) for p in made.parameters()] == [(24, 6), (1, 24)]
     made = AdditivePooling(6, hidden=5, interests=3, bias=True)
@@ -109,7 +109,7 @@ def test_rows_of_a_batch_do_not_mix(
 
 @pytest.mark.parametrize("batch", [1, 3])
 @pytest.mark.parametrize("length", [1, 4])
-def test_one_item_is_pooled_to_itself(
+def test_pooling_one_item_returns_it(
     additive: AdditivePooling, query: QueryPooling, batch: int, length: int
 ) -> None:
     values = torch.randn(batch, length, 2, dtype=F64)
@@ -121,7 +121,7 @@ def test_one_item_is_pooled_to_itself(
 
 
 @pytest.mark.parametrize("batch, length", [(1, 1), (1, 5), (4, 1), (4, 6)])
-def test_prefixes_are_the_poolings_of_each_prefix(
+def test_prefixes_equal_pooling_each_prefix(
     additive: AdditivePooling, query: QueryPooling, batch: int, length: int
 ) -> None:
     generator = torch.Generator().manual_seed(length)
@@ -143,7 +143,7 @@ def test_prefixes_are_the_poolings_of_each_prefix(
         assert not currents[~real, t].any() and not generals[~real, t].any()
 
 
-def test_pool_prefixes_is_the_mean_written_as_loops() -> None:
+def test_pool_prefixes_equals_loops() -> None:
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(2, 4, dtype=F64, generator=generator)
     values = torch.randn(2, 4, 3, dtype=F64, generator=generator)
@@ -159,7 +159,7 @@ def test_pool_prefixes_is_the_mean_written_as_loops() -> None:
             torch.testing.assert_close(found[b, t], expected)
 
 
-def test_masked_softmax_is_zero_where_nothing_is_seen() -> None:
+def test_masked_softmax_is_zero_without_allowed_positions() -> None:
     logits = torch.tensor([[1.0, 2.0, 3.0], [1.0, 2.0, 3.0]], requires_grad=True)
     mask = torch.tensor([[True, False, True], [False, False, False]])
     found = masked_softmax(logits, mask)
@@ -192,7 +192,7 @@ def test_gradients_are_finite_also_for_empty_rows(
             assert gradient.isfinite().all() and not gradient[1].any()
 
 
-def test_another_way_to_pool_is_refused() -> None:
+def test_an_unknown_pooling_is_refused() -> None:
     unchecked = inspect.unwrap(pool)  # as a user runs it, without type checks
     with pytest.raises(ValueError, match="found 'max'"):
         unchecked(torch.ones(1, 2, 3), torch.ones(1, 2, dtype=torch.bool), "max")

@@ -1,4 +1,4 @@
-"""Propagation against the specification's figures, dense loops, and PyG."""
+"""Propagation against the specification, dense algebra and PyG."""
 
 import math
 
@@ -32,7 +32,7 @@ def bipartite(
 
 
 def square(weights: list[list[float]], kind: str = "user") -> HeteroData:
-    """A graph with one weighted relation between the nodes of one kind."""
+    """A graph with one weighted relation between nodes of one type."""
     dense = torch.tensor(weights)
     graph = HeteroData()
     graph[kind].num_nodes = len(dense)
@@ -48,7 +48,7 @@ def t1() -> tuple[SymmetricOperator, Tensor]:
 
 
 def exact(made: SymmetricOperator) -> SymmetricOperator:
-    """The same matrix with roots taken again in float64."""
+    """The same matrix, normalised in float64."""
     matrix = dense(made) > 0
     root = matrix.sum(1).double().clamp(min=1).rsqrt()
     values = (matrix * root[:, None] * root)[matrix]
@@ -142,7 +142,7 @@ def test_third_layer_of_the_users_is_that_of_the_specification() -> None:
 
 
 @pytest.mark.parametrize("layers", [1, 2, 3])
-def test_parity_decides_whether_users_see_users_or_items(layers: int) -> None:
+def test_an_odd_number_of_steps_reads_the_other_side_only(layers: int) -> None:
     made, x = t1()
     x.requires_grad_()
     propagate(x, made, layers)[:3].sum().backward()
@@ -190,7 +190,7 @@ BINARY = [[0, 1, 1, 1], [1, 0, 0, 1], [1, 0, 0, 0], [1, 1, 0, 0]]
         (BINARY, {(1, 3): 0.5, (1, 2): 0, (2, 3): 0}),
     ],
 )
-def test_weighted_entries_are_as_specified_and_free_of_scale(
+def test_weighted_entries_are_as_specified_at_any_scale(
     weights: list[list[float]], entries: dict[tuple[int, int], float], scale: int
 ) -> None:
     scaled = [[scale * w for w in row] for row in weights]
@@ -200,7 +200,7 @@ def test_weighted_entries_are_as_specified_and_free_of_scale(
         assert found[j, i] == found[i, j]
 
 
-def test_rows_pruned_apart_are_divided_by_their_row_sums() -> None:
+def test_separately_pruned_rows_are_normalised_by_row_sums() -> None:
     pruned = [[0, 2, 0, 0], [2, 0, 0, 0], [1, 0, 0, 0], [1, 0, 0, 0]]
     made = operator(square(pruned), USER_CO_OCCURS)
     assert not made.is_symmetric
@@ -221,7 +221,7 @@ def test_repeated_events_count_once() -> None:
 @pytest.mark.parametrize("rows", [None, [3], [5, 0, 5, 2], []])
 @pytest.mark.parametrize("readout", ["last", "mean"])
 @pytest.mark.parametrize("layers", [0, 1, 3])
-def test_wanted_rows_and_their_gradient_are_those_of_dense_algebra(
+def test_requested_rows_and_their_gradient_equal_dense_algebra(
     symmetric: bool, rows: list[int] | None, readout: str, layers: int
 ) -> None:
     made = random_operator(9, seed=layers, symmetric=symmetric)
@@ -244,7 +244,7 @@ def seeded(seed: int) -> torch.Generator:
 
 
 @pytest.mark.parametrize("symmetric", [True, False])
-def test_gradients_hold_numerically_also_the_second(symmetric: bool) -> None:
+def test_first_and_second_gradients_are_exact(symmetric: bool) -> None:
     made = random_operator(5, seed=3, symmetric=symmetric)
     rows = torch.tensor([4, 1, 1])
     x = torch.randn(5, 2, dtype=torch.float64, generator=seeded(4)).requires_grad_()
@@ -308,7 +308,7 @@ def test_differs_from_a_normalisation_with_self_loops() -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(pairs, st.randoms(use_true_random=False))
-def test_symmetric_within_the_unit_circle_and_free_of_numbering(
+def test_symmetric_with_spectral_radius_one_and_equivariant(
     edges: list[tuple[int, int]], chance: object
 ) -> None:
     matrix = dense(operator(bipartite(edges, 6, 5), INTERACTS))
@@ -321,9 +321,9 @@ def test_symmetric_within_the_unit_circle_and_free_of_numbering(
     chance.shuffle(users)  # type: ignore[attr-defined]
     chance.shuffle(items)  # type: ignore[attr-defined]
     renamed = [(users[u], items[v]) for u, v in edges]
-    places = torch.tensor(users + [6 + v for v in items])
+    order = torch.tensor(users + [6 + v for v in items])
     other = dense(operator(bipartite(renamed, 6, 5), INTERACTS))
-    assert torch.equal(other[places][:, places], matrix)
+    assert torch.equal(other[order][:, order], matrix)
 
 
 def test_isolated_nodes_change_nothing_else() -> None:
@@ -334,7 +334,7 @@ def test_isolated_nodes_change_nothing_else() -> None:
     assert large.count_nonzero() == small.count_nonzero()
 
 
-def test_operator_is_made_once_and_follows_the_graph() -> None:
+def test_operator_is_cached_and_moves_with_the_graph() -> None:
     graph = bipartite(T1, 3, 4)
     made = operator(graph, INTERACTS)
     assert operator(graph, INTERACTS) is made
@@ -343,7 +343,7 @@ def test_operator_is_made_once_and_follows_the_graph() -> None:
     assert graph.to("meta")[INTERACTS].operator.rows.values.device.type == "meta"
 
 
-def test_a_missing_relation_says_which_there_are() -> None:
+def test_a_missing_relation_is_reported_with_those_present() -> None:
     with pytest.raises(GraphError, match=r"co_occurs.*holds.*interacts.*CoOccurrence"):
         operator(bipartite(T1, 3, 4), ITEM_CO_OCCURS)
 

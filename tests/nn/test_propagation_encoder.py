@@ -1,4 +1,4 @@
-"""The graph encoder: propagation with its options, and dropout while it trains."""
+"""The graph encoder: propagation, with edge dropout in training."""
 
 import pytest
 import torch
@@ -10,7 +10,7 @@ from graphseq.nn import GraphEncoder, operator, propagate
 
 @pytest.fixture
 def ring() -> HeteroData:
-    """Thirty users, each linked to the three on either side."""
+    """Thirty users, each connected to the three on either side."""
     graph = HeteroData()
     graph["user"].num_nodes = 30
     node = torch.arange(30).repeat(6)
@@ -25,7 +25,7 @@ ROWS = torch.tensor([4, 0, 29])
 
 @pytest.mark.parametrize("layers", [0, 1, 2])
 @pytest.mark.parametrize("readout", ["last", "mean"])
-def test_it_reads_the_rows_of_a_propagation(
+def test_it_returns_rows_of_a_propagation(
     ring: HeteroData, layers: int, readout: str
 ) -> None:
     encoder = GraphEncoder(layers=layers, readout=readout, dropout=0.5).eval()
@@ -33,7 +33,7 @@ def test_it_reads_the_rows_of_a_propagation(
     torch.testing.assert_close(encoder(ring, USER_CO_OCCURS, X, ROWS), whole[ROWS])
 
 
-def test_it_has_nothing_to_train() -> None:
+def test_it_has_no_parameters() -> None:
     assert not [*GraphEncoder().parameters()]
 
 
@@ -46,7 +46,7 @@ def test_each_call_in_training_drops_other_entries(ring: HeteroData) -> None:
     assert torch.equal(*calls)
 
 
-def test_dropout_leaves_the_graph_and_the_mean_of_one_step_alone(
+def test_dropout_keeps_the_graph_and_the_mean_of_one_step(
     ring: HeteroData,
 ) -> None:
     encoder, everyone = GraphEncoder(layers=1, dropout=0.3), torch.arange(30)
@@ -60,7 +60,7 @@ def test_dropout_leaves_the_graph_and_the_mean_of_one_step_alone(
 
 
 def test_gradient_of_a_dropped_operator_is_its_transpose(ring: HeteroData) -> None:
-    """The mask is not symmetric, so the forward matrix would be the wrong one."""
+    """The mask is not symmetric: the forward matrix would be wrong."""
     encoder, x = GraphEncoder(layers=2, dropout=0.4).train(), X.double()
 
     def forward(x: torch.Tensor) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""The K encodings against the formulas, place by place; and their laws."""
+"""The K encodings against the formulas, position by position."""
 
 import math
 
@@ -40,7 +40,7 @@ def naive(model: Prototypes, h: Tensor, future: bool) -> Tensor:
     count = len(model.centres)
     root = math.sqrt(width)
     alpha = [model.position[len(model.position) - n + i] for i in range(n)]
-    shares, weights = [], []
+    probabilities, weights = [], []
     for i in range(n):
         logits = [
             float(
@@ -50,7 +50,7 @@ def naive(model: Prototypes, h: Tensor, future: bool) -> Tensor:
             for k in range(count)
         ]
         total = sum(map(math.exp, logits))
-        shares.append([math.exp(logit) / total for logit in logits])
+        probabilities.append([math.exp(logit) / total for logit in logits])
         key = norm(h[i] + alpha[i], model.norm_key)
         key = key + (model.key.weight @ key + model.key.bias).clamp(min=0)
         query = norm(model.offset + model.position[-1] + h[-1], model.norm_query)
@@ -59,13 +59,13 @@ def naive(model: Prototypes, h: Tensor, future: bool) -> Tensor:
     for k in range(count):
         gathered = model.bias[int(future), k]
         for i in range(n):
-            gathered = gathered + weights[i] / sum(weights) * shares[i][k] * h[i]
+            gathered = gathered + weights[i] / sum(weights) * probabilities[i][k] * h[i]
         rows.append(norm(gathered, model.norm_out))
     return torch.stack(rows)
 
 
 @pytest.mark.parametrize("future", [False, True])
-def test_encodings_are_the_formulas(future: bool) -> None:
+def test_encodings_equal_the_formulas(future: bool) -> None:
     model, (states, mask) = built(), sequences()
     found = model(states, mask, future=future)
     for b, n in enumerate(mask.sum(dim=1).tolist()):
@@ -81,7 +81,7 @@ def test_padding_changes_nothing() -> None:
     torch.testing.assert_close(model(wider, longer), model(states, mask))
 
 
-def test_an_empty_row_has_the_encodings_of_nothing() -> None:
+def test_an_empty_row_is_encoded_by_its_biases() -> None:
     model, (states, mask) = built(), sequences()
     assert model(states, mask)[3].isfinite().all()
 

@@ -1,4 +1,4 @@
-"""The recurrent encoder against its equations, and the laws of an encoder."""
+"""The recurrent encoder against its equations."""
 
 import math
 
@@ -31,7 +31,7 @@ def sigmoid(value: float) -> float:
 
 
 def naive(made: GRU, x: Tensor, layers: int, bias: bool) -> Tensor:
-    """The states of one row of real items, gate by gate, number by number."""
+    """The states of one row of real items, gate by gate."""
     w = dict(made.named_parameters())
     sequence = [row.tolist() for row in x]
     for layer in range(layers):
@@ -62,7 +62,7 @@ def naive(made: GRU, x: Tensor, layers: int, bias: bool) -> Tensor:
 
 @pytest.mark.parametrize("layers", [1, 2])
 @pytest.mark.parametrize("bias", [False, True])
-def test_the_states_are_the_equations_written_as_loops(layers: int, bias: bool) -> None:
+def test_states_equal_the_equations_as_loops(layers: int, bias: bool) -> None:
     made, (x, mask) = built(layers=layers, bias=bias), sequences()
     states = made(x, mask)
     for row in range(len(x)):
@@ -70,10 +70,10 @@ def test_the_states_are_the_equations_written_as_loops(layers: int, bias: bool) 
         if n:
             expected = naive(made, x[row, :n], layers, bias)
             torch.testing.assert_close(states[row, :n], expected)
-        assert not states[row, n:].any(), "padded places have no state"
+        assert not states[row, n:].any(), "states at padding are zero"
 
 
-def test_last_is_the_state_at_the_last_item_and_zero_without_any() -> None:
+def test_last_equals_the_state_at_the_last_item() -> None:
     made, (x, mask) = built(), sequences()
     states, last = made(x, mask), made.last(x, mask)
     for row, n in enumerate([5, 1, 3]):
@@ -92,7 +92,7 @@ def test_a_state_does_not_depend_on_later_items_or_padding() -> None:
     torch.testing.assert_close(made.last(wider, wide_mask), made.last(x, mask))
 
 
-def test_the_gates_have_no_biases_unless_asked_for_and_start_as_in_recbole() -> None:
+def test_gates_have_no_biases_by_default_and_are_initialised_as_in_recbole() -> None:
     made = GRU(64)
     names = [name for name, _ in made.named_parameters()]
     assert not any("bias" in name for name in names if name.startswith("units"))
@@ -103,7 +103,7 @@ def test_the_gates_have_no_biases_unless_asked_for_and_start_as_in_recbole() -> 
     assert 0.95 * bound < made.units.weight_ih_l0.abs().max() <= bound
 
 
-def test_dropout_falls_on_the_items_in_training_only() -> None:
+def test_dropout_acts_on_items_in_training_only() -> None:
     made, (x, mask) = built(dropout=0.5), sequences()
     assert torch.equal(made(x, mask), made(x, mask))
     made.train()
@@ -111,6 +111,6 @@ def test_dropout_falls_on_the_items_in_training_only() -> None:
 
 
 @pytest.mark.parametrize("option", ["layers", "hidden"])
-def test_without_layers_or_width_it_is_refused(option: str) -> None:
+def test_no_layers_or_width_is_refused(option: str) -> None:
     with pytest.raises(ValueError, match=f"{option}: expected .* 1 or more, found 0"):
         GRU(8, **{option: 0})

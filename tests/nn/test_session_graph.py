@@ -65,20 +65,18 @@ def test_padding_and_other_sequences_change_nothing() -> None:
     st.lists(st.lists(st.integers(0, 8), max_size=7), min_size=1, max_size=5),
     st.integers(0, 2),
 )
-def test_equals_one_loop_over_every_sequence(
-    sequences: list[list[int]], extra: int
-) -> None:
+def test_equals_a_loop_over_sequences(sequences: list[list[int]], extra: int) -> None:
     graphs = session_graphs(*batch(sequences, extra))
     items, rows, counts = [], [], {}
     for row, sequence in enumerate(sequences):
         nodes = sorted(set(sequence))
-        place = {item: len(items) + n for n, item in enumerate(nodes)}
+        node = {item: len(items) + n for n, item in enumerate(nodes)}
         items += nodes
         rows += [row] * len(nodes)
         for step, item in enumerate(sequence):
-            assert graphs.alias[row, step] == place[item]
+            assert graphs.alias[row, step] == node[item]
         for a, b in pairwise(sequence):
-            pair = place[a], place[b]
+            pair = node[a], node[b]
             counts[pair] = counts.get(pair, 0) + 1
     assert graphs.items.tolist() == items
     assert graphs.batch.tolist() == rows
@@ -88,7 +86,7 @@ def test_equals_one_loop_over_every_sequence(
 
 
 def session_loop(states: SessionStates, table: Tensor, sequence: list[int]) -> Tensor:
-    """One sequence alone: its own small graph, edge by edge; states place by place."""
+    """The graph and the states of a single sequence, edge by edge."""
     nodes = sorted(set(sequence))
     counts: dict[tuple[int, int], int] = {}
     for a, b in pairwise(sequence):
@@ -107,7 +105,7 @@ def session_loop(states: SessionStates, table: Tensor, sequence: list[int]) -> T
 
 
 @pytest.mark.parametrize("binary", [True, False])
-def test_a_batch_of_graphs_is_one_graph_after_the_other(binary: bool) -> None:
+def test_states_of_a_batch_equal_those_of_each_graph(binary: bool) -> None:
     torch.manual_seed(0)
     states = SessionStates(4, steps=2, binary=binary, bias=True).double()
     table = torch.randn(12, 4, dtype=torch.float64)
@@ -126,10 +124,10 @@ def test_a_batch_of_graphs_is_one_graph_after_the_other(binary: bool) -> None:
     assert torch.equal(items, before)
 
 
-def test_unfold_puts_zeros_where_there_is_no_item_even_if_there_is_no_node() -> None:
+def test_unfold_is_zero_at_padding_even_without_nodes() -> None:
     alias = torch.zeros(2, 3, dtype=torch.long)
-    nothing = torch.zeros(2, 3, dtype=torch.bool)
-    assert torch.equal(unfold(torch.zeros(0, 2), alias, nothing), torch.zeros(2, 3, 2))
+    no_items = torch.zeros(2, 3, dtype=torch.bool)
+    assert torch.equal(unfold(torch.zeros(0, 2), alias, no_items), torch.zeros(2, 3, 2))
     mask = torch.tensor([[True, True, False], [True, False, False]])
     nodes = torch.tensor([[1.0, 2], [3, 4]])
     alias = torch.tensor([[0, 1, 0], [1, 0, 0]])

@@ -16,8 +16,8 @@ H = torch.tensor([[1, 0], [0, 1], [1, 1], [-1, 0.5]], dtype=torch.float64)
 def specified(*, inner: float = 0.0, outer: float = 0.0) -> GatedGraph:
     """The weights of 6.8.
 
-    Its update gate says what is new, a GRU cell's what stays: z becomes 1 - z, that is,
-    the gate's weights change sign.
+    Its update gate weights the new state, a GRU cell's the old: z becomes 1 - z, that
+    is, the gate's weights change sign.
     """
     network = GatedGraph(2, bias=bool(outer)).double()
     with torch.no_grad():
@@ -41,13 +41,13 @@ def loops(network: GatedGraph, x: Tensor, edges: list, win: list, wout: list) ->
     extra = x.new_zeros(2 * d) if network.bias is None else network.bias
     cell, states = network.cell, []
     for i in range(len(x)):
-        heard_in, heard_out = extra[:d].clone(), extra[d:].clone()
+        sum_in, sum_out = extra[:d].clone(), extra[d:].clone()
         for (source, target), a, c in zip(edges, win, wout, strict=True):
             if target == i:
-                heard_in += a * (w[:d] @ x[source] + b[:d])
+                sum_in += a * (w[:d] @ x[source] + b[:d])
             if source == i:
-                heard_out += c * (w[d:] @ x[target] + b[d:])
-        m = torch.cat([heard_in, heard_out])
+                sum_out += c * (w[d:] @ x[target] + b[d:])
+        m = torch.cat([sum_in, sum_out])
         gi = (cell.weight_ih @ m + cell.bias_ih).split(d)
         gh = (cell.weight_hh @ x[i] + cell.bias_hh).split(d)
         r, z = torch.sigmoid(gi[0] + gh[0]), torch.sigmoid(gi[1] + gh[1])
@@ -75,14 +75,14 @@ def test_the_specifications_numbers() -> None:
     [(0.0, (0.58646822, 0.10852366)), (0.25, (0.62696500, 0.16734235))],
 )
 def test_the_specifications_biases(outer: float, expected: tuple[float, float]) -> None:
-    """Node 0 has no edge that leads to it, and still hears the outer bias."""
+    """Node 0 has no incoming edge, but the outer bias."""
     found = specified(inner=0.5, outer=outer)(H, EDGES, IN, OUT)[0].tolist()
     assert found == pytest.approx(expected, abs=1e-8)
 
 
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("steps", [1, 3])
-def test_it_is_the_equations_written_as_loops(bias: bool, steps: int) -> None:
+def test_it_equals_the_equations_as_loops(bias: bool, steps: int) -> None:
     torch.manual_seed(0)
     network = GatedGraph(4, steps=steps, bias=bias).double()
     x = torch.randn(6, 4, dtype=torch.float64)
@@ -95,7 +95,7 @@ def test_it_is_the_equations_written_as_loops(bias: bool, steps: int) -> None:
     torch.testing.assert_close(found, expected)
 
 
-def test_graphs_side_by_side_do_not_hear_each_other() -> None:
+def test_components_do_not_exchange_messages() -> None:
     network = specified(inner=0.5, outer=0.25)
     other = torch.tensor([[5.0, 5], [6, 6]], dtype=torch.float64)
     edges = torch.cat([EDGES, torch.tensor([[4], [5]])], dim=1)
@@ -106,7 +106,7 @@ def test_graphs_side_by_side_do_not_hear_each_other() -> None:
     torch.testing.assert_close(both[:4], network(H, EDGES, IN, OUT))
 
 
-def test_gradients_are_exact_and_no_node_at_all_is_a_graph() -> None:
+def test_gradients_are_exact_and_an_empty_graph_is_accepted() -> None:
     network = specified()
     assert torch.autograd.gradcheck(
         lambda x: network(x, EDGES, IN, OUT), H.clone().requires_grad_()

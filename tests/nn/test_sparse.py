@@ -52,7 +52,7 @@ def bipartite(pairs: Tensor) -> SymmetricOperator:
 
 
 @pytest.mark.parametrize("symmetric", [True, False])
-def test_dropout_is_of_directed_entries_and_keeps_the_mean(symmetric: bool) -> None:
+def test_dropout_drops_directed_entries_and_keeps_the_mean(symmetric: bool) -> None:
     made = random_operator(40, seed=5, symmetric=symmetric)
     whole, thin = dense(made), made.dropout(0.4, seeded(1))
     kept = dense(thin) != 0
@@ -67,7 +67,7 @@ def test_dropout_is_of_directed_entries_and_keeps_the_mean(symmetric: bool) -> N
     assert torch.autograd.gradcheck(lambda x: thin @ (thin @ x), x)
 
 
-def test_without_some_edges_is_the_operator_of_the_graph_that_lacks_them() -> None:
+def test_without_edges_equals_the_operator_of_the_smaller_graph() -> None:
     draws = torch.rand(20, 15, generator=seeded(0)) < 0.2
     draws[3] = draws[:, 4] = False
     removed = draws & (torch.rand(20, 15, generator=seeded(1)) < 0.3)
@@ -85,14 +85,14 @@ def test_without_some_edges_is_the_operator_of_the_graph_that_lacks_them() -> No
     assert found.entries is made.entries, "computed once"
 
 
-def test_a_graph_without_edges_can_lose_none() -> None:
+def test_removing_edges_from_an_empty_graph_changes_nothing() -> None:
     made = bipartite(torch.zeros(2, 3, dtype=torch.bool))
     found = made.without_edges(torch.tensor([0]), torch.tensor([3]))
     assert not dense(found).any()
 
 
-def test_both_ways_to_multiply_agree() -> None:
-    """``embedding_bag`` serves the CPU, ``torch.sparse_csr`` every other device."""
+def test_both_implementations_of_the_product_agree() -> None:
+    """``embedding_bag`` is for CPUs, ``torch.sparse_csr`` for other devices."""
     made = random_operator(20, seed=5, symmetric=True)
     x = torch.randn(20, 8, dtype=torch.float64, generator=seeded(6))
     torch.testing.assert_close(made @ x, made.rows.tensor(20) @ x)

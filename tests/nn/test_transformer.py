@@ -1,4 +1,4 @@
-"""The encoder against a naive one, and the laws it has to keep."""
+"""The transformer against a naive implementation, and its invariants."""
 
 import math
 
@@ -33,7 +33,7 @@ def sequences(batch: int = 3, length: int = 5, seed: int = 0) -> tuple[Tensor, T
 
 
 def layer_norm(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """One vector; the variance is the biased one, and eps stands inside the root."""
+    """One vector; biased variance, with eps inside the root."""
     mean = sum(float(v) for v in x) / len(x)
     variance = sum((float(v) - mean) ** 2 for v in x) / len(x)
     return torch.stack(
@@ -56,7 +56,7 @@ def naive(
     activation: str = "gelu",
     scale: float = 1.0,
 ) -> Tensor:
-    """Row by row, place by place, head by head; no padding is ever touched."""
+    """Row by row, position by position, head by head, without padding."""
     w = dict(model.named_parameters())
     heads = model.blocks[0].heads
     out = torch.zeros_like(x)
@@ -91,16 +91,16 @@ def naive_block(
 
     dim = len(h[0])
     size = dim // heads
-    asking = [v if where == "post" else norm("norm1", v) for v in h]
-    looked = h if where == "query" else asking
-    asked = [linear("qkv", v) for v in asking]
-    projected = [linear("qkv", v) for v in looked]
+    queries = [v if where == "post" else norm("norm1", v) for v in h]
+    keys = h if where == "query" else queries
+    query_projections = [linear("qkv", v) for v in queries]
+    projected = [linear("qkv", v) for v in keys]
     mixed = []
     for t in range(len(h)):
         parts = []
         for a in range(heads):
             at = slice(a * size, (a + 1) * size)
-            q = asked[t][:dim][at]
+            q = query_projections[t][:dim][at]
             seen = range(t + 1) if causal else range(len(h))
             logits = [
                 float(q @ projected[s][dim : 2 * dim][at]) / math.sqrt(size)
@@ -113,7 +113,7 @@ def naive_block(
             parts.append(part)
         mixed.append(linear("out", torch.cat(parts)))
     result = []
-    for v, q, o in zip(h, asking, mixed, strict=True):
+    for v, q, o in zip(h, queries, mixed, strict=True):
         if where == "pre":
             v = v + o
             result.append(v + linear("down", bend(linear("up", norm("norm2", v)))))
@@ -129,7 +129,7 @@ def naive_block(
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("causal", [True, False])
 @pytest.mark.parametrize("positions", ["start", "end"])
-def test_encoder_is_the_specification_written_as_loops(
+def test_states_equal_the_specification_as_loops(
     norm: str, causal: bool, positions: str
 ) -> None:
     model = built(norm=norm, causal=causal, positions=positions)
@@ -142,7 +142,7 @@ def test_encoder_is_the_specification_written_as_loops(
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("scale", [True, False])
 @pytest.mark.parametrize("activation", ["gelu", "relu"])
-def test_items_are_scaled_and_the_feed_forward_layer_bends_as_asked(
+def test_scale_and_activation_follow_the_options(
     norm: str, scale: bool, activation: str
 ) -> None:
     model = built(norm=norm, scale=scale, activation=activation)
@@ -155,10 +155,10 @@ def test_items_are_scaled_and_the_feed_forward_layer_bends_as_asked(
 
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("causal", [True, False])
-def test_attention_dropout_takes_another_way_to_the_same_states(
+def test_the_training_path_of_attention_gives_the_same_states(
     norm: str, causal: bool
 ) -> None:
-    """In training the weights are formed by hand; the share dropped here is nil."""
+    """In training the weights are computed explicitly; here none is dropped."""
     model = built(norm=norm, causal=causal, attention_dropout=1e-9)
     x, mask = sequences()
     expected = model(x, mask)
@@ -193,7 +193,7 @@ def test_a_bidirectional_state_depends_on_every_item() -> None:
 @pytest.mark.parametrize("causal", [True, False])
 @pytest.mark.parametrize("positions", ["start", "end"])
 @pytest.mark.parametrize("norm", NORMS)
-def test_padding_changes_nothing_and_its_own_states_are_zero(
+def test_padding_changes_nothing_and_has_zero_states(
     causal: bool, positions: str, norm: str
 ) -> None:
     model = built(causal=causal, positions=positions, norm=norm)
@@ -208,7 +208,7 @@ def test_padding_changes_nothing_and_its_own_states_are_zero(
 
 @pytest.mark.parametrize("causal", [True, False])
 def test_a_row_without_items_gives_zeros_and_finite_gradients(causal: bool) -> None:
-    """U-18: a row that sees nothing must not become NaN."""
+    """U-18: a row without visible items must not become NaN."""
     model = built(causal=causal, attention_dropout=0.1)
     for training in (False, True):
         x, mask = sequences(batch=2)
@@ -224,7 +224,7 @@ def test_a_row_without_items_gives_zeros_and_finite_gradients(causal: bool) -> N
 @pytest.mark.parametrize("causal", [True, False])
 @pytest.mark.parametrize("positions", ["start", "end"])
 @pytest.mark.parametrize("layers", [1, 2])
-def test_the_last_state_alone_is_the_one_among_all(
+def test_last_equals_forward_for_each_norm_and_depth(
     norm: str, causal: bool, positions: str, layers: int
 ) -> None:
     options = {"norm": norm, "causal": causal, "positions": positions}
@@ -245,8 +245,8 @@ def test_positions_from_the_start_give_a_prefix_the_same_states() -> None:
     torch.testing.assert_close(model(x[:, :3], mask[:, :3]), model(x, mask)[:, :3])
 
 
-def test_positions_from_the_end_put_the_last_item_at_the_last_place() -> None:
-    """Only the 3 last rows of the table are read by 3 items, whatever the padding."""
+def test_positions_from_the_end_put_the_last_item_at_the_last_row() -> None:
+    """3 items use only the last 3 rows of the table, with any padding."""
     model = built(positions="end")
     x, _ = sequences(batch=1)
     mask = torch.tensor([[True, True, True, False, False]])
@@ -281,7 +281,7 @@ def count(module: torch.nn.Module) -> int:
 
 
 def test_parameter_counts_are_those_of_the_specification() -> None:
-    """U-16; our item table has no row for padding, and none for a mask token."""
+    """U-16, without the item table's rows for padding and the mask token."""
     model = Transformer(64, 50, layers=2)
     assert [count(block) for block in model.blocks] == [49_984, 49_984]
     table = 12_101 * 64
@@ -315,7 +315,7 @@ def test_dropout_acts_in_training_only() -> None:
     assert torch.equal(model(x, mask), model(x, mask))
 
 
-def test_attention_dropout_is_the_others_unless_given() -> None:
+def test_attention_dropout_defaults_to_dropout() -> None:
     assert Transformer(6, 8, dropout=0.3).blocks[0].attention_dropout == 0.3
     model = Transformer(6, 8, dropout=0.0, attention_dropout=0.5).double().train()
     x, mask = sequences()
@@ -353,7 +353,7 @@ def test_last_is_the_state_of_the_last_item(
     assert not model.last(x, mask)[3].any()
 
 
-def test_learnable_dropout_replaces_that_of_outputs_block_by_block() -> None:
+def test_each_block_gets_its_own_learnable_dropout() -> None:
     learnable = LearnableDropout(6, logit=0.4)
     plain, model = (built(learnable=each) for each in (None, learnable))
     assert plain.learnable_dropouts() == []
@@ -363,8 +363,8 @@ def test_learnable_dropout_replaces_that_of_outputs_block_by_block() -> None:
         learnable.logit.zero_()
     assert copies[0].logit.any()  # no parameter is shared
     x, mask = sequences()
-    learnt = {f"blocks.{k}.dropout.logit": copies[k].logit for k in range(2)}
-    model.load_state_dict(plain.state_dict() | learnt)
+    logits = {f"blocks.{k}.dropout.logit": copies[k].logit for k in range(2)}
+    model.load_state_dict(plain.state_dict() | logits)
     torch.testing.assert_close(model(x, mask), plain(x, mask))
     block = model.blocks[0].train()
     found = block.dropout(torch.ones(4, 5, 6, dtype=F64), None)
@@ -376,7 +376,7 @@ def test_learnable_dropout_of_another_width_is_refused() -> None:
         Transformer(6, 8, learnable=LearnableDropout(8))
 
 
-def test_learnable_dropout_draws_no_initial_weight() -> None:
+def test_learnable_dropout_changes_no_other_initial_weight() -> None:
     torch.manual_seed(0)
     plain = Transformer(6, 8).state_dict()
     torch.manual_seed(0)
@@ -397,7 +397,7 @@ def test_options_out_of_their_range_are_refused_all_at_once() -> None:
 
 
 @pytest.mark.parametrize("causal", [True, False])
-def test_causality_can_be_overruled_for_one_call(causal: bool) -> None:
+def test_causality_can_be_overridden_for_one_call(causal: bool) -> None:
     x, mask = sequences()
     own, other = built(causal=causal), built(causal=not causal)
     assert not torch.allclose(own(x, mask), other(x, mask))

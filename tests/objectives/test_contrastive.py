@@ -37,13 +37,13 @@ def loops(
             sim /= float(x.norm()) * float(y.norm())
         return math.exp(sim / temperature)
 
-    def anchored(first: Tensor, second: Tensor, spared: set[tuple[int, int]]) -> float:
+    def anchored(first: Tensor, second: Tensor, masked: set[tuple[int, int]]) -> float:
         total = 0.0
         for i in range(len(first)):
             own = psi(first[i], second[i])
             mass = own
             for j in range(len(first)):
-                if j != i and (i, j) not in spared:
+                if j != i and (i, j) not in masked:
                     mass += psi(first[i], second[j])
                     if scheme != "cross_only":
                         mass += psi(first[i], first[j])
@@ -62,7 +62,7 @@ def loops(
 @pytest.mark.parametrize("similarity", ["dot", "cosine"])
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("exclude", ["none", "identity", "any pairs"])
-def test_nt_xent_is_the_equation_written_as_loops(
+def test_nt_xent_equals_the_equation_as_loops(
     b: int, d: int, temperature: float, similarity: str, scheme: str, exclude: str
 ) -> None:
     a, p = views(b, d)
@@ -114,9 +114,7 @@ def test_identical_orthonormal_views_have_a_closed_form(scheme: str) -> None:
 
 @pytest.mark.parametrize("b", [1, 2, 128])
 @pytest.mark.parametrize("similarity", ["dot", "cosine"])
-def test_equal_rows_leave_the_logarithm_of_the_candidates(
-    b: int, similarity: str
-) -> None:
+def test_equal_rows_give_the_log_number_of_candidates(b: int, similarity: str) -> None:
     rows = torch.ones(b, 3, dtype=torch.float64)
     found = {
         scheme: nt_xent(rows, rows, similarity=similarity, scheme=scheme).item()
@@ -127,7 +125,7 @@ def test_equal_rows_leave_the_logarithm_of_the_candidates(
     assert found["cross_only"] == pytest.approx(math.log(b))
 
 
-def test_rows_of_one_identity_are_spared_as_specified() -> None:
+def test_pairs_with_the_same_id_are_masked_as_specified() -> None:
     rows = torch.tensor([[1.0, 0], [1, 0], [0, 1]], dtype=torch.float64)
     given = {"temperature": 0.5, "similarity": "cosine", "scheme": "one_sided"}
     masked = nt_xent(rows, rows, exclude=same_id_mask(torch.tensor([0, 0, 1])), **given)
@@ -138,7 +136,7 @@ def test_rows_of_one_identity_are_spared_as_specified() -> None:
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_if_all_rows_are_one_identity_nothing_is_left_to_learn(scheme: str) -> None:
+def test_without_negatives_the_loss_has_no_gradient(scheme: str) -> None:
     a, p = views(4, 3)
     loss = nt_xent(a, p, scheme=scheme, exclude=torch.ones(4, 4, dtype=torch.bool))
     loss.backward()
@@ -156,7 +154,7 @@ def test_gradients_are_exact(scheme: str, similarity: str) -> None:
     )
 
 
-def test_a_zero_vector_is_similar_to_nothing_under_the_cosine() -> None:
+def test_the_cosine_with_a_zero_vector_is_zero() -> None:
     a, p = views(3, 2)
     with torch.no_grad():
         a[0] = 0
@@ -169,7 +167,7 @@ def test_a_zero_vector_is_similar_to_nothing_under_the_cosine() -> None:
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_order_of_the_rows_and_length_under_the_cosine_do_not_matter(
+def test_invariant_to_row_order_and_with_cosine_to_length(
     scheme: str,
 ) -> None:
     a, p = views(6, 3)
@@ -198,7 +196,7 @@ def test_views_of_different_sizes_are_refused() -> None:
 
 
 @pytest.mark.parametrize("option", ["scheme", "similarity"])
-def test_a_misspelt_option_is_refused_with_the_choices(option: str) -> None:
+def test_an_unknown_option_is_refused_with_the_choices(option: str) -> None:
     unchecked = inspect.unwrap(nt_xent)
     with pytest.raises(ValueError, match=f"{option}.*'symetric'"):
         unchecked(torch.ones(3, 2), torch.ones(3, 2), **{option: "symetric"})

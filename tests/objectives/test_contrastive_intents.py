@@ -1,4 +1,4 @@
-"""The intent contrast: U-2, loops, and what sparing false negatives does."""
+"""The intent contrast against the specification (U-2) and loops."""
 
 import math
 
@@ -19,7 +19,7 @@ C = F.normalize(RAW, dim=1)[IDS]
 def loops(
     views: list[Tensor], intents: Tensor, ids: list[int] | None, form: str
 ) -> float:
-    """Anchor by anchor: the positive, and every other row that is not spared."""
+    """Anchor by anchor: the positive, and all rows that are not masked."""
 
     def anchored(anchors: Tensor, others: Tensor, within: bool) -> list[float]:
         values = []
@@ -47,7 +47,7 @@ def loops(
 
 
 @pytest.mark.parametrize(
-    "form, spared, expected",
+    "form, masked, expected",
     [
         ("symmetric", False, 1.501654991),
         ("symmetric", True, 1.006193794),
@@ -55,19 +55,19 @@ def loops(
         ("paper", True, 1.196969143),
     ],
 )
-def test_the_specifications_numbers(form: str, spared: bool, expected: float) -> None:
+def test_the_specifications_numbers(form: str, masked: bool, expected: float) -> None:
     """U-2: the code's form and Eqs. (16), (17)."""
-    found = intent_contrast(M1, M2, C, identity=IDS if spared else None, form=form)
+    found = intent_contrast(M1, M2, C, identity=IDS if masked else None, form=form)
     assert found.item() == pytest.approx(expected, abs=1e-9)
 
 
 @pytest.mark.parametrize(
-    "spared, first, second",
+    "masked, first, second",
     [(False, 1.470852596, 1.532457385), (True, 1.057263067, 0.955124521)],
 )
-def test_the_specifications_parts(spared: bool, first: float, second: float) -> None:
+def test_the_specifications_parts(masked: bool, first: float, second: float) -> None:
     """U-2: of one view alone, twice."""
-    identity = IDS if spared else None
+    identity = IDS if masked else None
     one = intent_contrast(M1, M1, C, identity=identity).item()
     two = intent_contrast(M2, M2, C, identity=identity).item()
     assert (one, two) == pytest.approx((first, second), abs=1e-9)
@@ -75,7 +75,7 @@ def test_the_specifications_parts(spared: bool, first: float, second: float) -> 
 
 @pytest.mark.parametrize("form", ["symmetric", "paper"])
 @pytest.mark.parametrize("ids", [None, [0, 1, 0, 2, 1], [3, 3, 3, 3, 3]])
-def test_it_is_the_equation_written_as_loops(form: str, ids: list[int] | None) -> None:
+def test_it_equals_the_equation_as_loops(form: str, ids: list[int] | None) -> None:
     generator = torch.Generator().manual_seed(0)
     a, b, c = torch.randn(3, 5, 4, dtype=torch.float64, generator=generator)
     identity = None if ids is None else torch.tensor(ids)
@@ -84,7 +84,7 @@ def test_it_is_the_equation_written_as_loops(form: str, ids: list[int] | None) -
 
 
 @pytest.mark.parametrize("form", ["symmetric", "paper"])
-def test_sparing_never_makes_it_harder(form: str) -> None:
+def test_masking_same_intents_never_increases_the_loss(form: str) -> None:
     plain = intent_contrast(M1, M2, C, form=form)
     assert intent_contrast(M1, M2, C, identity=IDS, form=form) <= plain
     alone = torch.zeros(3, dtype=torch.long)
@@ -94,7 +94,7 @@ def test_sparing_never_makes_it_harder(form: str) -> None:
 
 
 def test_the_temperature_divides_the_products() -> None:
-    """As if both factors of every product were divided by its root."""
+    """Equal to dividing both factors of each product by its root."""
     root = 0.5**0.5
     torch.testing.assert_close(
         intent_contrast(M1, M2, C, temperature=0.5),

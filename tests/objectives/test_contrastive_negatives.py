@@ -40,9 +40,7 @@ def loops(
 @pytest.mark.parametrize("b", [2, 3, 7])
 @pytest.mark.parametrize("temperature", [0.1, 1.0])
 @pytest.mark.parametrize("form", ["code", "paper"])
-def test_it_is_the_equation_written_as_loops(
-    b: int, temperature: float, form: str
-) -> None:
+def test_it_equals_the_equation_as_loops(b: int, temperature: float, form: str) -> None:
     given = views(b)
     found = negative_contrast(*given, temperature=temperature, denominator=form)
     expected = loops(*(view.detach() for view in given), temperature, form)
@@ -50,7 +48,7 @@ def test_it_is_the_equation_written_as_loops(
 
 
 def test_for_two_sequences_both_denominators_are_the_same() -> None:
-    """U-7; for three they are not, and the code's is larger."""
+    """U-7; for three they differ, and the code's is larger."""
     two, three = views(2), views(3)
     code, paper = (negative_contrast(*two, denominator=d) for d in ("code", "paper"))
     torch.testing.assert_close(code, paper)
@@ -58,7 +56,7 @@ def test_for_two_sequences_both_denominators_are_the_same() -> None:
     assert code > paper
 
 
-def test_equal_rows_leave_the_logarithm_of_the_candidates() -> None:
+def test_equal_rows_give_the_log_number_of_candidates() -> None:
     rows = torch.ones(5, 3, dtype=torch.float64)
     code = negative_contrast(rows, rows, rows, denominator="code")
     paper = negative_contrast(rows, rows, rows, denominator="paper")
@@ -67,7 +65,7 @@ def test_equal_rows_leave_the_logarithm_of_the_candidates() -> None:
 
 
 @pytest.mark.parametrize("form", ["code", "paper"])
-def test_one_sequence_has_nothing_to_be_drawn_to(form: str) -> None:
+def test_one_sequence_gives_zero(form: str) -> None:
     given = views(1)
     loss = negative_contrast(*given, denominator=form)
     loss.backward()

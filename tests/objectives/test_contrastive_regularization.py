@@ -18,7 +18,7 @@ def views(b: int, d: int, seed: int = 0) -> tuple[Tensor, Tensor]:
 
 
 def loops(a: Tensor, b: Tensor, scope: str) -> float:
-    """Eqs. (12)-(13) as they stand, with their clamps."""
+    """Eqs. (12)-(13) as printed, with their clamps."""
     rows, size = [*a, *b], len(a)
     positive, negative = [], []
     for i, row in enumerate(rows):
@@ -39,7 +39,7 @@ def loops(a: Tensor, b: Tensor, scope: str) -> float:
 
 @pytest.mark.parametrize("scope", SCOPES)
 @pytest.mark.parametrize("b, d", [(2, 2), (3, 5), (7, 4)])
-def test_it_is_the_definition_written_as_loops(scope: str, b: int, d: int) -> None:
+def test_it_equals_the_definition_as_loops(scope: str, b: int, d: int) -> None:
     a, p = views(b, d, seed=b)
     found = contrastive_regularization(a, p, scope=scope).item()
     assert found == pytest.approx(loops(a.detach(), p.detach(), scope), rel=1e-12)
@@ -65,8 +65,8 @@ def test_gradients_are_exact(scope: str) -> None:
     )
 
 
-def test_a_positive_above_the_hardest_negative_is_drawn_down() -> None:
-    """R works against the contrast: less similar views, smaller R."""
+def test_a_positive_above_the_hardest_negative_is_pulled_down() -> None:
+    """R counteracts the contrast: it is smaller for less similar views."""
     first = torch.eye(3, dtype=torch.float64)
     values = [
         contrastive_regularization(first, scale * first).item()
@@ -76,7 +76,7 @@ def test_a_positive_above_the_hardest_negative_is_drawn_down() -> None:
 
 
 @pytest.mark.parametrize("scope", SCOPES)
-def test_the_views_and_the_order_of_rows_can_be_exchanged(scope: str) -> None:
+def test_invariant_to_exchanging_views_and_rows(scope: str) -> None:
     a, p = views(5, 3)
     value = contrastive_regularization(a, p, scope=scope)
     torch.testing.assert_close(contrastive_regularization(p, a, scope=scope), value)
@@ -86,14 +86,14 @@ def test_the_views_and_the_order_of_rows_can_be_exchanged(scope: str) -> None:
 
 
 @pytest.mark.parametrize("scope", SCOPES)
-def test_one_row_has_nothing_to_be_separated_from(scope: str) -> None:
+def test_one_row_gives_zero(scope: str) -> None:
     a, p = views(1, 3)
     value = contrastive_regularization(a, p, scope=scope)
     value.backward()
     assert value.item() == 0 and not a.grad.any() and not p.grad.any()
 
 
-def test_inputs_are_left_alone() -> None:
+def test_inputs_are_unchanged() -> None:
     a, p = A.clone(), B.clone()
     contrastive_regularization(a, p)
     assert torch.equal(a, A) and torch.equal(p, B)

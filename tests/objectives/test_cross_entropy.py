@@ -26,7 +26,7 @@ def seeded(seed: int) -> torch.Generator:
 def problem(
     n: int, d: int, v: int, dtype: torch.dtype = torch.float64, scale: float = 1.0
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """States (N, D) and items (V, D), leaves that ask for gradients, and targets."""
+    """States (N, D), items (V, D), both requiring gradients, and targets."""
     states = torch.randn(n, d, dtype=dtype, generator=seeded(0)) * scale
     items = torch.randn(v, d, dtype=dtype, generator=seeded(1))
     targets = torch.randint(v, (n,), generator=seeded(2))
@@ -34,7 +34,7 @@ def problem(
 
 
 @pytest.mark.parametrize("n, d, v", SHAPES)
-def test_cross_entropy_is_the_sum_written_as_loops(n: int, d: int, v: int) -> None:
+def test_cross_entropy_equals_loops(n: int, d: int, v: int) -> None:
     states, items, targets = problem(n, d, v)
     total = 0.0
     for state, target in zip(states.detach(), targets.tolist(), strict=True):
@@ -48,7 +48,7 @@ def test_cross_entropy_is_the_sum_written_as_loops(n: int, d: int, v: int) -> No
 @pytest.mark.parametrize("scale", [1.0, 1000.0], ids=["plain", "huge"])
 @pytest.mark.parametrize("upstream", [1.0, -2.5])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
-def test_cross_entropy_and_both_gradients_are_those_of_torch(
+def test_cross_entropy_and_both_gradients_equal_torch(
     n: int, d: int, v: int, scale: float, upstream: float, dtype: torch.dtype
 ) -> None:
     found = problem(n, d, v, dtype, scale)
@@ -89,7 +89,7 @@ def test_cross_entropy_in_bfloat16_stays_near_float32(
         assert off < 0.02
 
 
-def test_products_are_of_the_other_type_inside_the_block_only() -> None:
+def test_products_in_applies_inside_its_context_only() -> None:
     found = problem(200, 8, 30, torch.float32)
     before = cross_entropy(*found)
     with products_in(torch.bfloat16):
@@ -101,7 +101,7 @@ def test_products_are_of_the_other_type_inside_the_block_only() -> None:
 
 
 def test_cross_entropy_accumulates_when_run_backwards_again() -> None:
-    """Its gradients are kept, so handing them out must not let anybody add to them."""
+    """Stored gradients must not be changed by accumulation."""
     states, items, targets = problem(5, 3, 4)
     loss = cross_entropy(states, items, targets)
     once = torch.autograd.grad(loss, (states, items), retain_graph=True)
@@ -112,7 +112,7 @@ def test_cross_entropy_accumulates_when_run_backwards_again() -> None:
     torch.testing.assert_close(items.grad, 3 * once[1])
 
 
-def test_cross_entropy_refuses_a_second_derivative_that_it_does_not_have() -> None:
+def test_cross_entropy_refuses_a_second_derivative() -> None:
     states, items, targets = problem(5, 3, 4)
     loss = cross_entropy(states, items, targets)
     (gradient,) = torch.autograd.grad(loss**2, states, create_graph=True)
@@ -127,7 +127,7 @@ def test_cross_entropy_without_gradients_gives_the_same_value() -> None:
     torch.testing.assert_close(value, cross_entropy(states, items, targets).detach())
 
 
-def test_cross_entropy_reaches_what_the_states_and_items_are_made_of() -> None:
+def test_gradients_of_cross_entropy_flow_further_back() -> None:
     states, items, targets = problem(6, 3, 4)
 
     def through(loss) -> tuple[Tensor, ...]:
@@ -152,7 +152,7 @@ def test_cross_entropy_of_the_specification() -> None:
 
 @pytest.mark.parametrize("size", [79.9, 79.0, 70.0])
 @pytest.mark.parametrize("length", [1.0, 50.0])
-def test_items_that_have_collapsed_overflow_no_sum(size: float, length: float) -> None:
+def test_collapsed_items_do_not_overflow(size: float, length: float) -> None:
     items = torch.ones(12_101, 64) / 8 * length
     states = torch.ones(3, 64) / 8 * (size / length)
     targets = torch.arange(3)

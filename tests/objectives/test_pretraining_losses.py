@@ -1,4 +1,4 @@
-"""The tasks of S3-Rec against the specification's numbers and loops."""
+"""S3-Rec's pre-training losses against the specification and loops."""
 
 import math
 
@@ -32,7 +32,7 @@ def test_the_double_sigmoid_is_bounded_as_specified() -> None:
     assert worst == pytest.approx(1.313261688, abs=1e-9)
 
 
-def test_the_double_sigmoid_is_a_sum_of_the_formula() -> None:
+def test_the_double_sigmoid_sums_the_formula() -> None:
     generator = torch.Generator().manual_seed(0)
     a, b = torch.randn(2, 9, dtype=F64, generator=generator)
     pairs = zip(a.tolist(), b.tolist(), strict=True)
@@ -40,7 +40,7 @@ def test_the_double_sigmoid_is_a_sum_of_the_formula() -> None:
     assert double_sigmoid(a, b).item() == pytest.approx(expected, abs=1e-12)
 
 
-def test_attributes_are_a_binary_cross_entropy_over_all_of_them() -> None:
+def test_attribute_loss_is_a_binary_cross_entropy_over_all_attributes() -> None:
     generator = torch.Generator().manual_seed(0)
     states = torch.randn(5, 3, dtype=F64, generator=generator)
     vectors = torch.randn(4, 3, dtype=F64, generator=generator)
@@ -62,7 +62,7 @@ def test_attributes_are_a_binary_cross_entropy_over_all_of_them() -> None:
     torch.testing.assert_close(found, whole)
 
 
-def test_no_place_is_no_loss() -> None:
+def test_no_position_gives_zero() -> None:
     none = torch.zeros(0, 3, dtype=F64)
     assert double_sigmoid(none[:, 0], none[:, 0]).item() == 0
     assert attribute_loss(none, torch.ones(2, 3, dtype=F64), none).item() == 0

@@ -53,32 +53,32 @@ def sequence_loops(phi: Tensor, psi: Tensor, keep: float) -> float:
 
 
 @pytest.mark.parametrize(("batch", "prototypes"), [(1, 1), (1, 3), (5, 1), (4, 3)])
-def test_seq2item_is_the_formula(batch: int, prototypes: int) -> None:
+def test_seq2item_equals_the_formula(batch: int, prototypes: int) -> None:
     phi, h = drawn(batch, prototypes, 4), drawn(batch, 4, seed=1)
     assert seq2item(phi, h).item() == pytest.approx(item_loops(phi, h), abs=1e-10)
 
 
 @pytest.mark.parametrize(("batch", "prototypes"), [(1, 1), (1, 3), (5, 1), (4, 3)])
 @pytest.mark.parametrize("keep", [0.1, 0.5, 1.0])
-def test_seq2seq_is_the_formula(batch: int, prototypes: int, keep: float) -> None:
+def test_seq2seq_equals_the_formula(batch: int, prototypes: int, keep: float) -> None:
     phi, psi = drawn(batch, prototypes, 4), drawn(batch, prototypes, 4, seed=1)
     expected = sequence_loops(phi, psi, keep)
     assert seq2seq(phi, psi, keep).item() == pytest.approx(expected, abs=1e-10)
 
 
-def test_one_row_of_one_prototype_leaves_nothing_to_tell_apart() -> None:
+def test_one_row_of_one_prototype_gives_zero() -> None:
     phi = drawn(1, 1, 3)
     assert seq2item(phi, drawn(1, 3, seed=1)).item() == pytest.approx(0, abs=1e-12)
     assert seq2seq(phi, drawn(1, 1, 3, seed=1), 1.0).item() == pytest.approx(0)
 
 
-def test_equal_vectors_leave_the_logarithm_of_the_candidates() -> None:
+def test_equal_vectors_give_the_log_number_of_candidates() -> None:
     ones = torch.ones(4, 2, 3, dtype=F64)
     assert seq2item(ones, ones[:, 0]).item() == pytest.approx(math.log2(8))
     assert seq2seq(ones, ones, 1.0).item() == pytest.approx(2 * math.log2(8))
 
 
-def test_the_least_sure_pairs_get_no_gradient() -> None:
+def test_the_largest_losses_get_no_gradient() -> None:
     phi, psi = drawn(4, 2, 3), drawn(4, 2, 3, seed=1)
     seq2seq(phi, psi, 0.25).backward()
     assert int(phi.grad.any(dim=2).sum()) == 2

@@ -1,4 +1,4 @@
-"""Losses with drawn negatives (objectives/ranking.py) against loops and figures."""
+"""Losses with sampled negatives against loops and the specification."""
 
 import math
 
@@ -23,7 +23,7 @@ def sigmoid(x: float) -> float:
 
 
 @pytest.mark.parametrize("n, k", SHAPES)
-def test_bce_is_the_equation_written_as_loops(n: int, k: int) -> None:
+def test_bce_equals_the_equation_as_loops(n: int, k: int) -> None:
     positive, negative = scores(n, k)
     total = 0.0
     for i in range(n):
@@ -35,9 +35,7 @@ def test_bce_is_the_equation_written_as_loops(n: int, k: int) -> None:
 
 @pytest.mark.parametrize("n, k", SHAPES)
 @pytest.mark.parametrize("calibration", [0.0, 0.75, 1.0])
-def test_gbce_is_the_equation_written_as_loops(
-    n: int, k: int, calibration: float
-) -> None:
+def test_gbce_equals_the_equation_as_loops(n: int, k: int, calibration: float) -> None:
     positive, negative = scores(n, k)
     alpha = k / 19
     beta = alpha * (calibration * (1 - 1 / alpha) + 1 / alpha)
@@ -51,7 +49,7 @@ def test_gbce_is_the_equation_written_as_loops(
 
 
 @pytest.mark.parametrize("n, k", SHAPES)
-def test_bpr_is_the_equation_written_as_loops(n: int, k: int) -> None:
+def test_bpr_equals_the_equation_as_loops(n: int, k: int) -> None:
     positive, negative = scores(n, k)
     total = 0.0
     for i in range(n):
@@ -75,7 +73,7 @@ def test_scores_of_any_size_give_finite_losses_and_gradients(loss) -> None:
 
 
 def test_bce_of_the_specification() -> None:
-    """U-8: two asked places, logits 1, 1 against 0, -1."""
+    """U-8: two target positions, logits 1, 1 against 0, -1."""
     loss = bce(torch.tensor([1.0, 1.0]), torch.tensor([[0.0], [-1.0]]))
     assert loss.item() == pytest.approx(0.816466122, abs=1e-6)
 
@@ -93,11 +91,11 @@ def test_bpr_of_the_specification() -> None:
     [(0.0, 0.711112293), (0.75, 0.695246292), (1.0, 0.689957625)],
 )
 def test_gbce_of_the_specification(calibration: float, expected: float) -> None:
-    """U-8: a target of 2, negatives 0 and 1, of a catalogue of five."""
+    """U-8: target 2 and negatives 0 and 1 of five items."""
     positive = torch.tensor([2.0], dtype=torch.float64)
     negative = torch.tensor([[0.0, 1.0]], dtype=torch.float64)
     loss = gbce(positive, negative, num_items=5, calibration=calibration)
-    # The specification's figure is a mean over the n + 1 scores of a target.
+    # The specification takes the mean over the n + 1 scores of a target.
     assert loss.item() / 3 == pytest.approx(expected, abs=1e-9)
 
 

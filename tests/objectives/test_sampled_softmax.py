@@ -25,7 +25,7 @@ def seeded(seed: int) -> torch.Generator:
 def problem(
     n: int, d: int, v: int, dtype: torch.dtype = torch.float64, scale: float = 1.0
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """States (N, D) and items (V, D), leaves that ask for gradients, and targets."""
+    """States (N, D), items (V, D), both requiring gradients, and targets."""
     states = torch.randn(n, d, dtype=dtype, generator=seeded(0)) * scale
     items = torch.randn(v, d, dtype=dtype, generator=seeded(1))
     targets = torch.randint(v, (n,), generator=seeded(2))
@@ -41,8 +41,8 @@ def loop(
 ) -> float:
     """Mean of -log exp(s·t) / Σ_c exp(s·c) over each row's own candidates.
 
-    ``shift`` is subtracted from the candidates' logits; the target is no candidate, its
-    own shift is the last of the row.
+    ``shift`` is subtracted from the candidates' logits; the target is not a
+    candidate, its shift is the last of the row.
     """
     total = 0.0
     for n, target in enumerate(targets):
@@ -60,7 +60,7 @@ ITEMS = torch.tensor([[0.0, 0], [1, 0], [0, 1], [1, 1], [-1, 2]], dtype=torch.fl
 
 
 def test_sampled_softmax_of_the_specification_masks_the_accidental_hit() -> None:
-    """6.6: row 2 drew its own target, which must not count twice (.95802009)."""
+    """6.6: row 2 samples its own target, which must not count twice (.95802009)."""
     targets, negatives = torch.tensor([1, 3]), torch.tensor([[2, 4], [1, 3]])
     loss = sampled_softmax(QUERIES, ITEMS, targets, negatives)
     assert loss.item() == pytest.approx(0.44084147, abs=1e-8)
@@ -69,7 +69,7 @@ def test_sampled_softmax_of_the_specification_masks_the_accidental_hit() -> None
 
 
 def test_sampled_softmax_keeps_the_target_in_its_denominator() -> None:
-    """The literal Eq. (14) of MCLSR would give -.68673831 here."""
+    """Eq. (14) of MCLSR as printed would give -.68673831."""
     found = [
         sampled_softmax(QUERIES[:1] * k, ITEMS, torch.tensor([1]), torch.tensor([2, 4]))
         for k in (1, 100)
@@ -80,7 +80,7 @@ def test_sampled_softmax_keeps_the_target_in_its_denominator() -> None:
 @pytest.mark.parametrize("n, k, v", [(1, 1, 2), (4, 3, 6), (7, 20, 5)])
 @pytest.mark.parametrize("shared", [True, False])
 @pytest.mark.parametrize("corrected", [True, False])
-def test_sampled_softmax_is_the_sum_written_as_loops(
+def test_sampled_softmax_equals_loops(
     n: int, k: int, v: int, shared: bool, corrected: bool
 ) -> None:
     states, items, targets = problem(n, 3, v)
@@ -114,7 +114,7 @@ def test_sampled_softmax_is_the_sum_written_as_loops(
 def test_sampled_softmax_has_exact_and_finite_gradients() -> None:
     states, items, targets = problem(3, 2, 5)
     negatives = torch.tensor([[0, 1, 2], [3, 3, 4], [0, 0, 0]])
-    negatives[2] = targets[2]  # nothing but accidental hits
+    negatives[2] = targets[2]  # only accidental hits
     assert torch.autograd.gradcheck(
         lambda s, i: sampled_softmax(s, i, targets, negatives), (states, items)
     )
@@ -160,7 +160,7 @@ def test_corrected_loss_is_that_of_the_specification() -> None:
 
 
 @pytest.mark.parametrize("size", [1, 3, 10, 99])
-def test_log_uniform_sample_is_distinct_and_no_larger_than_the_catalogue(
+def test_log_uniform_sample_is_distinct_and_at_most_all_items(
     size: int,
 ) -> None:
     ranks, tries = log_uniform_sample(10, size, seeded(size))
@@ -190,13 +190,13 @@ def test_log_uniform_sample_keeps_the_order_and_number_of_its_draws() -> None:
 def test_log_uniform_sample_follows_its_probabilities() -> None:
     generator = seeded(0)
     drawn = torch.cat([log_uniform_sample(8, 1, generator)[0] for _ in range(4000)])
-    share = torch.bincount(drawn, minlength=8) / 4000
+    frequency = torch.bincount(drawn, minlength=8) / 4000
     torch.testing.assert_close(
-        share.double(), log_uniform_probability(8), atol=0.03, rtol=0
+        frequency.double(), log_uniform_probability(8), atol=0.03, rtol=0
     )
 
 
-def test_expected_counts_are_how_often_ranks_are_drawn() -> None:
+def test_expected_counts_equal_observed_frequencies() -> None:
     generator, counts, expected = seeded(1), torch.zeros(8), torch.zeros(8)
     for _ in range(1500):
         ranks, tries = log_uniform_sample(8, 3, generator)
@@ -205,11 +205,11 @@ def test_expected_counts_are_how_often_ranks_are_drawn() -> None:
     torch.testing.assert_close(counts / 1500, expected / 1500, atol=0.06, rtol=0)
 
 
-def test_uniform_sample_reaches_every_item_alike() -> None:
+def test_uniform_sample_draws_all_items_equally_often() -> None:
     drawn = uniform_sample(6, 6000, seeded(0))
     assert torch.equal(drawn, uniform_sample(6, 6000, seeded(0)))
-    share = torch.bincount(drawn, minlength=6) / 6000
-    torch.testing.assert_close(share, torch.full((6,), 1 / 6), atol=0.02, rtol=0)
+    frequency = torch.bincount(drawn, minlength=6) / 6000
+    torch.testing.assert_close(frequency, torch.full((6,), 1 / 6), atol=0.02, rtol=0)
 
 
 BATCH = torch.tensor([[1.0, 0], [0, 1], [1, 1]], dtype=torch.float64)
@@ -233,7 +233,7 @@ def test_in_batch_softmax_of_the_specification(
 @pytest.mark.parametrize("n, v", [(1, 3), (5, 4), (12, 6)])
 @pytest.mark.parametrize("users", [None, 3])
 @pytest.mark.parametrize("strength", [None, 0.5, 1.0])
-def test_in_batch_softmax_is_the_sum_written_as_loops(
+def test_in_batch_softmax_equals_loops(
     n: int, v: int, users: int | None, strength: float | None
 ) -> None:
     states, items, targets = problem(n, 3, v)
