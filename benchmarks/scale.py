@@ -122,7 +122,7 @@ def hubs() -> None:
                 step = CoOccurrence(kind, weight=weight, hub_cap=cap)  # type: ignore[arg-type]
                 work = estimate(log, [step])[0].operations or 0
                 began = time.process_time()
-                kept = step.kept(nodes)
+                kept = step.pruned(nodes)
                 seconds = time.process_time() - began
                 exact, whole = exact if exact is not None else kept, whole or work
                 there = csr_matrix((np.ones_like(kept.data), kept.indices, kept.indptr))

@@ -58,9 +58,8 @@ def main(events: int) -> None:
                 old, new = map(Interactions.from_frame, parts)
                 split = leave_one_out(append(old, new))
                 older = build_graph(leave_one_out(old), steps)
-                done, renewals = update_graph(older, split, steps)
+                done, [of] = update_graph(older, split, steps)
                 assert graph_hash(done) == graph_hash(build_graph(split, steps))
-                [of] = renewals
                 update = seconds(update_graph, older, split, steps)
                 build = seconds(build_graph, split, steps)
                 print(

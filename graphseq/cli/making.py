@@ -75,7 +75,7 @@ def make(
     from graphseq import graphs
     from graphseq.cli.provenance import BUILD
     from graphseq.cli.relations import spelt
-    from graphseq.graphs.progress import Advance, watching
+    from graphseq.graphs.progress import Advance, progress_callback
 
     names = [spelt(step)[0] for step in steps]
     coming = iter(names)
@@ -87,7 +87,7 @@ def make(
             stages.begin(next(coming))
 
     renewals: dict[str, str] = {}
-    with watching(watch):
+    with progress_callback(watch):
         if older is None:
             graph = graphs.build_graph(split, steps)
         else:

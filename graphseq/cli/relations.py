@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from torch_geometric.transforms import BaseTransform
 
     from graphseq.graphs import Attributes, CoOccurrence, Transitions
-    from graphseq.graphs.cooccurrence import Kind
+    from graphseq.graphs.cooccurrence import NodeKind
 
 NONE, ALL = "none", "all"
 
@@ -40,7 +40,7 @@ def steps_of(
 
 
 def co_occurrence(
-    kind: "Kind", asked: str, hub_cap: int | None = None
+    kind: "NodeKind", asked: str, hub_cap: int | None = None
 ) -> "CoOccurrence | None":
     """``WEIGHT[:K[:SYMMETRIZE]]`` as a step, ``none`` as nothing.
 

@@ -1,4 +1,4 @@
-"""Side information: which attributes an item has."""
+"""Item attributes as nodes: categories, brands, tags."""
 
 from pathlib import Path
 
@@ -18,31 +18,29 @@ from graphseq.schema import Configurable
 class Attributes(Configurable, BaseTransform):
     """Link each item to its attributes: categories, brands, tags.
 
-    Items and attributes are named by their raw ids. A pair that stands twice makes one
-    edge; items that the graph does not hold are passed over, since such tables commonly
-    describe more items than a filtered log has; items without attributes stay without.
-    Attributes are numbered by first appearance, in the order of the items.
+    Raw ids identify items and attributes. Duplicate pairs add one edge. Items that the
+    graph lacks are ignored, since such tables usually describe more items than a
+    filtered log has. Attributes are numbered by first appearance, in item order.
 
     Source:
         The side information of Zhou et al., S3-Rec, CIKM 2020.
 
     Args:
         source: A mapping from item to list of attributes, or a file of it: JSON (one
-            object), JSON lines, CSV, TSV or Parquet (a row for each item, with a list,
-            or for each pair), plain or gzip.
-        item: Column of the items; a JSON object needs none.
-        attribute: Column of the attributes, or of lists of them, however deep.
-        root: Folder from which a relative path counts; ``None``: the environment's
-            GRAPHSEQ_DATA if the file lies there, else the current folder. The graph
-            does not record it.
+            object), JSON lines, CSV, TSV or Parquet (one row per item with a list, or
+            one per pair), plain or gzip.
+        item: Column of the items; not used for a JSON object.
+        attribute: Column of the attributes, or of (nested) lists of them.
+        root: Folder for relative paths; ``None``: GRAPHSEQ_DATA if the file is there,
+            else the current folder. It is not recorded.
 
     Adds nodes ``"attribute"`` with num_nodes and vocabulary, and the edges
     ``("item", "has", "attribute")`` with edge_index (2, E), sorted by item, then
     attribute.
 
     Raises:
-        DataError: The file is not such a table.
-        GraphError: The graph has no vocabulary of items, or no item an attribute.
+        DataError: The file is not a table of attributes.
+        GraphError: The graph has no vocabulary of items, or no item has an attribute.
     """
 
     def __init__(
@@ -65,8 +63,8 @@ class Attributes(Configurable, BaseTransform):
         require(graph, INTERACTS, "Attributes")
         if "vocabulary" not in graph[ITEM]:
             raise GraphError(
-                "Attributes finds items by their raw ids; this graph has no vocabulary "
-                "of items. Start from build_graph(split)."
+                "Attributes needs the raw ids of the items; this graph has no "
+                "vocabulary. Start from build_graph(split)."
             )
         items: Vocabulary = graph[ITEM].vocabulary
         pairs = self._pairs()
@@ -74,9 +72,9 @@ class Attributes(Configurable, BaseTransform):
         known = pairs.with_columns(node).filter(pl.col("node") >= 0)
         if not len(known):
             raise GraphError(
-                f"none of the {len(pairs):,} pairs of {self.options['source']} is of "
-                f"an item of this graph, which are {items!r}. Take the table of these "
-                f"data, or name the column of the items; {self.item!r} was read."
+                f"none of the {len(pairs):,} pairs of {self.options['source']} has an "
+                f"item of this graph ({items!r}). Use the table of this data set, or "
+                f"another column of items than {self.item!r}."
             )
         known = known.sort("node", maintain_order=True)
         attributes, number = Vocabulary.number(known["attribute"])

@@ -1,4 +1,4 @@
-"""Build the graph of a split; read and write its relations as matrices."""
+"""Build the graph of a split; read and write its relations as sparse matrices."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,14 +12,16 @@ from torch_geometric.transforms import BaseTransform
 from graphseq.constants import INTERACTS, ITEM, USER, EdgeType
 from graphseq.data import Split
 from graphseq.errors import GraphError
-from graphseq.graphs.progress import begin
+from graphseq.graphs.progress import report_step
 from graphseq.schema import Configurable, describe
+
+ROWS_AT_A_TIME = 10_000
 
 
 def build_graph(split: Split, transforms: Sequence[BaseTransform] = ()) -> HeteroData:
-    """The graph of a split's training events, with what is held out beside it.
+    """Build one graph from the training events; attach the held-out events.
 
-    Held-out events are never edges: no transform can reach them but through
+    Held-out events are never edges: a transform can reach them only through
     ``graph.validation`` and ``graph.test``.
 
     Args:
@@ -31,20 +33,20 @@ def build_graph(split: Split, transforms: Sequence[BaseTransform] = ()) -> Heter
 
         * ``graph["user"]`` and ``graph["item"]``: num_nodes (U, V) and vocabulary;
         * ``graph["user", "interacts", "item"]``: edge_index (2, E) int64, the training
-          events by user, then time, repeats kept, so a user's run of edges is the
-          user's sequence; time (E,) int64;
-        * what the transforms add, with edge_index (2, E) and edge_weight (E,) float32;
+          events by user, then time, with repeats, so that the edges of a user are its
+          sequence; time (E,) int64;
+        * the relations of the transforms: edge_index (2, E), edge_weight (E,) float32;
         * ``graph.validation`` and ``graph.test``: :class:`graphseq.data.HeldOut`;
-        * ``graph.provenance``: JSON data that says how all this was made.
+        * ``graph.provenance``: JSON data that describe how the graph was made.
 
     Raises:
-        GraphError: There is no split, or no list of transforms.
+        GraphError: The first argument is not a split, or the second not a list.
     """
     if not isinstance(split, Split) or isinstance(transforms, BaseTransform):
         raise GraphError(
             "build_graph takes a split and a list of transforms, as in build_graph("
-            f"leave_one_out(log), [CoOccurrence('item')]); found {_kind(split)} and "
-            f"{_kind(transforms)}"
+            "leave_one_out(log), [CoOccurrence('item')]); found "
+            f"{type(split).__name__} and {type(transforms).__name__}"
         )
     train = split.train
     graph = HeteroData()
@@ -55,26 +57,22 @@ def build_graph(split: Split, transforms: Sequence[BaseTransform] = ()) -> Heter
     edges.time = torch.tensor(train.time)
     graph.validation, graph.test = split.validation, split.test
     for transform in transforms:
-        begin(transform)
+        report_step(transform)
         graph = transform(graph)
     graph.provenance = provenance_of(split, transforms)
     return graph
 
 
-def _kind(value: object) -> str:
-    return type(value).__name__
-
-
-def described(transforms: Sequence[BaseTransform]) -> list[Any]:
-    """Steps as JSON data."""
+def describe_steps(transforms: Sequence[BaseTransform]) -> list[Any]:
+    """Transforms as JSON data."""
     return [describe(t) if isinstance(t, Configurable) else repr(t) for t in transforms]
 
 
 def provenance_of(split: Split, transforms: Sequence[BaseTransform]) -> dict[str, Any]:
-    """How a graph was made; ``counts`` alone depends on what is held out."""
+    """How a graph was made; only ``counts`` depends on the held-out events."""
     return {
         "split": {"protocol": split.protocol, "parameters": describe(split.parameters)},
-        "transforms": described(transforms),
+        "transforms": describe_steps(transforms),
         "has_time": split.train.has_time,
         "counts": {
             "users": split.train.num_users,
@@ -87,38 +85,40 @@ def provenance_of(split: Split, transforms: Sequence[BaseTransform]) -> dict[str
     }
 
 
-PIECE = 10_000  # rows
-
-
 def require(graph: HeteroData, relation: EdgeType, reader: str) -> None:
-    """Refuse a graph that lacks a relation.
+    """Refuse a graph without a relation.
 
     Args:
         graph: Any graph.
-        relation: What is to be read.
-        reader: Who reads it, for the message.
+        relation: The relation to read.
+        reader: The reader's name, for the message.
 
     Raises:
-        GraphError: If the relation is not there.
+        GraphError: The graph lacks the relation.
     """
     if relation not in graph.edge_types:
         raise GraphError(
-            f"{reader} reads {relation} edges; this graph holds {graph.edge_types}. "
+            f"{reader} reads {relation} edges; this graph has {graph.edge_types}. "
             f"Start from build_graph(split), and list the step that adds {relation} "
             f"before this one."
         )
 
 
 def interaction_matrix(graph: HeteroData, reader: str) -> csr_matrix:
-    """Who chose what in training, (U, V): a 1 for a pair however often it occurs.
+    """The binary user-item matrix of the training events, (U, V).
 
     Raises:
-        GraphError: If the graph has no user-item edges.
+        GraphError: The graph has no user-item edges.
     """
     require(graph, INTERACTS, reader)
-    user, item = graph[INTERACTS].edge_index.cpu().numpy()
-    shape = (graph[USER].num_nodes, graph[ITEM].num_nodes)
-    matrix = csr_matrix((np.ones(len(user), np.float32), (user, item)), shape)
+    return binary_matrix(graph, INTERACTS)
+
+
+def binary_matrix(graph: HeteroData, relation: EdgeType) -> csr_matrix:
+    """A relation as a matrix with a 1 for each pair, however often it occurs."""
+    row, column = graph[relation].edge_index.cpu().numpy()
+    shape = (graph[relation[0]].num_nodes, graph[relation[2]].num_nodes)
+    matrix = csr_matrix((np.ones(len(row), np.float32), (row, column)), shape)
     matrix.data[:] = 1
     return matrix
 
@@ -126,19 +126,19 @@ def interaction_matrix(graph: HeteroData, reader: str) -> csr_matrix:
 def write_relation(
     graph: HeteroData, relation: EdgeType, matrix: csr_matrix
 ) -> HeteroData:
-    """Put the entries of a matrix into the graph as edges, ordered by row, then column.
+    """Store the entries of a matrix as edges, ordered by row, then column.
 
-    What was cached for older edges of that relation is dropped. The weights are not
-    copied: leave the matrix alone afterwards.
+    The cached operator of older edges is dropped. The graph shares the memory of the
+    weights: do not change the matrix afterwards.
     """
     device = graph[INTERACTS].edge_index.device
     store = graph[relation]
     index = np.empty((2, matrix.nnz), np.int64)
     lengths = np.diff(matrix.indptr)
-    for start in range(0, len(lengths), PIECE):  # what lies between is never whole
-        some = slice(*matrix.indptr[[start, min(start + PIECE, len(lengths))]])
-        own = lengths[start : start + PIECE]
-        index[0, some] = np.repeat(np.arange(start, start + len(own)), own)
+    for start in range(0, len(lengths), ROWS_AT_A_TIME):  # keeps temporaries small
+        stop = min(start + ROWS_AT_A_TIME, len(lengths))
+        rows = np.repeat(np.arange(start, stop), lengths[start:stop])
+        index[0, matrix.indptr[start] : matrix.indptr[stop]] = rows
     index[1] = matrix.indices
     weights = matrix.data.astype(np.float32, copy=False)
     store.edge_index = torch.from_numpy(index).to(device)
@@ -148,5 +148,5 @@ def write_relation(
 
 
 def forget_operator(graph: HeteroData, relation: EdgeType) -> None:
-    """Drop the normalised adjacency kept with a relation whose edges have changed."""
+    """Drop the cached normalised adjacency of a relation whose edges have changed."""
     graph[relation].pop("operator", None)

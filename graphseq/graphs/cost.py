@@ -1,4 +1,4 @@
-"""What a graph will cost, before it is built: multiply-adds, edges and memory."""
+"""Estimate multiply-adds, edges and memory of a graph before it is built."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,25 +13,25 @@ from graphseq.graphs.product import Integers, multiply_adds, without_hubs
 from graphseq.graphs.transitions import Transitions
 from graphseq.runtime import allowed_cores
 
-SAMPLED_WORK = 5_000_000  # multiply-adds spent on looking at some rows
+SAMPLED_WORK = 5_000_000  # multiply-adds of the sampled rows
 SAMPLED_ROWS = 2_000
 
-# Bytes, measured as peaks of builds of 0.2 to 40 million edges; see the test.
-EVENT, EDGE, BUILDING = 24, 20, 24  # kept an event; kept an edge; while made, an edge
-LINK, JOINED, PAIR = 16, 8, 34  # while made: one direction, both, a pair of events
-MATRIX, NODE = 60, 12  # an event of the matrices; a node, in each thread
+# Bytes, measured at the peak of builds of 0.2 to 40 million edges; see the test.
+EVENT, EDGE = 24, 20  # kept: an event, an edge
+BUILDING, LINK, JOINED = 24, 16, 8  # temporary: an edge; one direction, both
+PAIR, MATRIX, NODE = 34, 60, 12  # a pair of events; an event; a node in a thread
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What one step will cost.
+    """Estimated cost of one step.
 
     Attributes:
         step: The step.
-        operations: Multiply-adds, or pairs of events, exactly; ``None``: not known.
-        edges: Edges that it adds: hardly more, often fewer; ``None``: not known.
-        memory: Bytes at its peak, beside what is there before it.
-        kept: Bytes that stay.
+        operations: Multiply-adds, or pairs of events, exactly; ``None``: unknown.
+        edges: Edges that it adds, rather too many than too few; ``None``: unknown.
+        memory: Additional bytes at the peak.
+        kept: Additional bytes after the step.
     """
 
     step: BaseTransform
@@ -42,11 +42,11 @@ class Estimate:
 
 
 def estimate(train: Interactions, steps: Sequence[BaseTransform]) -> list[Estimate]:
-    """What each of some steps will cost on these training events.
+    """Estimate the cost of each step on the training events.
 
-    Multiply-adds are counted from the degrees, which is exact. Edges are extrapolated
-    from some rows that are multiplied, always the same ones; what ``top_k`` and both
-    directions allow is the bound. Steps of other classes are listed without figures.
+    Multiply-adds follow exactly from the degrees. Edges are extrapolated from a fixed
+    sample of rows that are multiplied, up to the bounds of ``top_k`` and
+    ``symmetrize``. The costs of other steps are unknown.
     """
     found = []
     for step in steps:
@@ -60,12 +60,12 @@ def estimate(train: Interactions, steps: Sequence[BaseTransform]) -> list[Estima
 
 
 def peak(train: Interactions, estimates: Sequence[Estimate]) -> int:
-    """Bytes that a build will need at most at a time, beside the log itself."""
-    there, most = EVENT * len(train), 0
+    """Estimated peak memory of a build in bytes, without the log itself."""
+    used, most = EVENT * len(train), 0
     for each in estimates:
-        most = max(most, there + each.memory)
-        there += each.kept
-    return max(most, there)
+        most = max(most, used + each.memory)
+        used += each.kept
+    return max(most, used)
 
 
 def _co_occurrence(train: Interactions, step: CoOccurrence) -> Estimate:
@@ -79,7 +79,7 @@ def _co_occurrence(train: Interactions, step: CoOccurrence) -> Estimate:
     work = multiply_adds(nodes, None)
     degrees = np.diff(nodes.indptr)
     others = np.minimum(work - degrees, nodes.shape[0] - 1)  # neighbours at most
-    rows = _some_rows(work)
+    rows = _sampled_rows(work)
     shared = nodes[rows] @ nodes.T.tocsr()
     neighbours = np.diff(shared.indptr) - (degrees[rows] > 0)
     linked = _extrapolated(neighbours, others, rows)
@@ -103,14 +103,14 @@ def _transitions(train: Interactions, step: Transitions) -> Estimate:
     return Estimate(step, pairs, edges, memory, EDGE * edges)
 
 
-def _some_rows(work: Integers) -> Integers:
-    """Rows to look at: any, as many as a fixed number of multiply-adds allows."""
+def _sampled_rows(work: Integers) -> Integers:
+    """A fixed random sample of rows, within a budget of multiply-adds."""
     rows = np.random.default_rng(0).permutation(len(work))[:SAMPLED_ROWS]
     fitting = np.cumsum(work[rows]) <= SAMPLED_WORK
     return rows[fitting]
 
 
 def _extrapolated(found: Integers, bounds: Integers, rows: Integers) -> int:
-    """The sum over all rows, from that of some rows and the bounds of all."""
+    """The sum over all rows, from the sampled rows and the bounds of all."""
     seen, total = int(bounds[rows].sum()), int(bounds.sum())
     return round(int(found.sum()) / seen * total) if seen else total

@@ -1,4 +1,4 @@
-"""What changed between two graphs, by raw ids."""
+"""Difference of two graphs, by raw ids."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ from graphseq.graphs.hashing import HASHED, graph_hash, held_out_hash
 
 if TYPE_CHECKING:
     from rich.table import Table
-else:  # rich is imported by whoever prints
+else:  # rich is imported only to print
     Table = Any
 
 Numbers = NDArray[np.int64]
@@ -21,14 +21,14 @@ Numbers = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Difference:
-    """What two graphs, A and B, have in common and what not.
+    """Difference of two graphs, A and B.
 
     Attributes:
         rows: One for each kind of node and each relation: what, in_both, only_a,
-            only_b, and of edges in both how many weigh otherwise (changed).
-        options: What was asked for otherwise, by name: (A's, B's).
-        same_training: Whether the content hashes are equal: same in all that trains.
-        same_held_out: Whether the held-out rows are the same.
+            only_b, and changed, the number of common edges with another weight.
+        options: Options that differ, by name: (A's, B's).
+        same_training: Whether the content hashes of the training data are equal.
+        same_held_out: Whether the held-out rows are equal.
     """
 
     rows: list[dict[str, Any]]
@@ -38,12 +38,12 @@ class Difference:
 
     @property
     def same(self) -> bool:
-        """Whether nothing differs."""
+        """Whether the graphs are equal."""
         return self.same_training and self.same_held_out
 
     @property
     def only_order(self) -> bool:
-        """Whether nodes, edges and options agree, but not numbering, order or times."""
+        """Whether only numbering, order or times differ."""
         counts = [row[name] for row in self.rows for name in ("only_a", "only_b")]
         changed = [row["changed"] or 0 for row in self.rows]
         return not (self.same_training or self.options or any(counts + changed))
@@ -56,7 +56,7 @@ class Difference:
         from rich import table as rich_table
 
         shown = rich_table.Table(header_style="bold")
-        for name in ("", "in both", "only in A", "only in B", "of other weight"):
+        for name in ("", "in both", "only in A", "only in B", "other weight"):
             shown.add_column(name, justify="right" if name else "left")
         for what, *amounts in self.frame().iter_rows():
             shown.add_row(what, *("–" if n is None else f"{n:,}" for n in amounts))
@@ -64,17 +64,17 @@ class Difference:
 
 
 def difference(a: HeteroData, b: HeteroData) -> Difference:
-    """Compare two graphs, node by node and edge by edge, whatever their numbering.
+    """Compare the nodes and edges of two graphs by raw ids.
 
-    Edges of one pair count once; their weights, or where there are none their number,
-    are added up before they are compared.
+    Edges of one pair count once, with the sum of their weights, or without weights
+    their number.
     """
     kinds = sorted({*a.node_types, *b.node_types})
     numbers = {kind: _common_numbers(a, b, kind) for kind in kinds}
     rows = [_nodes(kind, *numbers[kind]) for kind in kinds]
     for relation in dict.fromkeys([*a.edge_types, *b.edge_types]):
-        places = numbers[relation[0]], numbers[relation[2]]
-        rows.append(_edges(relation, a, b, places))
+        ends = numbers[relation[0]], numbers[relation[2]]
+        rows.append(_edges(relation, a, b, ends))
     return Difference(
         rows,
         _options(a, b),
@@ -84,7 +84,7 @@ def difference(a: HeteroData, b: HeteroData) -> Difference:
 
 
 def _common_numbers(a: HeteroData, b: HeteroData, kind: str) -> tuple[Numbers, Numbers]:
-    """Numbers of A's and of B's nodes of a kind, the same for the same raw id."""
+    """Numbers of A's and of B's nodes of a kind, equal for equal raw ids."""
     counts = [g[kind].num_nodes if kind in g.node_types else 0 for g in (a, b)]
     named = [kind in g.node_types and "vocabulary" in g[kind] for g in (a, b)]
     first = np.arange(counts[0])
@@ -106,9 +106,9 @@ def _edges(
     relation: EdgeType,
     a: HeteroData,
     b: HeteroData,
-    places: tuple[tuple[Numbers, Numbers], tuple[Numbers, Numbers]],
+    ends: tuple[tuple[Numbers, Numbers], tuple[Numbers, Numbers]],
 ) -> dict[str, Any]:
-    sources, targets = places
+    sources, targets = ends
     width = 1 + max((int(n.max(initial=-1)) for n in targets), default=-1)
     tables: list[tuple[Any, Any]] = []
     for graph, source, target in zip((a, b), sources, targets, strict=True):
@@ -116,10 +116,10 @@ def _edges(
             tables.append((np.empty(0, np.int64), np.empty(0)))
             continue
         start, end = graph[relation].edge_index.cpu().numpy()
-        key, place = np.unique(source[start] * width + target[end], return_inverse=True)
+        key, pair = np.unique(source[start] * width + target[end], return_inverse=True)
         weight = graph[relation].get("edge_weight")
         values = None if weight is None else weight.cpu().numpy().astype(np.float64)
-        tables.append((key, np.bincount(place, values, minlength=len(key))))
+        tables.append((key, np.bincount(pair, values, minlength=len(key))))
     (keys_a, weights_a), (keys_b, weights_b) = tables
     both, in_a, in_b = np.intersect1d(
         keys_a, keys_b, assume_unique=True, return_indices=True

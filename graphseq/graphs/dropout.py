@@ -1,4 +1,4 @@
-"""Random views of a graph: without some of its edges, or with some nodes cut off."""
+"""Random graph views: edge dropout and node dropout."""
 
 import torch
 from jaxtyping import Bool, Int
@@ -13,38 +13,38 @@ from graphseq.schema import Configurable
 
 
 class EdgeDropout(Configurable, BaseTransform):
-    """Leave out a random share of the edges of one relation.
+    """Drop a random fraction of the edges of one relation.
 
-    What is drawn for is a pair of nodes, not an edge: all events of a user with an item
-    go together, and so do the two directions of an edge between nodes of one kind. A
-    relation that was symmetric thus stays so. Remaining weights are not rescaled: the
-    symmetric normalisation is free of scale.
+    Pairs of nodes are sampled, not edges: all events of a user with an item are dropped
+    together, and so are both directions of an edge between nodes of one kind. Symmetric
+    relations stay symmetric. Remaining weights are not rescaled, since the symmetric
+    normalisation does not depend on their scale.
 
-    Each call draws anew; two transforms with the same seed give the same views in the
-    same order.
+    Each call samples again; two transforms with the same seed give the same views in
+    the same order.
 
     Source:
         Wu et al., SGL, SIGIR 2021, arXiv:2010.10783, Eq. (7).
 
     Args:
-        p: Share left out, at least 0 and below 1.
-        relation: Which edges; the user-item edges by default.
-        seed: Of the draws.
+        p: Fraction to drop, at least 0 and below 1.
+        relation: The edges; by default the user-item edges.
+        seed: Seed of the samples.
 
     Raises:
-        ConfigError: If p is out of its range.
-        GraphError: If the graph lacks the relation.
+        ConfigError: p is out of its range.
+        GraphError: The graph lacks the relation.
     """
 
     def __init__(
         self, p: float = 0.1, *, relation: EdgeType = INTERACTS, seed: int = 0
     ) -> None:
-        self.p = _share("EdgeDropout", p)
+        self.p = _fraction("EdgeDropout", p)
         self.relation: EdgeType = tuple(relation)  # type: ignore[assignment]
         self.generator = torch.Generator().manual_seed(seed)
 
     def forward(self, graph: HeteroData) -> HeteroData:
-        """Leave out edges."""
+        """Drop edges."""
         require(graph, self.relation, "EdgeDropout")
         index = graph[self.relation].edge_index
         kept = keep_pairs(
@@ -57,35 +57,35 @@ class EdgeDropout(Configurable, BaseTransform):
 
 
 class NodeDropout(Configurable, BaseTransform):
-    """Cut a random share of the nodes of one kind off, in every relation at once.
+    """Drop all edges of a random fraction of the nodes of one kind, in every relation.
 
-    The nodes stay, without edges, so that ids keep their meaning. Each call draws anew;
-    two transforms with the same seed give the same views in the same order.
+    The nodes stay, so that ids keep their meaning. Each call samples again; two
+    transforms with the same seed give the same views in the same order.
 
     Source:
         Wu et al., SGL, SIGIR 2021, arXiv:2010.10783, Eq. (6).
 
     Args:
-        p: Share cut off, at least 0 and below 1.
-        kind: Which nodes: ``user``, ``item``, or another type of the graph.
-        seed: Of the draws.
+        p: Fraction of the nodes, at least 0 and below 1.
+        kind: The nodes: ``user``, ``item``, or another type of the graph.
+        seed: Seed of the samples.
 
     Raises:
-        ConfigError: If p is out of its range.
-        GraphError: If the graph has no such nodes.
+        ConfigError: p is out of its range.
+        GraphError: The graph has no such nodes.
     """
 
     def __init__(self, p: float = 0.1, *, kind: str = "user", seed: int = 0) -> None:
-        self.p = _share("NodeDropout", p)
+        self.p = _fraction("NodeDropout", p)
         self.kind = kind
         self.generator = torch.Generator().manual_seed(seed)
 
     def forward(self, graph: HeteroData) -> HeteroData:
-        """Cut off nodes."""
+        """Drop the edges of nodes."""
         if self.kind not in graph.node_types:
             raise GraphError(
-                f"NodeDropout was asked to cut off nodes of kind {self.kind!r}; this "
-                f"graph has {graph.node_types}."
+                f"NodeDropout drops edges of nodes of kind {self.kind!r}; this graph "
+                f"has {graph.node_types}. Choose one of them."
             )
         stays = torch.rand(graph[self.kind].num_nodes, generator=self.generator)
         for relation in graph.edge_types:
@@ -105,25 +105,25 @@ def keep_pairs(
     directed: bool,
     generator: torch.Generator,
 ) -> Bool[Tensor, "E"]:
-    """Which edges stay if each pair of nodes is left out with probability p.
+    """A mask of the edges that stay if pairs of nodes are dropped with probability p.
 
     Args:
         edge_index: Edges, repeats allowed.
-        p: Probability of leaving a pair out.
-        directed: Whether (i, j) and (j, i) are pairs of their own.
-        generator: Source of the draws, on the CPU.
+        p: Probability of dropping a pair.
+        directed: Whether (i, j) and (j, i) are different pairs.
+        generator: Generator on the CPU.
     """
     low, high = edge_index
     if not directed:
         low, high = edge_index.amin(0), edge_index.amax(0)
     stride = int(edge_index.max()) + 1 if edge_index.numel() else 1
-    pairs, place = torch.unique(low * stride + high, return_inverse=True)
+    pairs, pair = torch.unique(low * stride + high, return_inverse=True)
     stays = torch.rand(len(pairs), generator=generator) >= p
-    return stays.to(edge_index.device)[place]
+    return stays.to(edge_index.device)[pair]
 
 
 def _keep(graph: HeteroData, relation: EdgeType, kept: Bool[Tensor, "E"]) -> HeteroData:
-    """Some edges of a relation, with all that is stored for each."""
+    """Keep a part of the edges of a relation, with all their attributes."""
     forget_operator(graph, relation)
     store = graph[relation]
     for name in [name for name in store if store.is_edge_attr(name)]:
@@ -132,7 +132,9 @@ def _keep(graph: HeteroData, relation: EdgeType, kept: Bool[Tensor, "E"]) -> Het
     return graph
 
 
-def _share(name: str, p: float) -> float:
+def _fraction(name: str, p: float) -> float:
     if not 0 <= p < 1:
-        raise ConfigError(f"{name} takes a share p of at least 0 and below 1; got {p}.")
+        raise ConfigError(
+            f"{name} takes a fraction p of at least 0 and below 1; got {p}."
+        )
     return p

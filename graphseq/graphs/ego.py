@@ -1,4 +1,4 @@
-"""The surroundings of one node, as a networkx graph and as a picture."""
+"""The ego network of one node, as a networkx graph and as a plot."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import networkx as nx
 
     Ego: TypeAlias = nx.MultiDiGraph[tuple[str, int]]
-else:  # networkx is imported by whoever calls
+else:  # networkx is imported when first used
     Ego = Any
 
 COLOURS = {"user": "#4477aa", "item": "#ee6677"}
@@ -29,29 +29,28 @@ def to_networkx(
     relations: list[EdgeType] | None = None,
     max_nodes: int = 60,
 ) -> Ego:
-    """One node and those within some hops of it, with all edges among them.
+    """The nodes within a number of hops of one node, with all edges between them.
 
     Edges are followed in both directions. If there are more nodes than ``max_nodes``,
-    the nearer ones stay, among equally near ones those on the heaviest edges, and then
-    those of smaller kind and id.
+    the nearest stay, at equal distance those on the heaviest edges, then those of
+    smaller kind and id.
 
     Args:
         graph: Any graph.
-        node: Raw id of the node in the middle; the dense one if the graph has no
-            vocabulary.
-        kind: Its type.
-        hops: How far to go.
-        relations: Which relations to follow and to show; ``None`` means all.
-        max_nodes: How many nodes to show at most, the one in the middle included.
+        node: Raw id of the centre; its number if the graph has no vocabulary.
+        kind: Node type of the centre.
+        hops: Largest distance from the centre.
+        relations: Relations to follow and to show; ``None``: all.
+        max_nodes: Largest number of nodes, the centre included.
 
     Returns:
         A directed multigraph. Nodes are (kind, dense id), with ``label`` (raw id),
-        ``kind`` and ``distance``; edges have ``relation`` and ``weight`` (for repeated
-        edges their number). ``.graph["centre"]`` is the node in the middle.
+        ``kind`` and ``distance``; edges have ``relation`` and ``weight`` (summed over
+        repeated edges). ``.graph["centre"]`` is the centre.
 
     Raises:
-        GraphError: If the graph has no such node type or relation.
-        DataError: If it has no node of that id.
+        GraphError: The graph lacks the node type or a relation.
+        DataError: The graph has no node with this id.
     """
     import networkx as nx
 
@@ -59,8 +58,8 @@ def to_networkx(
     lacking = [relation for relation in wanted if relation not in graph.edge_types]
     if kind not in graph.node_types or lacking:
         raise GraphError(
-            f"asked for the surroundings of {kind} {node!r} along {wanted}; this graph "
-            f"has nodes {graph.node_types} and relations {graph.edge_types}."
+            f"cannot follow {wanted} from {kind} {node!r}: this graph has nodes "
+            f"{graph.node_types} and relations {graph.edge_types}. Choose among these."
         )
     centre = (kind, _dense(graph, kind, node))
     edges = _edges(graph, wanted)
@@ -69,9 +68,9 @@ def to_networkx(
         for reached in _next(edges, distance, max_nodes - len(distance)):
             distance[reached] = hop
     ego: Ego = nx.MultiDiGraph(centre=centre)
-    for (of, number), far in distance.items():
-        label = _label(graph, of, number)
-        ego.add_node((of, number), label=label, kind=of, distance=far)
+    for (own, number), hop in distance.items():
+        label = _label(graph, own, number)
+        ego.add_node((own, number), label=label, kind=own, distance=hop)
     for row in _among(edges, distance).iter_rows(named=True):
         ego.add_edge(
             (row["from_kind"], row["from"]),
@@ -83,15 +82,15 @@ def to_networkx(
 
 
 def draw(ego: Ego, path: str | Path, *, seed: int = 0) -> Path:
-    """Draw a graph of :func:`to_networkx`: users blue, items red, the centre large.
+    """Plot an ego network of :func:`to_networkx`: users blue, items red, centre large.
 
     Args:
-        ego: The graph.
-        path: The picture to write; its ending decides the format.
-        seed: Of the layout.
+        ego: The ego network.
+        path: The image to write; its suffix decides the format.
+        seed: Seed of the layout.
 
     Returns:
-        The picture's path.
+        The path.
     """
     import networkx as nx
     from matplotlib.figure import Figure
@@ -99,12 +98,12 @@ def draw(ego: Ego, path: str | Path, *, seed: int = 0) -> Path:
     figure = Figure(figsize=(7, 7), layout="constrained")
     axes = figure.add_subplot()
     axes.set_axis_off()
-    simple: Any = nx.Graph(ego)  # one line for all edges of a pair
-    places = nx.spring_layout(simple, seed=seed, weight=None)
+    simple: Any = nx.Graph(ego)  # one line per pair
+    positions = nx.spring_layout(simple, seed=seed, weight=None)
     centre = ego.graph["centre"]
     nx.draw_networkx(
         simple,
-        places,
+        positions,
         ax=axes,
         labels=dict(ego.nodes(data="label")),
         node_color=[COLOURS.get(node[0], "#999999") for node in simple],
@@ -122,8 +121,8 @@ def _dense(graph: HeteroData, kind: str, node: str | int) -> int:
     if isinstance(node, int) and 0 <= node < graph[kind].num_nodes:
         return node
     raise GraphError(
-        f"{kind}s are numbered 0 … {graph[kind].num_nodes - 1} in this graph, which "
-        f"has no raw ids; got {node!r}."
+        f"this graph has no raw ids; its {kind}s are numbered 0 … "
+        f"{graph[kind].num_nodes - 1}; got {node!r}. Choose such a number."
     )
 
 
@@ -134,7 +133,7 @@ def _label(graph: HeteroData, kind: str, number: int) -> str:
 
 
 def _edges(graph: HeteroData, relations: list[EdgeType]) -> pl.DataFrame:
-    """Distinct edges of some relations, repeats added up."""
+    """Distinct edges of relations, with the summed weight of repeats."""
     frames = []
     for source, name, target in relations:
         store = graph[source, name, target]
@@ -152,7 +151,7 @@ def _edges(graph: HeteroData, relations: list[EdgeType]) -> pl.DataFrame:
 def _next(
     edges: pl.DataFrame, known: dict[tuple[str, int], int], room: int
 ) -> list[tuple[str, int]]:
-    """New neighbours of the known nodes, the most heavily linked first."""
+    """New neighbours of the known nodes, by descending edge weight."""
     inside = _nodes(known)
     ends = []
     for here, there in (("from", "to"), ("to", "from")):

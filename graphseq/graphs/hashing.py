@@ -1,4 +1,4 @@
-"""Content hashes: two graphs of one hash train the same models."""
+"""Content hashes: graphs with the same hash train the same models."""
 
 import hashlib
 import json
@@ -16,11 +16,11 @@ HASHED = ("split", "transforms", "has_time")  # of the provenance; not ``counts`
 
 
 def graph_hash(graph: HeteroData) -> str:
-    """Hash of what a model trains on, as 64 hexadecimal digits.
+    """Hash of the training data of a graph, as 64 hexadecimal digits.
 
-    Covers the tensors of every relation and node type, the numbers of nodes, the
-    vocabularies, and the parameters of the split and the steps. It does not cover what
-    is held out (:func:`held_out_hash` does), nor what is derived and cached.
+    It covers the tensors of every relation and node type, the numbers of nodes, the
+    vocabularies, and the parameters of the split and the steps; not the held-out events
+    (see :func:`held_out_hash`), nor cached values.
     """
     digest = hashlib.sha256()
     provenance = getattr(graph, "provenance", {})
@@ -59,7 +59,7 @@ def log_hash(log: Interactions) -> str:
 
 
 def tensors_of(store: Any) -> Iterator[tuple[str, Tensor]]:
-    """The tensors of a store of a graph, by name."""
+    """The tensors of a node or edge store, sorted by name."""
     for name in sorted(store.keys()):
         if isinstance(store[name], Tensor):
             yield name, store[name].detach().cpu().contiguous()
@@ -73,7 +73,7 @@ def _tensors(digest: Any, store: Any) -> None:
 
 
 def _ids(digest: Any, ids: pl.Series) -> None:
-    """Raw ids: integers as they are; strings as their lengths, then their bytes."""
+    """Hash raw ids: integers directly, strings as their lengths and their bytes."""
     _text(digest, ["vocabulary", str(ids.dtype), len(ids)])
     if ids.dtype.is_integer():
         digest.update(ids.to_numpy())
@@ -83,5 +83,5 @@ def _ids(digest: Any, ids: pl.Series) -> None:
 
 
 def _text(digest: Any, value: Any) -> None:
-    spelt = json.dumps(value, sort_keys=True, ensure_ascii=False).encode()
-    digest.update(len(spelt).to_bytes(8, "little") + spelt)
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False).encode()
+    digest.update(len(text).to_bytes(8, "little") + text)

@@ -1,13 +1,12 @@
-"""Inner loops of co-occurrence and pruning, compiled by numba when first used.
+"""Inner loops of co-occurrence, pruning and updates, compiled by numba on first use.
 
-A row's edges are ranked by one integer each: the bits of the weight (a float32 above
-zero, read as an integer, keeps its order), then the neighbour's id, counted from above.
-The largest are the heaviest, and of equal weights those of the smallest ids; no two are
-equal. Sums are of integers, so that nothing depends on the order in which rows, blocks
-and threads come.
+One integer, a key, ranks each edge of a row: the bits of the weight (the bits of
+positive float32 numbers sort like the numbers), then the complement of the neighbour's
+id. The largest key is the heaviest edge, ties go to the smallest id, and no two keys
+are equal. Sums are integers, so the order of rows, blocks and threads does not matter.
 
-The machine code is kept beside this file, or in the user's cache folder where that
-cannot be written, or nowhere: then each process compiles anew (three seconds).
+numba caches the machine code next to this file or in the user's cache folder. If it can
+write neither, each process compiles for three seconds.
 """
 
 import inspect
@@ -22,27 +21,27 @@ Ints = NDArray[np.integer[Any]]
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
-ONE = 2**32  # the unit of weights that are sums of logarithms, while they are summed
-IDS = 2**32 - 1  # of 32 bits; a key has the bits of the weight above them
+ONE = 2**32  # fixed-point unit of sums of inverse logarithms
+IDS = 2**32 - 1  # 32 bits; the bits of the weight are above them in a key
 COUNT, BINARY, COSINE, JACCARD, ADAMIC_ADAR, IUF = range(6)
-SAFE = 1 - 1e-6  # far more than a float64 or float32 is rounded by
+SAFE = 1 - 1e-6  # a margin far above the rounding of float64 and float32
 
 
-def kept_code(function: Callable[..., Any]) -> Any:
-    """Compile when first called, to run without the interpreter; keep the code."""
-    function = inspect.unwrap(function)  # the tests wrap all functions, to check types
+def compiled(function: Callable[..., Any]) -> Any:
+    """Compile a kernel on its first call, without the GIL, and cache the code."""
+    function = inspect.unwrap(function)  # the tests wrap all functions to check types
     try:
         return njit(nogil=True, cache=True)(function)
-    except RuntimeError:  # there is no folder to keep it in
+    except RuntimeError:  # no folder to cache it in
         return njit(nogil=True)(function)
 
 
-def part_code(function: Callable[..., Any]) -> Any:
-    """Compile as a part of what calls it."""
+def inlined(function: Callable[..., Any]) -> Any:
+    """Compile a function that kernels call."""
     return njit(inspect.unwrap(function))
 
 
-@kept_code
+@compiled
 def shared(
     indptr: Ints,
     indices: Ints,
@@ -55,7 +54,7 @@ def shared(
     most: int,
     room: int,
 ) -> tuple[Ints, Floats, Ints]:
-    """The heaviest co-occurrences of some nodes, by row, then column.
+    """The heaviest co-occurrences of R nodes, by row, then column.
 
     Args:
         indptr: Where the neighbours of each of R nodes begin in ``indices``, (R + 1,).
@@ -63,11 +62,11 @@ def shared(
         ids: The nodes themselves, (R,).
         across: Where the nodes that chose each neighbour begin in ``choosers``.
         choosers: These nodes, uint32.
-        terms: What a shared neighbour adds to the sum of a pair; above 0.
+        terms: What each shared neighbour adds to the sum of a pair; above 0.
         degrees: Neighbours of every node, (N,).
-        kind: How an edge weighs.
-        most: How many edges a row keeps.
-        room: A bound on the edges that all of them keep.
+        kind: Number of the edge weight.
+        most: Edges that a row keeps.
+        room: An upper bound on the edges of all rows.
 
     Returns:
         Columns (E,), weights (E,), and the number of edges of each row (R,).
@@ -88,7 +87,7 @@ def shared(
         for node in met[:count]:
             total, other = np.float64(sums[node]), np.float64(degrees[node])
             sums[node] = 0
-            # Most are too light by far, which is seen without a root or a division.
+            # Most edges are far too light: skip them without a root or a division.
             if total == 0 or (rooted and total * total < limit * other):
                 continue
             weight[0] = weigh(kind, total, own, other)
@@ -107,7 +106,7 @@ def shared(
     return columns[:end], weights[:end], lengths
 
 
-@kept_code
+@compiled
 def heaviest(
     indptr: Ints, indices: Ints, data: Floats, most: int
 ) -> tuple[Ints, Floats, Ints]:
@@ -119,22 +118,22 @@ def heaviest(
     bits = data.view(np.int32)
     for row in range(rows):
         held = 0
-        for place in range(indptr[row], indptr[row + 1]):
-            key = np.int64(bits[place]) << 32 | np.int64(IDS - indices[place])
+        for at in range(indptr[row], indptr[row + 1]):
+            key = np.int64(bits[at]) << 32 | np.int64(IDS - indices[at])
             held = _offer(keys, held, key)
         _write(keys[:held], columns[end:], weights[end:])
         end += held
     return columns, weights, lengths
 
 
-@part_code
+@inlined
 def add_up(
     neighbours: Ints, across: Ints, choosers: Ints, terms: Ints, sums: Ints, met: Ints
 ) -> int:
-    """Add to the sum of every node that has some of these neighbours, for each.
+    """Add the terms of neighbours to the sums of all their nodes.
 
     Returns:
-        How many nodes there are; ``met`` begins with them.
+        The number of nodes with a sum; ``met`` begins with them.
     """
     count = 0
     for neighbour in neighbours:
@@ -148,9 +147,9 @@ def add_up(
     return count
 
 
-@part_code
+@inlined
 def weigh(kind: int, total: float, own: float, other: float) -> float:
-    """The weight of an edge, from what its ends share and their degrees."""
+    """The weight of an edge, from the sum and the degrees of its ends."""
     if kind == COUNT:
         return total
     if kind == BINARY:
@@ -164,51 +163,51 @@ def weigh(kind: int, total: float, own: float, other: float) -> float:
     return total / ONE / np.sqrt(own * other)  # type: ignore[no-any-return]
 
 
-@part_code
+@inlined
 def _offer(keys: Ints, held: int, key: int) -> int:
-    """Keep a key if it is among the largest; once full, the smallest comes first."""
+    """Keep a key if it is among the largest; a full array is a heap, smallest first."""
     if held < len(keys):
         keys[held] = key
         held += 1
         if held == len(keys):
-            for place in range(held // 2 - 1, -1, -1):
-                _sink(keys, place)
+            for at in range(held // 2 - 1, -1, -1):
+                _sink(keys, at)
     elif key > keys[0]:
         keys[0] = key
         _sink(keys, 0)
     return held
 
 
-@part_code
-def _sink(heap: Ints, place: int) -> None:
-    """Move a key down until none below it is smaller."""
-    key = heap[place]
+@inlined
+def _sink(heap: Ints, at: int) -> None:
+    """Move a key down the heap until no child is smaller."""
+    key = heap[at]
     while True:
-        below = 2 * place + 1
+        below = 2 * at + 1
         if below + 1 < len(heap) and heap[below + 1] < heap[below]:
             below += 1
         if below >= len(heap) or heap[below] >= key:
             break
-        heap[place] = heap[below]
-        place = below
-    heap[place] = key
+        heap[at] = heap[below]
+        at = below
+    heap[at] = key
 
 
-@part_code
+@inlined
 def _write(keys: Ints, columns: Ints, weights: Floats) -> None:
-    """Write out a row's keys by column."""
+    """Write the columns and weights of keys, sorted by column."""
     bits = weights.view(np.int32)
-    for place in range(len(keys)):
-        keys[place] = (IDS - (keys[place] & IDS)) << 31 | keys[place] >> 32
+    for at in range(len(keys)):
+        keys[at] = (IDS - (keys[at] & IDS)) << 31 | keys[at] >> 32
     keys.sort()
-    for place in range(len(keys)):
-        columns[place] = keys[place] >> 31
-        bits[place] = keys[place] & (2**31 - 1)
+    for at in range(len(keys)):
+        columns[at] = keys[at] >> 31
+        bits[at] = keys[at] & (2**31 - 1)
 
 
-@kept_code
+@compiled
 def limits(indptr: Ints, indices: Ints, data: Floats, k: int) -> Ints:
-    """The rank of the k-th entry of each row, (R,); 0 where there are fewer than k."""
+    """The key of the k-th entry of each row, (R,); 0 if the row has fewer than k."""
     found = np.zeros(len(indptr) - 1, np.int64)
     bits = data.view(np.int32)
     for row in range(len(found)):
@@ -216,28 +215,26 @@ def limits(indptr: Ints, indices: Ints, data: Floats, k: int) -> Ints:
         if stop - start < k:
             continue
         keys = np.empty(stop - start, np.int64)
-        for place in range(start, stop):
-            keys[place - start] = np.int64(bits[place]) << 32 | np.int64(
-                IDS - indices[place]
-            )
+        for at in range(start, stop):
+            keys[at - start] = np.int64(bits[at]) << 32 | np.int64(IDS - indices[at])
         found[row] = np.partition(keys, len(keys) - k)[len(keys) - k]
     return found
 
 
-@kept_code
+@compiled
 def within(indptr: Ints, indices: Ints, data: Floats, limits: Ints) -> Mask:
-    """Which entries of a matrix come no later than the limit of their row, (E,)."""
+    """Whether each entry ranks no later than the limit of its row, (E,)."""
     found = np.empty(len(indices), np.bool_)
     bits = data.view(np.int32)
     for row in range(len(indptr) - 1):
-        for place in range(indptr[row], indptr[row + 1]):
-            key = np.int64(bits[place]) << 32 | np.int64(IDS - indices[place])
-            found[place] = key >= limits[row]
+        for at in range(indptr[row], indptr[row + 1]):
+            key = np.int64(bits[at]) << 32 | np.int64(IDS - indices[at])
+            found[at] = key >= limits[row]
     return found
 
 
-@kept_code
-def offered(
+@compiled
+def entering(
     indptr: Ints,
     indices: Ints,
     ids: Ints,
@@ -249,7 +246,7 @@ def offered(
     limits: Ints,
     closed: Mask,
 ) -> tuple[Ints, Ints, Floats]:
-    """The edges of some nodes that come within the limits of their other ends.
+    """The edges of R nodes that rank within the lists of their other ends.
 
     Args:
         indptr: Where the neighbours of each of R nodes begin in ``indices``, (R + 1,).
@@ -257,11 +254,11 @@ def offered(
         ids: The nodes themselves, (R,).
         across: Where the nodes that chose each neighbour begin in ``choosers``.
         choosers: These nodes, uint32.
-        terms: What a shared neighbour adds to the sum of a pair; above 0.
+        terms: What each shared neighbour adds to the sum of a pair; above 0.
         degrees: Neighbours of every node, (N,).
-        kind: How an edge weighs.
-        limits: Rank that an edge must reach in the row of its other end, (N,).
-        closed: Other ends that are not asked for, (N,).
+        kind: Number of the edge weight.
+        limits: Key that an edge must reach in the row of its other end, (N,).
+        closed: Other ends to ignore, (N,); the nodes themselves are among them.
 
     Returns:
         The other ends (E,), the nodes (E,), and the weights (E,).
@@ -283,7 +280,7 @@ def offered(
         for node in met[:count]:
             total = np.float64(sums[node])
             sums[node] = 0
-            if closed[node]:  # among them the node itself
+            if closed[node]:
                 continue
             weight[0] = weigh(kind, total, own, np.float64(degrees[node]))
             if np.int64(bits[0]) << 32 | last >= limits[node]:

@@ -1,4 +1,4 @@
-"""The co-occurrence product: its factors, its blocks of rows, and top-k pruning."""
+"""The co-occurrence product: its factors, blocks of rows in threads, top-k pruning."""
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,30 +11,30 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from graphseq import runtime
-from graphseq.graphs.progress import tracked
+from graphseq.graphs.progress import track
 
 Integers = NDArray[np.integer[Any]]
 Rows = tuple[Integers, NDArray[np.float32], Integers]
-"""Columns (E,) and weights (E,) of some rows, and the entries of each row (R,)."""
+"""Columns (E,) and weights (E,) of a block of rows, and entries of each row (R,)."""
 
 Weight = Literal["count", "binary", "cosine", "jaccard", "adamic_adar", "iuf"]
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 
-BLOCK_WORK = 8_000_000  # multiply-adds of a block of rows: a tenth of a second
-ONE = 2**32  # the unit of weights that are sums of logarithms, while they are summed
+BLOCK_WORK = 8_000_000  # multiply-adds in a block of rows: a tenth of a second
+ONE = 2**32  # fixed-point unit of sums of inverse logarithms
 
 
 @dataclass(frozen=True)
 class Factors:
-    """What the loops of :mod:`graphseq.graphs.kernels` read of a product.
+    """The arguments of the loops in :mod:`graphseq.graphs.kernels`.
 
     Attributes:
-        chosen: Which of M neighbours each of R rows chose, binary, (R, M).
-        across: The nodes that chose each neighbour, (M, N).
+        chosen: The neighbours of R nodes among M, binary, (R, M).
+        across: The nodes of each neighbour, (M, N).
         ids: The node of each row, (R,).
-        terms: What sharing each neighbour adds, (M,).
-        degrees: Neighbours of every node, those passed over too, (N,).
-        kind: How an edge weighs, as the loops number it.
+        terms: What each shared neighbour adds to a pair, (M,).
+        degrees: Neighbours of every node, hubs included, (N,).
+        kind: Number of the edge weight in the kernels.
         work: Multiply-adds of each row, (R,).
     """
 
@@ -54,7 +54,7 @@ class Factors:
         hub_cap: int | None,
         rows: Integers | None = None,
     ) -> "Factors":
-        """The factors of some rows, or all, for nodes of any degree, (N, M)."""
+        """The factors for rows of a node-neighbour matrix (N, M); default: all rows."""
         degrees, kept = np.diff(nodes.indptr), without_hubs(nodes, hub_cap)
         sizes, chosen = sizes_of(kept), kept if rows is None else kept[rows]
         return cls(
@@ -67,12 +67,12 @@ class Factors:
             work=_work(chosen, sizes),
         )
 
-    def arguments(self, part: slice) -> tuple[Any, ...]:
-        """What the loops are called with for a block of rows, first of all."""
+    def arguments(self, block: slice) -> tuple[Any, ...]:
+        """The first arguments of a kernel for a block of rows."""
         return (
-            self.chosen.indptr[part.start : part.stop + 1],
+            self.chosen.indptr[block.start : block.stop + 1],
             self.chosen.indices,
-            self.ids[part],
+            self.ids[block],
             self.across.indptr,
             self.across.indices.astype(np.int32, copy=False).view(np.uint32),
             self.terms,
@@ -80,22 +80,22 @@ class Factors:
             self.kind,
         )
 
-    def computed(
+    def compute(
         self,
-        compute: Callable[[slice], Found],
+        function: Callable[[slice], Result],
         stage: str,
         block_rows: int | None = None,
-    ) -> Iterator[Found]:
-        """What comes of each block of rows, in their order, computed in threads.
+    ) -> Iterator[Result]:
+        """Apply a function to all blocks of rows in threads; yield results in order.
 
         Args:
-            compute: Computes a block.
-            stage: What whoever watches is told.
-            block_rows: Rows of a block; ``None`` goes by the work they make.
+            function: Computes one block.
+            stage: Name of the stage in progress reports.
+            block_rows: Rows of a block; ``None`` fills blocks with equal work.
         """
         parts = blocks(self.work, block_rows, BLOCK_WORK)
-        return tracked(
-            _in_threads(compute, parts),
+        return track(
+            _in_threads(function, parts),
             (int(self.work[part].sum()) for part in parts),
             stage=stage,
             unit="multiply-adds",
@@ -103,18 +103,18 @@ class Factors:
 
 
 def multiply_adds(nodes: csr_matrix, hub_cap: int | None) -> Integers:
-    """Multiply-adds that each row of a product takes, (N,)."""
+    """Multiply-adds of each row of a product, (N,)."""
     kept = without_hubs(nodes, hub_cap)
     return _work(kept, sizes_of(kept))
 
 
 def sizes_of(nodes: csr_matrix) -> Integers:
-    """How many nodes chose each neighbour, (M,)."""
+    """Number of nodes of each neighbour, (M,)."""
     return np.bincount(nodes.indices, minlength=nodes.shape[1])
 
 
 def terms_of(weight: Weight, sizes: Integers) -> Integers:
-    """What sharing each neighbour adds: 1, or the inverse of a logarithm, (M,)."""
+    """What each shared neighbour adds: 1, or an inverse logarithm of its size, (M,)."""
     if weight not in ("adamic_adar", "iuf"):
         return np.ones(len(sizes), np.int32)
     sizes = np.maximum(sizes, 2) if weight == "adamic_adar" else sizes + 1
@@ -123,43 +123,26 @@ def terms_of(weight: Weight, sizes: Integers) -> Integers:
 
 
 def without_hubs(nodes: csr_matrix, cap: int | None) -> csr_matrix:
-    """The neighbours that at most so many nodes chose, (N, some of M)."""
+    """The columns of neighbours with at most ``cap`` nodes, (N, at most M)."""
     return nodes if cap is None else nodes[:, sizes_of(nodes) <= cap]
 
 
-def _work(chosen: csr_matrix, sizes: Integers) -> Integers:
-    made: Integers = np.rint(chosen @ sizes.astype(np.float64)).astype(np.int64)
-    return made
-
-
-def _in_threads(
-    compute: Callable[[slice], Found], parts: list[slice]
-) -> Iterator[Found]:
-    """The blocks in their order, computed in as many threads as are in force."""
-    workers = min(len(parts), runtime.current_threads()) if len(parts) > 1 else 1
-    with ThreadPoolExecutor(workers) as pool:
-        yield from pool.map(compute, parts)
-
-
-LARGEST = np.int64(np.float32(np.inf).view(np.int32))  # as integers, weights are below
-
-
-def strongest(matrix: csr_matrix, k: int) -> csr_matrix:
+def keep_strongest(matrix: csr_matrix, k: int) -> csr_matrix:
     """Keep each row's k heaviest entries: by weight ↓, then column ↑.
 
     Args:
-        matrix: (R, C), float32 entries above 0, no entry twice.
-        k: How many entries of a row stay.
+        matrix: (R, C), float32 entries above 0, without duplicates.
+        k: Entries to keep in a row.
     """
     from graphseq.graphs.kernels import heaviest
 
     k = min(k, max(1, matrix.shape[1]))
     found = heaviest(matrix.indptr, matrix.indices, matrix.data, k)
-    return stacked([found], matrix.shape)
+    return stack_rows([found], matrix.shape)
 
 
-def stacked(parts: Iterable[Rows], shape: tuple[int, int]) -> csr_matrix:
-    """Rows that were found a block at a time, as one matrix."""
+def stack_rows(parts: Iterable[Rows], shape: tuple[int, int]) -> csr_matrix:
+    """Blocks of rows as one matrix."""
     columns, weights, lengths = (
         np.concatenate(each) for each in zip(*parts, strict=True)
     )
@@ -170,12 +153,12 @@ def stacked(parts: Iterable[Rows], shape: tuple[int, int]) -> csr_matrix:
 
 
 def blocks(work: Integers, block_rows: int | None, budget: int) -> list[slice]:
-    """Consecutive rows to treat at a time: by number, or by the work they make.
+    """Divide rows into consecutive blocks, by number or by work.
 
     Args:
-        work: Cost of each row, (R,).
+        work: Work of each row, (R,).
         block_rows: Rows of a block; ``None`` fills blocks up to the budget.
-        budget: Work in a block, the block's first row aside.
+        budget: Work in a block, its first row not counted.
     """
     total = len(work)
     if block_rows is None:
@@ -186,3 +169,17 @@ def blocks(work: Integers, block_rows: int | None, budget: int) -> list[slice]:
     else:
         edges = np.append(np.arange(0, max(total, 1), block_rows), total)
     return [slice(a, b) for a, b in pairwise(edges.tolist())]
+
+
+def _work(chosen: csr_matrix, sizes: Integers) -> Integers:
+    work: Integers = np.rint(chosen @ sizes.astype(np.float64)).astype(np.int64)
+    return work
+
+
+def _in_threads(
+    function: Callable[[slice], Result], parts: list[slice]
+) -> Iterator[Result]:
+    """Results in the order of the parts, computed in the current number of threads."""
+    workers = min(len(parts), runtime.current_threads()) if len(parts) > 1 else 1
+    with ThreadPoolExecutor(workers) as pool:
+        yield from pool.map(function, parts)

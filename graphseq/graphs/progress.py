@@ -1,4 +1,4 @@
-"""Who builds tells how far it is; who watches decides what to show of it."""
+"""Progress reporting: long computations report, a callback decides what to show."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -6,18 +6,18 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TypeVar
 
-Done = TypeVar("Done")
+Part = TypeVar("Part")
 
 
 @dataclass(frozen=True)
 class Advance:
-    """How far a stage is.
+    """The progress of one stage.
 
     Attributes:
         stage: Its name.
         done: Units done.
-        total: Units there are; 0 where a step begins (:func:`begin`).
-        unit: What is counted, such as multiply-adds.
+        total: Units in all; 0 when a step begins (:func:`report_step`).
+        unit: The unit, such as multiply-adds.
     """
 
     stage: str
@@ -26,45 +26,47 @@ class Advance:
     unit: str
 
 
-Watcher = Callable[[Advance], None]
+Callback = Callable[[Advance], None]
 
-_watcher: ContextVar[Watcher | None] = ContextVar("graphseq_watcher", default=None)
+_callback: ContextVar[Callback | None] = ContextVar("graphseq_progress", default=None)
 
 
 @contextmanager
-def watching(watcher: Watcher) -> Iterator[None]:
-    """Tell ``watcher`` how far each stage is that runs inside the block."""
-    token = _watcher.set(watcher)
+def progress_callback(callback: Callback) -> Iterator[None]:
+    """Call ``callback`` with the progress of each stage that runs inside the block."""
+    token = _callback.set(callback)
     try:
         yield
     finally:
-        _watcher.reset(token)
+        _callback.reset(token)
 
 
-def begin(step: object) -> None:
-    """Tell whoever watches that another step begins; nothing of it is done yet."""
-    watcher = _watcher.get()
-    if watcher is not None:
-        watcher(Advance(type(step).__name__, 0, 0, ""))
+def report_step(step: object) -> None:
+    """Report that a step of building a graph begins."""
+    _report(Advance(type(step).__name__, 0, 0, ""))
 
 
-def tracked(
-    parts: Iterable[Done], work: Iterable[int], *, stage: str, unit: str
-) -> Iterator[Done]:
-    """The parts of a stage, one after the other; after each its work counts as done.
+def track(
+    parts: Iterable[Part], work: Iterable[int], *, stage: str, unit: str
+) -> Iterator[Part]:
+    """Yield the parts of a stage, and report the work of each when it is done.
 
     Args:
-        parts: What is to be gone through.
+        parts: The parts to process.
         work: Units of work of each part.
         stage: Name of the stage.
-        unit: What is counted.
+        unit: The unit of work.
     """
     amounts = list(work)
-    done, total, watcher = 0, sum(amounts), _watcher.get()
-    if watcher is not None:
-        watcher(Advance(stage, 0, total, unit))
+    done, total = 0, sum(amounts)
+    _report(Advance(stage, 0, total, unit))
     for part, amount in zip(parts, amounts, strict=True):
         yield part
         done += amount
-        if watcher is not None:
-            watcher(Advance(stage, done, total, unit))
+        _report(Advance(stage, done, total, unit))
+
+
+def _report(advance: Advance) -> None:
+    callback = _callback.get()
+    if callback is not None:
+        callback(advance)

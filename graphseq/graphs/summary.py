@@ -11,12 +11,12 @@ from scipy.sparse import coo_matrix, csr_matrix
 from scipy.sparse.csgraph import connected_components
 from torch_geometric.data import HeteroData
 
-from graphseq.constants import INTERACTS, ITEM, USER, EdgeType
-from graphseq.graphs.build import interaction_matrix
+from graphseq.constants import INTERACTS, ITEM, USER
+from graphseq.graphs.build import binary_matrix, interaction_matrix
 
 if TYPE_CHECKING:
     from rich.table import Table
-else:  # rich is imported by whoever prints
+else:  # rich is imported only to print
     Table = Any
 
 
@@ -24,13 +24,11 @@ QUANTILES = {"min": 0.0, "25 %": 0.25, "median": 0.5, "75 %": 0.75, "99 %": 0.99
 
 
 class Summary:
-    """Figures of every relation of a graph; one row for each side of a relation.
+    """Statistics of every relation of a graph, with one row per side of a relation.
 
-    A relation between two kinds of nodes has a side for each. One between nodes of one
-    kind has a single row where every edge has its reverse, else one for the edges out
-    of a node and one for those into it.
-
-    Printing it shows a table; so does rich.
+    A relation between two kinds of nodes has a side for each. A relation within one
+    kind has one side if it is symmetric, else one for outgoing and one for incoming
+    edges. ``print`` and rich show it as a table.
     """
 
     def __init__(
@@ -40,37 +38,28 @@ class Summary:
         self._degrees = degrees
 
     def frame(self) -> pl.DataFrame:
-        """All figures, one row for each side of a relation.
+        """All statistics, one row per side of a relation.
 
         Columns: relation, side, nodes, edges (distinct pairs), repeats (further edges
-        of a pair), density (edges over the pairs there could be, a node with itself
-        left out), mean, min, 25 %, median, 75 %, 99 %, max (of the degree), isolated
-        (nodes without an edge), components (connected parts of two nodes or more),
-        largest (nodes of the largest), reciprocity (share of the edges whose reverse is
+        of a pair), density (edges divided by possible pairs of different nodes), mean,
+        min, 25 %, median, 75 %, 99 %, max (of the degree), isolated (nodes without an
+        edge), components (connected components of at least two nodes), largest (nodes
+        of the largest component), reciprocity (fraction of the edges whose reverse is
         an edge too; null between two kinds of nodes).
         """
         return pl.DataFrame(self._rows, infer_schema_length=None)
 
     def plot(self, path: str | Path) -> Path:
-        """Draw how many nodes have how many neighbours, on two logarithmic axes.
+        """Plot the degree distribution on two logarithmic axes.
 
         Returns:
-            The picture's path; its ending decides the format.
+            The path; its suffix decides the format.
         """
-        from matplotlib.figure import Figure
-
-        figure = Figure(figsize=(6.4, 4.4), layout="constrained")
-        axes = figure.add_subplot(
-            xscale="log", yscale="log", xlabel="degree", ylabel="nodes"
-        )
+        figure, axes = _axes("log", "degree", "nodes")
         for name, degrees in self._degrees.items():
             degree, nodes = np.unique(degrees[degrees > 0], return_counts=True)
             axes.plot(degree, nodes, ".", markersize=4, alpha=0.7, label=name)
-        axes.set_title("How many nodes have how many neighbours")
-        if self._degrees:
-            axes.legend(frameon=False)
-        figure.savefig(path, dpi=150)
-        return Path(path)
+        return _save(figure, axes, "Degree distribution", path)
 
     def __rich__(self) -> Table:
         from rich import table as rich_table
@@ -81,7 +70,7 @@ class Summary:
         for relation, side in frame.select("relation", "side").iter_rows():
             table.add_column(f"{relation}: {side}", justify="right")
         for name in frame.columns[2:]:
-            table.add_row(name, *map(_spell, frame[name]))
+            table.add_row(name, *map(_format, frame[name]))
         return table
 
     def __repr__(self) -> str:
@@ -99,7 +88,8 @@ def summary(graph: HeteroData) -> Summary:
     degrees: dict[str, NDArray[np.int64]] = {}
     for relation in graph.edge_types:
         source, name, target = relation
-        matrix, repeats = _pairs(graph, relation)
+        matrix = binary_matrix(graph, relation)
+        repeats = graph[relation].edge_index.shape[1] - matrix.nnz
         square = source == target
         reverse = _reciprocity(matrix) if square else None
         parts = {
@@ -117,19 +107,11 @@ def summary(graph: HeteroData) -> Summary:
                 {"relation": f"{source} {name} {target}", "side": side}
                 | {"nodes": len(degree), **parts}
                 | _spread(degree)
+                | {"isolated": int((degree == 0).sum())}
                 | _components(matrix, square)
                 | {"reciprocity": reverse}
             )
     return Summary(rows, degrees)
-
-
-def _pairs(graph: HeteroData, relation: EdgeType) -> tuple[csr_matrix, int]:
-    """Distinct edges as a binary matrix, and the number of the others."""
-    row, column = graph[relation].edge_index.cpu().numpy()
-    shape = graph[relation[0]].num_nodes, graph[relation[2]].num_nodes
-    matrix = csr_matrix((np.ones(len(row), np.float32), (row, column)), shape)
-    matrix.data[:] = 1
-    return matrix, len(row) - matrix.nnz
 
 
 def _possible(matrix: csr_matrix, square: bool) -> int:
@@ -137,25 +119,22 @@ def _possible(matrix: csr_matrix, square: bool) -> int:
     return rows * (columns - 1) if square else rows * columns
 
 
-def _spread(degree: NDArray[np.int64]) -> dict[str, float | int]:
-    if not len(degree):
-        return dict.fromkeys(["mean", *QUANTILES, "max", "isolated"], 0)
-    quantiles = np.quantile(degree, list(QUANTILES.values()))
-    return {
-        "mean": float(degree.mean()),
-        **dict(zip(QUANTILES, quantiles.tolist(), strict=True)),
-        "max": int(degree.max()),
-        "isolated": int((degree == 0).sum()),
-    }
+def _spread(values: NDArray[Any]) -> dict[str, float | int]:
+    """Mean, quantiles and maximum; zeros if there are no values."""
+    if not len(values):
+        return dict.fromkeys(["mean", *QUANTILES, "max"], 0)
+    quantiles = np.quantile(values, list(QUANTILES.values())).tolist()
+    spread = dict(zip(QUANTILES, quantiles, strict=True))
+    return {"mean": float(values.mean()), **spread, "max": values.max().item()}
 
 
 def _components(matrix: csr_matrix, square: bool) -> dict[str, int]:
-    """Connected parts of at least two nodes, directions aside."""
+    """Weakly connected components of at least two nodes."""
     if not square:
         edges = matrix.tocoo()
         nodes = sum(matrix.shape)
-        places = edges.row, edges.col + matrix.shape[0]
-        matrix = coo_matrix((edges.data, places), (nodes, nodes)).tocsr()
+        ends = edges.row, edges.col + matrix.shape[0]
+        matrix = coo_matrix((edges.data, ends), (nodes, nodes)).tocsr()
     sizes = np.bincount(connected_components(matrix, directed=False)[1], minlength=1)
     return {
         "components": int((sizes > 1).sum()),
@@ -164,13 +143,28 @@ def _components(matrix: csr_matrix, square: bool) -> dict[str, int]:
 
 
 def _reciprocity(matrix: csr_matrix) -> float | None:
-    """Share of the edges between two nodes whose reverse is an edge; null if none."""
+    """Fraction of the edges between different nodes whose reverse is an edge too."""
     others = matrix.nnz - int((matrix.diagonal() > 0).sum())
     both = matrix.multiply(matrix.T.tocsr()).nnz - (matrix.nnz - others)
     return both / others if others else None
 
 
-def _spell(value: object) -> str:
+def _axes(scale: str, x: str, y: str) -> tuple[Any, Any]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 4.4), layout="constrained")
+    return figure, figure.add_subplot(xscale=scale, yscale=scale, xlabel=x, ylabel=y)
+
+
+def _save(figure: Any, axes: Any, title: str, path: str | Path) -> Path:
+    axes.set_title(title)
+    if axes.lines:
+        axes.legend(frameon=False)
+    figure.savefig(path, dpi=150)
+    return Path(path)
+
+
+def _format(value: object) -> str:
     if value is None:
         return "–"
     if isinstance(value, float):
@@ -182,13 +176,13 @@ Values = NDArray[np.floating[Any]]
 
 
 class Distributions(NamedTuple):
-    """Values of several groups, to be compared.
+    """Distributions of one quantity in several groups.
 
     Attributes:
         groups: The values of each group, sorted, (n,).
-        quantity: What is measured.
-        title: What the picture shows.
-        logarithmic: Whether the picture has logarithmic axes.
+        quantity: Name of the quantity.
+        title: Title of the plot.
+        logarithmic: Whether the axes of the plot are logarithmic.
     """
 
     groups: Mapping[str, Values]
@@ -197,69 +191,54 @@ class Distributions(NamedTuple):
     logarithmic: bool
 
     def frame(self) -> pl.DataFrame:
-        """A row for each group: its name, size, mean, quantiles and largest value."""
-        rows = []
-        for name, values in self.groups.items():
-            spread = np.quantile(values, list(QUANTILES.values())).tolist()
-            figures = dict(zip(QUANTILES, spread, strict=True))
-            mean, most = float(values.mean()), float(values[-1])
-            rows.append({"group": name, "values": len(values), "mean": mean})
-            rows[-1] |= figures | {"max": most}
+        """One row per group: its name, size, mean, quantiles and maximum."""
+        rows = [
+            {"group": name, "values": len(values)} | _spread(values)
+            for name, values in self.groups.items()
+        ]
         return pl.DataFrame(rows, infer_schema_length=None)
 
     def plot(self, path: str | Path) -> Path:
-        """Draw which share of each group is at least as large as a value.
+        """Plot the complementary cumulative distribution of each group.
 
         Returns:
-            The picture's path; its ending decides the format.
+            The path; its suffix decides the format.
         """
-        from matplotlib.figure import Figure
-
-        figure = Figure(figsize=(6.4, 4.4), layout="constrained")
         scale = "log" if self.logarithmic else "linear"
-        axes = figure.add_subplot(
-            xscale=scale,
-            yscale=scale,
-            xlabel=self.quantity,
-            ylabel="share that is at least so large",
-        )
+        figure, axes = _axes(scale, self.quantity, "fraction at least as large")
         for name, values in self.groups.items():
             value, first = np.unique(values, return_index=True)
             axes.step(value, 1 - first / len(values), where="post", label=name)
-        axes.set_title(self.title)
-        if self.groups:
-            axes.legend(frameon=False)
-        figure.savefig(path, dpi=150)
-        return Path(path)
+        return _save(figure, axes, self.title, path)
 
 
 def weight_distributions(graph: HeteroData) -> Distributions:
-    """What the edges of every relation with weights weigh."""
+    """The edge weights of every weighted relation."""
     groups = {
         " ".join(relation): np.sort(graph[relation].edge_weight.cpu().numpy())
         for relation in graph.edge_types
         if "edge_weight" in graph[relation] and graph[relation].edge_weight.numel()
     }
-    return Distributions(groups, "weight", "What edges weigh", logarithmic=True)
+    return Distributions(groups, "weight", "Edge weights", logarithmic=True)
 
 
 def similarity_distributions(
     graph: HeteroData, *, pairs: int = 10_000, seed: int = 0
 ) -> Distributions:
-    """How alike nodes that are linked have behaved, next to any two nodes.
+    """Similarity of linked nodes, compared with random pairs of nodes.
 
-    Two users are as alike as the sets of their items, two items as the sets of their
-    users: by the cosine of the rows of the binary interaction matrix. Of nodes of
-    which one has no event in training it is 0.
+    The similarity of two users is the cosine of their rows of the binary interaction
+    matrix, of two items that of their columns. It is 0 for nodes without training
+    events.
 
     Args:
-        graph: A graph with user-item edges; without them nothing is compared.
-        pairs: How many edges, and how many other pairs, are looked at.
-        seed: Of the choice.
+        graph: A graph with user-item edges; without them there are no groups.
+        pairs: Edges per relation, and random pairs per kind of node, to sample.
+        seed: Seed of the samples.
     """
     groups: dict[str, Values] = {}
     rng = np.random.default_rng(seed)
-    among_any: dict[str, Values] = {}
+    random_pairs: dict[str, Values] = {}
     if INTERACTS in graph.edge_types:
         chosen = interaction_matrix(graph, "similarity_distributions")
         rows = {USER: chosen, ITEM: chosen.T.tocsr()}
@@ -268,18 +247,15 @@ def similarity_distributions(
             edges = graph[relation].edge_index.cpu().numpy()
             if kind != other or kind not in rows or not edges.size:
                 continue
-            some = rng.integers(edges.shape[1], size=pairs)
-            if edges.shape[1] <= pairs:
-                some = np.arange(edges.shape[1])
-            groups[f"{' '.join(relation)}: linked"] = _cosines(
-                rows[kind], edges[:, some]
-            )
+            sample = rng.integers(edges.shape[1], size=pairs)
+            linked = edges[:, sample] if edges.shape[1] > pairs else edges
+            groups[f"{' '.join(relation)}: linked"] = _cosines(rows[kind], linked)
             size = rows[kind].shape[0]
             any_two = rng.integers(size, size=(2, pairs))
             any_two[1] += any_two[0] == any_two[1]  # never a node with itself
-            among_any[f"any two {kind}s"] = _cosines(rows[kind], any_two % size)
-    title = "How alike linked nodes are"
-    return Distributions(groups | among_any, "cosine", title, logarithmic=False)
+            random_pairs[f"any two {kind}s"] = _cosines(rows[kind], any_two % size)
+    title = "Similarity of linked nodes"
+    return Distributions(groups | random_pairs, "cosine", title, logarithmic=False)
 
 
 def _cosines(rows: csr_matrix, pairs: NDArray[np.integer[Any]]) -> Values:

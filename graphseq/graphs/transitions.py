@@ -1,4 +1,4 @@
-"""Item-item edges in time: which item follows which."""
+"""Directed item-item edges: which item follows which."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,39 +8,39 @@ from torch_geometric.transforms import BaseTransform
 
 from graphseq.constants import INTERACTS, ITEM, PRECEDES
 from graphseq.graphs.build import require, write_relation
-from graphseq.graphs.product import strongest
-from graphseq.graphs.progress import tracked
+from graphseq.graphs.product import keep_strongest
+from graphseq.graphs.progress import track
 from graphseq.schema import Configurable, InvalidOption, check_ranges
 
 
 class Transitions(Configurable, BaseTransform):
-    r"""Link each item to those that users chose right after it.
+    r"""Link each item to the items that users chose after it.
 
-    A pair of events of one user, d places apart, adds :math:`\lambda^{d-1}` to the edge
-    from the earlier item to the later one, for every d up to the window. With the
-    default window of 1 an edge counts how often one item directly followed the other.
+    A pair of events of one user at distance d adds :math:`\lambda^{d-1}` to the edge
+    from the earlier to the later item, for every d up to the window. With the default
+    window of 1, the weight counts how often one item directly followed the other.
 
     Source:
-        Wu et al., SR-GNN, AAAI 2019, arXiv:1811.00855, section 3.2, over all users at
-        once; the window is that of Wang et al., GCE-GNN, SIGIR 2020, Eq. (2).
+        Wu et al., SR-GNN, AAAI 2019, arXiv:1811.00855, section 3.2, over all users
+        together; the window of Wang et al., GCE-GNN, SIGIR 2020, Eq. (2).
 
     Departs from the source:
-        Edges keep their direction and their count; an item that follows itself makes
-        no edge unless ``self_loops`` is set.
+        Edges keep their direction and their count; an item that follows itself adds no
+        edge unless ``self_loops`` is set.
 
     Args:
         window: Largest distance d between the events of a pair.
         decay: :math:`\lambda`, above 0 and at most 1.
         top_k: Keep each item's ``top_k`` heaviest successors (weight ↓, then id ↑);
-            ``None`` keeps them all.
+            ``None`` keeps all.
         self_loops: Keep the edge from an item to itself.
 
     Adds ``("item", "precedes", "item")`` with edge_index (2, E), from the earlier item
     to the later one, sorted by the earlier, then the later, and edge_weight (E,).
 
     Raises:
-        OptionError: If an option is out of its range.
-        GraphError: If the graph has no user-item edges.
+        OptionError: An option is out of its range.
+        GraphError: The graph has no user-item edges.
     """
 
     def __init__(
@@ -74,42 +74,42 @@ class Transitions(Configurable, BaseTransform):
         """Add the edges to the graph."""
         require(graph, INTERACTS, "Transitions")
         user, item = graph[INTERACTS].edge_index.cpu().numpy()
-        links = self.kept(user, item, graph[ITEM].num_nodes)
+        links = self.pruned(user, item, graph[ITEM].num_nodes)
         return write_relation(graph, PRECEDES, links)
 
-    def kept(
+    def pruned(
         self,
         user: NDArray[np.int64],
         item: NDArray[np.int64],
         num_items: int,
         rows: NDArray[np.int64] | None = None,
     ) -> csr_matrix:
-        """The edges out of items.
+        """The ``top_k`` outgoing edges of items.
 
         Args:
-            user: User of each event, (E,); a user's events stand together.
+            user: User of each event, (E,); the events of a user are contiguous.
             item: Item of each event, oldest first, (E,).
             num_items: V.
-            rows: The items that are asked for; all of them, if not given.
+            rows: The items to compute; all of them by default.
 
         Returns:
-            The edges out of these, (V or len(rows), V) float32, sorted by column.
+            Their outgoing edges, (V or len(rows), V) float32, sorted by column.
         """
         links = csr_matrix((num_items, num_items))
-        asked = np.full(num_items, rows is None)
+        wanted = np.full(num_items, rows is None)
         if rows is not None:
-            asked[rows] = True
+            wanted[rows] = True
         distances = range(1, self.window + 1)
         work = [max(0, len(user) - distance) for distance in distances]
-        for distance in tracked(distances, work, stage="transitions", unit="pairs"):
-            pairs = self._pairs(user, item, distance, asked)
+        for distance in track(distances, work, stage="transitions", unit="pairs"):
+            pairs = self._pairs(user, item, distance, wanted)
             weight = np.full(pairs.shape[1], self.decay ** (distance - 1))
             links = links + csr_matrix((weight, (pairs[0], pairs[1])), links.shape)
         links = links.astype(np.float32)
         if rows is not None:
             links = links[rows]
         if self.top_k is not None:
-            links = strongest(links, self.top_k)
+            links = keep_strongest(links, self.top_k)
         links.sort_indices()
         return links
 
@@ -118,11 +118,11 @@ class Transitions(Configurable, BaseTransform):
         user: NDArray[np.int64],
         item: NDArray[np.int64],
         distance: int,
-        asked: NDArray[np.bool_],
+        wanted: NDArray[np.bool_],
     ) -> NDArray[np.int64]:
-        """Items of events ``distance`` places apart in one user's run, (2, P)."""
+        """Items of all pairs of events of a user at a distance, (2, P)."""
         earlier, later = item[:-distance], item[distance:]
-        kept = (user[:-distance] == user[distance:]) & asked[earlier]
+        kept = (user[:-distance] == user[distance:]) & wanted[earlier]
         if not self.self_loops:
             kept &= earlier != later
         return np.stack([earlier[kept], later[kept]])

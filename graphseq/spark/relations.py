@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from graphseq.graphs import cooccurrence, transitions
-from graphseq.graphs.product import Integers, Weight, sizes_of, strongest, terms_of
-from graphseq.graphs.progress import tracked
+from graphseq.graphs.product import Integers, Weight, keep_strongest, sizes_of, terms_of
+from graphseq.graphs.progress import track
 from graphseq.spark.batches import Columns, columns, gathered, grouped
 from graphseq.spark.kernel import (
     EDGES,
@@ -84,7 +84,7 @@ class CoOccurrence(cooccurrence.CoOccurrence):
         )
         work = int((sizes.astype(np.float64) ** 2).sum())
         stage = f"{self.kind}-{self.kind} edges"
-        for _ in tracked([plan], [work], stage=stage, unit="multiply-adds"):
+        for _ in track([plan], [work], stage=stage, unit="multiply-adds"):
             found = self._edges(plan, degrees, sizes).toArrow()
         row, column, weight = (found.column(place).to_numpy() for place in range(3))
         links = csr_matrix((weight, (row, column)), (len(degrees), len(degrees)))
@@ -136,12 +136,12 @@ class Transitions(transitions.Transitions):
         rows: NDArray[np.int64] | None = None,
     ) -> csr_matrix:
         """What the transitions step keeps, computed from the events on the cluster."""
-        for _ in tracked([0], [len(user)], stage="transitions", unit="events"):
+        for _ in track([0], [len(user)], stage="transitions", unit="events"):
             found = self._edges().toArrow()
         source, target, weight = (found.column(n).to_numpy() for n in range(3))
         links = csr_matrix((weight, (source, target)), (num_items, num_items))
         if self.top_k is not None:
-            links = strongest(links, self.top_k)
+            links = keep_strongest(links, self.top_k)
         links.sort_indices()
         return links if rows is None else links[rows]
 

@@ -327,7 +327,7 @@ def test_some_rows_keep_what_they_keep_among_all(bipartite: Build, kind: str) ->
     nodes = nodes if kind == "user" else nodes.T.tocsr()
     step = CoOccurrence(kind, top_k=4, weight="cosine", symmetrize="none")
     rows = np.array([3, 50, 7])
-    every, some = step.kept(nodes), step.kept(nodes, rows)
+    every, some = step.pruned(nodes), step.pruned(nodes, rows)
     assert some.shape == (3, nodes.shape[0])
     assert some.dtype == np.float32
     assert (some != every[rows]).nnz == 0

@@ -72,9 +72,9 @@ def test_repeated_events_are_one_edge_of_their_number() -> None:
 
 
 def test_unknown_kinds_relations_and_ids_are_named(t1: HeteroData) -> None:
-    with pytest.raises(GraphError, match=r"surroundings of person 1 .* has nodes"):
+    with pytest.raises(GraphError, match=r"from person 1: .* has nodes"):
         to_networkx(t1, 1, kind="person")
     with pytest.raises(GraphError, match=r"co_occurs.*relations \[\('user', 'inter"):
         to_networkx(t1, 1, relations=[USER_CO_OCCURS])
-    with pytest.raises(GraphError, match=r"numbered 0 … 2 .*; got 3"):
+    with pytest.raises(GraphError, match=r"users are numbered 0 … 2; got 3"):
         to_networkx(t1, 3)

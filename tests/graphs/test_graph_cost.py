@@ -14,7 +14,7 @@ from graphseq.constants import PRECEDES
 from graphseq.data import Interactions, leave_one_out, synthetic
 from graphseq.graphs import CoOccurrence, Transitions, build_graph
 from graphseq.graphs.cost import Estimate, estimate, peak
-from graphseq.graphs.progress import Advance, watching
+from graphseq.graphs.progress import Advance, progress_callback
 
 EVENTS = st.lists(st.tuples(st.integers(0, 7), st.integers(0, 9)), min_size=3)
 
@@ -87,7 +87,7 @@ def test_what_is_foretold_is_what_progress_counts() -> None:
         Transitions(window=3),
     ]
     told: list[Advance] = []
-    with watching(told.append):
+    with progress_callback(told.append):
         build_graph(split, steps)
     totals = {each.stage: each.total for each in told if each.total}
     costs = [each.operations for each in estimate(split.train, steps)]

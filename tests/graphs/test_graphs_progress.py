@@ -1,12 +1,12 @@
 """How far a stage is."""
 
-from graphseq.graphs.progress import Advance, tracked, watching
+from graphseq.graphs.progress import Advance, progress_callback, track
 
 
 def test_each_part_counts_when_it_is_over() -> None:
     told: list[Advance] = []
-    with watching(told.append):
-        for part in tracked("ab", [3, 4], stage="letters", unit="points"):
+    with progress_callback(told.append):
+        for part in track("ab", [3, 4], stage="letters", unit="points"):
             told.append(Advance(part, 0, 0, ""))
     assert [(each.stage, each.done, each.total) for each in told] == [
         ("letters", 0, 7),
@@ -18,4 +18,4 @@ def test_each_part_counts_when_it_is_over() -> None:
 
 
 def test_nobody_need_watch() -> None:
-    assert [*tracked("ab", [1, 1], stage="letters", unit="points")] == ["a", "b"]
+    assert [*track("ab", [1, 1], stage="letters", unit="points")] == ["a", "b"]

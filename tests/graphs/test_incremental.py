@@ -7,7 +7,7 @@ import pytest
 from scipy.sparse import csr_matrix
 
 from graphseq.graphs import CoOccurrence
-from graphseq.graphs.incremental import changed_nodes, changed_sources, renewed
+from graphseq.graphs.incremental import changed_nodes, changed_sources, update_edges
 from graphseq.graphs.product import Weight
 
 NODES, NEIGHBOURS = 40, 12
@@ -36,7 +36,7 @@ def test_weights_between_unchanged_nodes_are_equal(
         old = interactions(seed)
         new = with_other_rows(old, seed)
         same = np.flatnonzero(~changed_nodes(step, old, new))
-        before, now = (step.kept(nodes).toarray() for nodes in (old, new))
+        before, now = (step.pruned(nodes).toarray() for nodes in (old, new))
         assert np.array_equal(before[np.ix_(same, same)], now[np.ix_(same, same)])
 
 
@@ -50,9 +50,9 @@ def test_updated_edges_equal_those_of_a_full_computation(
     for seed in range(10):
         old = interactions(seed)
         new = with_other_rows(old, seed)
-        edges = step.joined(step.kept(old))
-        found, rows = renewed(step, edges, new, changed_nodes(step, old, new))
-        full = step.joined(step.kept(new))
+        edges = step.symmetric(step.pruned(old))
+        found, rows = update_edges(step, edges, new, changed_nodes(step, old, new))
+        full = step.symmetric(step.pruned(new))
         assert (found != full).nnz == 0
         assert found.nnz == full.nnz
         assert set(np.flatnonzero(changed_nodes(step, old, new))) <= set(rows)

@@ -14,7 +14,7 @@ from scipy.sparse import csr_matrix, random
 
 from graphseq import runtime
 from graphseq.graphs import CoOccurrence, kernels
-from graphseq.graphs.product import strongest
+from graphseq.graphs.product import keep_strongest
 
 WEIGHTS = ["count", "binary", "cosine", "jaccard", "adamic_adar", "iuf"]
 
@@ -80,7 +80,7 @@ def test_every_bit_is_that_of_the_whole_product(weight: str, k: int) -> None:
     for number, rows in ((1, None), (1, 1), (4, 7), (3, 64)):
         step = CoOccurrence("user", weight=weight, top_k=k, block_rows=rows)
         with runtime.limit_threads(number):
-            assert same(step.kept(nodes), expected)
+            assert same(step.pruned(nodes), expected)
 
 
 @pytest.mark.parametrize("weight", WEIGHTS)
@@ -89,7 +89,7 @@ def test_neighbours_above_the_cap_add_nothing_but_to_degrees(weight: str) -> Non
     sizes = np.diff(nodes.tocsc().indptr)
     for cap in (1, 20, int(sizes.max()) - 1, int(sizes.max())):
         step = CoOccurrence("user", weight=weight, top_k=5, hub_cap=cap)
-        assert same(step.kept(nodes), whole(nodes, weight, 5, cap))
+        assert same(step.pruned(nodes), whole(nodes, weight, 5, cap))
 
 
 def test_ids_beyond_float32_keep_their_order() -> None:
@@ -97,7 +97,7 @@ def test_ids_beyond_float32_keep_their_order() -> None:
     row = np.array([0, far + 1, far + 2, far + 3])
     nodes = csr_matrix((np.ones(4, np.float32), (row, 0 * row)), (far + 4, 1))
     step = CoOccurrence("user", top_k=2, symmetrize="none")
-    found = step.kept(nodes, row[[0, 1, 3]])
+    found = step.pruned(nodes, row[[0, 1, 3]])
     assert found.indices.tolist() == [far + 1, far + 2, 0, far + 2, 0, far + 1]
 
 
@@ -107,7 +107,7 @@ def test_strongest_keeps_what_sorting_keeps(seed: int, k: int) -> None:
     rng = np.random.default_rng(seed)
     matrix = random(8, 10, 0.6, format="csr", dtype=np.float32, random_state=rng)
     matrix.data = rng.integers(1, 4, matrix.nnz).astype(np.float32) / 3
-    found = strongest(matrix, k)
+    found = keep_strongest(matrix, k)
     for row in range(8):
         entries = sorted(
             zip(-matrix[row].data, matrix[row].indices, strict=True)  # heaviest first
@@ -138,4 +138,4 @@ def test_where_no_code_can_be_kept_it_is_compiled_all_the_same(
         return numba.njit(**options)
 
     monkeypatch.setattr(kernels, "njit", njit)
-    assert kernels.kept_code(lambda number: number + 1)(2) == 3
+    assert kernels.compiled(lambda number: number + 1)(2) == 3

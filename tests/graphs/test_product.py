@@ -14,8 +14,8 @@ from graphseq.graphs.product import (
     Factors,
     Weight,
     blocks,
+    keep_strongest,
     multiply_adds,
-    strongest,
     terms_of,
     without_hubs,
 )
@@ -74,7 +74,7 @@ def test_blocks_come_in_their_order_whichever_is_done_first() -> None:
         return int(part.start)
 
     with runtime.limit_threads(4):
-        found = list(factors.computed(compute, "edges", block_rows=10))
+        found = list(factors.compute(compute, "edges", block_rows=10))
     assert found == [0, 10, 20, 30]
 
 
@@ -83,8 +83,8 @@ def test_strongest_keeps_ties_with_smaller_ids_over_many_row_slices() -> None:
     wide = csr_matrix(
         (wide.data.astype(np.float32), wide.indices, wide.indptr), (3, 2**31 - 1)
     )
-    assert strongest(wide, 1).tocoo().col.tolist() == [7, 1]
-    assert strongest(wide, 2).nnz == 4
+    assert keep_strongest(wide, 1).tocoo().col.tolist() == [7, 1]
+    assert keep_strongest(wide, 2).nnz == 4
 
 
 def test_blocks_hold_their_budget_and_cover_all_rows() -> None:

@@ -141,7 +141,7 @@ def cut(log: Interactions, names: tuple[str, str]) -> Split:
 def never_anew() -> Iterator[None]:
     """However much has changed, rows are computed one by one."""
     patch = pytest.MonkeyPatch()
-    patch.setattr("graphseq.graphs.update.WORTH_IT", 1.0)
+    patch.setattr("graphseq.graphs.update.MOST_WORK", 1.0)
     yield
     patch.undo()
 
@@ -159,7 +159,7 @@ def test_an_update_is_a_build_of_both_logs(
         return
     found = update_graph(older, both, steps)
     assert_same(found.graph, build_graph(both, steps))
-    for seen, done in zip(plan_update(older, both, steps), found.renewals, strict=True):
+    for seen, done in zip(plan_update(older, both, steps), found.updates, strict=True):
         assert seen.rows <= done.rows <= done.all_rows == seen.all_rows
         assert seen.work <= done.work <= done.all_work == seen.all_work
 
@@ -231,21 +231,21 @@ def test_rows_that_stay_are_not_computed(
     changed = [(0, item, 1) for item in range(5)]  # of user 0 on the first island
     both = all_train(append(before, log_of(changed)))
     older, expected = build_graph(all_train(before), steps), build_graph(both, steps)
-    asked: dict[str, set[int]] = {"user": set(), "item": set()}
-    kept = CoOccurrence.kept
+    computed: dict[str, set[int]] = {"user": set(), "item": set()}
+    pruned = CoOccurrence.pruned
 
     def spy(self: CoOccurrence, nodes: Any, rows: Any = None) -> Any:
-        asked[self.kind] |= {*(range(nodes.shape[0]) if rows is None else rows)}
-        return kept(self, nodes, rows)
+        computed[self.kind] |= {*(range(nodes.shape[0]) if rows is None else rows)}
+        return pruned(self, nodes, rows)
 
-    monkeypatch.setattr(CoOccurrence, "kept", spy)
+    monkeypatch.setattr(CoOccurrence, "pruned", spy)
     found = update_graph(older, both, steps)
     assert_same(found.graph, expected)
-    of_users, of_items, follow = found.renewals
-    assert asked["user"] <= {*range(4)}
-    assert asked["item"] <= {*range(5)}
-    assert 1 <= of_users.rows == len(asked["user"])
-    assert 1 <= of_items.rows == len(asked["item"])
+    of_users, of_items, follow = found.updates
+    assert computed["user"] <= {*range(4)}
+    assert computed["item"] <= {*range(5)}
+    assert 1 <= of_users.rows == len(computed["user"])
+    assert 1 <= of_items.rows == len(computed["item"])
     assert (of_users.all_rows, of_items.all_rows) == (200, 250)
     assert 1 <= follow.rows <= 5
 
@@ -256,7 +256,7 @@ def test_nothing_new_computes_nothing() -> None:
     older = build_graph(split, steps)
     found = update_graph(older, split, steps)
     assert_same(found.graph, older)
-    assert [each.rows for each in found.renewals] == [0, 0, 0]
+    assert [each.rows for each in found.updates] == [0, 0, 0]
 
 
 def test_a_row_whose_weights_fell_is_computed_again() -> None:
@@ -269,18 +269,18 @@ def test_a_row_whose_weights_fell_is_computed_again() -> None:
     found = update_graph(older, both, [step])
     assert found.graph["user", "co_occurs", "user"].edge_index[1, 0] == 2
     assert_same(found.graph, build_graph(both, [step]))
-    assert found.renewals[0].rows == 2  # user 1, and user 0, who had user 1
+    assert found.updates[0].rows == 2  # user 1, and user 0, who had user 1
     assert plan_update(older, both, [step])[0].rows == 1
 
 
 def test_most_of_the_work_is_done_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("graphseq.graphs.update.WORTH_IT", 0.4)
+    monkeypatch.setattr("graphseq.graphs.update.MOST_WORK", 0.4)
     before = log_of(random_rows(0, 100, 0))
     both = all_train(append(before, log_of(random_rows(1, 90, 99))))
     steps = [CoOccurrence("user"), CoOccurrence("item"), Transitions()]
     found = update_graph(build_graph(all_train(before), steps), both, steps)
-    assert [each.rows for each in found.renewals] == [
-        each.all_rows for each in found.renewals
+    assert [each.rows for each in found.updates] == [
+        each.all_rows for each in found.updates
     ]
     assert_same(found.graph, build_graph(both, steps))
 
@@ -299,7 +299,7 @@ def test_a_graph_of_other_steps_gives_nothing(others: list[Any]) -> None:
     steps = [CoOccurrence("user")]
     found = update_graph(build_graph(split, others), split, steps)
     assert_same(found.graph, build_graph(split, steps))
-    assert found.renewals[0].rows == found.renewals[0].all_rows
+    assert found.updates[0].rows == found.updates[0].all_rows
 
 
 def test_attributes_are_tied_anew() -> None:
@@ -308,4 +308,4 @@ def test_attributes_are_tied_anew() -> None:
     split = all_train(log_of(islands(6)))
     found = update_graph(build_graph(split, steps), split, steps)
     assert_same(found.graph, build_graph(split, steps))
-    assert [each.rows for each in found.renewals] == [None, 0]
+    assert [each.rows for each in found.updates] == [None, 0]
