@@ -29,16 +29,20 @@ if TYPE_CHECKING:
         save_graph,
     )
     from graphseq.graphs.summary import summary
+    from graphseq.models.backbone import Backbone
     from graphseq.recommend import Recommender
+    from graphseq.sequences import augment
     from graphseq.training.fit import fit
 
     __version__: str
 
 __all__ = [
+    "Backbone",
     "CoOccurrence",
     "Interactions",
     "Recommender",
     "Transitions",
+    "augment",
     "build_graph",
     "by_time",
     "by_user",
@@ -75,6 +79,7 @@ _HOMES = {
         "save_graph",
     ),
     "graphs.summary": ("summary",),
+    "models.backbone": ("Backbone",),
     "recommend": ("Recommender",),
     "training.fit": ("fit",),
 }
@@ -88,6 +93,8 @@ def __getattr__(name: str) -> Any:
         return _version()
     if name not in __all__:
         raise AttributeError(f"module 'graphseq' has no attribute {name!r}")
+    if name == "augment":
+        return import_module("graphseq.sequences.augment")
     if name not in _HOME:
         return import_module(f"graphseq.{name}")
     found = getattr(import_module(f"graphseq.{_HOME[name]}"), name)

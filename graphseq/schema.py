@@ -58,7 +58,8 @@ NAMED = {
     types.NoneType: "None",
 }
 LISTS = (list, tuple, Sequence, Collection, Iterable)
-P, R = ParamSpec("P"), TypeVar("R")
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class InvalidOption(NamedTuple):
@@ -279,7 +280,7 @@ def describe(value: Any) -> Any:
         return {str(key): describe(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [describe(item) for item in value]
-    return plain(value)
+    return value.__qualname__ if inspect.isfunction(value) else plain(value)
 
 
 def plain(value: Any) -> Any:

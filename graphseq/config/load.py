@@ -25,7 +25,6 @@ from graphseq.errors import ConfigError, GraphSeqError, suggest
 from graphseq.evaluation import evaluate
 from graphseq.graphs import Attributes, build_graph
 from graphseq.models import Model
-from graphseq.models.check import check_fits
 from graphseq.schema import OptionError, find_invalid
 from graphseq.training import fit
 
@@ -84,7 +83,7 @@ def _rehearse(experiment: Experiment) -> None:
         graph = build_graph(log, [_rehearsed(s) for s in experiment.steps()])
         model = _rehearsed_model(experiment, graph)
         refuse(experiment.source, _unused(experiment, model))
-        check_fits(model, graph)
+        model.check(graph)
         for name, target in (("train", fit), ("evaluate", evaluate)):
             invalid = find_invalid(target, experiment.options.get(name) or {})
             found = [Problem(f"{name}.{where}", what) for where, what in invalid]

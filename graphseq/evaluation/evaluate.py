@@ -21,7 +21,6 @@ from graphseq.evaluation.ranking import Catalogue, Ranked, eval_mode, rank_block
 from graphseq.evaluation.report import Report
 from graphseq.graphs import graph_hash, held_out_hash
 from graphseq.models.base import Model
-from graphseq.models.check import check_fits
 from graphseq.schema import Size, checked, describe
 from graphseq.sequences.batch import histories
 
@@ -78,7 +77,7 @@ def evaluate(
         GraphError: The graph does not fit the model or has no such part.
         GraphSeqError: A score is NaN.
     """
-    check_fits(model, graph)
+    model.check(graph)
     held_out = _held_out(graph, part)
     lists = sorted(set(ks))
     rows = by_length(held_out)

@@ -1,170 +1,294 @@
-"""What the sequence models share: item vectors, an encoder that reads them, a loss."""
+"""The backbone of a sequence model: item features, an encoder, the next-item loss."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Literal
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
-from graphseq.errors import ConfigError
-from graphseq.models.by_length import by_length
 from graphseq.nn.encoder import Encoder
-from graphseq.nn.features import Embedding, Features, Propagated, embed_items
+from graphseq.nn.features import Embedding, Features, embed_items
 from graphseq.nn.pooling import Pooling, pool
 from graphseq.nn.transformer import Transformer
 from graphseq.objectives import bce, cross_entropy, gbce
-from graphseq.schema import check_ranges
-from graphseq.sequences.batch import Batch
-from graphseq.sequences.examples import SequenceSampler
+from graphseq.schema import Configurable, InvalidOption, Size
+from graphseq.sequences.batch import Batch, newest
+from graphseq.sequences.samplers import SequenceSampler
 
 Loss = Literal["ce", "bce", "gbce"]
 
 
-class Backbone(nn.Module):
-    """Item features, read by an encoder whose states are to find the next item.
+class Backbone(Configurable, nn.Module):
+    """Item features, an encoder that reads them, and the loss of the next item.
 
-    Alone it is SASRec, or GRU4Rec with a ``GRU``; the contrastive models hold one and
-    add their terms. A place inside a row that holds the padding id V is a masked item.
+    Alone it is SASRec, or GRU4Rec with a ``GRU``. Auxiliary objectives add their terms
+    in a :class:`~graphseq.models.SequenceModel`. A position within a row that holds the
+    padding id V is a masked item: a zero vector, which attention sees, or with
+    ``mask_token`` a learned one.
 
     Args:
         num_items: V.
+        features: The item vectors; ``None`` is an ``Embedding``.
         encoder: Reads the sequence; ``None`` is a ``Transformer``.
-        features: What is read of an item; ``None`` is an ``Embedding``.
-        dim: D, where neither encoder nor features are given.
-        max_length: Longest history that the model reads.
-        sampler: How the model's examples are cut; with ``prefix``, a row has its one
-            target at its end, and no other place is computed in the last layer.
+        dim: D; ``None`` is that of the encoder or of the features, else 64.
+        max_length: Longest history that is read.
+        sampler: How training examples are cut from the sequences: ``targets`` (a target
+            at every position, batches counted in targets), ``user`` (one row per user)
+            or ``prefix`` (one row per target; only its last state is computed).
         loss: ``ce`` (softmax over all items), ``bce`` or ``gbce`` (sampled negatives).
-        num_negatives: Negatives a target, for ``bce`` and ``gbce``.
-        mask_token: Whether masked items read a vector of their own (zeros otherwise;
-            their positions are read in both cases).
+        num_negatives: Negatives per target, for ``bce`` and ``gbce``.
+        mask_token: Whether masked items have a learned vector.
 
     Raises:
-        ConfigError: The encoder does not fit the features or the length; the features
-            are of other items.
-        OptionError: An option is out of its range.
+        OptionError: An option is out of its range, or sizes contradict each other.
     """
 
     def __init__(
         self,
-        num_items: int,
+        num_items: Size,
         *,
-        encoder: Encoder | None = None,
         features: Features | None = None,
-        dim: int = 64,
-        max_length: int = 50,
+        encoder: Encoder | None = None,
+        dim: Size | None = None,
+        max_length: Size = 50,
         sampler: SequenceSampler = "targets",
         loss: Loss = "ce",
-        num_negatives: int = 1,
+        num_negatives: Size = 1,
         mask_token: bool = False,
     ) -> None:
         super().__init__()
-        drawn = None if loss == "ce" else num_negatives
-        check_ranges(sizes={"max_length": max_length, "num_negatives": drawn})
-        self.features = features or Embedding(
-            num_items, dim=dim if encoder is None else encoder.dim
-        )
-        self.encoder = encoder or Transformer(self.features.dim, max_length)
-        _check(self.encoder, self.features, max_length, num_items)
-        self.dim = self.features.dim
+        parts = [part.dim for part in (encoder, features) if part is not None]
+        width = dim or next(iter(parts), 64)
+        self.features = features or Embedding(num_items, dim=width)
+        self.encoder = encoder or Transformer(width, max_length)
+        self.dim = width
         self.requires = self.features.requires
         self.num_items, self.max_length = num_items, max_length
-        self.sampler = sampler
-        self.loss = loss
+        self.sampler: SequenceSampler = sampler
+        self.loss: Loss = loss
         self.num_negatives = 0 if loss == "ce" else num_negatives
-        self.token = nn.Parameter(torch.empty(self.dim)) if mask_token else None
+        self.token = nn.Parameter(torch.empty(width)) if mask_token else None
         if self.token is not None:
             nn.init.normal_(self.token, std=0.02)
 
+    @classmethod
+    def conflicts(cls, options: Mapping[str, Any]) -> Iterator[InvalidOption]:
+        """All parts have one width; the encoder reads ``max_length``."""
+        features, encoder = options["features"], options["encoder"]
+        sizes = {
+            "dim": options["dim"],
+            "encoder": encoder and encoder.dim,
+            "features": features and features.dim,
+        }
+        widths = {name: size for name, size in sizes.items() if size is not None}
+        if len(set(widths.values())) > 1:
+            found = ", ".join(f"{name} has {size}" for name, size in widths.items())
+            yield InvalidOption("dim", f"expected one width, found {found}")
+        length, longest = options["max_length"], getattr(encoder, "max_length", None)
+        if longest is not None and longest < length:
+            found = f"the encoder reads up to {longest} items"
+            yield InvalidOption("max_length", f"{found}, max_length is {length}")
+        rows = len(features.weight) if isinstance(features, Features) else None
+        if rows not in (None, options.get("num_items")):
+            found = f"found {rows} rows for num_items={options['num_items']}"
+            yield InvalidOption("features", f"expected a row for each item, {found}")
+
     def items(self, graph: HeteroData) -> Float[Tensor, "V D"]:
-        """The item vectors: what the encoder reads and what its states look for."""
+        """The item vectors: the encoder's input and the candidates of its states."""
         return self.features(graph)  # type: ignore[no-any-return]
 
-    def read(self, table: Float[Tensor, "V D"], batch: Batch) -> Float[Tensor, "B L D"]:
+    def embed(
+        self, items: Float[Tensor, "V D"], batch: Batch
+    ) -> Float[Tensor, "B L D"]:
         """The vectors of a batch's items."""
-        x = embed_items(table, batch.items)
+        x = embed_items(items, batch.items)
         if self.token is None:
             return x
         masked = batch.mask & (batch.items == self.num_items)
         return x + masked[..., None] * self.token
 
     def states(
-        self, table: Float[Tensor, "V D"], batch: Batch
+        self, items: Float[Tensor, "V D"], batch: Batch, **options: Any
     ) -> Float[Tensor, "B L D"]:
-        """The state at every place; rows of any length are read in parts."""
-        return by_length(lambda b: self.encoder(self.read(table, b), b.mask), batch)
+        """The state at every position.
 
-    def last(self, table: Float[Tensor, "V D"], batch: Batch) -> Float[Tensor, "B D"]:
+        Args:
+            items: The item vectors.
+            batch: Sequences of any length.
+            options: Of the encoder's call, such as ``causal=False``.
+        """
+
+        def encode(part: Batch) -> Tensor:
+            states: Tensor = self.encoder(self.embed(items, part), part.mask, **options)
+            return states
+
+        return by_length(encode, batch)
+
+    def last(
+        self, items: Float[Tensor, "V D"], batch: Batch, **options: Any
+    ) -> Float[Tensor, "B D"]:
         """The state at each row's last item."""
-        last = self.encoder.last
-        return by_length(lambda b: last(self.read(table, b), b.mask), batch)
 
-    def states_at_targets(
-        self, table: Float[Tensor, "V D"], batch: Batch
-    ) -> Float[Tensor, "N D"]:
-        """The state at every place that has a target, row by row."""
-        if self.sampler == "prefix":
-            return self.last(table, batch)
-        return self.states(table, batch)[batch.target_positions()[0]]
+        def encode(part: Batch) -> Tensor:
+            return self.encoder.last(self.embed(items, part), part.mask, **options)
+
+        return by_length(encode, batch)
+
+    def encode(
+        self,
+        items: Float[Tensor, "V D"],
+        batch: Batch,
+        *,
+        every_position: bool = False,
+    ) -> "Encoding":
+        """Encode a training batch once, for the next-item loss and the auxiliaries.
+
+        Args:
+            items: The item vectors.
+            batch: Sequences with targets.
+            every_position: Compute all states, also where only last ones are needed.
+        """
+        if self.sampler == "prefix" and not every_position:
+            return Encoding(self, items, batch, last_states=self.last(items, batch))
+        return Encoding(self, items, batch, self.states(items, batch))
 
     def next_item(
-        self, states: Float[Tensor, "N D"], table: Float[Tensor, "V D"], batch: Batch
+        self, states: Float[Tensor, "N D"], items: Float[Tensor, "V D"], batch: Batch
     ) -> Float[Tensor, ""]:
-        """The loss of the targets, given the states at their places."""
+        """The loss of a batch's targets, given the states at their positions."""
         _, targets = batch.target_positions()
         if self.loss == "ce":
-            return cross_entropy(states, table, targets)
-        positive = (states * table[targets]).sum(dim=1)
-        negative = torch.einsum("nd,nkd->nk", states, table[batch.target_negatives()])
+            return cross_entropy(states, items, targets)
+        positive = (states * items[targets]).sum(dim=1)
+        negatives = items[batch.target_negatives()]
+        negative = torch.einsum("nd,nkd->nk", states, negatives)
         if self.loss == "bce":
             return bce(positive, negative)
         return gbce(positive, negative, num_items=self.num_items)
 
-    def view(
-        self, table: Float[Tensor, "V D"], batch: Batch, pooling: Pooling = "last"
+    def pooled(
+        self, items: Float[Tensor, "V D"], views: Batch, pooling: Pooling = "last"
     ) -> Float[Tensor, "B n"]:
-        """A sequence as the one vector that contrast compares.
+        """One vector per sequence, for contrast.
+
+        Args:
+            items: The item vectors.
+            views: Sequences; of more than ``max_length`` items the newest are read.
+            pooling: How the states become one vector.
 
         Returns:
-            Shape (B, D); (B, L D) for ``flatten``: places that no sequence of the batch
-            has would add nothing to an inner product.
+            Shape (B, D); (B, L D) for ``flatten``, where positions beyond every
+            sequence of the batch are left out: they add zeros to inner products.
         """
+        views = newest(views, self.max_length)
         if pooling == "last":
-            return self.last(table, batch)
-        return pool(self.states(table, batch), batch.mask, pooling)
+            return self.last(items, views)
+        return pool(self.states(items, views), views.mask, pooling)
 
 
-def with_transformer(options: Mapping[str, Any], **choices: Any) -> dict[str, Any]:
-    """Options, with a ``Transformer`` of these choices where they name no encoder.
+@dataclass(frozen=True)
+class Encoding:
+    """A training batch read once by a backbone.
 
-    It has the width of the features, where those are given.
+    Attributes:
+        backbone: The backbone.
+        items: The item vectors, (V, D).
+        batch: The sequences, B rows of up to L items, with N targets.
+        every_state: The state at every position, (B, L, D), if all were computed.
+        last_states: The state at each row's last item, (B, D), if only these were.
     """
-    if options.get("encoder") is not None:
-        return dict(options)
-    features = options.get("features")
-    dim = options.get("dim", 64) if features is None else features.dim
-    made = Transformer(dim, options.get("max_length", 50), **choices)
-    return {**options, "encoder": made}
+
+    backbone: Backbone
+    items: Float[Tensor, "V D"]
+    batch: Batch
+    every_state: Float[Tensor, "B L D"] | None = None
+    last_states: Float[Tensor, "B D"] | None = None
+
+    @property
+    def states(self) -> Float[Tensor, "B L D"]:
+        """The state at every position.
+
+        Raises:
+            RuntimeError: Only the last ones were computed.
+        """
+        if self.every_state is None:
+            raise RuntimeError(
+                "only the last states were computed; set every_position = True in the "
+                "auxiliary that reads all states"
+            )
+        return self.every_state
+
+    @cached_property
+    def last(self) -> Float[Tensor, "B D"]:
+        """The state at each row's last item."""
+        if self.last_states is not None:
+            return self.last_states
+        return self.batch.last(self.states)
+
+    @cached_property
+    def at_targets(self) -> Float[Tensor, "N D"]:
+        """The state at every position that has a target, row by row."""
+        if self.last_states is not None:
+            return self.last_states
+        return self.states[self.batch.target_positions()[0]]
 
 
-def _check(
-    encoder: Encoder, features: Features, max_length: int, num_items: int
-) -> None:
-    rows = len(features.weight)
-    if isinstance(features, Embedding | Propagated) and rows != num_items:
-        raise ConfigError(
-            f"the features are of {rows} items and the model ranks {num_items}; give "
-            "both the same num_items (padding has no row)"
-        )
-    if encoder.dim != features.dim:
-        raise ConfigError(
-            f"the features have {features.dim} dimensions and the encoder reads "
-            f"{encoder.dim}; give both the same dim"
-        )
-    if encoder.max_length is not None and encoder.max_length < max_length:
-        raise ConfigError(
-            f"the model reads histories of up to max_length={max_length} items and its "
-            f"encoder of up to {encoder.max_length}; give both the same max_length"
-        )
+def by_length(
+    encode: Callable[[Batch], Tensor],
+    batch: Batch,
+    *,
+    parts: int = 8,
+    worth: float = 0.7,
+) -> Float[Tensor, "B *rest"]:
+    """Encode the rows of a batch in parts of similar length, to save padding.
+
+    In a batch of unsorted rows, one row of 50 items pads 255 rows of five items to its
+    own width. A batch is encoded whole where a pass costs more than padding (on a GPU,
+    or compiled), and where its rows have similar lengths anyway.
+
+    Args:
+        encode: Returns a state for every row, (b, D), or for every position, (b, l, D),
+            of a batch of b rows and l positions.
+        batch: B sequences of any length.
+        parts: Largest number of passes; each has 16 rows or more, if the batch has.
+        worth: Largest fraction of the batch's positions, padding included, that the
+            parts may have together to be worth their passes.
+
+    Returns:
+        What ``encode`` returns for the whole batch; zeros at padding that was not read.
+    """
+    parts = min(parts, len(batch) // 16)
+    if parts < 2 or batch.items.device.type != "cpu" or torch.compiler.is_compiling():
+        return encode(batch)
+    order = batch.lengths.argsort()
+    chunks = order.chunk(parts)
+    widths = [max(1, int(batch.lengths[rows[-1]])) for rows in chunks]
+    positions = sum(len(rows) * w for rows, w in zip(chunks, widths, strict=True))
+    if positions > worth * batch.items.numel():
+        return encode(batch)
+    states = []
+    for rows, width in zip(chunks, widths, strict=True):
+        state = encode(_rows(batch, rows, width))
+        if state.dim() == 3:
+            state = F.pad(state, (0, 0, 0, batch.items.shape[1] - width))
+        states.append(state)
+    return torch.cat(states)[order.argsort()]
+
+
+def _rows(batch: Batch, rows: Tensor, width: int) -> Batch:
+    """Some rows of a batch, without targets, cut to their longest."""
+    return replace(
+        batch,
+        user=batch.user[rows],
+        items=batch.items[rows, :width],
+        lengths=batch.lengths[rows],
+        targets=None,
+        negatives=None,
+        example=None,
+        views=None,
+    )

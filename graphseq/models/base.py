@@ -1,69 +1,86 @@
-"""What every model owes: a vector per row, a vector per item, and its loss terms."""
+"""The base of every model: a vector per row, a vector per item, and loss terms."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, TypeVar, final
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, final
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
-from graphseq.constants import EdgeType
-from graphseq.errors import ConfigError, GraphError, suggest
-from graphseq.models.backbone import Backbone, with_transformer
-from graphseq.models.stages import Stage, Step
+from graphseq.constants import INTERACTS, EdgeType
+from graphseq.errors import ConfigError, GraphError
 from graphseq.schema import Configurable
 from graphseq.sequences.batch import Batch
-from graphseq.sequences.examples import Sampler
+from graphseq.sequences.samplers import Sampler
 
-Choices = Mapping[str, Mapping[str, Any]]
-M = TypeVar("M", bound="Model")
+Losses = Callable[[Batch, HeteroData], dict[str, Float[Tensor, ""]]]
 
 
-def check_given(where: str, model: Any, graph: Any) -> None:
-    """Refuse what is no model, or no graph, before it fails without a word.
+@dataclass(frozen=True)
+class Step:
+    """One optimiser step on a batch.
 
-    Raises:
-        ConfigError: Saying what was given.
+    Attributes:
+        losses: Returns the weighted terms whose sum the step lowers.
+        modules: The modules whose parameters it trains; the others are constant and get
+            no gradient. Empty: all of the model.
     """
-    if not isinstance(model, Model) or not isinstance(graph, HeteroData):
-        found = f"{type(model).__name__} and {type(graph).__name__}"
-        raise ConfigError(
-            f"{where} takes a model and a graph, in this order; found {found}. A log "
-            "becomes a graph by build_graph(leave_one_out(log))"
-        )
+
+    losses: Losses
+    modules: tuple[nn.Module, ...] = ()
+
+    def trains(self, model: nn.Module) -> list[nn.Parameter]:
+        """The parameters that the step trains, in the order of the model."""
+        own = {id(p) for m in self.modules or (model,) for p in m.parameters()}
+        return [p for p in model.parameters() if p.requires_grad and id(p) in own]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of the training: its steps are taken in turn on every batch.
+
+    Steps that train the same modules share an optimiser, which starts with the stage.
+
+    Attributes:
+        steps: One or more.
+        epochs: Its length; ``None``: to the end, for the last stage only.
+        sampler: How examples are cut; ``None``: as the model does.
+        batch_size: As the sampler counts it; ``None``: that of the run.
+        prepare: Called once with every batch; its result goes to all steps.
+    """
+
+    steps: tuple[Step, ...]
+    epochs: int | None = None
+    sampler: Sampler | None = None
+    batch_size: int | None = None
+    prepare: Callable[[Batch], Batch] | None = None
 
 
 class Model(Configurable, nn.Module, ABC):
     """A recommender that scores by inner product.
 
-    A subclass is final: it implements :meth:`represent`, :meth:`item_vectors` and
-    :meth:`losses`, and sets what the loader must know. One that reads sequences by a
-    backbone (:meth:`hold`) has all but the losses from there.
+    A subclass implements :meth:`represent`, :meth:`item_vectors` and :meth:`losses`,
+    and sets the attributes that the loader reads. Models that read sequences by a
+    backbone are :class:`~graphseq.models.SequenceModel`.
 
     Attributes:
-        requires: Relations the graph must hold.
+        requires: Relations that the graph must have.
         num_users: U.
         num_items: V.
         max_length: Longest history that is read.
         sampler: How training examples are cut from the sequences: ``targets`` (every
-            position in one pass, batches counted in targets), ``user`` (one row a
-            user, batches counted in users), ``prefix`` (one row a target), ``pairs``
+            position in one pass, batches counted in targets), ``user`` (one row per
+            user, batches counted in users), ``prefix`` (one row per target), ``pairs``
             (user and item, no sequence).
-        num_negatives: Negatives that the loader draws for each target.
-        warmup: Epochs during which a run does not stop early, however it goes.
+        num_negatives: Negatives that the loader samples for each target.
+        warmup: Epochs before which a run never stops early.
         has_user_embeddings: Whether the model has a vector for each user, so that
             users without training events cannot be ranked.
-        presets: Named sets of options, which :meth:`preset` builds from; what stands
-            under ``transformer`` is of the encoder, where none is given.
-        for_data: Options that were published for a data set; they yield to a preset's.
-        memory: What is kept between epochs and is no weight (centroids, importances):
-            a resumed run has it again, a finished one does not need it.
     """
 
-    presets: ClassVar[Choices] = {}
-    for_data: ClassVar[Choices] = {}
     requires: tuple[EdgeType, ...] = ()
     num_users: int
     num_items: int
@@ -73,83 +90,24 @@ class Model(Configurable, nn.Module, ABC):
     warmup: int = 0
     has_user_embeddings: bool = False
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.epoch_state: dict[str, Tensor] = {}
-
-    @final
-    @classmethod
-    def preset(
-        cls: type[M],
-        name: str,
-        num_users: int,
-        num_items: int,
-        *,
-        data: str | None = None,
-        **options: Any,
-    ) -> M:
-        """The model with a named set of choices, some of them overridden.
-
-        Args:
-            name: One of ``presets``.
-            num_users: U.
-            num_items: V.
-            data: One of ``for_data``; ``None`` is the first of them.
-            options: What overrules both.
-
-        Raises:
-            ConfigError: There is no such preset, or none for such data.
-        """
-        for what, given, known in (
-            ("preset", name, cls.presets),
-            ("settings for the data", data, cls.for_data),
-        ):
-            if given is not None and given not in known:
-                said = suggest(given, known) if known else "there are none"
-                raise ConfigError(f"{cls.__name__} has no {what} {given!r}; {said}")
-        by_data = cls.for_data.get(data or next(iter(cls.for_data), ""), {})
-        chosen = {**by_data, **cls.presets[name], **options}
-        encoder = {
-            **by_data.get("transformer", {}),
-            **chosen.pop("transformer", {}),
-        }
-        if encoder:
-            chosen = with_transformer(chosen, **encoder)
-        make: Callable[..., M] = cls
-        return make(num_users, num_items, **chosen)
-
-    def hold(self, num_users: int, backbone: Backbone) -> None:
-        """Read sequences by a backbone, whose features and examples are the model's."""
-        self.backbone = backbone
-        self.num_users, self.num_items = num_users, backbone.num_items
-        self.max_length, self.sampler = backbone.max_length, backbone.sampler
-        self.requires = backbone.requires
-        self.num_negatives = backbone.num_negatives
-
+    @abstractmethod
     def represent(
         self, batch: Batch, graph: HeteroData
     ) -> Float[Tensor, "B D"] | Float[Tensor, "B K D"]:
-        """What a row's history says the user wants next: one vector, or K of them.
+        """What each row's user wants next: one vector, or K of them."""
 
-        By default, the backbone's state at the last item.
-        """
-        return self.backbone.last(self.item_vectors(graph), batch)
-
+    @abstractmethod
     def item_vectors(self, graph: HeteroData) -> Float[Tensor, "V D"]:
-        """The vector of every real item; never of the padding.
-
-        By default, the backbone's features, which are also what it reads.
-        """
-        return self.backbone.items(graph)
+        """The vector of every real item; never of the padding."""
 
     @abstractmethod
     def losses(self, batch: Batch, graph: HeteroData) -> dict[str, Float[Tensor, ""]]:
         """The weighted terms of the objective, by name; their sum is minimised."""
 
     def refresh(self, graph: HeteroData, epoch: int) -> None:
-        """Renew what the coming epoch's losses rest on: clusters, importances.
+        """Renew what the coming epoch's losses depend on: clusters, importances.
 
-        Called before every epoch in evaluation mode, without gradients.
+        The trainer calls it before every epoch, in evaluation mode, without gradients.
 
         Args:
             graph: The graph, on the model's device.
@@ -157,22 +115,83 @@ class Model(Configurable, nn.Module, ABC):
         """
 
     def stages(self) -> tuple[Stage, ...]:
-        """How it is trained: here all parameters by all losses, in one stage."""
+        """How it is trained; by default all parameters by all losses, in one stage."""
         return (Stage((Step(self.losses),)),)
+
+    @property
+    def epoch_state(self) -> dict[str, Tensor]:
+        """What is kept between epochs besides the weights, by name.
+
+        These are the buffers that are not part of ``state_dict`` (centroids,
+        importances). A resumed run restores them; a finished one does not need them.
+        """
+        saved = self.state_dict().keys()
+        return {n: b for n, b in self.named_buffers() if n not in saved}
+
+    @epoch_state.setter
+    def epoch_state(self, state: dict[str, Tensor]) -> None:
+        for name, tensor in state.items():
+            owner, _, buffer = name.rpartition(".")
+            self.get_submodule(owner).register_buffer(buffer, tensor, persistent=False)
+
+    def check(self, graph: HeteroData) -> None:
+        """Refuse a graph on which the model cannot be trained or evaluated.
+
+        Raises:
+            GraphError: With everything that does not fit.
+        """
+        if problems := list(self._misfits(graph)):
+            name, lines = type(self).__name__, "\n  ".join(problems)
+            raise GraphError(f"{name} does not fit this graph:\n  {lines}")
+
+    def _misfits(self, graph: HeteroData) -> Iterator[str]:
+        for relation in self.requires:
+            if relation not in graph.edge_types:
+                yield (
+                    f"it reads {relation}, and the graph has {graph.edge_types}: pass "
+                    "the transform that adds this relation to build_graph"
+                )
+        for kind in ("user", "item"):
+            size, found = getattr(self, f"num_{kind}s", None), graph[kind].num_nodes
+            if size is None:
+                yield f"it has no number of {kind}s: set self.num_{kind}s"
+            elif found != size:
+                yield (
+                    f"it was built for {size} {kind}s, and the graph has {found}: pass "
+                    f"the graph that it was trained on, or use num_{kind}s={found}"
+                )
+        if self.has_user_embeddings:
+            yield from _users_without_events(graph)
+
+    def check_stages(self) -> None:
+        """Refuse a training step that trains no parameter.
+
+        Raises:
+            ConfigError: There is such a step.
+        """
+        names = [n for n, weight in self.named_parameters() if weight.requires_grad]
+        for stage in self.stages() if names else ():
+            for number, step in enumerate(stage.steps, 1):
+                if not step.trains(self):
+                    raise ConfigError(
+                        f"step {number} of a stage in {type(self).__name__}.stages() "
+                        "trains no parameter. The trainable parameters are "
+                        f"{', '.join(names)}"
+                    )
 
     @final
     def catalogue(self, graph: HeteroData) -> Float[Tensor, "V D"]:
-        """The item vectors, once it is sure that there is one for every item.
+        """The item vectors, checked to have one row for every item.
 
         Raises:
-            GraphError: There is not, as with features made for other items.
+            GraphError: They have not, as with features of other items.
         """
         vectors = self.item_vectors(graph)
         if vectors.dim() != 2 or len(vectors) != self.num_items:
             raise GraphError(
                 f"{type(self).__name__} ranks {self.num_items} items, and its item "
-                f"vectors are of shape {tuple(vectors.shape)}: make its features with "
-                f"num_items={self.num_items} (padding has no row)"
+                f"vectors have the shape {tuple(vectors.shape)}: create its features "
+                f"with num_items={self.num_items} (padding has no row)"
             )
         return vectors
 
@@ -191,3 +210,33 @@ class Model(Configurable, nn.Module, ABC):
         items = self.catalogue(graph) if items is None else items
         scores = self.represent(batch, graph) @ items.T
         return scores.amax(dim=1) if scores.dim() == 3 else scores
+
+
+def check_given(where: str, model: Any, graph: Any) -> None:
+    """Refuse arguments that are not a model and a graph, in this order.
+
+    Raises:
+        ConfigError: With what was passed.
+    """
+    if not isinstance(model, Model) or not isinstance(graph, HeteroData):
+        found = f"{type(model).__name__} and {type(graph).__name__}"
+        raise ConfigError(
+            f"{where} takes a model and a graph, in this order; found {found}. "
+            "build_graph(leave_one_out(log)) makes a graph of a log"
+        )
+
+
+def _users_without_events(graph: HeteroData) -> Iterator[str]:
+    """Held-out users for whom a user embedding was never trained."""
+    events = torch.bincount(
+        graph[INTERACTS].edge_index[0], minlength=graph["user"].num_nodes
+    )
+    for part in ("validation", "test"):
+        users = graph[part].user if part in graph else events[:0]
+        unknown = int((events[users] == 0).sum())
+        if unknown:
+            yield (
+                f"it has a vector for each user, and {unknown} of {len(users)} {part} "
+                "users have no training events: use a split that keeps every user's "
+                "past, such as leave_one_out, or a model that reads the history"
+            )

@@ -1,176 +1,179 @@
 """DSSRec: encodings of past and future that agree, prototype by prototype."""
 
-from dataclasses import replace
-from typing import Literal, final
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, Literal, final
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from graphseq.errors import ConfigError
-from graphseq.models.backbone import Backbone, Loss
-from graphseq.models.base import Model
-from graphseq.models.stages import Stage, Step
-from graphseq.nn.encoder import Encoder
-from graphseq.nn.features import Features
+from graphseq.models.backbone import Backbone, Encoding
+from graphseq.models.base import Stage, Step
+from graphseq.models.sequence_model import Auxiliary, SequenceModel, Terms
 from graphseq.nn.prototypes import Prototypes
 from graphseq.objectives import seq2item, seq2seq
-from graphseq.schema import check_ranges
-from graphseq.sequences.batch import Batch
-from graphseq.sequences.examples import SequenceSampler
-from graphseq.sequences.whole import split_at_random, whole
+from graphseq.schema import Count, Fraction, InvalidOption, Size, Weight
+from graphseq.sequences.batch import (
+    Batch,
+    full_sequences,
+    newest,
+    split_at_random,
+)
+from graphseq.sequences.operators import join
 
 
 @final
-class DSSRec(Model):
-    r"""Ma et al., "Disentangled Self-Supervision in Sequential …", KDD 2020.
+class DisentangledFuture(Auxiliary):
+    """Past and future of a sequence that agree, intention by intention.
 
-    K prototypes of intentions disentangle what an encoder says of a sequence into K
-    encodings. Each sequence is cut at random: the encodings of its past are to find the
-    item after the cut (*seq2item*), and those of its reversed future prototype by
+    K prototypes of intentions disentangle the states of a sequence into K encodings.
+    Each sequence is split at random: the encodings of its past predict the item after
+    the split (*seq2item*), and the encodings of its reversed future, prototype by
     prototype, where they share an intention (*seq2seq*).
 
-    Departs from the paper:
-        There is no public code of the authors; the equations are those of a public
-        reimplementation. The encoder is the one that all models here share (that code
-        has one head and ReLU twice). Losses are means over rows, so that their weight
-        beside the next item's does not depend on the size of a batch. By default the
-        last state serves, as in the comparison of the ICLRec paper.
+    Source:
+        Ma et al., DSSRec, KDD 2020, section 3.
+
+    Departs from the source:
+        The authors have not released code; the equations are those of a public
+        reimplementation. Losses are means over rows, so that their weight relative to
+        the next item's does not depend on the batch size.
 
     Args:
-        num_users: U.
-        num_items: V.
-        encoder: Reads the sequence; ``None`` is a ``Transformer``.
-        features: What is read of an item; ``None`` is a plain ``Embedding``.
-        dim: D, where neither encoder nor features are given.
-        max_length: Longest history that is read.
         prototypes: K.
-        keep: λ, share of the pairs of encodings that count in *seq2seq*.
+        keep: λ, fraction of the pairs of encodings that count in *seq2seq*.
         item_weight: Weight of *seq2item*.
         sequence_weight: Weight of *seq2seq*.
-        serve: What ranks the items: the ``last`` state, or the best of the K encodings
-            (``prototypes``; learnt from the encoding nearest to the target, and with
-            ``sampler="prefix"`` only).
-        pretrain_epochs: 0 trains on all three losses jointly; else so many epochs on
-            *seq2item* and *seq2seq* alone, and the rest on the next item.
-        sampler: How examples are cut from the sequences.
-        loss: Of the next item: ``ce``, ``bce`` or ``gbce``.
-        num_negatives: Negatives a target, for ``bce`` and ``gbce``.
-
-    Raises:
-        ConfigError: ``serve="prototypes"`` without ``sampler="prefix"``.
+        pretrain_epochs: Epochs on these terms alone, before the next item alone; 0
+            trains on all of them jointly.
     """
 
     def __init__(
         self,
-        num_users: int,
-        num_items: int,
         *,
-        encoder: Encoder | None = None,
-        features: Features | None = None,
-        dim: int = 64,
-        max_length: int = 50,
-        prototypes: int = 4,
-        keep: float = 0.5,
-        item_weight: float = 1.0,
-        sequence_weight: float = 1.0,
-        serve: Literal["last", "prototypes"] = "last",
-        pretrain_epochs: int = 0,
-        sampler: SequenceSampler = "user",
-        loss: Loss = "bce",
-        num_negatives: int = 1,
+        prototypes: Size = 4,
+        keep: Fraction = 0.5,
+        item_weight: Weight = 1.0,
+        sequence_weight: Weight = 1.0,
+        pretrain_epochs: Count = 0,
     ) -> None:
         super().__init__()
-        check_ranges(
-            counts={"pretrain_epochs": pretrain_epochs},
-            rates={"keep": keep},
-            amounts={"item_weight": item_weight, "sequence_weight": sequence_weight},
-        )
-        if serve == "prototypes" and sampler != "prefix":
-            raise ConfigError(
-                "DSSRec learns its K encodings from whole rows with "
-                f"serve='prototypes', so they end with their target; got "
-                f"sampler={sampler!r}, set sampler='prefix'"
-            )
-        self.keep = keep
+        self.prototypes, self.keep = prototypes, keep
         self.item_weight, self.sequence_weight = item_weight, sequence_weight
-        self.serve, self.pretrain_epochs = serve, pretrain_epochs
-        self.hold(
-            num_users,
-            Backbone(
-                num_items,
-                encoder=encoder,
-                features=features,
-                dim=dim,
-                max_length=max_length,
-                sampler=sampler,
-                loss=loss,
-                num_negatives=num_negatives,
-            ),
-        )
+        self.pretrain_epochs = pretrain_epochs
+
+    def attach(self, num_users: int, backbone: Backbone) -> None:
+        """Create the prototypes."""
         self.disentangle = Prototypes(
-            self.backbone.dim, max_length, prototypes=prototypes
+            backbone.dim, backbone.max_length, prototypes=self.prototypes
         )
+
+    def stages(self, backbone: Backbone) -> tuple[Stage, ...]:
+        """These terms alone, for ``pretrain_epochs``."""
+        if not self.pretrain_epochs:
+            return ()
+
+        def losses(batch: Batch, graph: HeteroData) -> Terms:
+            return self.agreement(backbone, backbone.items(graph), batch)
+
+        return (Stage((Step(losses),), epochs=self.pretrain_epochs),)
+
+    def terms(self, encoding: Encoding, graph: HeteroData) -> Terms:
+        """The terms, unless they are pre-training."""
+        if self.pretrain_epochs:
+            return {}
+        return self.agreement(encoding.backbone, encoding.items, encoding.batch)
+
+    def agreement(
+        self, backbone: Backbone, items: Float[Tensor, "V D"], batch: Batch
+    ) -> Terms:
+        """What precedes a random split against what follows it."""
+        length = backbone.max_length
+        past, future, following = split_at_random(full_sequences(batch, length + 1))
+        both = newest(join(past, future), length)  # a part has at most that many
+        before, after = backbone.states(items, both).chunk(2)
+        mask, later = both.mask.chunk(2)
+        encodings = self.disentangle(before, mask)
+        labels = self.disentangle(after, later, future=True)
+        return {
+            "seq2item": self.item_weight * seq2item(encodings, items[following]),
+            "seq2seq": self.sequence_weight * seq2seq(encodings, labels, self.keep),
+        }
+
+    def encodings(
+        self, states: Float[Tensor, "B L D"], mask: Bool[Tensor, "B L"]
+    ) -> Float[Tensor, "B K D"]:
+        """The K encodings of every row."""
+        return self.disentangle(states, mask)  # type: ignore[no-any-return]
+
+
+@final
+class DSSRec(SequenceModel):
+    r"""Ma et al., "Disentangled Self-Supervision in Sequential …", KDD 2020.
+
+    The past of a sequence predicts its whole future, in a space where K intentions are
+    disentangled, in addition to the next item.
+
+    Departs from the paper:
+        As ``DisentangledFuture``. The encoder is the one that all models here share
+        (the reimplementation has one head, and ReLU twice). By default the last state
+        ranks the items, as in the comparison of the ICLRec paper.
+
+    Args:
+        num_users: U.
+        backbone: Encodes sequences and scores the next item; or V, the number of items.
+        objective: The self-supervision; ``None`` is ``DisentangledFuture()``.
+        serve: What ranks the items: the ``last`` state, or the best of the K encodings
+            (``prototypes``; trained by the encoding nearest to the target, and with the
+            sampler ``prefix`` only).
+    """
+
+    part_defaults: ClassVar = {"backbone": {"sampler": "user", "loss": "bce"}}
+
+    def __init__(
+        self,
+        num_users: Size,
+        backbone: Backbone | Size,
+        *,
+        objective: DisentangledFuture | None = None,
+        serve: Literal["last", "prototypes"] = "last",
+    ) -> None:
+        super().__init__(num_users, backbone, [objective or DisentangledFuture()])
+        self.serve = serve
+        self.every_position = serve == "prototypes"
+
+    @classmethod
+    def conflicts(cls, options: Mapping[str, Any]) -> Iterator[InvalidOption]:
+        """K encodings are of whole rows, so a row ends with its target."""
+        sampler = getattr(options.get("backbone"), "sampler", None)
+        if options["serve"] == "prototypes" and sampler != "prefix":
+            what = "serve='prototypes' needs a backbone with sampler='prefix'"
+            yield InvalidOption("serve", f"{what}, found {sampler!r}")
 
     def represent(
         self, batch: Batch, graph: HeteroData
     ) -> Float[Tensor, "B D"] | Float[Tensor, "B K D"]:
         """The state at the last item, or the K encodings."""
-        table = self.item_vectors(graph)
+        items = self.backbone.items(graph)
         if self.serve == "last":
-            return self.backbone.last(table, batch)
-        return self.encodings(table, batch)
+            return self.backbone.last(items, batch)
+        return self.future.encodings(self.backbone.states(items, batch), batch.mask)
 
-    def encodings(
-        self, table: Float[Tensor, "V D"], batch: Batch
-    ) -> Float[Tensor, "B K D"]:
-        """The K encodings of every row."""
-        return self.disentangle(self.backbone.states(table, batch), batch.mask)  # type: ignore[no-any-return]
-
-    def stages(self) -> tuple[Stage, ...]:
-        """Jointly; or first without the next item, then with nothing else."""
-        if not self.pretrain_epochs:
-            return super().stages()
-        first = Stage((Step(self.self_supervision),), epochs=self.pretrain_epochs)
-        return (first, Stage((Step(self.next_item),)))
-
-    def losses(self, batch: Batch, graph: HeteroData) -> dict[str, Float[Tensor, ""]]:
-        """The next item, and past with future."""
-        return self.next_item(batch, graph) | self.self_supervision(batch, graph)
-
-    def next_item(
-        self, batch: Batch, graph: HeteroData
-    ) -> dict[str, Float[Tensor, ""]]:
-        """The next item alone."""
-        table = self.item_vectors(graph)
+    def next_item(self, encoding: Encoding) -> Float[Tensor, ""]:
+        """The next-item loss of the last state, or of the nearest encoding."""
+        items, batch = encoding.items, encoding.batch
         if self.serve == "last":
-            states = self.backbone.states_at_targets(table, batch)
-        else:
-            encodings = self.encodings(table, batch)
-            found = table[batch.target_positions()[1]]
-            nearest = torch.einsum("bkd,bd->bk", encodings, found).argmax(dim=1)
-            states = encodings[torch.arange(len(batch), device=found.device), nearest]
-        return {"next_item": self.backbone.next_item(states, table, batch)}
+            return super().next_item(encoding)
+        encodings = self.future.encodings(encoding.states, batch.mask)
+        targets = items[batch.target_positions()[1]]
+        nearest = torch.einsum("bkd,bd->bk", encodings, targets).argmax(dim=1)
+        rows = torch.arange(len(batch), device=targets.device)
+        return self.backbone.next_item(encodings[rows, nearest], items, batch)
 
-    def self_supervision(
-        self, batch: Batch, graph: HeteroData
-    ) -> dict[str, Float[Tensor, ""]]:
-        """What came before a random cut with what came after it."""
-        table = self.item_vectors(graph)
-        past, future, following = split_at_random(whole(batch, self.max_length + 1))
-        both = replace(
-            past,
-            user=torch.cat([past.user, future.user]),
-            items=torch.cat([past.items, future.items])[:, : self.max_length],
-            lengths=torch.cat([past.lengths, future.lengths]),
-            example=None,
-        )
-        before, after = self.backbone.states(table, both).chunk(2)
-        mask, later = both.mask.chunk(2)
-        encodings = self.disentangle(before, mask)
-        labels = self.disentangle(after, later, future=True)
-        return {
-            "seq2item": self.item_weight * seq2item(encodings, table[following]),
-            "seq2seq": self.sequence_weight * seq2seq(encodings, labels, self.keep),
-        }
+    @property
+    def future(self) -> DisentangledFuture:
+        """The objective."""
+        [objective] = self.objectives
+        assert isinstance(objective, DisentangledFuture)
+        return objective

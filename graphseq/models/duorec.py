@@ -4,148 +4,130 @@ from functools import partial
 from typing import ClassVar, Literal, final
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from graphseq.models.backbone import Backbone, Loss
-from graphseq.models.base import Choices, Model
-from graphseq.nn.encoder import Encoder
-from graphseq.nn.features import Features
+from graphseq.models.backbone import Backbone, Encoding
+from graphseq.models.sequence_model import Auxiliary, SequenceModel, Terms
 from graphseq.objectives import nt_xent, same_id_mask
-from graphseq.schema import check_ranges
+from graphseq.schema import Positive, Size, Weight
 from graphseq.sequences.batch import Batch
-from graphseq.sequences.examples import SequenceSampler
 from graphseq.sequences.same_target import SameTargetIndex, same_target
 
 Mode = Literal["us_x", "un", "su", "us"]
 
 
 @final
-class DuoRec(Model):
-    r"""Qiu et al., "Contrastive Learning for Representation …", WSDM 2022.
+class TargetContrast(Auxiliary):
+    r"""Contrast between sequences with the same target, and between dropout masks.
 
-    Two sequences with the same next item mean the same. With h the state at a
-    sequence's end, h' the same with another dropout, s that of another training
-    sequence with the same target, and the NT-Xent ℓ, the loss is
+    With h the last state of a sequence, h' the same with another dropout mask, s that
+    of another training sequence with the same target, and the NT-Xent loss ℓ, the term
+    is :math:`λ\, ℓ(h', s)` in the mode ``us_x``. ``un`` has
+    :math:`λ_d\, ℓ(h, h')` instead, ``su`` has :math:`λ\, ℓ(h, s)`, and ``us`` both of
+    these.
 
-    .. math:: L = L_{next} + λ\, ℓ(h', s)
+    Source:
+        Qiu et al., DuoRec, WSDM 2022, Eqs. (7)-(11).
 
-    in the mode ``us_x``. ``un`` has :math:`λ_d\, ℓ(h, h')` instead, ``su`` has
-    :math:`λ\, ℓ(h, s)`, and ``us`` both of these.
-
-    Departs from the paper:
+    Departs from the source:
         The contrast is the mean over both views as anchors, where the paper sums the
-        two. As in the authors' code, the default contrasts h' with s. A sequence that
-        nobody shares its target with is its own s. With ``sampler="targets"`` or
-        ``"user"``, a row is contrasted once, for its newest target. The figures for
-        ML-1M need less dropout: ``preset("code", data="ml-1m")``.
+        two. As in the authors' code, the default contrasts h' with s. A sequence whose
+        target no other sequence has is its own s. With the samplers ``targets`` and
+        ``user``, a row is contrasted once, for its newest target.
 
     Args:
-        num_users: U.
-        num_items: V.
-        encoder: Reads the sequence; ``None`` is a ``Transformer``.
-        features: What is read of an item; ``None`` is an ``Embedding``.
-        dim: D, where neither encoder nor features are given.
-        max_length: Longest history that is read.
-        sampler: How examples are cut from the sequences; one's target is its newest.
-        loss: ``ce``, ``bce`` or ``gbce``.
-        num_negatives: Negatives a target, for ``bce`` and ``gbce``.
-        mode: Which views are contrasted.
+        mode: The views that are contrasted.
         weight: λ.
         dropout_weight: :math:`λ_d`, in the modes ``un`` and ``us``.
-        temperature: τ of the contrast.
-        exclude_same_target: Whether rows of a batch that share a target are no
+        temperature: τ.
+        exclude_same_target: Whether rows with the same target are masked out as
             negatives of each other.
     """
 
-    presets: ClassVar[Choices] = {"code": {}}
-    for_data: ClassVar[Choices] = {
-        "amazon": {},
-        "ml-1m": {"transformer": {"dropout": 0.1}},
-    }
-
     def __init__(
         self,
-        num_users: int,
-        num_items: int,
         *,
-        encoder: Encoder | None = None,
-        features: Features | None = None,
-        dim: int = 64,
-        max_length: int = 50,
-        sampler: SequenceSampler = "prefix",
-        loss: Loss = "ce",
-        num_negatives: int = 1,
         mode: Mode = "us_x",
-        weight: float = 0.1,
-        dropout_weight: float = 0.1,
-        temperature: float = 1.0,
+        weight: Weight = 0.1,
+        dropout_weight: Weight = 0.1,
+        temperature: Positive = 1.0,
         exclude_same_target: bool = False,
     ) -> None:
         super().__init__()
-        check_ranges(
-            positive={"temperature": temperature},
-            amounts={"weight": weight, "dropout_weight": dropout_weight},
-        )
-        self.hold(
-            num_users,
-            Backbone(
-                num_items,
-                encoder=encoder,
-                features=features,
-                dim=dim,
-                max_length=max_length,
-                sampler=sampler,
-                loss=loss,
-                num_negatives=num_negatives,
-            ),
-        )
         self.mode = mode
         self.weight, self.dropout_weight = weight, dropout_weight
         self.temperature = temperature
         self.exclude_same_target = exclude_same_target
         self.index: SameTargetIndex | None = None
 
-    def refresh(self, graph: HeteroData, epoch: int) -> None:
+    def refresh(self, backbone: Backbone, graph: HeteroData, epoch: int) -> None:
         """Index the training prefixes by target."""
-        self.index = same_target(graph, self.sampler, self.max_length)
+        self.index = same_target(graph, backbone.sampler, backbone.max_length)
 
-    def losses(self, batch: Batch, graph: HeteroData) -> dict[str, Float[Tensor, ""]]:
-        """The next item, and the contrast of the mode's views."""
-        table = self.item_vectors(graph)
-        h, asked = self.read(table, batch)
-        terms = {"next_item": self.backbone.next_item(asked, table, batch)}
-        if self.index is None:
-            self.refresh(graph, 0)
-        assert self.index is not None
-        rows = self.index.of(batch)
-        spared = (
-            same_id_mask(self.index.target[rows]) if self.exclude_same_target else None
-        )
-        contrast = partial(nt_xent, temperature=self.temperature, exclude=spared)
+    def terms(self, encoding: Encoding, graph: HeteroData) -> Terms:
+        """The contrast of the mode's views."""
+        backbone, items, batch = encoding.backbone, encoding.items, encoding.batch
+        index = indexed(self.index)
+        rows = index.indices(batch)
+        mask = same_id_mask(index.target[rows]) if self.exclude_same_target else None
+        contrast = partial(nt_xent, temperature=self.temperature, exclude=mask)
+        h, terms = encoding.last, {}
         if self.mode != "su":
-            again = self.backbone.last(table, batch)
+            again = backbone.last(items, batch)
         if self.mode in ("un", "us"):
             terms["dropout_views"] = self.dropout_weight * contrast(h, again)
         if self.mode != "un":
-            found = self.retrieved(rows, self.index)
-            s = self.backbone.last(table, found)
+            s = backbone.last(items, retrieve_uniformly(index, rows))
             first = again if self.mode == "us_x" else h
             terms["same_target"] = self.weight * contrast(first, s)
         return terms
 
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
-    def retrieved(self, rows: Int[Tensor, "B"], index: SameTargetIndex) -> Batch:
-        """For every row, another sequence with its target."""
-        return index.gather(index.draw(rows))
 
-    def read(
-        self, table: Float[Tensor, "V D"], batch: Batch
-    ) -> tuple[Float[Tensor, "B D"], Float[Tensor, "N D"]]:
-        """The state at each row's end, and those at the places with targets."""
-        if self.sampler == "prefix":  # the same
-            h = self.backbone.last(table, batch)
-            return h, h
-        states = self.backbone.states(table, batch)
-        return batch.last(states), states[batch.target_positions()[0]]
+def indexed(index: SameTargetIndex | None) -> SameTargetIndex:
+    """The index that ``refresh`` made.
+
+    Raises:
+        RuntimeError: It was never called.
+    """
+    if index is None:
+        raise RuntimeError("call refresh(graph, epoch) before the losses of an epoch")
+    return index
+
+
+@torch.compiler.disable  # type: ignore[untyped-decorator]
+def retrieve_uniformly(index: SameTargetIndex, rows: Int[Tensor, "B"]) -> Batch:
+    """For every row, another sequence with its target."""
+    return index.gather(index.draw(rows))
+
+
+@final
+class DuoRec(SequenceModel):
+    r"""Qiu et al., "Contrastive Learning for Representation …", WSDM 2022.
+
+    Two sequences with the same next item have the same meaning. With h' the last state
+    of a sequence under another dropout mask, and s that of another training sequence
+    with the same target,
+
+    .. math:: L = L_{next} + λ\, ℓ(h', s) .
+
+    Departs from the paper:
+        As ``TargetContrast``. The figures for ML-1M need less dropout (0.1).
+
+    Args:
+        num_users: U.
+        backbone: Encodes sequences and scores the next item; or V, the number of items.
+        objective: The contrast; ``None`` is ``TargetContrast()``.
+    """
+
+    part_defaults: ClassVar = {"backbone": {"sampler": "prefix"}}
+
+    def __init__(
+        self,
+        num_users: Size,
+        backbone: Backbone | Size,
+        *,
+        objective: TargetContrast | None = None,
+    ) -> None:
+        super().__init__(num_users, backbone, [objective or TargetContrast()])

@@ -1,23 +1,23 @@
 """GC-SAN: self-attention on the states of a session graph."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, final
+from typing import Annotated, Any, final
 
 import torch
+from annotated_types import Gt, Le
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
-from graphseq.errors import ConfigError
 from graphseq.models.base import Model
 from graphseq.nn.dropout import FixedDropout
 from graphseq.nn.features import Embedding, Features
 from graphseq.nn.session_graph import SessionStates
-from graphseq.nn.transformer import Block, check_heads
+from graphseq.nn.transformer import Block
 from graphseq.objectives import cross_entropy
 from graphseq.schema import Dropout, InvalidOption, Size
 from graphseq.sequences.batch import Batch
-from graphseq.sequences.examples import Sampler
+from graphseq.sequences.samplers import Sampler
 
 
 @final
@@ -25,18 +25,18 @@ class GCSAN(Model):
     r"""Xu et al., "Graph Contextualized Self-Attention Network …", IJCAI 2019.
 
     A gated network on the graph of each session (as in ``SRGNN``) gives every item a
-    state; read along the sequence, the states go through self-attention without
-    positions. The vector that scores the items mixes the last place's attention state
-    with its state in the graph:
+    state; along the sequence, the states pass through self-attention without positions.
+    The vector that scores the items mixes the last attention state with the last item's
+    state in the graph:
 
     .. math:: s = ω\, e_n + (1 - ω)\, h_n
 
-    The graphs are built when a batch is read, vectorised over all of it, and the model
-    always learns from prefixes (see ``SRGNN``).
+    The graphs are built when a batch is encoded, and the sampler is always ``prefix``
+    (see ``SRGNN``).
 
     Departs from the paper:
-        The blocks are those of ``Transformer`` (post-LN, gelu, N(0, 0.02²)), in which a
-        place sees only what came before it; both as in the public reimplementation. A
+        The blocks are those of ``Transformer`` (post-LN, gelu, N(0, 0.02²)) and causal;
+        both as in the public reimplementation. A
         transition counts once (``binary``). The gated network starts as ``SRGNN``'s
         (the reimplementation's: N(0, 0.02²), biases 0). There is no L2 term: the
         reimplementation's is practically zero; see ``weight_decay`` of ``fit``.
@@ -44,27 +44,24 @@ class GCSAN(Model):
     Args:
         num_users: U.
         num_items: V.
-        dim: D; ignored in favour of the features' own if ``features`` is given.
+        dim: D; that of the features, if ``features`` is given.
         max_length: Longest history that is read.
         steps: Steps of the gated network.
-        binary: Whether the edges of a session are counted once each.
+        binary: Whether each distinct edge of a session counts once.
         layers: Attention blocks.
         heads: Attention heads; the paper has 1.
         inner: Width of the feed-forward layers; ``None`` is 4 D.
         dropout: In the attention blocks.
-        weight: ω, the share of attention; the paper's best are 0.4 to 0.8.
-        features: What is read of an item; ``None`` is a plain ``Embedding``.
-
-    Raises:
-        ConfigError: ``weight`` is not a share.
+        weight: ω, above 0; the paper's best are 0.4 to 0.8.
+        features: The item vectors; ``None`` is an ``Embedding``.
     """
 
     sampler: Sampler = "prefix"
 
     def __init__(
         self,
-        num_users: int,
-        num_items: int,
+        num_users: Size,
+        num_items: Size,
         *,
         dim: Size = 64,
         max_length: Size = 50,
@@ -74,15 +71,10 @@ class GCSAN(Model):
         heads: Size = 1,
         inner: Size | None = None,
         dropout: Dropout = 0.2,
-        weight: float = 0.6,
+        weight: Annotated[float, Gt(0), Le(1)] = 0.6,
         features: Features | None = None,
     ) -> None:
         super().__init__()
-        if not 0 < weight <= 1:
-            raise ConfigError(
-                f"GCSAN mixes two states with the shares weight and 1 - weight; got "
-                f"weight={weight}; set it above 0 and to at most 1"
-            )
         self.num_users, self.num_items = num_users, num_items
         self.max_length = max_length
         self.weight = weight
@@ -100,16 +92,19 @@ class GCSAN(Model):
 
     @classmethod
     def conflicts(cls, options: Mapping[str, Any]) -> Iterator[InvalidOption]:
-        """Heads that do not divide the width of the item vectors."""
-        dim = options["dim"] if options["features"] is None else options["features"].dim
-        yield from check_heads(dim, options["heads"])
+        """Heads divide the width."""
+        features = options["features"]
+        dim = options["dim"] if features is None else features.dim
+        if dim % options["heads"]:
+            found = f"found {options['heads']}"
+            yield InvalidOption("heads", f"expected a divisor of dim={dim}, {found}")
 
     def represent(self, batch: Batch, graph: HeteroData) -> Float[Tensor, "B D"]:
         """The mixed session vector."""
         return self.session(self.item_vectors(graph), batch)
 
     def item_vectors(self, graph: HeteroData) -> Float[Tensor, "V D"]:
-        """The features themselves, not the network's states."""
+        """The features, not the network's states."""
         return self.features(graph)  # type: ignore[no-any-return]
 
     def losses(self, batch: Batch, graph: HeteroData) -> dict[str, Float[Tensor, ""]]:
@@ -119,10 +114,10 @@ class GCSAN(Model):
         return {"next_item": cross_entropy(self.session(items, batch), items, targets)}
 
     def session(
-        self, table: Float[Tensor, "V D"], batch: Batch
+        self, items: Float[Tensor, "V D"], batch: Batch
     ) -> Float[Tensor, "B D"]:
-        """A row's vector from item vectors; zero for an empty row."""
-        states = self.states(table, batch.items, batch.lengths)
+        """The vector of each row; zero for an empty row."""
+        states = self.states(items, batch.items, batch.lengths)
         last = batch.last(states)
         *before, final = self.attention
         deep = states

@@ -1,8 +1,8 @@
 """ICLRec: contrast of a sequence with the intent of its user, found by k-means."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import ClassVar, Literal, final
+from typing import Any, ClassVar, Literal, final
 
 import torch
 import torch.nn.functional as F
@@ -11,216 +11,153 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from graphseq.constants import INTERACTS
-from graphseq.errors import ConfigError
-from graphseq.models.backbone import Backbone, Loss
-from graphseq.models.base import Choices, Model
-from graphseq.nn.encoder import Encoder
-from graphseq.nn.features import Features
+from graphseq.models.backbone import Backbone, Encoding
+from graphseq.models.base import Stage, Step
+from graphseq.models.cl4srec import draw_views
+from graphseq.models.sequence_model import Auxiliary, SequenceModel, Terms
 from graphseq.nn.kmeans import kmeans, nearest
 from graphseq.nn.pooling import Pooling, pool
 from graphseq.objectives import intent_contrast, nt_xent, same_id_mask
 from graphseq.objectives.contrastive import Form
-from graphseq.schema import check_ranges
-from graphseq.sequences.batch import Batch
-from graphseq.sequences.examples import SequenceSampler, examples, gather
-from graphseq.sequences.views import crop_mask_reorder, join, random_views
+from graphseq.schema import Count, InvalidOption, Positive, Size, Weight
+from graphseq.sequences.augment import Augmentation, CropMaskReorder
+from graphseq.sequences.batch import Batch, last_targets
+from graphseq.sequences.samplers import examples, gather
 
-FNM = Literal["none", "intents", "both"]
+FalseNegatives = Literal["none", "intents", "both"]
 
 
 @final
-class ICLRec(Model):
-    r"""Chen et al., "Intent Contrastive Learning for Sequential …", WWW 2022.
+class IntentContrast(Auxiliary):
+    r"""Contrast of two views of a sequence with the intent of its user.
 
     Users fall into K intents: before every epoch, the mean states of all users'
-    training sequences are clustered. Then two random views of a sequence are drawn to
-    each other (Eqs. 6-8), and to the centroid of the intent that the sequence is
-    nearest to (Eqs. 15-17); the whole is Eq. (18),
+    training sequences are clustered (E-step). Two random views of a sequence are drawn
+    to the centroid of the intent nearest to the sequence, Eqs. (15)-(17), and with
+    ``sequence_weight`` also to each other, Eqs. (6)-(8): λ L_ICL + β L_SeqCL.
 
-    .. math:: L = L_{next} + λ L_{ICL} + β L_{SeqCL} .
+    Source:
+        Chen et al., ICLRec, WWW 2022, Eqs. (6)-(18).
 
-    Departs from the paper:
-        By default, the sequence contrast compares states side by side, not their mean;
-        the intent contrast is symmetric and averaged over the views; no false negatives
-        are spared (``fnm``). That is the authors' code, and what reached the published
-        figures; ``preset("paper")`` has it as printed (its β is doubled, for a mean
-        over both directions). Clusters start from the epoch's number. Labels for
-        ``fnm`` are taken from training events (the code's are validation items); means,
-        and states side by side, leave out padding; views are cut from the
-        ``max_length`` newest items, in windows that never reach the last one, as in the
-        code; a masked item is a zero vector in its place, which the code hides from
-        attention. Of several K all count alike, in the code only the last. The
-        next-item loss is by default the full softmax; the paper's (``bce``), in both
-        presets, ranks worse.
+    Departs from the source:
+        By default as in the authors' code, which reached the published figures: the
+        sequence contrast compares concatenated states, not their mean; the intent
+        contrast is symmetric and averaged over the views; false negatives are not
+        masked out (``fnm``). The epoch's number seeds the clustering. Labels for
+        ``fnm`` are training events (the code's are validation items). Means and
+        concatenated states leave out padding. Views come from the ``max_length`` newest
+        items. Of several K all count equally; in the code only the last counts.
 
     Args:
-        num_users: U.
-        num_items: V.
-        encoder: Reads the sequence; ``None`` is a ``Transformer``.
-        features: What is read of an item; ``None`` is an ``Embedding``.
-        dim: D, where neither encoder nor features are given.
-        max_length: Longest history that is read.
-        sampler: How examples are cut from the sequences.
-        loss: ``ce``, ``bce`` or ``gbce``.
-        num_negatives: Negatives a target, for ``bce`` and ``gbce``.
-        clusters: K, the number of intents; of several K the mean loss is taken.
-        intent_weight: λ.
-        sequence_weight: β.
-        fnm: Whose false negatives are spared: of the ``intents`` those of the same
-            intent, of ``both`` also sequences with the same last target.
-        form: The intent contrast as in the code or as printed.
+        clusters: K, the number of intents; the loss is the mean over several K.
+        weight: λ.
+        sequence_weight: β, of the contrast between the two views.
+        fnm: False negatives that are masked out: ``intents`` masks rows of the same
+            intent, ``both`` also sequences with the same last target.
+        form: The intent contrast of the code (``symmetric``) or as printed (``paper``).
         sequence_pooling: What the sequence contrast compares.
         temperature: τ of both contrasts.
         warm_up: Epochs that train by the sequence contrast alone.
-        crop_keep: Share of a sequence that a crop keeps.
-        mask_rate: Share of its items that are masked.
-        reorder_rate: Share of its items that change places.
-
-    Raises:
-        ConfigError: There is no number of clusters, or nothing to warm up with.
+        augmentation: Draws the views; ``None`` is CropMaskReorder in windows that never
+            reach the last item, with operators drawn independently.
     """
 
-    presets: ClassVar[Choices] = {
-        "code": {"loss": "bce", "transformer": {"positions": "end"}},
-        "paper": {
-            "loss": "bce",
-            "fnm": "intents",
-            "form": "paper",
-            "sequence_pooling": "mean",
-            "sequence_weight": 0.2,  # of a mean over both directions; printed is a sum
-            "transformer": {"positions": "end"},
-        },
-    }
-    for_data: ClassVar[Choices] = {
-        "beauty": {"transformer": {"layers": 1}},
-        "sports": {},
-        "toys": {"transformer": {"layers": 3}},
-        "yelp": {},
-        "ml-1m": {"max_length": 200, "sequence_weight": 0.0},  # as its author ran it
-    }
+    every_position = True
 
     def __init__(
         self,
-        num_users: int,
-        num_items: int,
         *,
-        encoder: Encoder | None = None,
-        features: Features | None = None,
-        dim: int = 64,
-        max_length: int = 50,
-        sampler: SequenceSampler = "user",
-        loss: Loss = "ce",
-        num_negatives: int = 1,
-        clusters: Sequence[int] = (256,),
-        intent_weight: float = 0.1,
-        sequence_weight: float = 0.1,
-        fnm: FNM = "none",
+        clusters: Sequence[Size] = (256,),
+        weight: Weight = 0.1,
+        sequence_weight: Weight = 0.0,
+        fnm: FalseNegatives = "none",
         form: Form = "symmetric",
         sequence_pooling: Pooling = "flatten",
-        temperature: float = 1.0,
-        warm_up: int = 0,
-        crop_keep: float = 0.2,
-        mask_rate: float = 0.7,
-        reorder_rate: float = 0.2,
+        temperature: Positive = 1.0,
+        warm_up: Count = 0,
+        augmentation: Augmentation | None = None,
     ) -> None:
         super().__init__()
-        check_ranges(
-            positive={"temperature": temperature},
-            counts={"warm_up": warm_up},
-            amounts={
-                "intent_weight": intent_weight,
-                "sequence_weight": sequence_weight,
-            },
-        )
-        if not clusters or min(clusters) < 1:
-            raise ConfigError(
-                f"ICLRec finds K intents; got clusters={clusters}; give one K or more"
-            )
-        if warm_up and not sequence_weight:
-            raise ConfigError(
-                "ICLRec warms up with the sequence contrast alone; set sequence_weight "
-                "above 0, or warm_up=0"
-            )
-        self.hold(
-            num_users,
-            Backbone(
-                num_items,
-                encoder=encoder,
-                features=features,
-                dim=dim,
-                max_length=max_length,
-                sampler=sampler,
-                loss=loss,
-                num_negatives=num_negatives,
-            ),
-        )
-        self.clusters = tuple(clusters)
-        self.intent_weight, self.sequence_weight = intent_weight, sequence_weight
+        self.clusters, self.warm_up = tuple(clusters), warm_up
+        self.warmup = warm_up
+        self.weight, self.sequence_weight = weight, sequence_weight
         self.fnm, self.sequence_pooling = fnm, sequence_pooling
         self.temperature = temperature
-        self.contrast = partial(intent_contrast, form=form, temperature=temperature)
-        self.warmup, self.warming = warm_up, False
-        self.operators = crop_mask_reorder(
-            crop_keep, mask_rate, reorder_rate, reach_last=False
+        self.intent_contrast = partial(
+            intent_contrast, form=form, temperature=temperature
         )
+        self.augmentation = augmentation or CropMaskReorder(
+            distinct=False, reach_last=False
+        )
+        for i in range(len(self.clusters)):
+            self.register_buffer(f"centroids_{i}", None, persistent=False)
 
-    def refresh(self, graph: HeteroData, epoch: int) -> None:
+    @classmethod
+    def conflicts(cls, options: Mapping[str, Any]) -> Iterator[InvalidOption]:
+        """There is a number of clusters, and something to warm up with."""
+        if not options["clusters"]:
+            yield InvalidOption("clusters", "expected one number K or more, found none")
+        if options["warm_up"] and not options["sequence_weight"]:
+            yield InvalidOption(
+                "warm_up",
+                "warms up by the sequence contrast alone; set sequence_weight above 0, "
+                "or warm_up to 0",
+            )
+
+    def refresh(self, backbone: Backbone, graph: HeteroData, epoch: int) -> None:
         """Cluster all users: the E-step. The epoch's number seeds it."""
-        self.warming = epoch < self.warmup
-        if self.warming or not self.intent_weight:
+        super().refresh(backbone, graph, epoch)
+        if epoch < self.warm_up or not self.weight:
             return
-        points = self.intents(graph)
+        points = mean_states(backbone, graph)
         for i, number in enumerate(self.clusters):
-            self.epoch_state[f"centroids_{i}"] = kmeans(points, number, seed=epoch)
+            self.register_buffer(
+                f"centroids_{i}", kmeans(points, number, seed=epoch), persistent=False
+            )
 
-    def intents(self, graph: HeteroData) -> Float[Tensor, "N D"]:
-        """The mean state of each user's training sequence."""
-        table, flat = self.item_vectors(graph), graph[INTERACTS].edge_index[1]
-        users = examples(graph, "user", self.max_length)
-        order = users.length.argsort()
-        means = []
-        for rows in order.split(1024):
-            batch = gather(flat, users, rows, self.num_items)
-            states = self.backbone.states(table, batch)
-            means.append(pool(states, batch.mask, "mean"))
-        return torch.cat(means)[order.argsort()]
+    def stages(self, backbone: Backbone) -> tuple[Stage, ...]:
+        """The sequence contrast alone, for ``warm_up`` epochs."""
+        if not self.warm_up:
+            return ()
 
-    def losses(self, batch: Batch, graph: HeteroData) -> dict[str, Float[Tensor, ""]]:
-        """Next item, sequence contrast and intent contrast: the M-step, Eq. (18)."""
-        table = self.item_vectors(graph)
-        views = self.views(batch)
-        terms: dict[str, Tensor] = {}
-        if not self.warming:
-            states = self.backbone.states(table, batch)
-            asked = states[batch.target_positions()[0]]
-            terms["next_item"] = self.backbone.next_item(asked, table, batch)
+        def losses(batch: Batch, graph: HeteroData) -> Terms:
+            items = backbone.items(graph)
+            views = draw_views(self.augmentation, batch, backbone.max_length)
+            return self.sequence_term(backbone, items, batch, views)
+
+        return (Stage((Step(losses),), epochs=self.warm_up),)
+
+    def terms(self, encoding: Encoding, graph: HeteroData) -> Terms:
+        """The sequence contrast and the intent contrast: the M-step, Eq. (18)."""
+        backbone, items, batch = encoding.backbone, encoding.items, encoding.batch
+        views = draw_views(self.augmentation, batch, backbone.max_length)
+        terms: Terms = {}
         if self.sequence_weight:
-            spared = same_id_mask(_newest(batch)) if self.fnm == "both" else None
-            h = self.pooled(table, views, self.sequence_pooling)
-            loss = nt_xent(*h, temperature=self.temperature, exclude=spared)
-            terms["sequence"] = self.sequence_weight * loss
-        if self.intent_weight and not self.warming:
-            h = self.pooled(table, views, "mean")
-            own = pool(states, batch.mask, "mean").detach()
-            losses = [self.intent(h, own, c) for c in self.centroids(graph)]
-            terms["intent"] = self.intent_weight * torch.stack(losses).mean()
+            terms |= self.sequence_term(backbone, items, batch, views)
+        if self.weight:
+            first, second = backbone.pooled(items, views, "mean").chunk(2)
+            own = pool(encoding.states, batch.mask, "mean").detach()
+            losses = [self.intent_term(first, second, own, c) for c in self.centroids()]
+            terms["intent"] = self.weight * torch.stack(losses).mean()
         return terms
 
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
-    def views(self, batch: Batch) -> Batch:
-        """Two random views, one below the other."""
-        return join(*random_views(batch, self.operators, distinct=False))
-
-    def pooled(
-        self, table: Float[Tensor, "V D"], views: Batch, pooling: Pooling
-    ) -> tuple[Tensor, Tensor]:
-        """Both views' vectors, from a pass of their own with a dropout of its own."""
-        first, second = self.backbone.view(table, views, pooling).chunk(2)
-        return first, second
-
-    def intent(
+    def sequence_term(
         self,
-        views: tuple[Float[Tensor, "B D"], Float[Tensor, "B D"]],
+        backbone: Backbone,
+        items: Float[Tensor, "V D"],
+        batch: Batch,
+        views: Batch,
+    ) -> Terms:
+        """The contrast between two views of a sequence, Eqs. (6)-(8)."""
+        mask = same_id_mask(last_targets(batch)) if self.fnm == "both" else None
+        h = backbone.pooled(items, views, self.sequence_pooling).chunk(2)
+        loss = nt_xent(*h, temperature=self.temperature, exclude=mask)
+        return {"sequence": self.sequence_weight * loss}
+
+    def intent_term(
+        self,
+        first: Float[Tensor, "B D"],
+        second: Float[Tensor, "B D"],
         own: Float[Tensor, "B D"],
         centroids: Float[Tensor, "K D"],
     ) -> Float[Tensor, ""]:
@@ -228,25 +165,68 @@ class ICLRec(Model):
         which = nearest(own, centroids)
         intents = F.normalize(centroids, dim=1)[which]
         identity = None if self.fnm == "none" else which
-        loss: Tensor = self.contrast(*views, intents, identity=identity)
+        loss: Tensor = self.intent_contrast(first, second, intents, identity=identity)
         return loss
 
-    @torch.no_grad()
-    def centroids(self, graph: HeteroData) -> list[Float[Tensor, "K D"]]:
-        """The raw centroids of each K; found now, if no epoch's start has done so."""
-        if not self.epoch_state:
-            training = self.training
-            self.eval().refresh(graph, self.warmup)
-            self.train(training)
-        device = self.backbone.features.weight.device
-        return [
-            self.epoch_state[f"centroids_{i}"].to(device)
-            for i in range(len(self.clusters))
-        ]
+    def centroids(self) -> list[Float[Tensor, "K D"]]:
+        """The raw centroids of each K.
+
+        Raises:
+            RuntimeError: ``refresh`` was never called.
+        """
+        found = [getattr(self, f"centroids_{i}") for i in range(len(self.clusters))]
+        if found[0] is None:
+            raise RuntimeError("call refresh before the losses of an epoch")
+        return found
 
 
-def _newest(batch: Batch) -> Tensor:
-    """The last target of each row, the code's class of a sequence."""
-    if batch.targets is None:
-        raise ValueError("this batch holds no targets to tell sequences apart by")
-    return batch.targets.gather(1, (batch.lengths - 1).clamp(min=0)[:, None])[:, 0]
+def mean_states(backbone: Backbone, graph: HeteroData) -> Float[Tensor, "N D"]:
+    """The mean state of each user's training sequence.
+
+    Args:
+        backbone: Encodes the sequences.
+        graph: Users with fewer than two training events have no sequence.
+    """
+    items, flat = backbone.items(graph), graph[INTERACTS].edge_index[1]
+    users = examples(graph, "user", backbone.max_length)
+    order = users.length.argsort()
+    means = []
+    for rows in order.split(1024):
+        batch = gather(flat, users, rows, backbone.num_items)
+        means.append(pool(backbone.states(items, batch), batch.mask, "mean"))
+    return torch.cat(means)[order.argsort()]
+
+
+@final
+class ICLRec(SequenceModel):
+    r"""Chen et al., "Intent Contrastive Learning for Sequential …", WWW 2022.
+
+    Users have latent intents, found by clustering their sequences. Views of a sequence
+    are drawn to each other and to its user's intent, Eq. (18):
+
+    .. math:: L = L_{next} + λ L_{ICL} + β L_{SeqCL} .
+
+    Departs from the paper:
+        As ``IntentContrast``. The next-item loss is by default the full softmax; the
+        paper's (``Backbone(loss="bce")``) ranks worse.
+
+    Args:
+        num_users: U.
+        backbone: Encodes sequences and scores the next item; or V, the number of items.
+        objective: The contrasts; ``None`` is ``IntentContrast(sequence_weight=0.1)``.
+    """
+
+    part_defaults: ClassVar = {
+        "backbone": {"sampler": "user"},
+        "objective": {"sequence_weight": 0.1},
+    }
+
+    def __init__(
+        self,
+        num_users: Size,
+        backbone: Backbone | Size,
+        *,
+        objective: IntentContrast | None = None,
+    ) -> None:
+        objective = objective or IntentContrast(sequence_weight=0.1)
+        super().__init__(num_users, backbone, [objective])

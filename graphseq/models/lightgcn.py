@@ -11,9 +11,9 @@ from graphseq.constants import INTERACTS
 from graphseq.models.base import Model
 from graphseq.nn.propagation import operator, propagate
 from graphseq.objectives import bpr
-from graphseq.schema import check_ranges
+from graphseq.schema import Count, Size, Weight
 from graphseq.sequences.batch import Batch
-from graphseq.sequences.examples import Sampler
+from graphseq.sequences.samplers import Sampler
 
 
 @final
@@ -28,7 +28,7 @@ class LightGCN(Model):
 
     Departs from the paper:
         As in the authors' code, BPR is a mean over the pairs of a batch, and the
-        penalty is on the rows that the batch asks for; Eq. (15) sums, over all rows.
+        penalty covers the rows of the batch; Eq. (15) sums over all rows.
 
     Args:
         num_users: U.
@@ -37,7 +37,7 @@ class LightGCN(Model):
         layers: Steps of propagation, L.
         readout: ``mean`` of all layers, or the ``last`` one, which is clearly weaker.
         decay: λ of the penalty :math:`λ (‖e_u‖² + ‖e_i‖² + ‖e_j‖²) / 2B`.
-        num_negatives: Items drawn against each event.
+        num_negatives: Items sampled for each event.
     """
 
     requires = (INTERACTS,)
@@ -46,21 +46,16 @@ class LightGCN(Model):
 
     def __init__(
         self,
-        num_users: int,
-        num_items: int,
+        num_users: Size,
+        num_items: Size,
         *,
-        dim: int = 64,
-        layers: int = 3,
+        dim: Size = 64,
+        layers: Count = 3,
         readout: Literal["mean", "last"] = "mean",
-        decay: float = 1e-4,
-        num_negatives: int = 1,
+        decay: Weight = 1e-4,
+        num_negatives: Size = 1,
     ) -> None:
         super().__init__()
-        check_ranges(
-            sizes={"dim": dim, "num_negatives": num_negatives},
-            counts={"layers": layers},
-            amounts={"decay": decay},
-        )
         self.num_users = num_users
         self.num_items = num_items
         self.layers = layers
@@ -88,12 +83,12 @@ class LightGCN(Model):
 
     def losses(self, batch: Batch, graph: HeteroData) -> dict[str, Float[Tensor, ""]]:
         """BPR, Eq. (15), and the penalty on the vectors before propagation."""
-        target, drawn = batch.pairs()
-        items = torch.cat([target, drawn.flatten()])
+        target, sampled = batch.pairs()
+        items = torch.cat([target, sampled.flatten()])
         rows = torch.cat([batch.user, items + self.num_users])
         vectors = self.propagated(graph, rows)
-        user, item, other = vectors.split([len(batch), len(batch), drawn.numel()])
+        user, item, other = vectors.split([len(batch), len(batch), sampled.numel()])
         positive = (user * item).sum(dim=1)
-        negative = torch.einsum("bd,bkd->bk", user, other.view(*drawn.shape, -1))
+        negative = torch.einsum("bd,bkd->bk", user, other.view(*sampled.shape, -1))
         penalty = self.nodes[rows].square().sum() / (2 * len(batch))
         return {"pairs": bpr(positive, negative), "decay": self.decay * penalty}

@@ -1,221 +1,122 @@
-"""MCLRec: contrast between views of the data and views that are learnt."""
+"""MCLRec: contrast between augmented views and views that are learned."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import repeat
-from typing import ClassVar, Literal, final
+from typing import Any, ClassVar, Literal, final
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
-from graphseq.errors import ConfigError
-from graphseq.models.backbone import Backbone, Loss
-from graphseq.models.base import Choices, Model
-from graphseq.models.stages import Stage, Step
-from graphseq.nn.encoder import Encoder
-from graphseq.nn.features import Features
+from graphseq.models.backbone import Backbone, Encoding
+from graphseq.models.base import Stage, Step
+from graphseq.models.cl4srec import draw_views
+from graphseq.models.sequence_model import Auxiliary, SequenceModel, Terms
 from graphseq.nn.heads import Augmenter
 from graphseq.objectives import contrastive_regularization, nt_xent
 from graphseq.objectives.contrastive import Scope
-from graphseq.schema import check_ranges
+from graphseq.schema import Count, InvalidOption, Size, Weight
+from graphseq.sequences.augment import Augmentation, CropMaskReorder
 from graphseq.sequences.batch import Batch
-from graphseq.sequences.examples import SequenceSampler
-from graphseq.sequences.views import crop_mask_reorder, join, random_views
 
 
 @final
-class MCLRec(Model):
-    r"""Qin et al., "Meta-optimized Contrastive Learning …", SIGIR 2023.
+class LearnedViews(Auxiliary):
+    r"""Contrast of two random views h with the views z that augmenters make of them.
 
     Two random views of a sequence are encoded to h¹ and h²; two small networks, the
-    augmenters, make of these the learnt views z¹ and z². With the NT-Xent ℓ and the
-    separation R, Eqs. (6)-(15),
+    augmenters, map them to the learned views z¹ and z². With the NT-Xent loss ℓ and the
+    regularization R, Eqs. (6)-(15),
 
     .. math::
-        cl_1 &= ℓ(h^1, h^2), \qquad
-        cl_2 = ℓ(z^1, z^2) + ℓ(h^1, z^2) + ℓ(h^2, z^1) \\
-        L_0 &= L_{next} + λ\, cl_1 + β\, cl_2 + γ R, \qquad
-        L_1 = cl_2 + γ_2 R .
+        cl_1 = ℓ(h^1, h^2), \qquad cl_2 = ℓ(z^1, z^2) + ℓ(h^1, z^2) + ℓ(h^2, z^1)
 
-    Encoder and augmenters take turns: on every batch, steps of the encoder on L_0
-    before and after one of the augmenters on L_1. All steps on a batch see the same
-    random views, each with a dropout of its own.
+    the terms are :math:`λ\, cl_1 + β\, cl_2 + γ R`. In a ``SequenceModel``, they train
+    backbone and augmenters jointly (MCLRec-J); ``MCLRec`` alternates.
 
-    Departs from the paper:
-        By default as in the released code, which reaches the published figures: the
-        encoder steps before and after the augmenters (Algorithm 1: before); learnt
-        views have length 1; R is of each anchor, on three pairs of views, and weighs
-        0.1 in L_1 (as printed: over the batch, on (z¹, z²) alone, weighing γ); a masked
-        item is a zero vector in its place, which the code hides from attention.
-        ``preset("paper")`` is as printed, with a mask token. Contrasts are means over
-        the anchors, not sums. There are no derivatives of second order in either.
+    Source:
+        Qin et al., MCLRec, SIGIR 2023.
+
+    Departs from the source:
+        By default as in the released code, which reaches the published figures: learned
+        views have length 1; R has bounds per anchor, is taken on three pairs of views,
+        and has its own weight 0.1 in the augmenters' step (as printed: bounds over the
+        batch, on (z¹, z²) alone, weight γ). Contrasts are means over the anchors, not
+        sums.
 
     Args:
-        num_users: U.
-        num_items: V.
-        encoder: Reads the sequence; ``None`` is a ``Transformer``.
-        features: What is read of an item; ``None`` is an ``Embedding``.
-        dim: D, where neither encoder nor features are given.
-        max_length: Longest history that is read.
-        sampler: How examples are cut from the sequences.
-        loss: ``ce``, ``bce`` or ``gbce``.
-        num_negatives: Negatives a target, for ``bce`` and ``gbce``.
-        mask_token: Whether masked items read a vector of their own.
-        cl1_weight: λ, of the contrast between views of the data.
-        cl2_weight: β, of the contrasts with learnt views; 0 leaves the terms of
-            ``CL4SRec``, and its single step with ``joint``.
-        gamma: γ, of R beside the next item; ``None`` is 0.1 β.
-        gamma2: γ_2, of R in the augmenters' step; ``None``: as γ.
-        r_scope: Bounds of R for each ``anchor``, or over the ``batch``.
-        r_pairs: R on three pairs of views, or on the learnt pair alone.
-        normalize: Whether learnt views have length 1.
-        encoder_steps: Steps of the encoder before and after the augmenters' one.
-        joint: One step for both, on L_0: MCLRec-J.
+        augmentation: Draws the two views; ``None`` is ``CropMaskReorder`` with the
+            fractions 0.5, 0.5 and 0.8.
+        cl1_weight: λ, of the contrast between the random views.
+        cl2_weight: β, of the contrasts with learned views.
+        gamma: γ, of R in the encoder's loss; ``None`` is 0.1 β.
+        gamma2: γ_2, of R in the augmenters' loss; ``None`` is γ.
+        r_scope: Bounds of R per ``anchor``, or over the ``batch``.
+        r_pairs: R on three pairs of views, or on the learned pair alone.
+        normalize: Whether learned views have length 1.
         shared: One augmenter for both views.
-        crop_keep: Share of a sequence that a crop keeps.
-        mask_rate: Share of its items that are masked.
-        reorder_rate: Share of its items that change places.
-
-    Raises:
-        ConfigError: The encoder would never be trained.
-
-    Note:
-        In a run's history, ``loss`` is the sum of the terms of all steps: those of the
-        encoder's and of the augmenters'. It cannot be set beside that of ``joint``.
     """
-
-    presets: ClassVar[Choices] = {
-        "code": {},
-        "paper": {
-            "encoder_steps": (1, 0),
-            "r_scope": "batch",
-            "r_pairs": 1,
-            "gamma2": None,
-            "normalize": False,
-            "mask_token": True,
-        },
-        "joint": {"joint": True},
-        "shared": {"shared": True},
-        "without_r": {"gamma": 0.0, "gamma2": 0.0},
-    }
-    for_data: ClassVar[Choices] = {
-        "beauty": {"cl1_weight": 0.0, "cl2_weight": 0.05},
-        "sports": {"cl1_weight": 0.04, "cl2_weight": 0.4},
-        "yelp": {"cl1_weight": 0.03, "cl2_weight": 0.1},
-        "ml-1m": {
-            "cl1_weight": 0.0,
-            "cl2_weight": 0.01,
-            "transformer": {"dropout": 0.1},
-        },
-    }
 
     def __init__(
         self,
-        num_users: int,
-        num_items: int,
+        augmentation: Augmentation | None = None,
         *,
-        encoder: Encoder | None = None,
-        features: Features | None = None,
-        dim: int = 64,
-        max_length: int = 50,
-        sampler: SequenceSampler = "prefix",
-        loss: Loss = "ce",
-        num_negatives: int = 1,
-        mask_token: bool = False,
-        cl1_weight: float = 0.03,
-        cl2_weight: float = 0.1,
-        gamma: float | None = None,
-        gamma2: float | None = 0.1,
+        cl1_weight: Weight = 0.03,
+        cl2_weight: Weight = 0.1,
+        gamma: Weight | None = None,
+        gamma2: Weight | None = 0.1,
         r_scope: Scope = "anchor",
         r_pairs: Literal[1, 3] = 3,
         normalize: bool = True,
-        encoder_steps: Sequence[int] = (1, 1),
-        joint: bool = False,
         shared: bool = False,
-        crop_keep: float = 0.5,
-        mask_rate: float = 0.5,
-        reorder_rate: float = 0.8,
     ) -> None:
         super().__init__()
-        check_ranges(
-            amounts={
-                "cl1_weight": cl1_weight,
-                "cl2_weight": cl2_weight,
-                "gamma": gamma,
-                "gamma2": gamma2,
-            }
-        )
-        if len(encoder_steps) != 2 or min(encoder_steps) < 0 or not sum(encoder_steps):
-            raise ConfigError(
-                "MCLRec steps the encoder before and after the augmenters; got "
-                f"encoder_steps={list(encoder_steps)}; give two counts, one above 0"
-            )
-        self.hold(
-            num_users,
-            Backbone(
-                num_items,
-                encoder=encoder,
-                features=features,
-                dim=dim,
-                max_length=max_length,
-                sampler=sampler,
-                loss=loss,
-                num_negatives=num_negatives,
-                mask_token=mask_token,
-            ),
-        )
-        self.augmenters = nn.ModuleList(
-            Augmenter(self.backbone.dim, normalize=normalize)
-            for _ in range(1 if shared else 2)
+        self.augmentation = augmentation or CropMaskReorder(
+            crop_keep=0.5, mask_rate=0.5, reorder_rate=0.8
         )
         self.cl1_weight, self.cl2_weight = cl1_weight, cl2_weight
         self.gamma = 0.1 * cl2_weight if gamma is None else gamma
         self.gamma2 = self.gamma if gamma2 is None else gamma2
         self.regularization = partial(contrastive_regularization, scope=r_scope)
-        self.r_pairs = r_pairs
-        self.encoder_steps, self.joint = tuple(encoder_steps), joint
-        self.operators = crop_mask_reorder(crop_keep, mask_rate, reorder_rate)
-        self.drawn: tuple[Batch, Batch] | None = None
+        self.r_pairs, self.normalize, self.shared = r_pairs, normalize, shared
 
-    def stages(self) -> tuple[Stage, ...]:
-        """On every batch: the encoder, the augmenters, the encoder again."""
-        if self.joint:
-            return super().stages()
-        before, after = self.encoder_steps
-        encoder = Step(self.losses, ("backbone.",))
-        augmenters = Step(self.augmenter_losses, ("augmenters.",))
-        steps = (*repeat(encoder, before), augmenters, *repeat(encoder, after))
-        return (Stage(steps),)
+    def attach(self, num_users: int, backbone: Backbone) -> None:
+        """Create the augmenters."""
+        self.augmenters = nn.ModuleList(
+            Augmenter(backbone.dim, normalize=self.normalize)
+            for _ in range(1 if self.shared else 2)
+        )
 
-    def losses(self, batch: Batch, graph: HeteroData) -> dict[str, Float[Tensor, ""]]:
-        """L_0: next item, contrast of the data's views and of the learnt ones."""
-        table = self.item_vectors(graph)
-        states = self.backbone.states_at_targets(table, batch)
-        terms = {"next_item": self.backbone.next_item(states, table, batch)}
-        h = self.backbone.last(table, self.views(batch)).chunk(2)
+    def terms(self, encoding: Encoding, graph: HeteroData) -> Terms:
+        """The contrasts and R, as they train the encoder."""
+        backbone, items, batch = encoding.backbone, encoding.items, encoding.batch
+        h1, h2 = backbone.last(items, self.views(backbone, batch)).chunk(2)
+        terms: Terms = {}
         if self.cl1_weight:
-            terms["data_views"] = self.cl1_weight * nt_xent(*h)
+            terms["random_views"] = self.cl1_weight * nt_xent(h1, h2)
         if self.cl2_weight or self.gamma:
-            contrast, separated = self.learnt(*h)
-            terms["learnt_views"] = self.cl2_weight * contrast
-            terms["separation"] = self.gamma * separated
+            contrast, regularization = self.learned(h1, h2)
+            terms["learned_views"] = self.cl2_weight * contrast
+            terms["regularization"] = self.gamma * regularization
         return terms
 
-    def augmenter_losses(
-        self, batch: Batch, graph: HeteroData
-    ) -> dict[str, Float[Tensor, ""]]:
-        """L_1, of the augmenters alone: the encoder only delivers."""
+    def augmenter_terms(
+        self, backbone: Backbone, batch: Batch, graph: HeteroData
+    ) -> Terms:
+        """L_1, which trains the augmenters alone; the encoder is constant."""
         with torch.no_grad():
-            h = self.backbone.last(self.item_vectors(graph), self.views(batch)).chunk(2)
-        contrast, separated = self.learnt(*h)
+            views = self.views(backbone, batch)
+            h1, h2 = backbone.last(backbone.items(graph), views).chunk(2)
+        contrast, regularization = self.learned(h1, h2)
         return {
             "augmenter_views": contrast,
-            "augmenter_separation": self.gamma2 * separated,
+            "augmenter_regularization": self.gamma2 * regularization,
         }
 
-    def learnt(
+    def learned(
         self, h1: Float[Tensor, "B D"], h2: Float[Tensor, "B D"]
     ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
         """The contrasts cl_2, Eq. (9), and R of encoded views."""
@@ -225,10 +126,90 @@ class MCLRec(Model):
         chosen = pairs[: self.r_pairs]
         return contrast, torch.stack([self.regularization(*p) for p in chosen]).sum()
 
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
-    def views(self, batch: Batch) -> Batch:
-        """Two random views, one below the other: drawn once a batch, for all steps."""
-        if self.drawn is None or self.drawn[0] is not batch:
-            both = join(*random_views(batch, self.operators))
-            self.drawn = batch, both
-        return self.drawn[1]
+    def views(self, backbone: Backbone, batch: Batch) -> Batch:
+        """The batch's views, drawn here unless all steps on the batch share them."""
+        if batch.views is not None:
+            return batch.views
+        drawn: Batch = draw_views(self.augmentation, batch, backbone.max_length)
+        return drawn
+
+
+@final
+class MCLRec(SequenceModel):
+    r"""Qin et al., "Meta-optimized Contrastive Learning …", SIGIR 2023.
+
+    Augmenters learn views z of a sequence from its random views h. Encoder and
+    augmenters alternate: on every batch, steps of the encoder on L_0 precede and follow
+    one step of the augmenters on L_1, Eqs. (6)-(15):
+
+    .. math::
+        L_0 &= L_{next} + λ\, cl_1 + β\, cl_2 + γ R, \qquad
+        L_1 = cl_2 + γ_2 R .
+
+    All steps on a batch see the same random views, each with its own dropout.
+
+    Departs from the paper:
+        As ``LearnedViews``. As in the released code, the encoder also steps after the
+        augmenters (Algorithm 1: before them only, ``encoder_steps=(1, 0)``). Neither
+        has derivatives of second order.
+
+    Args:
+        num_users: U.
+        backbone: Encodes sequences and scores the next item; or V, the number of items.
+        objective: The contrasts; ``None`` is ``LearnedViews()``.
+        encoder_steps: Steps of the encoder before and after that of the augmenters.
+        joint: One step for both, on L_0: MCLRec-J.
+
+    Note:
+        In a run's history, ``loss`` is the sum of the terms of all steps, those of the
+        encoder and those of the augmenters; it cannot be compared with that of
+        ``joint``.
+    """
+
+    part_defaults: ClassVar = {"backbone": {"sampler": "prefix"}}
+
+    def __init__(
+        self,
+        num_users: Size,
+        backbone: Backbone | Size,
+        *,
+        objective: LearnedViews | None = None,
+        encoder_steps: Sequence[Count] = (1, 1),
+        joint: bool = False,
+    ) -> None:
+        super().__init__(num_users, backbone, [objective or LearnedViews()])
+        self.encoder_steps, self.joint = tuple(encoder_steps), joint
+
+    @classmethod
+    def conflicts(cls, options: Mapping[str, Any]) -> Iterator[InvalidOption]:
+        """The encoder is trained before or after the augmenters."""
+        steps = list(options["encoder_steps"])
+        if len(steps) != 2 or not sum(steps):
+            expected = "expected two counts, one of them above 0"
+            yield InvalidOption("encoder_steps", f"{expected}, found {steps}")
+
+    @property
+    def learned_views(self) -> LearnedViews:
+        """The objective."""
+        [objective] = self.objectives
+        assert isinstance(objective, LearnedViews)
+        return objective
+
+    def stages(self) -> tuple[Stage, ...]:
+        """On every batch: the encoder, the augmenters, the encoder again."""
+        if self.joint:
+            return super().stages()
+        before, after = self.encoder_steps
+        encoder = Step(self.losses, (self.backbone,))
+        learner = self.learned_views.augmenters
+        augmenters = Step(self.augmenter_losses, (learner,))
+        steps = (*repeat(encoder, before), augmenters, *repeat(encoder, after))
+        return (Stage(steps, prepare=self.with_views),)
+
+    def with_views(self, batch: Batch) -> Batch:
+        """The batch with the views that all its steps share."""
+        return replace(batch, views=self.learned_views.views(self.backbone, batch))
+
+    def augmenter_losses(self, batch: Batch, graph: HeteroData) -> Terms:
+        """L_1, of the augmenters alone."""
+        return self.learned_views.augmenter_terms(self.backbone, batch, graph)

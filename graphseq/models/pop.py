@@ -1,4 +1,4 @@
-"""POP: the most chosen items, for everybody."""
+"""POP: the most popular items, for every user."""
 
 from typing import Literal, final
 
@@ -9,6 +9,7 @@ from torch_geometric.data import HeteroData
 
 from graphseq.constants import INTERACTS
 from graphseq.models.base import Model
+from graphseq.schema import Size
 from graphseq.sequences.batch import Batch
 
 
@@ -16,11 +17,11 @@ from graphseq.sequences.batch import Batch
 class POP(Model):
     """Popularity: the score of an item is its number of events.
 
-    The floor that every other model has to leave behind. It has no parameters.
+    The baseline that every model must exceed. It has no parameters.
 
     Departs from the published figures:
-        S3-Rec's table, copied by its successors, counts the held-out events as well
-        (``counts="all"``, a leak that is offered to check those figures only).
+        S3-Rec's table, copied by its successors, also counts held-out events
+        (``counts="all"``, a leak, available only to reproduce those results).
 
     Args:
         num_users: U.
@@ -30,8 +31,8 @@ class POP(Model):
 
     def __init__(
         self,
-        num_users: int,
-        num_items: int,
+        num_users: Size,
+        num_items: Size,
         *,
         counts: Literal["train", "all"] = "train",
     ) -> None:

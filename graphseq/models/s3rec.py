@@ -1,23 +1,32 @@
-"""S3-Rec: pre-training on what a sequence's parts say of each other."""
+"""S3-Rec: pre-training by mutual information between the parts of a sequence."""
 
-from typing import ClassVar, Literal, final
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any, ClassVar, Literal, final
 
-from jaxtyping import Float
-from torch import Tensor
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
-from graphseq.constants import HAS_ATTRIBUTE
-from graphseq.errors import ConfigError
-from graphseq.models.backbone import Backbone, Loss
-from graphseq.models.base import Choices, Model
-from graphseq.models.pretraining import Pretraining
-from graphseq.models.stages import Stage, Step
-from graphseq.nn.features import Features
+from graphseq.constants import ATTRIBUTE, HAS_ATTRIBUTE, INTERACTS
+from graphseq.errors import ConfigError, GraphError
+from graphseq.models.backbone import Backbone, Encoding
+from graphseq.models.base import Stage, Step
+from graphseq.models.sequence_model import Auxiliary, SequenceModel, Terms
 from graphseq.nn.transformer import Transformer
-from graphseq.schema import check_ranges
-from graphseq.sequences.batch import Batch
-from graphseq.sequences.examples import SequenceSampler
-from graphseq.sequences.whole import whole
+from graphseq.objectives import attribute_loss, double_sigmoid
+from graphseq.schema import Count, Fraction, InvalidOption, Size, Weight
+from graphseq.sequences.batch import Batch, full_sequences
+from graphseq.sequences.masking import (
+    bernoulli_mask,
+    hide,
+    last_position,
+    sample_negatives,
+    segment_mask,
+    swap_segment,
+)
+from graphseq.sequences.samplers import SequenceSampler
 
 Variant = Literal["MIP", "ISP", "full"]
 TASKS: dict[str, tuple[str, ...]] = {
@@ -28,13 +37,199 @@ TASKS: dict[str, tuple[str, ...]] = {
 
 
 @final
-class S3Rec(Model):
+class MutualInformation(Auxiliary):
+    """Masked items, masked segments and item attributes, from both directions.
+
+    The transformer, attending in both directions, learns of full sequences: the masked
+    items (MIP), a masked segment (SP), the attributes of the items that it reads (AAP)
+    and of the masked ones (MAP). Each task has its own linear map.
+
+    Source:
+        Zhou et al., S3-Rec, CIKM 2020, sections 4.2.1-4.2.4, as in its code.
+
+    Departs from the source:
+        One negative and a double sigmoid instead of InfoNCE over many, and summed
+        tasks, as in the authors' code; the sums are divided by the rows of the batch.
+        The vectors of the code's mask id and of segments' padding are one token here.
+        Prefixes of a single item are not used.
+
+    Args:
+        variant: ``MIP``; ``ISP``, which is MIP and SP; or ``full``, all four tasks.
+        num_attributes: Attributes of the graph, or more; for ``full`` only.
+        mask_rate: Probability of masking an item; the last one is always masked.
+        item_weight: Weight of MIP.
+        segment_weight: Weight of SP.
+        attribute_weight: Weight of AAP.
+        hidden_attribute_weight: Weight of MAP.
+        pretrain_epochs: Epochs on these tasks alone, before the next item; 0 adds their
+            terms to the next item's.
+        pretrain_batch_size: Rows per batch in these epochs; ``None``: as afterwards.
+        pretrain_sampler: How their examples are cut; ``prefix`` takes every prefix of
+            every sequence (the code: within its 50 newest items, all from the first of
+            these on), ``user`` each sequence once.
+
+    Raises:
+        ConfigError: When attached to an encoder that is not a ``Transformer``.
+    """
+
+    def __init__(
+        self,
+        *,
+        variant: Variant = "MIP",
+        num_attributes: Size | None = None,
+        mask_rate: Fraction = 0.2,
+        item_weight: Weight = 1.0,
+        segment_weight: Weight = 0.5,
+        attribute_weight: Weight = 0.2,
+        hidden_attribute_weight: Weight = 1.0,
+        pretrain_epochs: Count = 100,
+        pretrain_batch_size: Size | None = None,
+        pretrain_sampler: SequenceSampler = "prefix",
+    ) -> None:
+        super().__init__()
+        weights = {
+            "item": item_weight,
+            "segment": segment_weight,
+            "attribute": attribute_weight,
+            "hidden_attribute": hidden_attribute_weight,
+        }
+        self.weights = {task: weights[task] for task in TASKS[variant]}
+        self.requires = (HAS_ATTRIBUTE,) if variant == "full" else ()
+        self.num_attributes = num_attributes
+        self.mask_rate = mask_rate
+        self.pretrain_epochs = pretrain_epochs
+        self.pretrain_batch_size = pretrain_batch_size
+        self.pretrain_sampler: SequenceSampler = pretrain_sampler
+
+    @classmethod
+    def conflicts(cls, options: Mapping[str, Any]) -> Iterator[InvalidOption]:
+        """Attributes need their number."""
+        if options["variant"] == "full" and options["num_attributes"] is None:
+            what = "variant='full' predicts attributes and needs their number"
+            yield InvalidOption("num_attributes", f"{what}, found None")
+
+    def attach(self, num_users: int, backbone: Backbone) -> None:
+        """Create a linear map for each task, and the attributes' vectors."""
+        if not isinstance(backbone.encoder, Transformer):
+            raise ConfigError(
+                "MutualInformation needs an encoder that attends in both directions, a "
+                f"Transformer; found {type(backbone.encoder).__name__}"
+            )
+        dim = backbone.dim
+        maps = {task: nn.Linear(dim, dim) for task in self.weights}
+        for linear in maps.values():
+            nn.init.normal_(linear.weight, std=0.02)
+            nn.init.zeros_(linear.bias)
+        self.maps = nn.ModuleDict(maps)
+        self.attributes: nn.Parameter | None = None
+        if self.num_attributes is not None and self.requires:
+            self.attributes = nn.Parameter(torch.empty(self.num_attributes, dim))
+            nn.init.normal_(self.attributes, std=0.02)
+
+    def stages(self, backbone: Backbone) -> tuple[Stage, ...]:
+        """Pre-training on the tasks alone."""
+        if not self.pretrain_epochs:
+            return ()
+
+        def losses(batch: Batch, graph: HeteroData) -> Terms:
+            return self.tasks(backbone, batch, graph)
+
+        stage = Stage(
+            (Step(losses, (backbone, self)),),
+            epochs=self.pretrain_epochs,
+            sampler=self.pretrain_sampler,
+            batch_size=self.pretrain_batch_size,
+        )
+        return (stage,)
+
+    def terms(self, encoding: Encoding, graph: HeteroData) -> Terms:
+        """The tasks' terms, unless they are pre-training."""
+        if self.pretrain_epochs:
+            return {}
+        return self.tasks(encoding.backbone, encoding.batch, graph)
+
+    def tasks(self, backbone: Backbone, batch: Batch, graph: HeteroData) -> Terms:
+        """The weighted terms: sums over all predictions, divided by the rows."""
+        items, full = backbone.items(graph), full_sequences(batch, backbone.max_length)
+        masked = bernoulli_mask(full, self.mask_rate) | last_position(full)
+        masked &= full.mask
+        states = backbone.states(items, hide(full, masked), causal=False)
+        terms: Terms = {}
+        if "item" in self.weights:
+            terms["item"] = self.item_term(states, items, full, masked)
+        if "segment" in self.weights:
+            flat = graph[INTERACTS].edge_index[1]
+            terms["segment"] = self.segment_term(backbone, items, full, flat)
+        positions = {"attribute": full.mask & ~masked, "hidden_attribute": masked}
+        for task, at in positions.items():
+            if task in self.weights:
+                mapped = self.maps[task](states[at])
+                terms[task] = self.attribute_term(mapped, full.items[at], graph)
+        return {k: self.weights[k] * term / len(full) for k, term in terms.items()}
+
+    def item_term(
+        self,
+        states: Float[Tensor, "B L D"],
+        items: Float[Tensor, "V D"],
+        full: Batch,
+        masked: Bool[Tensor, "B L"],
+    ) -> Float[Tensor, ""]:
+        """The masked items, each against one that its row does not hold."""
+        mapped = self.maps["item"](states[masked])
+        true = items[full.items[masked]]
+        false = items[sample_negatives(full)[masked]]
+        return double_sigmoid((mapped * true).sum(dim=1), (mapped * false).sum(dim=1))
+
+    def segment_term(
+        self,
+        backbone: Backbone,
+        items: Float[Tensor, "V D"],
+        full: Batch,
+        flat: Tensor,
+    ) -> Float[Tensor, ""]:
+        """A segment against a random one, given the rest of its sequence."""
+        segment = segment_mask(full)
+        parts = (
+            hide(full, segment),
+            hide(full, ~segment),
+            hide(swap_segment(full, segment, flat), ~segment),
+        )
+        three = replace(
+            full,
+            user=full.user.repeat(3),
+            items=torch.cat([part.items for part in parts]),
+            lengths=full.lengths.repeat(3),
+            example=None,
+        )
+        rest, true, false = backbone.last(items, three, causal=False).chunk(3)
+        mapped = self.maps["segment"](rest)
+        return double_sigmoid((mapped * true).sum(dim=1), (mapped * false).sum(dim=1))
+
+    def attribute_term(
+        self, mapped: Float[Tensor, "N D"], items: Tensor, graph: HeteroData
+    ) -> Float[Tensor, ""]:
+        """All attributes of some items, from the states at their positions."""
+        vectors, number = self.attributes, int(graph[ATTRIBUTE].num_nodes)
+        assert vectors is not None
+        if number > len(vectors):
+            raise GraphError(
+                f"num_attributes is {len(vectors)} and this graph has {number} "
+                f"attributes; set num_attributes={number}"
+            )
+        item, attribute = graph[HAS_ATTRIBUTE].edge_index
+        sums = vectors.new_zeros(int(graph["item"].num_nodes), vectors.shape[1])
+        owned = sums.index_add(0, item, vectors[attribute])
+        return attribute_loss(mapped, vectors, owned[items])
+
+
+@final
+class S3Rec(SequenceModel):
     r"""Zhou et al., "S3-Rec: Self-Supervised Learning for Sequential …", CIKM 2020.
 
-    First the transformer looks both ways and learns, of whole sequences: the items
-    hidden from it (MIP), a segment cut out of it (SP), the attributes of the items that
-    it sees (AAP) and of the hidden ones (MAP). Then the same weights, causal, learn the
-    next item, as SASRec.
+    First the transformer attends in both directions and learns of full sequences: the
+    masked items (MIP), a masked segment (SP), the attributes of the items that it reads
+    (AAP) and of the masked ones (MAP). Then the same weights, causal, learn the next
+    item, as in SASRec.
 
     The attributes are the graph's ``("item", "has", "attribute")`` edges, from the
     graph step ``Attributes``; only ``variant="full"`` reads them. ``ISP`` is MIP and
@@ -42,156 +237,26 @@ class S3Rec(Model):
     MCLRec and MCLSR.
 
     Departs from the paper:
-        One negative and a double sigmoid in place of InfoNCE over many, and summed
-        tasks, as in the authors' code; the sums are divided by the rows of the batch.
-        The vectors of the code's mask id and of segments' padding are one token here.
-        Prefixes of a single item are not pre-trained on. The fine-tuning stage starts
-        with a fresh Adam; the code selects a pre-training checkpoint by hand
-        (``pretrain_epochs``: 150 of 300 for Beauty and Toys, 100 for Sports and Yelp).
+        As ``MutualInformation``. Fine-tuning starts with a new Adam; the code selects a
+        pre-training checkpoint by hand (``pretrain_epochs``: 150 of 300 for Beauty and
+        Toys, 100 for Sports and Yelp).
 
     Args:
         num_users: U.
-        num_items: V.
-        encoder: Reads the sequence, both ways and then forwards; ``None`` is the
-            default ``Transformer``. (The authors' code pads on the left, which
-            ``positions="end"`` reproduces.)
-        features: What is read of an item; ``None`` is a plain ``Embedding``.
-        dim: D, where neither encoder nor features are given.
-        max_length: Longest sequence that is read.
-        variant: ``MIP``, ``ISP`` or ``full``.
-        num_attributes: Attributes of the graph, or more; for ``full`` alone.
-        mask_rate: Probability with which an item is hidden; the last one always is.
-        item_weight: Weight of MIP.
-        segment_weight: Weight of SP.
-        attribute_weight: Weight of AAP.
-        hidden_attribute_weight: Weight of MAP.
-        pretrain_epochs: Epochs of the first stage; 0 leaves it out.
-        pretrain_batch_size: Rows a batch in it; ``None``: as in the second.
-        pretrain_sampler: How its examples are cut; ``prefix`` takes every prefix of
-            every sequence (the code: within its 50 newest items, all from the first of
-            these on), ``user`` each sequence once.
-        sampler: How the examples of the second stage are cut.
-        loss: Of the next item: ``ce``, ``bce`` or ``gbce``.
-        num_negatives: Negatives a target, for ``bce`` and ``gbce``.
-
-    Raises:
-        ConfigError: ``full`` without ``num_attributes``.
+        backbone: With a ``Transformer``; or V, the number of items. (The authors' code
+            pads on the left, as ``Transformer(positions="end")``.)
+        objective: The tasks; ``None`` is ``MutualInformation()``.
     """
 
-    presets: ClassVar[Choices] = {
-        "s3": {
-            "sampler": "user",
-            "loss": "bce",
-            "pretrain_sampler": "prefix",
-            "pretrain_batch_size": 100,
-            "transformer": {"positions": "end"},
-        },
-        "recbole": {"sampler": "prefix", "loss": "ce", "pretrain_sampler": "prefix"},
-    }
-    for_data: ClassVar[Choices] = {
-        "beauty": {"pretrain_epochs": 150},
-        "toys": {"pretrain_epochs": 150},
-        "sports": {"pretrain_epochs": 100},
-        "yelp": {"pretrain_epochs": 100},
+    part_defaults: ClassVar = {
+        "backbone": {"sampler": "user", "loss": "bce", "mask_token": True}
     }
 
     def __init__(
         self,
-        num_users: int,
-        num_items: int,
+        num_users: Size,
+        backbone: Backbone | Size,
         *,
-        encoder: Transformer | None = None,
-        features: Features | None = None,
-        dim: int = 64,
-        max_length: int = 50,
-        variant: Variant = "MIP",
-        num_attributes: int | None = None,
-        mask_rate: float = 0.2,
-        item_weight: float = 1.0,
-        segment_weight: float = 0.5,
-        attribute_weight: float = 0.2,
-        hidden_attribute_weight: float = 1.0,
-        pretrain_epochs: int = 100,
-        pretrain_batch_size: int | None = None,
-        pretrain_sampler: SequenceSampler = "prefix",
-        sampler: SequenceSampler = "user",
-        loss: Loss = "bce",
-        num_negatives: int = 1,
+        objective: MutualInformation | None = None,
     ) -> None:
-        super().__init__()
-        check_ranges(
-            sizes={
-                "num_attributes": num_attributes,
-                "pretrain_batch_size": pretrain_batch_size,
-            },
-            counts={"pretrain_epochs": pretrain_epochs},
-            rates={"mask_rate": mask_rate},
-            amounts={
-                "item_weight": item_weight,
-                "segment_weight": segment_weight,
-                "attribute_weight": attribute_weight,
-                "hidden_attribute_weight": hidden_attribute_weight,
-            },
-        )
-        if variant == "full" and num_attributes is None:
-            raise ConfigError(
-                "S3Rec with variant='full' predicts the attributes of items and needs "
-                f"their number; got num_attributes={num_attributes}"
-            )
-        self.pretrain_epochs = pretrain_epochs
-        self.pretrain_batch_size = pretrain_batch_size
-        self.pretrain_sampler = pretrain_sampler
-        self.hold(
-            num_users,
-            Backbone(
-                num_items,
-                encoder=encoder,
-                features=features,
-                dim=dim,
-                max_length=max_length,
-                sampler=sampler,
-                loss=loss,
-                num_negatives=num_negatives,
-                mask_token=True,
-            ),
-        )
-        if variant == "full":
-            self.requires = (*self.requires, HAS_ATTRIBUTE)
-        weights = {
-            "item": item_weight,
-            "segment": segment_weight,
-            "attribute": attribute_weight,
-            "hidden_attribute": hidden_attribute_weight,
-        }
-        self.parts = Pretraining(
-            self.backbone.dim,
-            {task: weights[task] for task in TASKS[variant]},
-            mask_rate=mask_rate,
-            num_attributes=num_attributes or 0,
-        )
-
-    def stages(self) -> tuple[Stage, ...]:
-        """Pre-training, then the next item with encoder and features alone."""
-        moved = ("backbone.features.", "backbone.encoder.")
-        second = Stage((Step(self.losses, moved),))
-        if not self.pretrain_epochs:
-            return (second,)
-        first = Stage(
-            (Step(self.pretraining),),
-            epochs=self.pretrain_epochs,
-            sampler=self.pretrain_sampler,
-            batch_size=self.pretrain_batch_size,
-        )
-        return (first, second)
-
-    def losses(self, batch: Batch, graph: HeteroData) -> dict[str, Float[Tensor, ""]]:
-        """The next item."""
-        table = self.item_vectors(graph)
-        states = self.backbone.states_at_targets(table, batch)
-        return {"next_item": self.backbone.next_item(states, table, batch)}
-
-    def pretraining(
-        self, batch: Batch, graph: HeteroData
-    ) -> dict[str, Float[Tensor, ""]]:
-        """The terms of the variant's tasks."""
-        return self.parts(self.backbone, whole(batch, self.max_length), graph)  # type: ignore[no-any-return]
+        super().__init__(num_users, backbone, [objective or MutualInformation()])

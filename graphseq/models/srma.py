@@ -1,267 +1,246 @@
-"""SRMA: views that come of changing the model, beside those of the data."""
+"""SRMA: views from augmenting the model, besides those from augmenting the data."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from typing import ClassVar, Literal, final
+from typing import Any, ClassVar, Literal, final
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
-from graphseq.errors import ConfigError
-from graphseq.models.backbone import Backbone, Loss
-from graphseq.models.base import Choices, Model
-from graphseq.models.stages import Stage, Step
-from graphseq.nn.encoder import Encoder
-from graphseq.nn.features import Features
+from graphseq.models.backbone import Backbone, Encoding
+from graphseq.models.base import Stage, Step
+from graphseq.models.cl4srec import draw_views
+from graphseq.models.sequence_model import Auxiliary, SequenceModel, Terms
 from graphseq.nn.heads import ResidualLayers
 from graphseq.nn.pooling import Pooling, pool
-from graphseq.nn.transformer import Transformer
 from graphseq.objectives import nt_xent
-from graphseq.schema import check_ranges
+from graphseq.schema import Count, Dropout, InvalidOption, Positive, Size, Weight
+from graphseq.sequences.augment import Augmentation, CropMaskReorder
 from graphseq.sequences.batch import Batch
-from graphseq.sequences.examples import SequenceSampler
-from graphseq.sequences.views import crop_mask_reorder, join, random_views
 
-Drops = Literal["distinct", "same"]
+Skips = Literal["distinct", "same"]
 
 
 @final
-class SRMA(Model):
-    r"""Liu et al., "Improving Contrastive Learning with Model Augmentation", 2022.
+class ModelAugmentation(Auxiliary):
+    r"""Contrast between views that differ also in the model that encodes them.
 
-    arXiv:2203.15508.
+    The model is augmented in three ways: neurons are masked (dropout), M of N layers
+    appended to the encoder are left out, and a second encoder, pre-trained and frozen,
+    complements the views with its vectors :math:`f_0(S)` of the sequence:
 
-    As ``CL4SRec``, with three changes of the model that tell the views further apart:
-    neurons are masked (dropout), M of N layers appended to the encoder are left out,
-    and a second encoder, trained before and then frozen, complements the views by the
-    sequence as it sees it. With its vectors :math:`f_0(S)`,
+    .. math:: λ \left( ℓ(v^1, v^2) + μ \left( ℓ(v^1, f_0(S)) + ℓ(v^2, f_0(S)) \right)
+              \right) .
 
-    .. math:: L = L_{next} + λ \left( ℓ(v^1, v^2)
-              + μ \left( ℓ(v^1, f_0(S)) + ℓ(v^2, f_0(S)) \right) \right) .
+    Source:
+        Liu et al., SRMA, 2022, sections 3.2 and 3.3.
 
-    Departs from the paper:
-        The complement is trained by a first stage, not taken from a file, and reads
-        without dropout; the released recipe, ``preset("code")``, never uses it. The
-        appended layers serve the next item too, or (``appended_serve=False``) neither
-        train nor rank it; the code, without a flag of that recipe, would rank with
-        layers that the next item never trained. Views are cut from the ``max_length``
-        newest items (the code has them all), in windows that never reach the last one,
-        as in the code, and compared without their padding; contrasts are means over the
-        views, not sums; a masked item is a zero vector in its place, which the code
-        hides from attention. The next-item loss is by default the full softmax; the
-        paper's (``bce``), in the presets ``s3`` and ``code``, ranks worse.
+    Departs from the source:
+        A first stage trains the complement, which is not read from a file, and encodes
+        without dropout; the released recipe never uses it. Views come from the
+        ``max_length`` newest items (the code uses all) and are compared without their
+        padding. Contrasts are means over the views, not sums.
 
     Args:
-        num_users: U.
-        num_items: V.
-        encoder: Reads the sequence; ``None`` is a ``Transformer`` that drops 0.1 of its
-            attention.
-        features: What is read of an item; ``None`` is an ``Embedding``.
-        dim: D, where neither encoder nor features are given.
-        max_length: Longest history that is read.
-        sampler: How examples are cut from the sequences.
-        loss: ``ce``, ``bce`` or ``gbce``.
-        num_negatives: Negatives a target, for ``bce`` and ``gbce``.
-        mask_token: Whether masked items read a vector of their own.
-        contrast_weight: λ.
+        augmentation: Draws the views; ``None`` is CropMaskReorder in windows that never
+            reach the last item, with operators drawn independently.
+        weight: λ.
         temperature: τ.
-        pooling: The vector of a view.
-        neuron_masking: Whether views are read with dropout.
-        appended: N, the layers appended; 0 is none.
-        dropped: M, the appended layers left out.
-        drops: Whether the two views lose ``distinct`` layers or the ``same``.
-        appended_dropout: Of the appended layers; the code has that of the encoder.
-        appended_serve: Whether the next item is looked for behind the appended layers.
+        pooling: One vector per view.
+        neuron_masking: Whether views are encoded with dropout.
+        appended: N, the number of appended layers; 0 appends none.
+        skipped: M, the number of appended layers left out.
+        skips: Whether the two views leave out ``distinct`` layers or the ``same``.
+        appended_dropout: Dropout of the appended layers; the code uses the encoder's.
         complement_weight: μ; 0 has no second encoder.
-        pretrain_epochs: Epochs of training the second encoder, before the others.
-        crop_keep: Share of a sequence that a crop keeps.
-        mask_rate: Share of its items that are masked.
-        reorder_rate: Share of its items that change places.
-
-    Raises:
-        ConfigError: The second encoder would not be trained.
+        pretrain_epochs: Epochs that train the second encoder, before the others.
     """
-
-    presets: ClassVar[Choices] = {
-        "s3": {
-            "sampler": "user",
-            "loss": "bce",
-            "pooling": "flatten",
-            "transformer": {"attention_dropout": 0.1, "positions": "end"},
-        },
-        "code": {
-            "sampler": "user",
-            "loss": "bce",
-            "pooling": "flatten",
-            "drops": "same",
-            "complement_weight": 0.0,
-            "transformer": {"attention_dropout": 0.1, "positions": "end"},
-        },
-        "recbole": {"sampler": "prefix", "loss": "ce", "pooling": "last"},
-    }
 
     def __init__(
         self,
-        num_users: int,
-        num_items: int,
+        augmentation: Augmentation | None = None,
         *,
-        encoder: Encoder | None = None,
-        features: Features | None = None,
-        dim: int = 64,
-        max_length: int = 50,
-        sampler: SequenceSampler = "user",
-        loss: Loss = "ce",
-        num_negatives: int = 1,
-        mask_token: bool = False,
-        contrast_weight: float = 0.1,
-        temperature: float = 1.0,
+        weight: Weight = 0.1,
+        temperature: Positive = 1.0,
         pooling: Pooling = "flatten",
         neuron_masking: bool = True,
-        appended: int = 2,
-        dropped: int = 1,
-        drops: Drops = "distinct",
-        appended_dropout: float = 0.5,
-        appended_serve: bool = True,
-        complement_weight: float = 0.5,
-        pretrain_epochs: int = 30,
-        crop_keep: float = 0.2,
-        mask_rate: float = 0.7,
-        reorder_rate: float = 0.2,
+        appended: Count = 2,
+        skipped: Count = 1,
+        skips: Skips = "distinct",
+        appended_dropout: Dropout = 0.5,
+        complement_weight: Weight = 0.5,
+        pretrain_epochs: Count = 30,
     ) -> None:
         super().__init__()
-        check_ranges(
-            dropouts={"appended_dropout": appended_dropout},
-            positive={"temperature": temperature},
-            counts={"appended": appended, "dropped": dropped},
-            amounts={
-                "contrast_weight": contrast_weight,
-                "complement_weight": complement_weight,
-            },
+        self.augmentation = augmentation or CropMaskReorder(
+            distinct=False, reach_last=False
         )
-        if complement_weight and pretrain_epochs < 1:
-            raise ConfigError(
-                "SRMA's second encoder is trained before the first; got "
-                f"pretrain_epochs={pretrain_epochs}; give 1 or more, or "
-                "complement_weight=0, which has no second encoder"
-            )
-        if encoder is None:
-            dim = dim if features is None else features.dim
-            encoder = Transformer(dim, max_length, attention_dropout=0.1)
-        self.hold(
-            num_users,
-            Backbone(
-                num_items,
-                encoder=encoder,
-                features=features,
-                dim=dim,
-                max_length=max_length,
-                sampler=sampler,
-                loss=loss,
-                num_negatives=num_negatives,
-                mask_token=mask_token,
-            ),
-        )
-        self.complement: Backbone | None = None
-        if complement_weight:
-            self.complement = copy.deepcopy(self.backbone)
-            if self.complement.token is not None:  # it reads no masked items
-                self.complement.token = None
-        self.appended = ResidualLayers(
-            self.backbone.dim,
-            layers=appended,
-            skipped=dropped,
-            dropout=appended_dropout,
-        )
-        self.contrast_weight = contrast_weight
-        self.complement_weight = complement_weight
-        self.pretrain_epochs = pretrain_epochs
+        self.weight, self.complement_weight = weight, complement_weight
         self.contrast = partial(nt_xent, temperature=temperature)
         self.pooling: Pooling = pooling
-        self.neuron_masking, self.drops = neuron_masking, drops
-        self.appended_serve = appended_serve
-        self.operators = crop_mask_reorder(
-            crop_keep, mask_rate, reorder_rate, reach_last=False
+        self.neuron_masking, self.skips = neuron_masking, skips
+        self.layers, self.skipped = appended, skipped
+        self.appended_dropout = appended_dropout
+        self.pretrain_epochs = pretrain_epochs
+        self.complement: Backbone | None = None
+
+    @classmethod
+    def conflicts(cls, options: Mapping[str, Any]) -> Iterator[InvalidOption]:
+        """There are layers to leave out; a second encoder is trained."""
+        if options["skipped"] > options["appended"]:
+            expected = f"expected at most appended={options['appended']}"
+            yield InvalidOption("skipped", f"{expected}, found {options['skipped']}")
+        if options["complement_weight"] and not options["pretrain_epochs"]:
+            yield InvalidOption(
+                "pretrain_epochs",
+                "expected 1 or more to train the second encoder, found 0; or set "
+                "complement_weight to 0, which has no second encoder",
+            )
+
+    def attach(self, num_users: int, backbone: Backbone) -> None:
+        """Create the second encoder, equal to the first, and the appended layers."""
+        if self.complement_weight:
+            # It reads no masked items, so it needs no mask token.
+            options = {**backbone.options, "mask_token": False}
+            options["features"] = copy.deepcopy(backbone.features)
+            options["encoder"] = copy.deepcopy(backbone.encoder)
+            self.complement = Backbone(**options)
+        self.appended = ResidualLayers(
+            backbone.dim,
+            layers=self.layers,
+            skipped=self.skipped,
+            dropout=self.appended_dropout,
         )
 
-    def represent(self, batch: Batch, graph: HeteroData) -> Float[Tensor, "B D"]:
-        """The state at the last item of the history, behind the appended layers."""
-        state = self.serve(self.backbone.last(self.item_vectors(graph), batch))
-        return state * (batch.lengths > 0)[:, None]
-
-    def serve(self, states: Float[Tensor, "N D"]) -> Float[Tensor, "N D"]:
-        """The states as the next item is looked for."""
-        return self.appended(states) if self.appended_serve else states
-
-    def stages(self) -> tuple[Stage, ...]:
-        """The complement alone, if there is one; then all else."""
+    def stages(self, backbone: Backbone) -> tuple[Stage, ...]:
+        """The second encoder alone, by the next item."""
         if self.complement is None:
-            return super().stages()
-        before = Step(self.complement_losses, ("complement.",))
-        after = Step(self.losses, ("backbone.", "appended."))
-        return Stage((before,), epochs=self.pretrain_epochs), Stage((after,))
+            return ()
+        step = Step(self.complement_losses, (self.complement,))
+        return (Stage((step,), epochs=self.pretrain_epochs),)
 
-    def complement_losses(
-        self, batch: Batch, graph: HeteroData
-    ) -> dict[str, Float[Tensor, ""]]:
-        """The next item, by the second encoder."""
-        if self.complement is None:
-            return {}
-        backbone = self.complement.train(self.training)
-        table = backbone.items(graph)
-        states = backbone.states_at_targets(table, batch)
-        return {"complement_next_item": backbone.next_item(states, table, batch)}
+    def complement_losses(self, batch: Batch, graph: HeteroData) -> Terms:
+        """The next-item loss of the second encoder."""
+        assert self.complement is not None
+        second = self.complement.train(self.training)
+        encoding = second.encode(second.items(graph), batch)
+        loss = second.next_item(encoding.at_targets, encoding.items, batch)
+        return {"complement_next_item": loss}
 
-    def losses(self, batch: Batch, graph: HeteroData) -> dict[str, Float[Tensor, ""]]:
-        """The next item, and the contrasts."""
-        table = self.item_vectors(graph)
-        states = self.serve(self.backbone.states_at_targets(table, batch))
-        terms = {"next_item": self.backbone.next_item(states, table, batch)}
-        both = join(*random_views(batch, self.operators, distinct=False))
-        places = batch.items.shape[1]
-        first, second = self.encode(table, both, places)
-        contrast = self.contrast(first, second)
-        terms["contrast"] = self.contrast_weight * contrast
+    def terms(self, encoding: Encoding, graph: HeteroData) -> Terms:
+        """The contrast between two views, and with the complement."""
+        backbone, items, batch = encoding.backbone, encoding.items, encoding.batch
+        views = draw_views(self.augmentation, batch, backbone.max_length)
+        length = batch.items.shape[1]
+        first, second = self.encode(backbone, items, views, length)
+        terms = {"contrast": self.weight * self.contrast(first, second)}
         if self.complement is not None:
-            whole = self.complemented(batch, graph, places)
-            pulled = self.contrast(first, whole) + self.contrast(second, whole)
-            weight = self.contrast_weight * self.complement_weight
-            terms["complement"] = weight * pulled
+            own = self.complement_vectors(batch, graph, length)
+            contrast = self.contrast(first, own) + self.contrast(second, own)
+            terms["complement"] = self.weight * self.complement_weight * contrast
         return terms
 
     def encode(
-        self, table: Float[Tensor, "V D"], views: Batch, places: int
+        self,
+        backbone: Backbone,
+        items: Float[Tensor, "V D"],
+        views: Batch,
+        length: int,
     ) -> tuple[Float[Tensor, "B n"], Float[Tensor, "B n"]]:
-        """The vectors of both views, with the model's changes."""
-        with _resting(self.backbone, not self.neuron_masking):
-            states = self.backbone.states(table, views)
-        parts = (states,) if self.drops == "same" else states.chunk(2)
+        """The vectors of both views by the augmented model."""
+        with _without_dropout(backbone, not self.neuron_masking):
+            states = backbone.states(items, views)
+        parts = (states,) if self.skips == "same" else states.chunk(2)
         applied = [self.appended(p, masking=self.neuron_masking) for p in parts]
-        vectors = pool(torch.cat(applied), views.mask, self.pooling, length=places)
+        states = torch.cat(applied)
+        vectors = pool(states, views.mask, self.pooling, length=length)
         first, second = vectors.chunk(2)
         return first, second
 
     @torch.no_grad()
-    def complemented(
-        self, batch: Batch, graph: HeteroData, places: int
+    def complement_vectors(
+        self, batch: Batch, graph: HeteroData, length: int
     ) -> Float[Tensor, "B n"]:
-        """The sequences' vectors by the frozen encoder."""
-        if self.complement is None:
-            raise ValueError("complement_weight is 0, so there is no second encoder")
-        backbone = self.complement.eval()
-        states = backbone.states(backbone.items(graph), batch)
-        return pool(states, batch.mask, self.pooling, length=places)
+        """The sequences' vectors by the frozen second encoder."""
+        assert self.complement is not None
+        second = self.complement.eval()
+        states = second.states(second.items(graph), batch)
+        return pool(states, batch.mask, self.pooling, length=length)
 
 
 @contextmanager
-def _resting(module: nn.Module, resting: bool) -> Iterator[None]:
-    """Without dropout, if so, and then as before."""
+def _without_dropout(module: nn.Module, resting: bool) -> Iterator[None]:
+    """In evaluation mode if ``resting``; afterwards as before."""
     training = module.training
     module.train(training and not resting)
     try:
         yield
     finally:
         module.train(training)
+
+
+@final
+class SRMA(SequenceModel):
+    r"""Liu et al., "Improving Contrastive Learning with Model Augmentation", 2022.
+
+    arXiv:2203.15508.
+
+    As ``CL4SRec``, with three augmentations of the model that make views differ more:
+
+    .. math:: L = L_{next} + λ \left( ℓ(v^1, v^2)
+              + μ \left( ℓ(v^1, f_0(S)) + ℓ(v^2, f_0(S)) \right) \right) .
+
+    Departs from the paper:
+        As ``ModelAugmentation``. The appended layers also precede the next item, or
+        (``appended_serve=False``) neither train nor rank it; the code, without a flag
+        of its recipe, ranks with layers that the next item never trained. The next-item
+        loss is by default the full softmax; the paper's (``Backbone(loss="bce")``)
+        ranks worse.
+
+    Args:
+        num_users: U.
+        backbone: Encodes sequences and scores the next item; or V, the number of items,
+            for a Transformer with a dropout of 0.1 on attention weights.
+        objective: The contrasts; ``None`` is ``ModelAugmentation()``.
+        appended_serve: Whether the next item is scored after the appended layers.
+    """
+
+    part_defaults: ClassVar = {
+        "backbone": {
+            "sampler": "user",
+            "encoder": {"Transformer": {"attention_dropout": 0.1}},
+        }
+    }
+
+    def __init__(
+        self,
+        num_users: Size,
+        backbone: Backbone | Size,
+        *,
+        objective: ModelAugmentation | None = None,
+        appended_serve: bool = True,
+    ) -> None:
+        objective = objective or ModelAugmentation()
+        super().__init__(num_users, backbone, [objective])
+        self.appended_serve = appended_serve
+
+    def represent(self, batch: Batch, graph: HeteroData) -> Float[Tensor, "B D"]:
+        """The state at the last item, after the appended layers."""
+        last = self.backbone.last(self.backbone.items(graph), batch)
+        return self.serve(last) * (batch.lengths > 0)[:, None]
+
+    def next_item(self, encoding: Encoding) -> Float[Tensor, ""]:
+        """The next-item loss, after the appended layers."""
+        states = self.serve(encoding.at_targets)
+        return self.backbone.next_item(states, encoding.items, encoding.batch)
+
+    def serve(self, states: Float[Tensor, "N D"]) -> Float[Tensor, "N D"]:
+        """The states that score items."""
+        [objective] = self.objectives
+        assert isinstance(objective, ModelAugmentation)
+        served: Tensor = objective.appended(states) if self.appended_serve else states
+        return served

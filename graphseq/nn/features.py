@@ -36,12 +36,21 @@ class Embedding(Features):
     Args:
         num_items: V.
         dim: D.
-        std: Standard deviation of the initial values.
+        std: Standard deviation of the initial values; ``xavier`` is
+            sqrt(2 / (V + D)), ``1/dim`` is 1 / D.
     """
 
-    def __init__(self, num_items: int, *, dim: Size = 64, std: Weight = 0.02) -> None:
+    def __init__(
+        self,
+        num_items: Size,
+        *,
+        dim: Size = 64,
+        std: Weight | Literal["xavier", "1/dim"] = 0.02,
+    ) -> None:
         super().__init__()
         self.dim = dim
+        named = {"xavier": (2 / (num_items + dim)) ** 0.5, "1/dim": 1 / dim}
+        std = named[std] if isinstance(std, str) else std
         self.weight = nn.Parameter(torch.empty(num_items, dim))
         nn.init.normal_(self.weight, std=std)
 

@@ -1,29 +1,42 @@
 """From a graph's user-item edges to batches of sequences."""
 
+from graphseq.sequences.augment import (
+    Augmentation,
+    CropMaskReorder,
+    InformedAugmentation,
+)
 from graphseq.sequences.batch import Batch, histories
-from graphseq.sequences.examples import Examples, examples, gather
-from graphseq.sequences.guided import guided_crop, guided_mask, guided_reorder
-from graphseq.sequences.loader import SequenceLoader
-from graphseq.sequences.negatives import UniformNegatives
-from graphseq.sequences.same_target import SameTargetIndex, same_target
-from graphseq.sequences.similar import insert, substitute
-from graphseq.sequences.views import (
-    ask_last,
+from graphseq.sequences.guided_augment import (
+    GuidedAugmentation,
+    guided_crop,
+    guided_mask,
+    guided_reorder,
+)
+from graphseq.sequences.loader import SequenceLoader, UniformNegatives
+from graphseq.sequences.operators import (
     crop,
+    insert,
     join,
     mask,
     pick,
     random_views,
     reorder,
+    substitute,
+    with_last_targets,
 )
+from graphseq.sequences.same_target import SameTargetIndex, same_target
+from graphseq.sequences.samplers import Examples, examples, gather
 
 __all__ = [
+    "Augmentation",
     "Batch",
+    "CropMaskReorder",
     "Examples",
+    "GuidedAugmentation",
+    "InformedAugmentation",
     "SameTargetIndex",
     "SequenceLoader",
     "UniformNegatives",
-    "ask_last",
     "crop",
     "examples",
     "gather",
@@ -39,4 +52,5 @@ __all__ = [
     "reorder",
     "same_target",
     "substitute",
+    "with_last_targets",
 ]

@@ -1,4 +1,4 @@
-"""What a model reads: the sequences of B users, padded on the right."""
+"""Batches of sequences: B users' items, padded on the right."""
 
 from dataclasses import dataclass, replace
 
@@ -11,22 +11,24 @@ from graphseq.data.split import HeldOut
 
 @dataclass(frozen=True)
 class Batch:
-    """B sequences of item ids, each with the targets it is to predict.
+    """B sequences of item ids, each with the targets to predict.
 
-    Items are ``0 … V-1``; padding is ``V`` and stands only to the right of a sequence,
-    which is padded to the longest row of its own batch. ``lengths`` may hold zeros (a
-    user of whom nothing is known but the id).
+    Items are ``0 … V-1``. Padding is ``V``, to the right of a sequence; a batch is
+    padded to its own longest row. ``V`` within a row's length is a masked item. A row
+    may be empty (a user without a history).
 
     Attributes:
         user: User of each row, (B,).
         items: Item ids, oldest first, (B, L).
         lengths: Number of real items in each row, (B,).
         num_items: V, which is also the padding id.
-        targets: Item that follows each position, ``V`` where none is asked for, (B, L).
-        negatives: Items drawn against each target, ``V`` where there is none,
-            (B, L, n).
-        example: Which training example each row is, an index into the loader's
+        targets: Item that follows each position, ``V`` at positions without a target,
+            (B, L).
+        negatives: Items sampled for each target, ``V`` where there is none, (B, L, n).
+        example: Index of each row in the loader's
             :class:`~graphseq.sequences.Examples`, (B,).
+        views: Augmented views of the rows that several steps on this batch share;
+            2B rows (see :class:`graphseq.models.Stage`).
     """
 
     user: Int[Tensor, "B"]
@@ -36,33 +38,41 @@ class Batch:
     targets: Int[Tensor, "B L"] | None = None
     negatives: Int[Tensor, "B L n"] | None = None
     example: Int[Tensor, "B"] | None = None
+    views: "Batch | None" = None
 
     def __len__(self) -> int:
         return len(self.user)
 
     @property
     def mask(self) -> Bool[Tensor, "B L"]:
-        """True where a real item stands."""
+        """True at real and at masked items, False at padding."""
         steps = torch.arange(self.items.shape[1], device=self.items.device)
         return steps < self.lengths[:, None]
 
     def target_positions(self) -> tuple[Bool[Tensor, "B L"], Int[Tensor, "N"]]:
-        """The places with a target, and the targets there, row by row."""
+        """The positions with a target, and their targets, row by row."""
         if self.targets is None:
-            raise ValueError("this batch holds no targets to learn from")
-        asked = self.targets != self.num_items
-        return asked, self.targets[asked]
+            raise ValueError("this batch has no targets; cut it with a SequenceLoader")
+        at = self.targets != self.num_items
+        return at, self.targets[at]
+
+    def target_users(self) -> Int[Tensor, "N"]:
+        """The user of each of the N targets, row by row."""
+        at, _ = self.target_positions()
+        return self.user[:, None].expand_as(at)[at]
 
     def target_negatives(self) -> Int[Tensor, "N n"]:
-        """The items drawn against each of the N targets, row by row."""
+        """The items sampled for each of the N targets, row by row."""
         if self.negatives is None:
-            raise ValueError("this batch holds no negatives; draw them in the loader")
+            raise ValueError(
+                "this batch has no negatives; set num_negatives of the SequenceLoader"
+            )
         return self.negatives[self.target_positions()[0]]
 
     def pairs(self) -> tuple[Int[Tensor, "B"], Int[Tensor, "B n"]]:
-        """The one target of each row, and the negatives drawn against it."""
+        """The one target of each row, and the negatives sampled for it."""
         if self.targets is None or self.negatives is None:
-            raise ValueError("this batch holds no targets with negatives to pair")
+            raise ValueError("this batch has no targets with negatives")
         return self.targets[:, 0], self.negatives[:, 0]
 
     def last(self, states: Float[Tensor, "B L D"]) -> Float[Tensor, "B D"]:
@@ -87,6 +97,7 @@ class Batch:
             targets=move(self.targets),
             negatives=move(self.negatives),
             example=move(self.example),
+            views=None if self.views is None else self.views.to(device, non_blocking),
         )
 
 
@@ -123,3 +134,132 @@ def cut(
     if not len(flat):
         return torch.full_like(index, fill)
     return torch.where(steps < lengths[:, None], flat[index], fill)
+
+
+def multi_step_targets(batch: Batch, steps: int) -> Batch:
+    """The batch once for each step; in copy s, targets lie s items further on.
+
+    Every pair of a position and one of the targets up to ``steps - 1`` positions after
+    it occurs in some row once, if the windows of a long sequence overlap that far.
+
+    Args:
+        batch: B sequences with targets.
+        steps: How many of the following items each position predicts.
+
+    Returns:
+        A batch of ``steps * B`` rows.
+    """
+
+    def shift(tensor: Tensor, step: int) -> Tensor:
+        rest = torch.full_like(tensor[:, :step], batch.num_items)
+        return torch.cat([tensor[:, step:], rest], dim=1)
+
+    def shifted_copies(tensor: Tensor | None) -> Tensor | None:
+        if tensor is None:
+            return None
+        return torch.cat([shift(tensor, step) for step in range(steps)])
+
+    return replace(
+        batch,
+        user=batch.user.repeat(steps),
+        items=batch.items.repeat(steps, 1),
+        lengths=batch.lengths.repeat(steps),
+        targets=shifted_copies(batch.targets),
+        negatives=shifted_copies(batch.negatives),
+        example=None,
+    )
+
+
+def append(batch: Batch, items: Int[Tensor, "B"], max_length: int) -> Batch:
+    """Append one item to every row, and keep the newest ``max_length`` items.
+
+    Args:
+        batch: Sequences.
+        items: The item that follows each row; ``V`` appends a masked position.
+        max_length: Items kept of a row.
+
+    Returns:
+        A batch without targets and negatives.
+    """
+    padding = torch.full_like(batch.items[:, :1], batch.num_items)
+    longer = torch.cat([batch.items, padding], dim=1)
+    rows = torch.arange(len(batch), device=items.device)
+    longer[rows, batch.lengths] = items
+    lengths = (batch.lengths + 1).clamp(max=max_length)
+    positions = torch.arange(min(longer.shape[1], max_length), device=items.device)
+    start = batch.lengths + 1 - lengths
+    kept = longer.gather(1, start[:, None] + positions)
+    return with_items(batch, kept, lengths)
+
+
+def full_sequences(batch: Batch, max_length: int) -> Batch:
+    """Each row of a training batch with its last target appended.
+
+    Args:
+        batch: Sequences with targets.
+        max_length: Newest items kept of a row.
+
+    Raises:
+        ValueError: The batch has no targets.
+    """
+    return append(batch, last_targets(batch), max_length)
+
+
+def last_targets(batch: Batch) -> Int[Tensor, "B"]:
+    """The target of each row's last position.
+
+    Raises:
+        ValueError: The batch has no targets.
+    """
+    if batch.targets is None:
+        raise ValueError("this batch has no targets; cut it with a SequenceLoader")
+    return batch.targets.gather(1, (batch.lengths - 1).clamp(min=0)[:, None])[:, 0]
+
+
+def split_at_random(batch: Batch) -> tuple[Batch, Batch, Int[Tensor, "B"]]:
+    """Split each row at a random position into its past and its reversed future.
+
+    Of n items, the first t are the past, t uniform in 1 … n - 2 (1 for n = 2); the
+    others are the future, newest first.
+
+    Source:
+        Ma et al., "Disentangled Self-Supervision …", KDD 2020, section 3.2.
+
+    Args:
+        batch: Rows of two items or more.
+
+    Returns:
+        The past, the future, and the first item of the future.
+    """
+    device, n = batch.items.device, batch.lengths
+    chance = torch.rand(len(batch), device=device)
+    choices = (n - 2).clamp(min=1)
+    t = 1 + (chance * choices).long().minimum(choices - 1)
+    steps = torch.arange(batch.items.shape[1], device=device)
+    past = batch.items.masked_fill(steps >= t[:, None], batch.num_items)
+    backwards = (n[:, None] - 1 - steps).clamp(min=0)
+    future = batch.items.gather(1, backwards)
+    future = future.masked_fill(steps >= (n - t)[:, None], batch.num_items)
+    following = batch.items.gather(1, t[:, None])[:, 0]
+    return with_items(batch, past, t), with_items(batch, future, n - t), following
+
+
+def with_items(
+    batch: Batch, items: Int[Tensor, "B L"], lengths: Int[Tensor, "B"] | None = None
+) -> Batch:
+    """The batch with other items, without targets and negatives."""
+    lengths = batch.lengths if lengths is None else lengths
+    return replace(
+        batch, items=items, lengths=lengths, targets=None, negatives=None, views=None
+    )
+
+
+def newest(batch: Batch, max_length: int) -> Batch:
+    """The newest ``max_length`` items of every row, without targets and negatives."""
+    if batch.items.shape[1] <= max_length:
+        return batch
+    lengths = batch.lengths.clamp(max=max_length)
+    steps = torch.arange(max_length, device=lengths.device)
+    items = batch.items.gather(1, (batch.lengths - lengths)[:, None] + steps)
+    items = items.masked_fill(steps >= lengths[:, None], batch.num_items)
+    return with_items(batch, items, lengths)

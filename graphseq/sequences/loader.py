@@ -1,4 +1,4 @@
-"""Batches of training examples, the same for a seed whatever the workers."""
+"""Batches of training examples and their negatives, reproducible from a seed."""
 
 from dataclasses import replace
 
@@ -11,36 +11,35 @@ from torch_geometric.data import HeteroData
 
 from graphseq.constants import INTERACTS
 from graphseq.sequences.batch import Batch
-from graphseq.sequences.examples import (
+from graphseq.sequences.samplers import (
     Examples,
     Sampler,
     check_learnable,
     examples,
     gather,
 )
-from graphseq.sequences.negatives import UniformNegatives
 
 
 class SequenceLoader(Dataset[Batch]):
-    """An epoch of batches, as a map-style data set whose elements are whole batches.
+    """An epoch of batches: a map-style data set whose elements are whole batches.
 
-    Rows of similar length travel together, so that little is padded; users (sampler
-    ``user``) do not, see :doc:`/explanations/batches`. Everything random derives from
-    ``(seed, epoch)`` and the batch's number: element i of an epoch is the same in any
-    process.
+    Rows of similar length share a batch, to save padding; users (sampler ``user``) are
+    shuffled, see :doc:`/explanations/batches`. All randomness derives from ``(seed,
+    epoch)`` and the batch's index: element i of an epoch is the same in any process.
 
     Args:
         graph: The sequences are its user-item edges.
-        sampler: How examples are cut (see :class:`graphseq.models.Model`).
-        batch_size: Targets a batch for ``targets``; rows a batch for the others.
-        max_length: Longest sequence read.
-        seed: Of the order, the lengths' jitter and the negatives.
-        num_negatives: Negatives drawn for each target.
-        rank: Which of ``world`` processes this is; each gets its own batches.
-        world: Number of processes.
+        sampler: Cuts training examples from the sequences; see
+            :class:`graphseq.models.Model`.
+        batch_size: Targets per batch for ``targets``, rows per batch for the others.
+        max_length: Longest sequence.
+        seed: Seeds the order, the jitter of the lengths and the negatives.
+        num_negatives: Negatives sampled for each target.
+        rank: Index of this process among ``world``; each gets its own batches.
+        world: Number of processes that train together.
 
     Raises:
-        GraphError: The graph has nothing to learn from.
+        GraphError: The graph has no training example.
     """
 
     CHUNK = 32  # batches whose rows are sorted by length together
@@ -77,8 +76,8 @@ class SequenceLoader(Dataset[Batch]):
         plan = self._by_targets if self.sampler == "targets" else self._by_rows
         batches = plan(generator)
         order = torch.randperm(len(batches), generator=generator)
-        share = -(-len(order) // self.world)  # every process takes as many steps
-        order = order.repeat(self.world)[: share * self.world]
+        steps = -(-len(order) // self.world)  # equal for every process
+        order = order.repeat(self.world)[: steps * self.world]
         self.batches = [batches[i] for i in order[self.rank :: self.world].tolist()]
 
     def __len__(self) -> int:
@@ -87,35 +86,33 @@ class SequenceLoader(Dataset[Batch]):
     def __getitem__(self, index: int) -> Batch:
         rows = self.batches[index]
         batch = gather(self.flat, self.examples, rows, self.num_items)
-        if self.sampler == "pairs":  # nothing is read
-            nothing = torch.full_like(batch.items, self.num_items)
-            none = torch.zeros_like(batch.lengths)
-            batch = replace(batch, items=nothing, lengths=none)
+        if self.sampler == "pairs":  # no history is read
+            empty = torch.full_like(batch.items, self.num_items)
+            batch = replace(batch, items=empty, lengths=torch.zeros_like(batch.lengths))
         if self.negatives is None:
             return batch
-        asked, _ = batch.target_positions()
+        at, _ = batch.target_positions()
         generator = _generator(self.seed, self.epoch, self.rank, index)
-        user = batch.user[:, None].expand_as(asked)[asked]
-        shape = (*asked.shape, self.num_negatives)
-        negatives = torch.full(shape, self.num_items)
-        negatives[asked] = self.negatives.draw(user, (self.num_negatives,), generator)
+        negatives = torch.full((*at.shape, self.num_negatives), self.num_items)
+        size = (self.num_negatives,)
+        negatives[at] = self.negatives.draw(batch.target_users(), size, generator)
         return replace(batch, negatives=negatives)
 
     def _by_targets(self, generator: torch.Generator) -> list[Int[Tensor, "B"]]:
-        """Windows of similar length, about ``batch_size`` targets a batch."""
+        """Windows of similar length, about ``batch_size`` targets per batch."""
         length = self.examples.length
         noise = torch.rand(len(length), generator=generator)
         order = torch.argsort(length * (1 + self.JITTER * noise) + noise)
-        asked = self.examples.targets[order].cumsum(0)
-        number = (asked - 1) // self.batch_size
+        targets = self.examples.targets[order].cumsum(0)
+        number = (targets - 1) // self.batch_size
         sizes = torch.bincount(number)
         return list(order.split(sizes[sizes > 0].tolist()))
 
     def _by_rows(self, generator: torch.Generator) -> list[Int[Tensor, "B"]]:
-        """``batch_size`` rows a batch, sorted by length within chunks of batches.
+        """``batch_size`` rows per batch, sorted by length within chunks of batches.
 
-        Users are not sorted: the mean over a batch of long sequences would drown their
-        targets, of which a user has one at every place.
+        Users are not sorted: with a target at every position, the mean over a batch of
+        long sequences would weigh each of their targets less.
         """
         order = torch.randperm(len(self.examples), generator=generator)
         if self.sampler != "user":
@@ -126,7 +123,53 @@ class SequenceLoader(Dataset[Batch]):
         return list(order.split(self.batch_size))
 
 
+class UniformNegatives:
+    """Samples items uniformly among those without a training event of the user.
+
+    Rejected samples are drawn again, for all rows at once, up to twenty times. A user
+    with nearly all items then keeps some of their own: one sample in nine for a user
+    with nine items in ten.
+
+    Source:
+        The sampler of SASRec and its descendants, which also avoid the user's held-out
+        items: a mild leak, not repeated here.
+
+    Args:
+        graph: Its user-item edges are avoided.
+    """
+
+    ROUNDS = 20
+
+    def __init__(self, graph: HeteroData) -> None:
+        user, item = graph[INTERACTS].edge_index
+        self.num_items = int(graph["item"].num_nodes)
+        self.chosen = (user * self.num_items + item).unique()
+
+    def draw(
+        self, user: Int[Tensor, "B"], size: tuple[int, ...], generator: torch.Generator
+    ) -> Int[Tensor, "B *size"]:
+        """Negatives for each row: shape ``(B, *size)``."""
+        shape = (len(user), *size)
+        base = (user * self.num_items).view(-1, *(1 for _ in size)).expand(shape)
+        drawn = torch.randint(self.num_items, shape, generator=generator)
+        again = self._rejected(base, drawn).nonzero(as_tuple=True)
+        for _ in range(self.ROUNDS):
+            if not len(again[0]):
+                break
+            fresh = torch.randint(self.num_items, (len(again[0]),), generator=generator)
+            drawn[again] = fresh
+            keep = self._rejected(base[again], fresh).nonzero()[:, 0]
+            again = tuple(index[keep] for index in again)
+        return drawn
+
+    def _rejected(self, base: Tensor, drawn: Tensor) -> Tensor:
+        key = base + drawn
+        place = torch.searchsorted(self.chosen, key).clamp(max=len(self.chosen) - 1)
+        rejected: Tensor = self.chosen[place] == key
+        return rejected
+
+
 def _generator(*numbers: int) -> torch.Generator:
-    """A generator of its own for every tuple of numbers."""
+    """A generator seeded by a tuple of numbers."""
     state = np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0]
     return torch.Generator().manual_seed(int(state) % 2**63)

@@ -12,9 +12,8 @@ from graphseq import runtime
 from graphseq.constants import Protocol
 from graphseq.errors import ConfigError, GraphError
 from graphseq.models import Model
-from graphseq.models.check import check_fits, check_stages
 from graphseq.schema import Count, Positive, Size, Weight, checked
-from graphseq.sequences.examples import check_learnable
+from graphseq.sequences.samplers import check_learnable
 from graphseq.training import run_folder
 from graphseq.training.history import TrainingHistory
 from graphseq.training.options import FitOptions, Metric, Precision
@@ -179,7 +178,7 @@ def _check_examples(
     Raises:
         GraphError: If it is such a graph.
     """
-    check_fits(model, graph)
+    model.check(graph)
     if validated and ("validation" not in graph or not len(graph.validation.user)):
         raise GraphError(
             "the graph has no validation users, so no metric can be monitored. Build "
@@ -195,7 +194,7 @@ def _check_epochs(model: Model, max_epochs: int) -> None:
     Raises:
         ConfigError: The last stage would not be reached.
     """
-    check_stages(model)
+    model.check_stages()
     name = type(model).__name__
     if 0 < max_epochs <= model.warmup:
         warnings.warn(

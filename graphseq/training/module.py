@@ -20,7 +20,6 @@ from torch_geometric.data import HeteroData
 from graphseq.errors import RunError
 from graphseq.evaluation import evaluate
 from graphseq.models import Model, Stage, Step
-from graphseq.models.check import trained_parameters
 from graphseq.objectives import products_in
 from graphseq.sequences import Batch, SequenceLoader
 from graphseq.training.options import METRIC, FitOptions
@@ -63,7 +62,7 @@ class Training(LightningModule):
         groups: dict[tuple[Stage, tuple[int, ...]], int] = {}
         for stage in self.plan:
             for step in stage.steps:
-                parameters = trained_parameters(self.model, step)
+                parameters = step.trains(self.model)
                 key = stage, tuple(map(id, parameters))
                 if key not in groups:
                     groups[key] = len(groups)
@@ -148,6 +147,7 @@ class Training(LightningModule):
     def training_step(self, batch: Batch, index: int) -> Tensor | None:
         """The sum of the loss terms; with several optimisers, take the steps here."""
         stage = self.stage
+        batch = stage.prepare(batch) if stage.prepare else batch
         if self.automatic_optimization:
             return self._loss(stage.steps[0], batch)
         optimizers: Any = self.optimizers()

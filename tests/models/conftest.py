@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from graphseq.sequences.examples import Sampler
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
@@ -16,7 +17,6 @@ from graphseq.data import Interactions, leave_one_out, synthetic
 from graphseq.graphs import CoOccurrence, build_graph
 from graphseq.models import MODELS, Model, create
 from graphseq.sequences import Batch, SequenceLoader, histories
-from graphseq.sequences.examples import Sampler
 
 ENCODER = {"Transformer": {"dim": 16, "max_length": 4, "layers": 1, "dropout": 0.1}}
 SIZES: dict[str, Any] = {"dim": 16, "max_length": 4, "encoder": ENCODER}

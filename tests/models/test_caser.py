@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from graphseq.models.check import check_fits
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
@@ -14,7 +15,6 @@ from graphseq.data import by_user, synthetic
 from graphseq.errors import ConfigError, GraphError
 from graphseq.graphs import build_graph
 from graphseq.models import Caser
-from graphseq.models.check import check_fits
 from graphseq.nn import Embedding
 from graphseq.sequences import Batch, SequenceLoader
 

@@ -1,12 +1,12 @@
 """A graph that does not fit a model is refused with everything that is wrong."""
 
 import pytest
+from graphseq.models.check import check_fits
 
 from graphseq.data import leave_one_out, synthetic
 from graphseq.errors import GraphError
 from graphseq.graphs import build_graph
 from graphseq.models import SASRec
-from graphseq.models.check import check_fits
 
 
 def test_missing_relations_and_wrong_sizes_are_reported_together() -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import torch
+from graphseq.sequences.views import join
 from torch_geometric.data import HeteroData
 
 from graphseq.errors import ConfigError
@@ -11,7 +12,6 @@ from graphseq.models import LMA4Rec
 from graphseq.nn import GRU, Transformer
 from graphseq.nn.dropout import LearnableDropout
 from graphseq.sequences import Batch
-from graphseq.sequences.views import join
 
 
 def small(**options: Any) -> LMA4Rec:

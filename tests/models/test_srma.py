@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import torch
+from graphseq.sequences.views import join, random_views
 from torch_geometric.data import HeteroData
 
 from graphseq import fit
@@ -13,7 +14,6 @@ from graphseq.nn import GRU, Transformer
 from graphseq.nn.pooling import pool
 from graphseq.objectives import nt_xent
 from graphseq.sequences import Batch
-from graphseq.sequences.views import join, random_views
 
 
 def small(**options: Any) -> SRMA:

@@ -1,8 +1,8 @@
-"""Which part of which sequence makes a training example: windows on the edges.
+"""Training examples: windows on the user-item edges.
 
-All of a graph's sequences lie one after another in its user-item edges. An example is a
-window on them, three numbers: where it starts, how many items it reads, and from which
-of its places on a target is asked for.
+All sequences of a graph are consecutive in its user-item edges. An example is a window
+on them, given by three numbers: its start, its length, and its first position with a
+target.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from graphseq.sequences.batch import Batch, cut
 
 Sampler = Literal["targets", "user", "prefix", "pairs"]
 SequenceSampler = Literal["targets", "user", "prefix"]
-"""The samplers of models that read sequences; a row of ``pairs`` holds none."""
+"""The samplers of models that read sequences."""
 
 
 @dataclass(frozen=True)
@@ -27,10 +27,10 @@ class Examples:
     """N windows on the flat sequences.
 
     Attributes:
-        user: Whose, (N,).
+        user: User of each window, (N,).
         start: Position of the first item read, in ``flat``, (N,).
-        length: Items read; the target of a place is the item after it, (N,).
-        first: First place, counted within the window, with a target, (N,).
+        length: Items read; the target of a position is the item after it, (N,).
+        first: First position within the window that has a target, (N,).
     """
 
     user: Int[Tensor, "N"]
@@ -43,12 +43,12 @@ class Examples:
 
     @property
     def targets(self) -> Int[Tensor, "N"]:
-        """How many targets each window asks for."""
+        """Number of targets of each window."""
         return self.length - self.first
 
 
 def runs(graph: HeteroData) -> tuple[Int[Tensor, "U"], Int[Tensor, "U"]]:
-    """Where each user's run of edges starts, and how long it is."""
+    """Start and length of each user's run of edges."""
     user = graph[INTERACTS].edge_index[0]
     count = torch.bincount(user, minlength=graph["user"].num_nodes)
     return count.cumsum(0) - count, count
@@ -57,8 +57,8 @@ def runs(graph: HeteroData) -> tuple[Int[Tensor, "U"], Int[Tensor, "U"]]:
 def windows(graph: HeteroData, max_length: int) -> Examples:
     """Windows in which every event but a user's first is a target exactly once.
 
-    A sequence that fits is one window. A longer one is read through windows that
-    overlap by half, so that no target but the first ones lacks its past.
+    A sequence of up to ``max_length`` inputs is one window. A longer one is covered by
+    windows that overlap by half, so that later targets keep half a window of history.
     """
     start, count = runs(graph)
     inputs = (count - 1).clamp(min=0)
@@ -74,7 +74,7 @@ def windows(graph: HeteroData, max_length: int) -> Examples:
 
 
 def newest(graph: HeteroData, max_length: int) -> Examples:
-    """One window a user: the newest ``max_length`` inputs, a target at every place."""
+    """One window per user: the newest ``max_length`` inputs, a target at each."""
     start, count = runs(graph)
     user = (count > 1).nonzero()[:, 0]
     inputs = count[user] - 1
@@ -83,7 +83,7 @@ def newest(graph: HeteroData, max_length: int) -> Examples:
 
 
 def prefixes(graph: HeteroData, max_length: int) -> Examples:
-    """One window a target: all that came before it, at most ``max_length`` items."""
+    """One window per target: the ``max_length`` newest items before it."""
     start, count = runs(graph)
     user = torch.repeat_interleave((count - 1).clamp(min=0))
     inputs = (count - 1).clamp(min=0)
@@ -93,14 +93,14 @@ def prefixes(graph: HeteroData, max_length: int) -> Examples:
 
 
 def pairs(graph: HeteroData) -> Examples:
-    """Every (user, item) event; nothing is read, the event itself is the target."""
+    """Every (user, item) event as a target, without a history."""
     user = graph[INTERACTS].edge_index[0]
-    place = _numbers(user)
-    return Examples(user, place - 1, torch.ones_like(user), torch.zeros_like(user))
+    index = _numbers(user)
+    return Examples(user, index - 1, torch.ones_like(user), torch.zeros_like(user))
 
 
 def examples(graph: HeteroData, sampler: Sampler, max_length: int) -> Examples:
-    """The training examples of a graph, as ``sampler`` cuts them."""
+    """The training examples that ``sampler`` cuts from a graph."""
     if sampler == "pairs":
         return pairs(graph)
     cutters = {"targets": windows, "user": newest, "prefix": prefixes}
@@ -108,20 +108,19 @@ def examples(graph: HeteroData, sampler: Sampler, max_length: int) -> Examples:
 
 
 def check_learnable(graph: HeteroData, sampler: Sampler) -> None:
-    """Refuse a graph of which a sampler cuts no example.
+    """Refuse a graph without a training example for a sampler.
 
     Raises:
-        GraphError: Saying what the sequences lack.
+        GraphError: With the reason.
     """
-    needed, lacking = 2, "no user has two of them, so that no item follows another"
-    if sampler == "pairs":
-        needed, lacking = 1, "there is none"
     _, count = runs(graph)
+    needed = 1 if sampler == "pairs" else 2
     if int(count.max() if len(count) else 0) < needed:
+        events = "1 event" if needed == 1 else "2 events"
         raise GraphError(
-            f"nothing can be learnt with the sampler {sampler!r} from "
-            f"{int(count.sum())} training events of {len(count)} users: {lacking}. "
-            "Take a longer log, or hold out less of it"
+            f"the sampler {sampler!r} needs a user with {events} or more, and none of "
+            f"the {len(count)} users has that many among {int(count.sum())} training "
+            "events; use a longer log, or hold out less of it"
         )
 
 
@@ -133,7 +132,7 @@ def gather(
     Args:
         flat: The items of all sequences, ``graph[INTERACTS].edge_index[1]``.
         picked: The examples, from :func:`examples`.
-        rows: Which of them.
+        rows: Indices of the examples to cut.
         num_items: V, which is also the padding id.
 
     Returns:
@@ -147,6 +146,6 @@ def gather(
     return Batch(picked.user[rows], items, lengths, num_items, targets, example=rows)
 
 
-def _numbers(of: Int[Tensor, "N"]) -> Int[Tensor, "N"]:
+def _numbers(like: Int[Tensor, "N"]) -> Int[Tensor, "N"]:
     """0 … N - 1, on the device of a tensor of N elements."""
-    return torch.arange(len(of), device=of.device)
+    return torch.arange(len(like), device=like.device)

@@ -1,6 +1,6 @@
-"""The next-item loss of models that let their user choose the softmax's denominator."""
+"""Next-item losses with a choice of the softmax's denominator (ComiRec, MCLSR)."""
 
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -8,7 +8,6 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from graphseq.constants import INTERACTS
-from graphseq.errors import ConfigError, suggest
 from graphseq.objectives import (
     cross_entropy,
     in_batch_softmax,
@@ -30,38 +29,31 @@ def next_item(
     softmax: Softmax,
     num_negatives: int,
 ) -> Float[Tensor, ""]:
-    """Cross-entropy of every target of a batch against some or all items.
+    """Cross-entropy of every target of a batch against all items or a sample.
 
     Args:
-        states: One for each target of the batch, in the order of its places.
+        states: One for each target of the batch, row by row.
         items: The item vectors.
-        batch: Holds the targets, and the negatives of ``uniform``.
-        graph: Its training events give the popularity that corrections need.
-        softmax: All items (``full``); ``uniform`` draws for each row, never the user's
-            own items; ``log_uniform`` draws shared by the batch, by popularity, with
-            the correction (ComiRec); ``in_batch`` targets with the logQ correction.
-        num_negatives: Items drawn for ``log_uniform``.
+        batch: With targets, and negatives for ``uniform``.
+        graph: Its training events give the popularity for the corrections.
+        softmax: All items (``full``); ``uniform`` samples per row, never the user's own
+            items; ``log_uniform`` samples by popularity, shared by the batch, with the
+            correction (ComiRec); ``in_batch`` targets with the logQ correction.
+        num_negatives: Items sampled for ``log_uniform``.
 
     Returns:
         The mean over the targets.
-
-    Raises:
-        ConfigError: No such softmax.
     """
-    asked, targets = batch.target_positions()
+    _, targets = batch.target_positions()
     if softmax == "full":
         return cross_entropy(states, items, targets)
     if softmax == "uniform":
         return sampled_softmax(states, items, targets, batch.target_negatives())
-    if softmax not in get_args(Softmax):
-        raise ConfigError(
-            f"no softmax {softmax!r}; {suggest(softmax, get_args(Softmax))}"
-        )
     counts = torch.bincount(graph[INTERACTS].edge_index[1], minlength=len(items))
     if softmax == "in_batch":
-        user = batch.user[:, None].expand_as(asked)[asked]
+        users = batch.target_users()
         return in_batch_softmax(
-            states, items, targets, counts=counts.float(), user=user
+            states, items, targets, counts=counts.float(), user=users
         )
     by_rank = counts.argsort(descending=True, stable=True)
     rank_of = torch.empty_like(by_rank)

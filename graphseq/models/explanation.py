@@ -1,4 +1,4 @@
-"""How important every item of every training prefix is, by what the model says now."""
+"""Importance of every item of every training prefix, by the model's own scores."""
 
 from collections.abc import Callable
 from typing import Any
@@ -25,32 +25,32 @@ ROWS = 1024  # prefixes that are explained at a time
 
 
 def check_method(method: Method, encoder: Encoder) -> None:
-    """Refuse attention of an encoder that has none.
+    """Refuse ``attention`` for an encoder without attention.
 
     Raises:
-        ConfigError: As said.
+        ConfigError: It is.
     """
     if method == "attention" and not isinstance(encoder, Transformer):
         raise ConfigError(
             "explanation='attention' reads the attention of a Transformer, and the "
-            f"encoder is a {type(encoder).__name__}; take saliency or occlusion"
+            f"encoder is a {type(encoder).__name__}; use saliency or occlusion"
         )
 
 
 def explain(
     backbone: Backbone,
-    table: Float[Tensor, "V D"],
+    items: Float[Tensor, "V D"],
     batch: Batch,
     method: Method,
     count: Int[Tensor, "V"],
 ) -> Float[Tensor, "B L"]:
-    """Scores of a batch's places by a method; zero at padded ones.
+    """Importance of a batch's positions; zero at padding.
 
-    Explained is the score of the item that the model puts first.
+    What is explained is the score of the item that the model ranks first.
 
     Args:
         backbone: The model.
-        table: The item vectors, as constants.
+        items: The item vectors, as constants.
         batch: Sequences.
         method: How they are explained.
         count: Events of each item, for ``popularity``.
@@ -60,14 +60,14 @@ def explain(
         return importance.popularity(batch.items, mask, count)
     if method == "random":
         return importance.random_scores(mask)
-    x = backbone.read(table, batch).detach()
+    x = backbone.embed(items, batch).detach()
     if method == "attention":
         encoder: Any = backbone.encoder
         attention: Tensor = encoder.attention(x, mask)
         return attention
 
     def best(x: Tensor, mask: Tensor) -> Tensor:
-        return importance.top_score(backbone.encoder.last(x, mask), table)
+        return importance.top_score(backbone.encoder.last(x, mask), items)
 
     return BY_MODEL[method](best, x, mask)
 
@@ -75,18 +75,18 @@ def explain(
 @torch.no_grad()
 def explain_all(
     backbone: Backbone,
-    table: Float[Tensor, "V D"],
+    items: Float[Tensor, "V D"],
     index: SameTargetIndex,
     method: Method,
 ) -> Float[Tensor, "P"]:
-    """Scores of the places of all training prefixes, one prefix after another."""
+    """Importance of the positions of all training prefixes, concatenated."""
     length = index.examples.length
     count = torch.bincount(index.flat, minlength=index.num_items)
-    scores = torch.zeros(int(length.sum()), dtype=table.dtype, device=table.device)
+    scores = torch.zeros(int(length.sum()), dtype=items.dtype, device=items.device)
     for rows in length.argsort().split(ROWS):
         batch = index.gather(rows)
-        found = explain(backbone, table, batch, method, count).to(scores.dtype)
-        scores[_places(length, rows, batch.mask)[batch.mask]] = found[batch.mask]
+        found = explain(backbone, items, batch, method, count).to(scores.dtype)
+        scores[_positions(length, rows, batch.mask)[batch.mask]] = found[batch.mask]
     return scores
 
 
@@ -96,35 +96,35 @@ def importances(
     rows: Int[Tensor, "B"],
     batch: Batch,
 ) -> Float[Tensor, "B L"]:
-    """The scores of some prefixes' places; zero at padded ones.
+    """The scores of some prefixes' positions; zero at padding.
 
     Args:
         scores: Of all prefixes, from :func:`explain_all`.
-        index: Of the prefixes.
-        rows: Which of them.
+        index: The prefixes.
+        rows: Indices of the prefixes.
         batch: Their sequences.
     """
-    place = _places(index.examples.length, rows, batch.mask)
-    return scores[place.clamp(max=len(scores) - 1)] * batch.mask
+    position = _positions(index.examples.length, rows, batch.mask)
+    return scores[position.clamp(max=len(scores) - 1)] * batch.mask
 
 
-def shares(
+def normalise(
     scores: Float[Tensor, "B L"], mask: Bool[Tensor, "B L"], *, clip: bool
 ) -> Float[Tensor, "B L"]:
-    """Eq. (5): each score over the sum of its row's; evenly, where all are zero.
+    """Eq. (5): each score over the sum of its row; equal if all are zero.
 
     Args:
-        scores: Of every place, of either sign.
+        scores: Of every position, of either sign.
         mask: True at real items.
         clip: Whether negative scores count as zero; otherwise by their absolute value.
     """
-    worth = scores.clamp(min=0) if clip else scores.abs()
-    total = worth.sum(dim=1, keepdim=True)
-    even = mask / mask.sum(dim=1, keepdim=True).clamp(min=1)
-    return torch.where(total > 0, worth / total, even)
+    size = scores.clamp(min=0) if clip else scores.abs()
+    total = size.sum(dim=1, keepdim=True)
+    equal = mask / mask.sum(dim=1, keepdim=True).clamp(min=1)
+    return torch.where(total > 0, size / total, equal)
 
 
-def _places(length: Tensor, rows: Tensor, mask: Tensor) -> Tensor:
-    """Where the places of some examples stand among those of all."""
+def _positions(length: Tensor, rows: Tensor, mask: Tensor) -> Tensor:
+    """Indices of some prefixes' positions among those of all prefixes."""
     start = length.cumsum(0) - length
     return start[rows][:, None] + torch.arange(mask.shape[1], device=rows.device)

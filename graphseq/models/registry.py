@@ -1,0 +1,130 @@
+"""The names of models and parts, as experiment files and run folders use them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from graphseq.models.backbone import Backbone
+from graphseq.models.base import Model
+from graphseq.models.bert4rec import BERT4Rec
+from graphseq.models.bprmf import BPRMF
+from graphseq.models.caser import Caser
+from graphseq.models.cl4srec import CL4SRec, ViewContrast
+from graphseq.models.comirec import ComiRec
+from graphseq.models.coserec import CoSeRec
+from graphseq.models.dssrec import DisentangledFuture, DSSRec
+from graphseq.models.duorec import DuoRec, TargetContrast
+from graphseq.models.ec4srec import EC4SRec, ExplainedViews
+from graphseq.models.gcsan import GCSAN
+from graphseq.models.gru4rec import GRU4Rec
+from graphseq.models.iclrec import ICLRec, IntentContrast
+from graphseq.models.lightgcn import LightGCN
+from graphseq.models.lma4rec import LearnableDropoutContrast, LMA4Rec
+from graphseq.models.mclrec import LearnedViews, MCLRec
+from graphseq.models.mclsr import MCLSR, FeatureContrast, InterestContrast
+from graphseq.models.pop import POP
+from graphseq.models.s3rec import MutualInformation, S3Rec
+from graphseq.models.sasrec import SASRec
+from graphseq.models.sequence_model import SequenceModel
+from graphseq.models.srgnn import SRGNN
+from graphseq.models.srma import SRMA, ModelAugmentation
+from graphseq.nn.convolution import Convolution
+from graphseq.nn.dropout import LearnableDropout
+from graphseq.nn.features import Embedding, Propagated
+from graphseq.nn.recurrent import GRU
+from graphseq.nn.transformer import Transformer
+from graphseq.schema import refuse
+from graphseq.sequences.augment import CropMaskReorder, InformedAugmentation
+from graphseq.sequences.guided_augment import GuidedAugmentation
+from graphseq.specs import Reader, Spec
+
+_MODELS: tuple[type[Model], ...] = (
+    POP,
+    BPRMF,
+    LightGCN,
+    GRU4Rec,
+    Caser,
+    SASRec,
+    BERT4Rec,
+    S3Rec,
+    DSSRec,
+    ComiRec,
+    SRGNN,
+    GCSAN,
+    MCLSR,
+    CL4SRec,
+    CoSeRec,
+    LMA4Rec,
+    SRMA,
+    DuoRec,
+    ICLRec,
+    EC4SRec,
+    MCLRec,
+)
+_PARTS: tuple[type, ...] = (
+    Backbone,
+    Embedding,
+    Propagated,
+    Transformer,
+    GRU,
+    Convolution,
+    LearnableDropout,
+    CropMaskReorder,
+    InformedAugmentation,
+    GuidedAugmentation,
+    ViewContrast,
+    LearnableDropoutContrast,
+    TargetContrast,
+    IntentContrast,
+    ExplainedViews,
+    LearnedViews,
+    ModelAugmentation,
+    MutualInformation,
+    DisentangledFuture,
+    InterestContrast,
+    FeatureContrast,
+)
+MODELS: dict[str, type[Model]] = {model.__name__: model for model in _MODELS}
+"""The models of the papers, by name."""
+PARTS: dict[str, type] = {part.__name__: part for part in _PARTS}
+"""The parts that models take, by name."""
+SUPPLIED = frozenset({"num_users", "num_items"})
+"""Options of models that the data supply."""
+
+
+def model_table() -> dict[str, type[Model]]:
+    """All names that a file may give to a model."""
+    return {**MODELS, SequenceModel.__name__: SequenceModel}
+
+
+def read_part(part: type, options: Mapping[str, Any], place: str) -> Spec:
+    """The checked options of a part; nested parts as data or as objects.
+
+    Raises:
+        OptionError: With all that is wrong.
+    """
+    reader = Reader(PARTS, SUPPLIED)
+    spec = reader.read(part, options, place)
+    refuse(part.__name__, reader.problems)
+    assert spec is not None
+    return spec
+
+
+def create(spec: Mapping[str, Any], num_users: int, num_items: int) -> Model:
+    """Build a model from a description such as :func:`graphseq.schema.describe` gives.
+
+    Args:
+        spec: ``{"SASRec": {"backbone": {"dim": 64}}}``; what is left out has its
+            default.
+        num_users: U.
+        num_items: V.
+
+    Raises:
+        OptionError: With all that is wrong. The names of your own models and parts
+            are known after ``MODELS[name] = …`` and ``PARTS[name] = …``.
+    """
+    reader = Reader(PARTS, SUPPLIED)
+    read = reader.pick(model_table(), spec, "model")
+    refuse("model", reader.problems)
+    assert read is not None
+    model: Model = read.build(num_users=num_users, num_items=num_items)
+    return model

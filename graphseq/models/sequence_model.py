@@ -1,0 +1,194 @@
+"""Sequence models: a backbone and any auxiliary objectives, combined freely."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch_geometric.data import HeteroData
+
+from graphseq.constants import EdgeType
+from graphseq.models.backbone import Backbone, Encoding
+from graphseq.models.base import Model, Stage, Step
+from graphseq.schema import Configurable, Size
+from graphseq.sequences.augment import Augmentation
+from graphseq.sequences.batch import Batch
+from graphseq.specs import Spec, merge
+
+Terms = dict[str, Float[Tensor, ""]]
+
+
+class Auxiliary(Configurable, nn.Module):
+    """An objective beside the next item: contrast, clustering, self-supervision.
+
+    A subclass defines :meth:`terms`; parameters whose sizes depend on the backbone are
+    created in :meth:`attach`. What is kept between epochs is a buffer that
+    ``register_buffer(…, persistent=False)`` creates, and :meth:`refresh` renews.
+
+    Attributes:
+        requires: Relations of the graph that it reads.
+        every_position: Whether it reads the batch's state at every position.
+        warmup: Epochs before which the run never stops early.
+    """
+
+    requires: tuple[EdgeType, ...] = ()
+    every_position: bool = False
+    warmup: int = 0
+
+    def attach(self, num_users: int, backbone: Backbone) -> None:
+        """Create the parameters; called once, by the model that takes the objective.
+
+        Args:
+            num_users: U.
+            backbone: The model's backbone.
+        """
+
+    def refresh(self, backbone: Backbone, graph: HeteroData, epoch: int) -> None:
+        """Renew what the terms of the coming epoch depend on.
+
+        Called before every epoch in evaluation mode, without gradients. By default, the
+        augmentations of this objective are renewed.
+        """
+        for part in self.modules():
+            if isinstance(part, Augmentation):
+                part.refresh(backbone.items(graph), graph, epoch)
+
+    def stages(self, backbone: Backbone) -> tuple[Stage, ...]:
+        """Stages that precede the joint training, such as pre-training.
+
+        Args:
+            backbone: The model's backbone.
+        """
+        return ()
+
+    def terms(self, encoding: Encoding, graph: HeteroData) -> Terms:
+        """The weighted terms of the objective, by name.
+
+        Args:
+            encoding: The batch, read once by the backbone.
+            graph: The graph.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define terms")
+
+
+class SequenceModel(Model):
+    r"""The next item by a backbone, and the terms of auxiliary objectives.
+
+    .. math:: L = L_{next} + \sum_k L_k
+
+    Each paper's contribution is one auxiliary objective; a paper's model is a choice of
+    them. They combine freely, with any encoder and any item features.
+
+    Args:
+        num_users: U.
+        backbone: Encodes sequences and scores the next item; or V, the number of
+            items, for the default backbone of the class.
+        auxiliaries: Objectives whose terms are added.
+
+    Raises:
+        ConfigError: An objective does not fit the backbone.
+    """
+
+    part_defaults: ClassVar[Mapping[str, Any]] = {}
+    """The paper's options of its parts, as in an experiment file."""
+    every_position: bool = False
+    """Whether the next-item loss reads the state at every position."""
+
+    def __init__(
+        self,
+        num_users: Size,
+        backbone: Backbone | Size,
+        auxiliaries: Sequence[Auxiliary] = (),
+    ) -> None:
+        super().__init__()
+        if not isinstance(backbone, Backbone):
+            backbone = self.default_backbone(backbone)
+        self.options["backbone"] = backbone
+        self.backbone = backbone
+        self.num_users, self.num_items = num_users, backbone.num_items
+        self.max_length, self.sampler = backbone.max_length, backbone.sampler
+        self.num_negatives = backbone.num_negatives
+        self.auxiliaries = nn.ModuleList()
+        for auxiliary in auxiliaries:
+            self.add(auxiliary)
+
+    @classmethod
+    def default_backbone(cls, num_items: int, **options: Any) -> Backbone:
+        """The backbone of the paper, with some of its options changed.
+
+        Args:
+            num_items: V.
+            options: Options of :class:`Backbone` that replace the paper's.
+        """
+        from graphseq.models.registry import read_part
+
+        given = merge(cls.part_defaults.get("backbone", {}), options)
+        spec: Spec = read_part(Backbone, given, f"{cls.__name__}.backbone")
+        backbone: Backbone = spec.build(num_items=num_items)
+        return backbone
+
+    def add(self, auxiliary: Auxiliary) -> None:
+        """Attach an auxiliary objective to the backbone."""
+        auxiliary.attach(self.num_users, self.backbone)
+        self.auxiliaries.append(auxiliary)
+
+    @property
+    def objectives(self) -> list[Auxiliary]:
+        """The auxiliary objectives, in the order of their terms."""
+        return [a for a in self.auxiliaries if isinstance(a, Auxiliary)]
+
+    @property
+    def requires(self) -> tuple[EdgeType, ...]:  # type: ignore[override]
+        """Relations that the backbone and the objectives read."""
+        read = [*self.backbone.requires]
+        for objective in self.objectives:
+            read += objective.requires
+        return tuple(dict.fromkeys(read))
+
+    @property
+    def warmup(self) -> int:  # type: ignore[override]
+        """Epochs before which a run never stops early."""
+        return max([0, *(objective.warmup for objective in self.objectives)])
+
+    def represent(
+        self, batch: Batch, graph: HeteroData
+    ) -> Float[Tensor, "B D"] | Float[Tensor, "B K D"]:
+        """The backbone's state at the last item."""
+        return self.backbone.last(self.backbone.items(graph), batch)
+
+    def item_vectors(self, graph: HeteroData) -> Float[Tensor, "V D"]:
+        """The item vectors that the encoder reads."""
+        return self.backbone.items(graph)
+
+    def refresh(self, graph: HeteroData, epoch: int) -> None:
+        """Renew what the objectives keep between epochs."""
+        for objective in self.objectives:
+            objective.refresh(self.backbone, graph, epoch)
+
+    def losses(self, batch: Batch, graph: HeteroData) -> Terms:
+        """The next-item loss, and the terms of the auxiliary objectives.
+
+        Of terms with the same name, later ones get a number: ``contrast_2``.
+        """
+        items = self.backbone.items(graph)
+        every = self.every_position or any(o.every_position for o in self.objectives)
+        encoding = self.backbone.encode(items, batch, every_position=every)
+        terms = {"next_item": self.next_item(encoding)}
+        for objective in self.objectives:
+            for name, term in objective.terms(encoding, graph).items():
+                unique, number = name, 1
+                while unique in terms:
+                    number += 1
+                    unique = f"{name}_{number}"
+                terms[unique] = term
+        return terms
+
+    def stages(self) -> tuple[Stage, ...]:
+        """The stages of the objectives, then all terms together."""
+        before = [s for o in self.objectives for s in o.stages(self.backbone)]
+        return (*before, Stage((Step(self.losses),)))
+
+    def next_item(self, encoding: Encoding) -> Float[Tensor, ""]:
+        """The next-item loss of a batch."""
+        states, items = encoding.at_targets, encoding.items
+        return self.backbone.next_item(states, items, encoding.batch)
