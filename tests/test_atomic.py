@@ -1,4 +1,4 @@
-"""Folders that appear whole or not at all."""
+"""Atomic files and folders, and their locks."""
 
 import os
 import stat
@@ -10,8 +10,40 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from graphseq.atomic import atomic_folder, locked_folder, write_safetensors
+from graphseq.atomic import (
+    atomic_file,
+    atomic_folder,
+    lock_file,
+    locked_folder,
+    write_safetensors,
+    write_text,
+)
 from graphseq.errors import GraphError
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_file_appears_when_it_is_complete(tmp_path: Path, shared: bool) -> None:
+    path = tmp_path / "file"
+    write_text(path, "old", shared=shared)
+    with atomic_file(path, shared=shared) as draft:
+        draft.write_text("new")
+        assert path.read_text() == "old"
+    assert path.read_text() == "new"
+    with pytest.raises(KeyError), atomic_file(path, shared=shared) as draft:
+        draft.write_text("half")
+        raise KeyError
+    assert path.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_is_locked_once_at_a_time(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.touch()
+    with path.open("rb") as first, path.open("rb") as second:
+        assert lock_file(first)
+        assert not lock_file(second)
+    with path.open("rb") as third:
+        assert lock_file(third, wait=True)
 
 
 def is_note(path: Path) -> bool:
@@ -54,7 +86,7 @@ def test_a_failure_leaves_nothing_new(tmp_path: Path, error: Exception) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_reason_of_the_system_is_told(tmp_path: Path) -> None:
+def test_the_message_holds_the_reason_of_the_system(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(GraphError, match=r"refused: (Not a directory|File exists)"):
         write(tmp_path / "file" / "note", "x")

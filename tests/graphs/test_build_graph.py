@@ -1,4 +1,4 @@
-"""What stands in a graph, and what must never stand in it."""
+"""The content of a graph: training events only, and how it was made."""
 
 import inspect
 
@@ -16,7 +16,7 @@ STEPS = [CoOccurrence("user"), CoOccurrence("item"), Transitions(window=3)]
 
 
 def private_items(num_users: int = 12, length: int = 6) -> Interactions:
-    """Every user's last two events are of items that nobody else ever chose."""
+    """Every user's last two events are of items that only this user chose."""
     chance = np.random.default_rng(0)
     item = chance.integers(0, 8, (num_users, length))
     item[:, -2:] = 8 + np.arange(2 * num_users).reshape(num_users, 2)
@@ -90,7 +90,7 @@ def test_held_out_rows_move_with_the_graph() -> None:
     assert graph[INTERACTS].edge_index.device.type == "meta"
 
 
-def test_what_is_no_split_or_no_list_is_told() -> None:
+def test_other_arguments_are_refused() -> None:
     log = synthetic.cycle(5, 4, length=5)
     build = inspect.unwrap(build_graph)
     with pytest.raises(GraphError, match="found Interactions and tuple"):

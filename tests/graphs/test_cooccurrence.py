@@ -1,4 +1,4 @@
-"""Co-occurrence against the specification's figures and a naive second program."""
+"""Co-occurrence against the values of the specification and a naive program."""
 
 import math
 from collections.abc import Callable
@@ -26,9 +26,9 @@ WEIGHTS = ["count", "binary", "cosine", "jaccard", "adamic_adar", "iuf"]
 
 def edges_of(graph: HeteroData, kind: str) -> Edges:
     edges = graph[kind, "co_occurs", kind]
-    places = [tuple(pair) for pair in edges.edge_index.T.tolist()]
-    assert len(set(places)) == len(places)
-    return dict(zip(places, edges.edge_weight.tolist(), strict=True))
+    pairs = [tuple(pair) for pair in edges.edge_index.T.tolist()]
+    assert len(set(pairs)) == len(pairs)
+    return dict(zip(pairs, edges.edge_weight.tolist(), strict=True))
 
 
 def both(edges: Edges) -> Edges:

@@ -64,7 +64,7 @@ def test_options_that_differ_are_named() -> None:
     assert found.same_held_out
 
 
-def test_another_order_alone_is_told_apart() -> None:
+def test_another_order_alone_is_reported() -> None:
     pairs = [(1, 3), (2, 4)]
     found = difference(graph_of(pairs), graph_of(pairs[::-1]))
     assert not found.same_training

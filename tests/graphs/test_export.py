@@ -44,7 +44,7 @@ def graph() -> HeteroData:
     log = Interactions.from_arrays(
         log.user, log.item, log.time * 2**40, items=Vocabulary(names)
     )
-    table = {name: ["odd", f"of {place % 3}"] for place, name in enumerate(names[:9])}
+    table = {name: ["odd", f"of {number % 3}"] for number, name in enumerate(names[:9])}
     steps = [
         CoOccurrence("user", weight="adamic_adar", top_k=3),
         CoOccurrence("item", weight="cosine"),
@@ -133,8 +133,8 @@ def test_foreign_and_damaged_files_are_refused(
 
 def test_names_in_tables_lead_nowhere_else(graph: HeteroData, tmp_path: Path) -> None:
     folder = exported(graph, tmp_path, "parquet")
-    card = folder / "exchange.json"
-    card.write_text(card.read_text().replace('"test"', '"../test"'))
+    metadata = folder / "exchange.json"
+    metadata.write_text(metadata.read_text().replace('"test"', '"../test"'))
     with pytest.raises(GraphError, match=r"'../test' cannot name nodes"):
         import_graph(folder)
 

@@ -25,7 +25,7 @@ def log_of(pairs: list[tuple[int, int]]) -> Interactions:
 
 
 def naive_multiply_adds(log: Interactions, kind: str, cap: int | None) -> int:
-    """One for every ordered pair of nodes at every neighbour that they share."""
+    """One for every ordered pair of nodes at every common neighbour."""
     pairs = set(zip(log.user.tolist(), log.item.tolist(), strict=True))
     if kind == "item":
         pairs = {(item, user) for user, item in pairs}
@@ -72,7 +72,7 @@ def test_pairs_of_events_are_exact_and_transitions_bounded(
     split = leave_one_out(log_of(pairs))
     [cost] = estimate(split.train, [Transitions(window=window, top_k=top_k)])
     runs = np.bincount(split.train.user)
-    naive = sum(min(window, n - 1 - place) for n in runs for place in range(n))
+    naive = sum(min(window, n - 1 - position) for n in runs for position in range(n))
     assert cost.operations == naive
     graph = build_graph(split, [Transitions(window=window, top_k=top_k)])
     assert cost.edges is not None
@@ -86,16 +86,16 @@ def test_what_is_foretold_is_what_progress_counts() -> None:
         CoOccurrence("item", weight="cosine", block_rows=3),
         Transitions(window=3),
     ]
-    told: list[Advance] = []
-    with progress_callback(told.append):
+    reports: list[Advance] = []
+    with progress_callback(reports.append):
         build_graph(split, steps)
-    totals = {each.stage: each.total for each in told if each.total}
+    totals = {each.stage: each.total for each in reports if each.total}
     costs = [each.operations for each in estimate(split.train, steps)]
     assert [*totals.values()][:2] == costs[:2]
-    begun = [each.stage for each in told if not each.total]
+    begun = [each.stage for each in reports if not each.total]
     assert begun == ["CoOccurrence", "CoOccurrence", "Transitions"]
     for stage, total in totals.items():
-        done = [each.done for each in told if each.stage == stage]
+        done = [each.done for each in reports if each.stage == stage]
         assert done == sorted(done)
         assert (done[0], done[-1]) == (0, total)
         assert len(done) > 2
@@ -145,14 +145,16 @@ for options in ({}, {"weight": "cosine"}):
     step = CoOccurrence("user", **options)
     build_graph(small, [step])  # what is imported late is there
     foretold = peak(split.train, estimate(split.train, [step]))
-    Path("/proc/self/clear_refs").write_text("5")  # begin to measure the peak anew
+    Path("/proc/self/clear_refs").write_text("5")  # reset the measured peak
     before = memory("VmRSS")
     graph = build_graph(split, [step])
     print(foretold / (memory("VmHWM") - before))
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="Linux tells a process its peak")
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="only Linux reports the peak of a process"
+)
 def test_memory_is_foretold_within_a_factor_of_three_and_not_too_low() -> None:
     done = subprocess.run(
         [sys.executable, "-c", MEASURED], capture_output=True, text=True, check=True

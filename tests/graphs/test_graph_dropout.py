@@ -35,15 +35,15 @@ def test_both_directions_fall_together(graph: HeteroData) -> None:
     assert left < pairs(graph, USER_CO_OCCURS)
     assert left == {(j, i) for i, j in left}
     assert operator(thin, USER_CO_OCCURS).is_symmetric
-    share = len(left) / len(pairs(graph, USER_CO_OCCURS))
-    assert 0.5 < share < 0.7
+    fraction = len(left) / len(pairs(graph, USER_CO_OCCURS))
+    assert 0.5 < fraction < 0.7
 
 
 def test_weights_stay_with_their_edges(graph: HeteroData) -> None:
     def weights(of: HeteroData) -> dict[tuple[int, ...], float]:
         edges = of[USER_CO_OCCURS]
-        places = map(tuple, edges.edge_index.T.tolist())
-        return dict(zip(places, edges.edge_weight.tolist(), strict=True))
+        edge_pairs = map(tuple, edges.edge_index.T.tolist())
+        return dict(zip(edge_pairs, edges.edge_weight.tolist(), strict=True))
 
     before, after = (
         weights(graph),

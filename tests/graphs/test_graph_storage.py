@@ -151,13 +151,13 @@ def test_an_empty_folder_may_be_filled(graph: HeteroData, tmp_path: Path) -> Non
     assert load_graph(save_graph(graph, tmp_path / "graph")).node_types
 
 
-@pytest.mark.parametrize("card", [None, "{}", "[1]", "not JSON"])
+@pytest.mark.parametrize("metadata", [None, "{}", "[1]", "not JSON"])
 def test_other_folders_are_neither_overwritten_nor_read(
-    graph: HeteroData, tmp_path: Path, card: str | None
+    graph: HeteroData, tmp_path: Path, metadata: str | None
 ) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
-    if card is not None:
-        (tmp_path / "graph.json").write_text(card)
+    if metadata is not None:
+        (tmp_path / "graph.json").write_text(metadata)
     with pytest.raises(GraphError, match="not a saved graph and will not be overw"):
         save_graph(graph, tmp_path)
     with pytest.raises(
@@ -183,8 +183,8 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
 
 def edit(**changes: object) -> Callable[[Path], None]:
     def apply(folder: Path) -> None:
-        card = json.loads((folder / "graph.json").read_text())
-        (folder / "graph.json").write_text(json.dumps(card | changes))
+        metadata = json.loads((folder / "graph.json").read_text())
+        (folder / "graph.json").write_text(json.dumps(metadata | changes))
 
     return apply
 

@@ -1,4 +1,4 @@
-"""Figures of a graph against hand counts and networkx."""
+"""Statistics of a graph against hand counts and networkx."""
 
 import math
 from pathlib import Path
@@ -134,7 +134,7 @@ def test_the_choice_of_pairs_is_the_same_each_time(graph: HeteroData) -> None:
     assert all(len(values) == 50 for values in one.values())
 
 
-def test_nodes_without_events_are_alike_to_nobody(graph: HeteroData) -> None:
+def test_nodes_without_events_have_no_similarity(graph: HeteroData) -> None:
     graph = HeteroData()
     graph["user"].num_nodes, graph["item"].num_nodes = 1, 1
     assert similarity_distributions(graph).groups == {}

@@ -4,11 +4,11 @@ from graphseq.graphs.progress import Advance, progress_callback, track
 
 
 def test_each_part_counts_when_it_is_over() -> None:
-    told: list[Advance] = []
-    with progress_callback(told.append):
+    reports: list[Advance] = []
+    with progress_callback(reports.append):
         for part in track("ab", [3, 4], stage="letters", unit="points"):
-            told.append(Advance(part, 0, 0, ""))
-    assert [(each.stage, each.done, each.total) for each in told] == [
+            reports.append(Advance(part, 0, 0, ""))
+    assert [(each.stage, each.done, each.total) for each in reports] == [
         ("letters", 0, 7),
         ("a", 0, 0),
         ("letters", 3, 7),
@@ -17,5 +17,5 @@ def test_each_part_counts_when_it_is_over() -> None:
     ]
 
 
-def test_nobody_need_watch() -> None:
+def test_a_callback_is_optional() -> None:
     assert [*track("ab", [1, 1], stage="letters", unit="points")] == ["a", "b"]

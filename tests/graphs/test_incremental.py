@@ -63,11 +63,11 @@ def successors(
 ) -> list[tuple[int, int]]:
     """Distance and item of every event that follows an item within a window."""
     return sorted(
-        (distance, sequence[place + distance])
+        (distance, sequence[position + distance])
         for sequence in sequences
-        for place in range(len(sequence))
+        for position in range(len(sequence))
         for distance in range(1, window + 1)
-        if sequence[place] == item and place + distance < len(sequence)
+        if sequence[position] == item and position + distance < len(sequence)
     )
 
 

@@ -1,4 +1,4 @@
-"""The compiled loops: exact, in any number of threads, and nobody waits for them."""
+"""The compiled loops: exact in any number of threads, compiled on first use."""
 
 import subprocess
 import sys

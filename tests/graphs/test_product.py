@@ -54,7 +54,7 @@ def test_what_sharing_adds_is_one_or_the_inverse_of_a_logarithm() -> None:
             assert found == [1] * 5
 
 
-def test_rows_that_are_asked_for_keep_their_nodes_and_all_degrees() -> None:
+def test_selected_rows_keep_their_nodes_and_all_degrees() -> None:
     nodes, rows = some_nodes(), np.array([3, 0, 39])
     factors = Factors.of(nodes, "cosine", 7, rows)
     assert factors.ids.tolist() == [3, 0, 39]

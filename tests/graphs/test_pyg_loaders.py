@@ -108,8 +108,8 @@ def test_nothing_later_than_a_link_is_sampled_by_the_time_of_nodes(
         time_attr="seen",
         batch_size=1,
     )
-    for place, batch in zip(range(100), loader, strict=False):
-        assert (batch["item"].seen <= store.time[place]).all()
+    for edge, batch in zip(range(100), loader, strict=False):
+        assert (batch["item"].seen <= store.time[edge]).all()
 
 
 @samples_by_time
@@ -125,5 +125,5 @@ def test_nothing_later_than_a_link_is_sampled_by_the_time_of_edges(
         time_attr="time",
         batch_size=1,
     )
-    for place, batch in zip(range(100), loader, strict=False):
-        assert (batch[INTERACTS].time < store.time[place]).all()
+    for edge, batch in zip(range(100), loader, strict=False):
+        assert (batch[INTERACTS].time < store.time[edge]).all()

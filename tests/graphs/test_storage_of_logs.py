@@ -1,4 +1,4 @@
-"""The log beside its graph: the same again, checked, and left alone by loading."""
+"""The log stored with a graph: restored, verified, and read only on request."""
 
 import json
 from collections.abc import Callable
@@ -46,11 +46,11 @@ def test_any_log_comes_back(
     schema = {"user": pl.Int64, "item": pl.String, "time": pl.Int64}
     frame = pl.DataFrame(rows, schema, orient="row")
     log = Interactions.from_frame(frame if timed else frame.drop("time"))
-    place = tmp_path_factory.mktemp("log")
-    card = json.loads(json.dumps(write_log(log, place)))
-    back = read_log(card, place)
+    folder = tmp_path_factory.mktemp("log")
+    metadata = json.loads(json.dumps(write_log(log, folder)))
+    back = read_log(metadata, folder)
     assert back == log
-    assert log_hash(back) == log_hash(log) == card["hash"]
+    assert log_hash(back) == log_hash(log) == metadata["hash"]
 
 
 def test_ids_that_no_event_names_come_back(tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_ids_that_no_event_names_come_back(tmp_path: Path) -> None:
     assert read_log(write_log(log, tmp_path), tmp_path) == log
 
 
-def test_the_log_is_stored_beside_the_graph(log: Interactions, folder: Path) -> None:
+def test_the_log_is_stored_with_the_graph(log: Interactions, folder: Path) -> None:
     assert load_log(folder) == log
     assert {*LOGS, METADATA} < {path.name for path in folder.iterdir()}
 

@@ -25,8 +25,8 @@ def log(sequences: Sequences, num_items: int = 6) -> HeteroData:
 
 def edges_of(graph: HeteroData) -> dict[tuple[int, int], float]:
     edges = graph[PRECEDES]
-    places = [tuple(pair) for pair in edges.edge_index.T.tolist()]
-    return dict(zip(places, edges.edge_weight.tolist(), strict=True))
+    pairs = [tuple(pair) for pair in edges.edge_index.T.tolist()]
+    return dict(zip(pairs, edges.edge_weight.tolist(), strict=True))
 
 
 def test_counts_direct_successors_within_a_user_only() -> None:

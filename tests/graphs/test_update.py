@@ -99,8 +99,8 @@ def all_train(log: Interactions) -> Split:
 
 def all_train_only(log: Interactions) -> Split:
     """Every event trains, and nothing is held out."""
-    nobody = np.zeros(0, dtype=np.int64)
-    parts = held_out(nobody, log.item, nobody, nobody, nobody)
+    nothing = np.zeros(0, dtype=np.int64)
+    parts = held_out(nothing, log.item, nothing, nothing, nothing)
     return Split(log, parts, parts, "all", {}, {})
 
 
@@ -138,7 +138,7 @@ def cut(log: Interactions, names: tuple[str, str]) -> Split:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def never_anew() -> Iterator[None]:
+def never_all_rows() -> Iterator[None]:
     """However much has changed, rows are computed one by one."""
     patch = pytest.MonkeyPatch()
     patch.setattr("graphseq.graphs.update.MOST_WORK", 1.0)
@@ -214,10 +214,10 @@ def test_two_updates_are_one() -> None:
 def islands(count: int) -> Rows:
     """Groups of 4 users and 5 items that share nothing with another group."""
     return [
-        (4 * island + user, 5 * island + (user + place) % 5, 0)
+        (4 * island + user, 5 * island + (user + position) % 5, 0)
         for island in range(count)
         for user in range(4)
-        for place in range(4)
+        for position in range(4)
     ]
 
 
@@ -269,7 +269,7 @@ def test_a_row_whose_weights_fell_is_computed_again() -> None:
     found = update_graph(older, both, [step])
     assert found.graph["user", "co_occurs", "user"].edge_index[1, 0] == 2
     assert_same(found.graph, build_graph(both, [step]))
-    assert found.updates[0].rows == 2  # user 1, and user 0, who had user 1
+    assert found.updates[0].rows == 2  # user 1, and its neighbour, user 0
     assert plan_update(older, both, [step])[0].rows == 1
 
 
@@ -302,7 +302,7 @@ def test_a_graph_of_other_steps_gives_nothing(others: list[Any]) -> None:
     assert found.updates[0].rows == found.updates[0].all_rows
 
 
-def test_attributes_are_tied_anew() -> None:
+def test_attributes_are_linked_again() -> None:
     table = {n: [f"kind {n % 3}"] for n in range(30)}
     steps = [Attributes(table), CoOccurrence("user")]
     split = all_train(log_of(islands(6)))
