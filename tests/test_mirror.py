@@ -19,7 +19,6 @@ ELSEWHERE: dict[str, str] = {
     "constants.py": "names only; every test of a graph reads them",
     "spark/batches.py": "spark/test_engine.py",
     "spark/events.py": "spark/test_engine.py",
-    "spark/kernel.py": "spark/test_engine.py",
     "spark/parsing.py": "spark/test_reading.py",
     "spark/relations.py": "spark/test_engine.py",
 }

@@ -60,8 +60,8 @@ class Spark:
         """The split of what the filters leave; the cluster has its events too."""
         stages.begin("filter and split")
         filters = ("deduplicate", "k_core", "min_length")
-        left = self._engine.filtered(log, **{name: given[name] for name in filters})
-        self._training = self._engine.cut(left, given["split"], given["seed"])
+        left = self._engine.filter(log, **{name: given[name] for name in filters})
+        self._training = self._engine.split(left, given["split"], given["seed"])
         split = self._training.split
         stages.end(making.said(split))
         return split
@@ -69,7 +69,7 @@ class Spark:
     def spread(self, steps: "Sequence[BaseTransform]") -> "Sequence[BaseTransform]":
         """The steps, such that the cluster does their work."""
         assert self._training is not None
-        return self._engine.spread(steps, self._training)
+        return self._engine.distribute(steps, self._training)
 
     def whole(self, log: Any) -> "Interactions":
         """The log, fetched from the cluster."""

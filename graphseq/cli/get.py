@@ -50,13 +50,13 @@ def get(
         _show_all(root)
         return
     from graphseq.data import fetch_dataset
-    from graphseq.data.datasets import known
+    from graphseq.data.datasets import find_dataset
 
-    facts = known(name)
+    facts = find_dataset(name)
     print(f"{name}: {facts.source}\nterms: {facts.licence}")
     with warnings.catch_warnings(record=True) as doubts, _watching() as watch:
         warnings.simplefilter("always")
-        found = fetch_dataset(name, root, url=url, progress=watch, tell=_say)
+        found = fetch_dataset(name, root, url=url, progress=watch, report=_say)
     for doubt in doubts:
         print(f"warning: {doubt.message}", file=sys.stderr)
     _sum_up(found, root)
@@ -67,7 +67,7 @@ def _say(line: str) -> None:
 
 
 def _sum_up(found: "Fetched", root: str | None) -> None:
-    facts, log = found.facts, found.log
+    facts, log = found.dataset, found.log
     for file, digest in found.sha256.items():
         kind = "sha256 once unpacked" if file.endswith(".gz") else "sha256"
         print(f"{file}: {kind} {digest}")
@@ -87,7 +87,7 @@ def _show_all(root: str | None) -> None:
     from rich.table import Table
 
     from graphseq.data import catalog
-    from graphseq.data.datasets import data_folders, find
+    from graphseq.data.datasets import data_folders, find_file
 
     places = data_folders(root)
     shown = Table(header_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
@@ -98,7 +98,7 @@ def _show_all(root: str | None) -> None:
     shown.add_column("here", no_wrap=True)
     for facts in catalog().values():
         sizes = [f"{number:,}" for number in facts.sizes]
-        here = "yes" if find(facts.file, places) else ""
+        here = "yes" if find_file(facts.file, places) else ""
         shown.add_row(facts.name, *sizes, _effort(facts), here)
     console = Console(soft_wrap=True)
     console.print(shown)

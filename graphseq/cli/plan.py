@@ -36,9 +36,9 @@ def check_size(log: str, memory: float | None, format: str | None = None) -> Non
     Raises:
         ConfigError: As said, with what to do.
     """
-    from graphseq.data.readers.log import count_about
+    from graphseq.data.readers.log import estimate_events
 
-    room, events = _room(memory), count_about(log, format)
+    room, events = _room(memory), estimate_events(log, format)
     if room is None or events is None:
         return
     need = READING * events

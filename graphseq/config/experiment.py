@@ -25,7 +25,7 @@ from graphseq.config.tables import (
     SPLITS,
 )
 from graphseq.data import Interactions
-from graphseq.data.readers.source import absent
+from graphseq.data.readers.source import missing_file
 from graphseq.errors import DataError
 from graphseq.evaluation import Report, evaluate
 from graphseq.graphs import build_graph
@@ -75,9 +75,10 @@ class Experiment:
         if kind == "path":
             options["path"] = str(Path(root or ".") / options["path"])
             if not Path(options["path"]).is_file():
+                missing = missing_file(Path(options["path"]))
                 raise DataError(
-                    f"{absent(Path(options['path']))}. A path in an experiment counts "
-                    "from the current folder, or from that of --data"
+                    f"{missing}. Paths in an experiment are relative to the current "
+                    "folder, or to that of --data"
                 )
             log = build(PLAIN, DATA[kind], options)
         elif kind == "dataset":

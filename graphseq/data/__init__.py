@@ -1,7 +1,13 @@
 """From the rows of a log to interactions, and from there to a split."""
 
 from graphseq.data import synthetic
-from graphseq.data.datasets import Dataset, Download, OtherCounts, catalog, load_dataset
+from graphseq.data.datasets import (
+    CountMismatch,
+    Dataset,
+    Download,
+    catalog,
+    load_dataset,
+)
 from graphseq.data.fetch import Fetched, fetch_dataset
 from graphseq.data.filters import deduplicate, k_core, min_length, time_window
 from graphseq.data.interactions import Interactions, append
@@ -12,12 +18,12 @@ from graphseq.data.vocabulary import Vocabulary
 
 __all__ = [
     "LAYOUTS",
+    "CountMismatch",
     "Dataset",
     "Download",
     "Fetched",
     "HeldOut",
     "Interactions",
-    "OtherCounts",
     "SkippedLines",
     "Split",
     "Vocabulary",

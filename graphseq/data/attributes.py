@@ -1,4 +1,4 @@
-"""Which item has which attributes, read from a mapping or from a file."""
+"""Item attributes, from a mapping or a file, as pairs of item and attribute."""
 
 import io
 import json
@@ -13,7 +13,7 @@ from graphseq.data.readers.source import Source, open_source
 from graphseq.errors import DataError, suggest
 
 Table = Mapping[str | int, Sequence[str | int | None]]
-"""Raw id of an item to the raw ids of its attributes."""
+"""Raw item id -> raw ids of its attributes."""
 
 
 def read_attributes(
@@ -23,31 +23,33 @@ def read_attributes(
     attribute: str = "attribute",
     root: str | Path | None = None,
 ) -> pl.DataFrame:
-    """Pairs of an item and one of its attributes, as a file gives them.
+    """Read pairs of item and attribute from a file.
 
     Args:
         path: JSON (one object, item to list of attributes); or JSON lines, CSV, TSV or
-            Parquet with a row for each item, holding a list, or for each pair. Plain or
+            Parquet with one row per item, holding a list, or one row per pair. Plain or
             gzip.
-        item: Column of the items; a JSON object needs none.
-        attribute: Column of the attributes, or of lists of them, however deep.
-        root: Folder from which a relative path counts; ``None`` is the environment's
-            GRAPHSEQ_DATA, the cache of ``graphseq get``, or the current folder: the
-            first that has the file.
+        item: Column of the items; ignored for a JSON object.
+        attribute: Column of the attributes, or of lists of them, nested to any depth.
+        root: Folder of a relative path; ``None`` searches GRAPHSEQ_DATA, the cache of
+            ``graphseq get`` and the current folder, in this order.
 
     Returns:
         Columns item and attribute, strings or integers, in the order of the file.
 
     Raises:
-        DataError: There is no such file, or it is no such table.
+        DataError: The file does not exist, or is not a table of attributes.
     """
-    source = open_source(_find(Path(path), root))
+    file = Path(path)
+    folders = [Path(root)] if root is not None else [*data_folders(), Path()]
+    found = (f / file for f in folders if (f / file).is_file())
+    source = open_source(next(found, folders[-1] / file))
     try:
         frame = _read(source)
     except (pl.exceptions.PolarsError, ValueError) as error:
         raise DataError(
-            f"{source.name} cannot be read as a table of attributes: {error}. JSON, "
-            "JSON lines, CSV, TSV and Parquet are read, told apart by their ending"
+            f"{source.name} cannot be read as a table of attributes: {error}. Save it "
+            "as JSON, JSON lines, CSV, TSV or Parquet, with the usual file extension"
         ) from error
     if not isinstance(frame, pl.DataFrame):
         return pairs_of(frame)
@@ -63,9 +65,9 @@ def read_attributes(
 
 
 def pairs_of(table: Table) -> pl.DataFrame:
-    """A mapping from items to attributes as pairs: columns item and attribute.
+    """Flatten a mapping from items to attributes: columns item and attribute.
 
-    An attribute that is ``None`` is left out.
+    Attributes that are ``None`` are omitted.
 
     Raises:
         DataError: The attributes of an item are not a list.
@@ -73,36 +75,26 @@ def pairs_of(table: Table) -> pl.DataFrame:
     for name, owned in table.items():
         if isinstance(owned, str) or not isinstance(owned, Sequence):
             raise DataError(
-                f"the attributes of an item are a list; item {name!r} has {owned!r}"
+                f"the attributes of an item must be a list; item {name!r} has "
+                f"{owned!r}. Put a single attribute into a list"
             )
     pairs = [(name, a) for name, owned in table.items() for a in owned if a is not None]
-    items, attributes = [name for name, _ in pairs], [a for _, a in pairs]
-    return pl.DataFrame(
-        {
-            "item": as_series(items, mixed=True),
-            "attribute": as_series(attributes, mixed=True),
-        }
-    )
+    columns = {"item": [i for i, _ in pairs], "attribute": [a for _, a in pairs]}
+    return pl.DataFrame({n: as_series(ids, mixed=True) for n, ids in columns.items()})
 
 
 def _read(source: Source) -> pl.DataFrame | Table:
-    """The file as columns; a JSON object as it is."""
+    """The file as a frame, or a JSON object as a mapping."""
     if source.is_parquet:
         return pl.read_parquet(io.BytesIO(source.read()))
-    endings = source.path.suffixes
-    ending = next((e for e in reversed(endings) if e != ".gz"), "")
-    if ending in (".csv", ".tsv", ".txt"):
-        separator = "," if ending == ".csv" else "\t"
+    suffixes = source.path.suffixes
+    suffix = next((s for s in reversed(suffixes) if s != ".gz"), "")
+    if suffix in (".csv", ".tsv", ".txt"):
+        separator = "," if suffix == ".csv" else "\t"
         return pl.read_csv(source.read(), separator=separator, infer_schema=False)
-    if ending in (".jsonl", ".ndjson"):
+    if suffix in (".jsonl", ".ndjson"):
         return pl.read_ndjson(source.read(), infer_schema_length=None)
     table = json.loads(source.read())
     if not isinstance(table, dict):
-        raise ValueError("it holds no object from item to attributes")
+        raise ValueError("expected one object from items to attributes")
     return table
-
-
-def _find(path: Path, root: str | Path | None) -> Path:
-    """Where a file lies."""
-    places = [Path(root)] if root is not None else [*data_folders(), Path()]
-    return next((p / path for p in places if (p / path).is_file()), places[-1] / path)

@@ -1,4 +1,7 @@
-"""Published data sets: a catalog of YAML files, and a loader that checks them."""
+"""Published data sets: a catalog of YAML files, and a loader that verifies the data.
+
+The data themselves may not be redistributed; the catalog records where they come from.
+"""
 
 import gzip
 import hashlib
@@ -17,25 +20,30 @@ from graphseq.data.interactions import Interactions
 from graphseq.data.readers import read_log
 from graphseq.errors import DataError, suggest
 
-FOLDER = Path(__file__).resolve().parents[2] / "datasets"
-FACTS = "GRAPHSEQ_DATASETS"  # environment: the folder of YAML files
-ROOT = "GRAPHSEQ_DATA"  # environment: the folder below which the data lie
+CATALOG = Path(__file__).resolve().parents[2] / "datasets"
+CATALOG_VARIABLE = "GRAPHSEQ_DATASETS"  # environment: the folder of YAML files
+DATA_VARIABLE = "GRAPHSEQ_DATA"  # environment: the folder that holds the data
+FILTERS: dict[str, Callable[..., Interactions]] = {
+    "k_core": k_core,
+    "min_length": min_length,
+}
+BLOCK = 1 << 20  # bytes that are hashed at a time
 
 
 @dataclass(frozen=True)
 class Download:
-    """A file that can be fetched, or that people fetch by hand.
+    """A file to download, by the program or by hand.
 
     Attributes:
-        file: Where it goes, below the root of the data.
-        urls: Where it is to be had, the best first; none if only people may fetch it.
-        archive: Name of the archive that holds it (zip, tar, tar.gz), in the folder of
-            ``file``; ``None`` if the file itself is downloaded.
-        member: Its name inside the archive.
-        bytes: Size of what is downloaded.
-        sha256: Of what is downloaded; ``None`` where nobody published one.
-        md5: The same; either suffices.
-        page: Where people get it, if it has no URL.
+        file: Target path below the data folder.
+        urls: Addresses, the preferred one first; empty if it must be fetched by hand.
+        archive: Name of the archive that holds it (zip, tar, tar.gz), next to ``file``;
+            ``None`` if the file itself is downloaded.
+        member: Its path inside the archive.
+        bytes: Size of the download.
+        sha256: Checksum of the download; ``None`` where none was published.
+        md5: The same; one of them is enough.
+        page: Web page with instructions, if there is no URL.
     """
 
     file: str
@@ -49,7 +57,7 @@ class Download:
 
     @property
     def checksum(self) -> str | None:
-        """The stronger one that is known, as ``sha256:…`` or ``md5:…``."""
+        """The strongest known checksum, as ``sha256:…`` or ``md5:…``."""
         if self.sha256 is not None:
             return f"sha256:{self.sha256}"
         return None if self.md5 is None else f"md5:{self.md5}"
@@ -57,26 +65,26 @@ class Download:
 
 @dataclass(frozen=True)
 class Dataset:
-    """What is known of a data set.
+    """An entry of the catalog.
 
     Attributes:
-        name: That of its YAML file.
+        name: Name of its YAML file.
         source: Where it comes from.
-        file: Its path below the root of the data; it may also lie there with ``.gz``.
-        format: One of ``read_log``'s.
+        file: Path below the data folder; a ``.gz`` of it is found too.
+        format: Format name of ``read_log``.
         users: U after the filters.
         items: V after the filters.
         interactions: E after the filters.
-        licence: What its owners allow.
-        counted: True where this very file was read and counted; False where the
-            numbers are somebody's publication: others then are a warning, no error.
-        sha256: Of the file, unpacked if it is a gzip; ``None`` where it is not known.
+        licence: Terms of its owners.
+        counted: True if these counts are of this very file; False if they were
+            published, so that a difference is a warning and not an error.
+        sha256: Checksum of the file, after decompressing a gzip; ``None`` if unknown.
         md5: The same, as older papers and repositories give it.
-        columns: For ``read_log``, where the format does not know them.
-        times: Path of the file with the times, where it is apart (sequences).
+        columns: For ``read_log``, where the format does not define them.
+        times: Path of a separate file of timestamps (sequences).
         filters: Steps in order, each {name: options}: k_core, min_length.
-        downloads: Files to fetch: first ``file``, then what belongs to it.
-        note: What a user should know.
+        downloads: Files to download: ``file`` first, then related ones.
+        note: A remark for users.
     """
 
     name: str
@@ -102,80 +110,81 @@ class Dataset:
         return self.users, self.items, self.interactions
 
 
-class OtherCounts(UserWarning):
-    """A data set is of another size than was published: perhaps a newer edition."""
+class CountMismatch(UserWarning):
+    """A data set differs in size from a publication: it may be another edition."""
 
 
 def catalog(folder: str | Path | None = None) -> dict[str, Dataset]:
     """All data sets that have a YAML file, by name.
 
     Args:
-        folder: Of the YAML files; ``None`` takes the environment's GRAPHSEQ_DATASETS,
-            else ``datasets/`` beside the package.
+        folder: Folder of the YAML files; ``None`` uses the environment variable
+            GRAPHSEQ_DATASETS, else ``datasets/`` next to the package.
 
     Raises:
-        DataError: There is no such folder, or a file in it lacks a fact.
+        DataError: The folder does not exist, or a file in it is incomplete.
     """
-    place = Path(folder or os.environ.get(FACTS) or FOLDER)
+    place = Path(folder or os.environ.get(CATALOG_VARIABLE) or CATALOG)
     if not place.is_dir():
         raise DataError(
-            f"there is no folder of data set facts at {place}. Set {FACTS} to the "
-            "folder datasets/ of the source tree"
+            f"there is no folder of data set descriptions at {place}. Set "
+            f"{CATALOG_VARIABLE} to the folder datasets/ of the source tree"
         )
     found = {}
     for path in sorted(place.glob("*.yaml"), key=lambda path: path.stem):
-        facts = yaml.safe_load(path.read_text(encoding="utf-8"))
+        entry = yaml.safe_load(path.read_text(encoding="utf-8"))
         try:
-            found[path.stem] = _dataset(path.stem, facts)
+            found[path.stem] = _parse(path.stem, entry)
         except TypeError as error:
-            raise DataError(f"{path.name} does not hold a data set: {error}") from error
+            raise DataError(
+                f"{path.name} does not describe a data set: {error}. Correct the file"
+            ) from error
     return found
 
 
-def _dataset(name: str, facts: Mapping[str, Any]) -> Dataset:
-    downloads = [Download(**each) for each in facts.get("downloads") or []]
-    found = Dataset(**{**facts, "name": name, "downloads": downloads})
+def _parse(name: str, entry: Mapping[str, Any]) -> Dataset:
+    downloads = [Download(**each) for each in entry.get("downloads") or []]
+    found = Dataset(**{**entry, "name": name, "downloads": downloads})
     for file in (found.file, found.times, *(each.file for each in downloads)):
         if file is not None and (Path(file).is_absolute() or ".." in Path(file).parts):
-            raise TypeError(f"{file} leads out of the folder of the data")
+            raise TypeError(f"{file} leads out of the data folder")
     return found
 
 
-def known(name: str, folder: str | Path | None = None) -> Dataset:
-    """One data set of the catalogue.
+def find_dataset(name: str, folder: str | Path | None = None) -> Dataset:
+    """One entry of the catalog.
 
     Raises:
-        DataError: It is not there; the error names the nearest.
+        DataError: There is no such entry; the error suggests the closest name.
     """
     found = catalog(folder)
     if name not in found:
         raise DataError(
-            f"no data set {name!r}; {suggest(name, found)} "
-            f"There are {', '.join(found) or 'none'}"
+            f"no data set {name!r}: {suggest(name, found)} (list all: graphseq get "
+            "--list)"
         )
     return found[name]
 
 
 def data_folders(root: str | Path | None = None) -> list[Path]:
-    """Where data are looked for, the folder that ``graphseq get`` writes to first.
+    """Folders that are searched for data; ``graphseq get`` writes to the first.
 
     Args:
-        root: The one folder to take; ``None`` takes the environment's GRAPHSEQ_DATA,
-            if it is set, and the cache folder of the user.
+        root: The only folder to search; ``None`` searches that of the environment
+            variable GRAPHSEQ_DATA, if it is set, and the user's cache folder.
     """
     if root is not None:
         return [Path(root)]
     import pooch
 
-    places = [Path(os.environ[ROOT])] if os.environ.get(ROOT) else []
-    return [*places, Path(pooch.os_cache("graphseq"))]
+    own = os.environ.get(DATA_VARIABLE)
+    return [*([Path(own)] if own else []), Path(pooch.os_cache("graphseq"))]
 
 
-FILTERS: dict[str, Callable[..., Interactions]] = {
-    "k_core": k_core,
-    "min_length": min_length,
-}
-BLOCK = 1 << 20  # bytes that are hashed at a time
+def find_file(file: str, folders: Sequence[Path]) -> Path | None:
+    """The path of a file, or of its ``.gz``, in the first folder that has it."""
+    paths = (folder / f"{file}{gz}" for folder in folders for gz in ("", ".gz"))
+    return next((path for path in paths if path.is_file()), None)
 
 
 def load_dataset(
@@ -185,80 +194,84 @@ def load_dataset(
     with_times: bool = False,
     folder: str | Path | None = None,
 ) -> Interactions:
-    """Read a data set and make sure that it is the one that is meant.
+    """Read a data set and verify that it is the intended one.
 
     Args:
-        name: Of a YAML file in the catalogue.
-        root: Folder below which the data lie; ``None`` looks in GRAPHSEQ_DATA, then in
-            the cache folder, where ``graphseq get`` puts them.
-        with_times: Read the times too, where they lie in a file apart.
-        folder: Of the YAML files, as for :func:`catalog`.
+        name: Name of a YAML file in the catalog.
+        root: Folder that holds the data; ``None`` searches GRAPHSEQ_DATA, then the
+            cache folder, to which ``graphseq get`` writes.
+        with_times: Also read the timestamps, if they are in a separate file.
+        folder: Folder of the YAML files, as for :func:`catalog`.
 
     Raises:
-        DataError: The name is unknown, the file is not there, is damaged or another
-            one, or a file that was counted before is of another size.
+        DataError: The name is unknown, the file is missing, damaged or another one, or
+            its counts differ from those that were counted on this file.
 
     Warns:
-        OtherCounts: The numbers differ from published ones that nobody checked on
-            this very file.
+        CountMismatch: The counts differ from published ones that were not verified on
+            this file.
     """
-    facts = known(name, folder)
-    places = data_folders(root)
-    path = locate(facts, facts.file, places)
-    check_file(facts, path)
+    dataset = find_dataset(name, folder)
+    folders = data_folders(root)
+    path = _locate(dataset, dataset.file, folders)
+    check_file(dataset, path)
     times = None
-    if with_times and facts.times is not None:
-        times = locate(facts, facts.times, places)
-    log = read_log(path, format=facts.format, columns=facts.columns, times=times)
-    for step in facts.filters:
+    if with_times and dataset.times is not None:
+        times = _locate(dataset, dataset.times, folders)
+    log = read_log(path, format=dataset.format, columns=dataset.columns, times=times)
+    for step in dataset.filters:
         for filter_name, options in step.items():
             log = FILTERS[filter_name](log, **options)
-    _check_counts(facts, log)
+    found = (log.num_users, log.num_items, len(log))
+    if found == dataset.sizes:
+        return log
+    message = (
+        f"{dataset.name!r} should have {dataset.sizes} users, items and interactions; "
+        f"found {found}. "
+    )
+    if dataset.counted:
+        raise DataError(message + "Check the format and the filters of its YAML file")
+    warnings.warn(
+        message + "The expected counts are published and were not verified on this "
+        "file: it may be another edition. State which one when you report results",
+        CountMismatch,
+        stacklevel=2,
+    )
     return log
 
 
-def find(file: str, places: Sequence[Path]) -> Path | None:
-    """A file below the first folder that has it, plain or with ``.gz``."""
-    tried = (place / f"{file}{gz}" for place in places for gz in ("", ".gz"))
-    return next((path for path in tried if path.is_file()), None)
-
-
-def locate(facts: Dataset, file: str, places: Sequence[Path]) -> Path:
-    """A file of a data set.
-
-    Raises:
-        DataError: It is in none of the folders.
-    """
-    path = find(file, places)
+def _locate(dataset: Dataset, file: str, folders: Sequence[Path]) -> Path:
+    path = find_file(file, folders)
     if path is None:
-        spelt = " nor at ".join(str(place / file) for place in places)
+        searched = " nor at ".join(str(folder / file) for folder in folders)
         raise DataError(
-            f"{facts.name!r} is not at {spelt}. Run: graphseq get {facts.name}; or "
-            f"name the folder that holds {file}: --data FOLDER (in Python, root=), or "
-            f"set {ROOT} to it. Get it from {facts.source} ({facts.licence})"
+            f"{dataset.name!r} is not at {searched}. Run: graphseq get {dataset.name}; "
+            f"or name the folder that holds {file}: --data FOLDER (in Python, root=), "
+            f"or set {DATA_VARIABLE} to it. Get it from {dataset.source} "
+            f"({dataset.licence})"
         )
     return path
 
 
-def check_file(facts: Dataset, path: Path) -> None:
-    """Refuse another file than the one that the facts mean, where they know it.
+def check_file(dataset: Dataset, path: Path) -> None:
+    """Compare the checksum of a file with that in the catalog, if it is known.
 
     Raises:
-        DataError: Its SHA-256 is another, or it is a damaged gzip.
+        DataError: It differs, or the file is a damaged gzip.
     """
-    if facts.sha256 is None:
+    if dataset.sha256 is None:
         return
-    digest = text_digest(path)
-    if digest != facts.sha256:
+    digest = content_sha256(path)
+    if digest != dataset.sha256:
         raise DataError(
-            f"{path} is not the file that {facts.name!r} means: its SHA-256 is "
-            f"{digest}, expected {facts.sha256}. Move it away and run: graphseq get "
-            f"{facts.name}. It comes from {facts.source}"
+            f"{path} is not the file of {dataset.name!r}: its SHA-256 is {digest}, "
+            f"expected {dataset.sha256}. Move it away and run: graphseq get "
+            f"{dataset.name}. It comes from {dataset.source}"
         )
 
 
-def text_digest(path: Path) -> str:
-    """SHA-256 of a file as hexadecimal digits, unpacked if it is a gzip.
+def content_sha256(path: Path) -> str:
+    """SHA-256 of a file, after decompressing a gzip, as hexadecimal digits.
 
     Raises:
         DataError: The gzip is truncated or damaged.
@@ -266,32 +279,13 @@ def text_digest(path: Path) -> str:
     digest = hashlib.sha256()
     with path.open("rb") as raw:
         packed = raw.read(2) == b"\x1f\x8b"
-    opener = gzip.open if packed else open
     try:
-        with opener(path, "rb") as file:
+        with gzip.open(path) if packed else path.open("rb") as file:
             while block := file.read(BLOCK):
                 digest.update(block)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(
-            f"{path} is a truncated or damaged gzip ({error}). Remove it and fetch it "
-            "again"
+            f"{path} is a truncated or damaged gzip ({error}). Delete it and download "
+            "it again"
         ) from error
     return digest.hexdigest()
-
-
-def _check_counts(facts: Dataset, log: Interactions) -> None:
-    found = (log.num_users, log.num_items, len(log))
-    if found == facts.sizes:
-        return
-    said = (
-        f"{facts.name!r} should have {facts.sizes} users, items and interactions; "
-        f"read {found}. "
-    )
-    if facts.counted:
-        raise DataError(said + "Check the format and the filters of its YAML file")
-    warnings.warn(
-        said + "The expected numbers are published ones, not counted on this file: it "
-        "may be another edition. Say which when you report figures",
-        OtherCounts,
-        stacklevel=3,
-    )

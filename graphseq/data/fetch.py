@@ -1,9 +1,8 @@
-"""Fetch published data sets: download, extract, check and count."""
+"""Fetch published data sets: download, extract, verify and count them."""
 
 import gzip
 import lzma
 import os
-import shutil
 import stat
 import tarfile
 import zipfile
@@ -19,31 +18,50 @@ from graphseq.data.datasets import (
     Dataset,
     Download,
     check_file,
+    content_sha256,
     data_folders,
-    find,
-    known,
+    find_dataset,
+    find_file,
     load_dataset,
-    text_digest,
 )
-from graphseq.data.download import Progress, Unreachable, download, url_name
+from graphseq.data.download import (
+    Progress,
+    Unreachable,
+    check_free_space,
+    download,
+    file_name,
+)
 from graphseq.data.interactions import Interactions
 from graphseq.errors import DataError, suggest
 
-Tell = Callable[[str], None]
+MAX_RATIO = 200  # of extracted to packed size; published logs reach 4 to 20
+SMALL = 1 << 20  # bytes below which no archive is suspected
+BLOCK = 1 << 20  # bytes that are copied at a time
+DAMAGED = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    gzip.BadGzipFile,
+    lzma.LZMAError,
+    zlib.error,
+    EOFError,
+)
+
+
+Read = Callable[[int], bytes]
 
 
 @dataclass(frozen=True)
 class Fetched:
-    """A data set that is there.
+    """A data set on disk.
 
     Attributes:
-        facts: What is known of it.
-        root: Folder below which it lies.
-        sha256: Of every file, unpacked if it is a gzip, by its path below the root.
+        dataset: Its entry in the catalog.
+        root: Folder that holds its files.
+        sha256: Of each file, after decompressing a gzip, by its path below the root.
         log: Its events, after the filters.
     """
 
-    facts: Dataset
+    dataset: Dataset
     root: Path
     sha256: dict[str, str]
     log: Interactions
@@ -56,255 +74,217 @@ def fetch_dataset(
     url: str | None = None,
     folder: str | Path | None = None,
     progress: Callable[[str], Progress] | None = None,
-    tell: Tell | None = None,
+    report: Callable[[str], None] | None = None,
 ) -> Fetched:
-    """Fetch a data set, unless it is there; unpack it, read it, and count.
+    """Download a data set unless it is on disk; extract, read and count it.
 
     Args:
-        name: Of a YAML file in the catalogue.
-        root: Folder below which it goes; ``None`` takes GRAPHSEQ_DATA if that is set,
-            else the cache folder. :func:`load_dataset` looks there as well.
-        url: Another address of its log, or of the archive that holds the log. Known
-            checksums hold for it too.
-        folder: Of the YAML files, as for :func:`catalog`.
-        progress: Given a file's name, what to call as it grows.
-        tell: Called with a line on each step.
+        name: Name of a YAML file in the catalog.
+        root: Folder for the files; ``None`` uses GRAPHSEQ_DATA if it is set, else the
+            cache folder. :func:`load_dataset` searches both.
+        url: Another address of its log, or of the archive that holds the log. The known
+            checksums still apply.
+        folder: Folder of the YAML files, as for :func:`catalog`.
+        progress: Given a file name, returns the callback for its download.
+        report: Called with a line of text at each step.
 
     Raises:
-        DataError: It cannot be fetched (no network, no such address, the disk is full,
-            the folder is not to be written, only people may fetch it), or what came is
-            not what is meant. What is there of it is kept, to go on from.
+        DataError: The download fails (no network, unknown address, disk full, folder
+            not writable, or only by hand), or the content is not the expected one. A
+            partial download is kept, to be resumed.
 
     Warns:
-        OtherCounts: As :func:`load_dataset`.
+        CountMismatch: As :func:`load_dataset`.
     """
-    facts = known(name, folder)
+    dataset = find_dataset(name, folder)
     place = data_folders(root)[0]
-    say = tell or (lambda line: None)
+    report = report or (lambda line: None)
     digests: dict[str, str] = {}
-    missing = facts.downloads or [Download(facts.file)]
-    for number, each in enumerate(missing):
-        address = [url] if url is not None and number == 0 else each.urls
+    for number, wanted in enumerate(dataset.downloads or [Download(dataset.file)]):
+        urls = [url] if url is not None and number == 0 else wanted.urls
         try:
-            path = _bring(facts, each, address, place, progress, say)
+            path = _provide(dataset, wanted, urls, place, progress, report)
         except OSError as error:
             raise DataError(
-                f"{place / each.file} cannot be written ({error.strerror or error}). "
-                "Choose another folder by --root, or set GRAPHSEQ_DATA to it"
+                f"{place / wanted.file} is not writable ({error.strerror or error}). "
+                "Choose another folder with --root, or set GRAPHSEQ_DATA"
             ) from error
-        digests[each.file] = text_digest(path)
-    return Fetched(facts, place, digests, load_dataset(name, place, folder=folder))
+        digests[wanted.file] = content_sha256(path)
+    return Fetched(dataset, place, digests, load_dataset(name, place, folder=folder))
 
 
-def _bring(
-    facts: Dataset,
+def _provide(
+    dataset: Dataset,
     wanted: Download,
     urls: list[str],
     place: Path,
     progress: Callable[[str], Progress] | None,
-    say: Tell,
+    report: Callable[[str], None],
 ) -> Path:
-    """Make sure that a file is there, and say where."""
+    """Make sure that a file is on disk, and return its path."""
     target = place / wanted.file
-    there = find(wanted.file, [place])
-    if there is not None:
-        say(f"{there} is there already")
-        if wanted.file == facts.file:
-            check_file(facts, there)
-        return there
-    packed = None if wanted.archive is None else target.with_name(wanted.archive)
-    by_hand = packed is not None and packed.is_file()
-    if not (by_hand or urls):
-        raise DataError(_by_hand(facts, wanted, place))
-    if not by_hand:
-        _try_each(wanted, urls, packed or target, progress, say)
-    if packed is not None:
-        if by_hand:
-            _check_archive(packed, wanted.checksum)
-        say(f"unpacking {wanted.member} of {packed.name}")
-        unpack(packed, wanted.member or target.name, target)
+    found = find_file(wanted.file, [place])
+    if found is not None:
+        report(f"{found} exists already")
+        if wanted.file == dataset.file:
+            check_file(dataset, found)
+        return found
+    packed = target if wanted.archive is None else target.with_name(wanted.archive)
+    by_hand = packed.is_file()
+    if by_hand:
+        _check_archive(packed, wanted.checksum)
+    elif urls:
+        _download_any(wanted, urls, packed, progress, report)
+    else:
+        where = f"{packed}, or extracted at {target}" if packed != target else packed
+        raise DataError(
+            f"{dataset.name} must be downloaded by hand: {dataset.licence}\n"
+            f"Get it from {wanted.page or dataset.source}\n"
+            f"Save it as {where}\n"
+            f"Then run: graphseq get {dataset.name}, which verifies it. If you know an "
+            "address, pass it with --url"
+        )
+    if packed != target:
+        report(f"extracting {wanted.member} from {packed.name}")
+        extract(packed, wanted.member or target.name, target)
         if not by_hand:
             packed.unlink()
     return target
 
 
-def _try_each(
+def _download_any(
     wanted: Download,
     urls: list[str],
     path: Path,
     progress: Callable[[str], Progress] | None,
-    say: Tell,
+    report: Callable[[str], None],
 ) -> None:
-    """Fetch from the first address that gives the file."""
+    """Download from the first address that delivers the file."""
     import pooch
 
-    _make_folder(path.parent, wanted.bytes)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not os.access(path.parent, os.W_OK):
+        raise PermissionError(13, "no permission to write", str(path.parent))
+    check_free_space(wanted.bytes or 0, path.parent, "the download")
     failures: list[str] = []
     for url in urls:
-        say(f"fetching {url}")
-        watch = None if progress is None else progress(url_name(url))
+        report(f"downloading {url}")
+        callback = None if progress is None else progress(file_name(url))
         try:
-            download(url, path, wanted.checksum, progress=watch)
+            download(url, path, wanted.checksum, progress=callback)
         except Unreachable as error:
             failures.append(str(error))
             continue
         if wanted.checksum is None:
             digest = pooch.file_hash(str(path))
-            say(f"no checksum is known for {path.name}; this one has sha256 {digest}")
+            report(f"no checksum is known for {path.name}; its sha256 is {digest}")
         return
     raise DataError("\n".join(failures))
 
 
-def _make_folder(folder: Path, size: int | None) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    if not os.access(folder, os.W_OK):
-        raise PermissionError(13, "no permission to write", str(folder))
-    free = shutil.disk_usage(folder).free
-    if size is not None and size > free:
-        raise DataError(
-            f"the download takes {size:,} bytes, and {folder} has {free:,} free. Make "
-            "room, or choose another folder by --root"
-        )
-
-
 def _check_archive(path: Path, checksum: str | None) -> None:
-    """Refuse another archive than the one that is meant."""
     import pooch
 
     if not pooch.hashes.hash_matches(path, checksum):
         kind, _, expected = (checksum or "").partition(":")
         raise DataError(
-            f"{path} is not the archive that is meant: its {kind} is "
-            f"{pooch.file_hash(str(path), alg=kind)}, expected {expected}. Remove it, "
-            "and it will be fetched"
+            f"{path} is not the expected archive: its {kind} is "
+            f"{pooch.file_hash(str(path), alg=kind)}, expected {expected}. Delete it, "
+            "and run the command again to download it"
         )
 
 
-def _by_hand(facts: Dataset, wanted: Download, place: Path) -> str:
-    """What a person has to do."""
-    target = place / wanted.file
-    where = str(target)
-    if wanted.archive is not None:
-        where = f"{target.with_name(wanted.archive)}, or unpacked at {target}"
-    return (
-        f"{facts.name} has to be fetched by hand: {facts.licence}\n"
-        f"Get it from {wanted.page or facts.source}\n"
-        f"Put it at {where}\n"
-        f"Then run: graphseq get {facts.name}, which checks it. An address where it "
-        "may be had goes to --url"
-    )
+def extract(archive: Path, member: str, target: Path) -> None:
+    """Extract one file from a zip, tar or compressed tar.
 
-
-SWELLS = 200  # times that an archive may grow; published logs grow 4 to 20 times
-SMALL = 1 << 20  # bytes below which no archive is suspected
-BLOCK = 1 << 20  # bytes that are copied at a time
-
-Read = Callable[[int], bytes]
-DAMAGED = (
-    zipfile.BadZipFile,
-    tarfile.TarError,
-    gzip.BadGzipFile,
-    lzma.LZMAError,
-    zlib.error,
-    EOFError,
-)
-
-
-def unpack(archive: Path, member: str, target: Path) -> None:
-    """Take a file from a zip, tar or packed tar.
-
-    Nothing else is unpacked, and no name of the archive decides where anything goes.
-    The file appears at ``target`` once it is whole.
+    No other file is extracted, and no path in the archive decides where the file goes.
+    It appears at ``target`` once it is complete.
 
     Args:
-        archive: The archive; it stays.
-        member: Name of the file in it. Where no file has that whole name, the only one
-            of the same last part is taken, since people pack folders anew.
-        target: Path of the file that is written; its folder exists.
+        archive: The archive, which is kept.
+        member: Path of the file in it; or else its last part, if only one file has it,
+            since archives are packed again under other folders.
+        target: Path to write; its folder exists.
 
     Raises:
-        DataError: It is no such archive, damaged, lacks the file, has something else
-            of that name, would swell beyond reason, or does not fit the disk.
-        OSError: The target cannot be written.
+        DataError: It is not an archive, is damaged, lacks the file, has a link or a
+            device under that name, would grow beyond reason, or does not fit the disk.
+        OSError: The target is not writable.
     """
     if not (zipfile.is_zipfile(archive) or tarfile.is_tarfile(archive)):
         raise DataError(
-            f"{archive} is no zip and no tar archive, or its end is missing. Remove it "
-            "and fetch it again"
+            f"{archive} is neither a zip nor a tar archive, or it is truncated. Delete "
+            "it and download it again"
         )
     try:
         with (
             atomic_file(target, shared=True) as draft,
             draft.open("wb") as file,
-            _opened(archive, member) as (read, n),
+            _opened(archive, member) as (read, size),
         ):
-            _check_size(archive, member, n, target.parent)
-            _copy(read, file, n, f"{member} in {archive.name}")
+            _check_size(archive, member, size, target.parent)
+            _copy(read, file, size)
     except DAMAGED as error:
         raise DataError(
-            f"{archive} is damaged ({error}). Remove it and fetch it again"
+            f"{archive} is damaged ({error}). Delete it and download it again"
         ) from error
 
 
 @contextmanager
 def _opened(archive: Path, member: str) -> Iterator[tuple[Read, int]]:
-    """How to read the file in the archive, and the bytes that it says it has."""
+    """How to read a regular file in an archive, and its size as declared there."""
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as zipped:
-            infos = {info.filename: info for info in zipped.infolist()}
-            info = infos[_pick(archive, member, list(infos))]
+            info = zipped.getinfo(_full_name(archive, member, zipped.namelist()))
             kind = stat.S_IFMT(info.external_attr >> 16)
             if info.is_dir() or kind not in (0, stat.S_IFREG) or info.flag_bits & 1:
-                raise DataError(_no_file(archive, info.filename))
+                raise _not_regular(archive, info.filename)
             with zipped.open(info) as source:
                 yield source.read, info.file_size
         return
     with tarfile.open(archive) as tar:
-        entries = {entry.name: entry for entry in tar}
-        entry = entries[_pick(archive, member, list(entries))]
-        opened = tar.extractfile(entry) if entry.isreg() else None
-        if opened is None:
-            raise DataError(_no_file(archive, entry.name))
-        with opened as source:
-            yield source.read, entry.size
+        entry = tar.getmember(_full_name(archive, member, tar.getnames()))
+        file = tar.extractfile(entry) if entry.isreg() else None
+        if file is None:
+            raise _not_regular(archive, entry.name)
+        with file:
+            yield file.read, entry.size
 
 
-def _pick(archive: Path, member: str, names: list[str]) -> str:
+def _full_name(archive: Path, member: str, names: list[str]) -> str:
     if member in names:
         return member
     last = member.rpartition("/")[2]
-    fits = [name for name in names if name.rpartition("/")[2] == last]
-    if len(fits) != 1:
-        found = f"{len(fits)} of that name" if fits else suggest(member, names)
-        raise DataError(f"{archive} does not hold one {member}; {found}")
-    return fits[0]
+    matches = [n for n in dict.fromkeys(names) if n.rpartition("/")[2] == last]
+    if len(matches) != 1:
+        found = f"found {len(matches)}" if matches else suggest(member, names)
+        raise DataError(
+            f"{archive} must hold exactly one {member}; {found}. Delete it and "
+            "download it again"
+        )
+    return matches[0]
 
 
-def _no_file(archive: Path, name: str) -> str:
-    return (
-        f"{name} in {archive} is no plain file: a folder, a link, or encrypted. It is "
-        "not the archive that is meant; remove it and fetch it again"
+def _not_regular(archive: Path, name: str) -> DataError:
+    return DataError(
+        f"{name} in {archive} is not a regular file: it is a folder, a link or "
+        "encrypted. Delete the archive and download it again"
     )
 
 
 def _check_size(archive: Path, member: str, size: int, folder: Path) -> None:
     packed = archive.stat().st_size
-    if size > SWELLS * max(packed, SMALL):
+    if size > MAX_RATIO * max(packed, SMALL):
         raise DataError(
-            f"{member} in {archive} says that it has {size:,} bytes, {size // packed} "
-            f"times those of the archive ({packed:,}); a log does not pack so well. "
-            "Nothing was unpacked"
+            f"{member} in {archive} declares {size:,} bytes, {size // packed} times "
+            f"the size of the archive ({packed:,}), more than any log. Nothing was "
+            "extracted. Check the source of the archive"
         )
-    free = shutil.disk_usage(folder).free
-    if size > free:
-        raise DataError(
-            f"{member} takes {size:,} bytes unpacked, and {folder} has {free:,} free. "
-            "Make room, or choose another folder by --root"
-        )
+    check_free_space(size, folder, f"{member}, extracted,")
 
 
-def _copy(read: Read, target: IO[bytes], size: int, what: str) -> None:
-    """Copy all bytes, and no more than were said."""
+def _copy(read: Read, target: IO[bytes], size: int) -> None:
+    """Copy the declared number of bytes, and fail if there are fewer or more."""
     left = size
     while block := read(min(BLOCK, left + 1)):
         left -= len(block)
@@ -312,4 +292,4 @@ def _copy(read: Read, target: IO[bytes], size: int, what: str) -> None:
             break
         target.write(block)
     if left:
-        raise EOFError(f"{what}: {size:,} bytes were said, {size - left:,} came")
+        raise EOFError(f"{size:,} bytes declared, {size - left:,} found")

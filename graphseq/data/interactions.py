@@ -1,7 +1,8 @@
-"""The one currency of the data layer: who chose what, and when."""
+"""Interactions: the events of a log, as sorted columns of dense ids."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 
 import numpy as np
 import polars as pl
@@ -11,44 +12,41 @@ from graphseq.data.arrays import (
     Integers,
     Mask,
     canonical_order,
-    check_ids,
-    check_lengths,
-    check_order,
     in_order,
     integers,
+    is_canonical,
     positions,
     renumber,
-    span,
 )
 from graphseq.data.ids import to_integers
-from graphseq.data.timestamps import FIRST, LAST, UNITS
+from graphseq.data.timestamps import UNITS, count_units
 from graphseq.data.vocabulary import Vocabulary
 from graphseq.errors import DataError
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Interactions:
-    """An immutable table of E events in canonical order: user, time, row of the log.
+    """An immutable table of E events, sorted by user, then time, then row of the log.
 
-    A user's events are thus neighbours, oldest first; events of one time keep the
-    order in which the log had them. The arrays are read-only: copy before writing
-    (``torch.tensor(log.user)`` does).
+    Each user's events are contiguous, oldest first; events of equal time keep the order
+    of the log. The arrays are read-only: copy them before writing, for instance with
+    ``torch.tensor(log.user)``.
 
-    Make one with :func:`graphseq.data.read_log`, :meth:`from_frame` or
-    :meth:`from_arrays`; the constructor takes what is already in canonical order.
+    Use :func:`graphseq.data.read_log`, :meth:`from_frame` or :meth:`from_arrays`; the
+    constructor takes columns that are sorted already.
 
     Args:
-        user: Dense id of the user, (E,).
-        item: Dense id of the item, (E,).
-        time: When, (E,); in the unit of the source, mostly unix seconds.
-        users: Raw ids of the U users, some of whom may have no event.
-        items: Raw ids of the V items, some of which may have no event.
-        has_time: False if the source only told the order: ``time`` is a position.
-        skipped: Lines that reading left out, by reason (``on_error="skip"``).
+        user: Dense user ids, (E,).
+        item: Dense item ids, (E,).
+        time: Timestamps in the unit of the source, mostly unix seconds, (E,).
+        users: Raw ids of the U users; users without an event are allowed.
+        items: Raw ids of the V items; items without an event are allowed.
+        has_time: False if the source gives only the order: ``time`` is a position.
+        skipped: Lines that the reader skipped, by reason (``on_error="skip"``).
 
     Raises:
-        DataError: The columns differ in length, are not in canonical order, or hold
-            an id that the vocabularies do not.
+        DataError: The columns differ in length, are not sorted, or hold an id outside
+            the vocabularies.
     """
 
     user: Int64s
@@ -64,10 +62,21 @@ class Interactions:
             column = np.ascontiguousarray(getattr(self, name), dtype=np.int64).view()
             column.flags.writeable = False
             object.__setattr__(self, name, column)
-        check_lengths(self.user, self.item, self.time)
-        check_order(self.user, self.time)
-        check_ids("user", self.user, self.num_users)
-        check_ids("item", self.item, self.num_items)
+        _check_lengths(len(self.user), len(self.item), len(self.time))
+        if not is_canonical(self.user, self.time):
+            raise DataError(
+                "the events are not sorted by user, then time. Use "
+                "Interactions.from_arrays, which sorts"
+            )
+        for name, dense, size in (
+            ("user", self.user, self.num_users),
+            ("item", self.item, self.num_items),
+        ):
+            if len(dense) and not 0 <= dense.min() <= dense.max() < size:
+                raise DataError(
+                    f"{name} ids must be 0 … {size - 1}, the size of the vocabulary; "
+                    f"found {dense.min()} … {dense.max()}"
+                )
 
     @classmethod
     def from_arrays(
@@ -82,47 +91,47 @@ class Interactions:
     ) -> "Interactions":
         """Interactions from dense ids in the order of the log.
 
-        Columns of int64 that are sorted already are not copied: leave them as they are.
+        Sorted int64 columns are not copied: do not write to them afterwards.
 
         Args:
             user: Dense user ids, (E,).
             item: Dense item ids, (E,).
-            time: Integers, (E,); ``None`` if only the order is known.
-            users: Raw ids; ``None`` takes 0 … max(user) as raw ids too.
-            items: Raw ids; ``None`` takes 0 … max(item) as raw ids too.
-            skipped: Lines that reading left out, by reason.
+            time: Integer timestamps, (E,); ``None`` if only the order is known.
+            users: Raw ids; ``None`` uses 0 … max(user) as raw ids too.
+            items: Raw ids; ``None`` uses 0 … max(item) as raw ids too.
+            skipped: Lines that the reader skipped, by reason.
 
         Raises:
             DataError: As the constructor.
         """
         has_time = time is not None
-        who, what = integers("user", user), integers("item", item)
-        when = np.arange(len(who)) if time is None else integers("time", time)
-        check_lengths(who, what, when)
-        order = canonical_order(who, when)
-        del user, item, time  # each column may go as soon as it is sorted
-        who, what = in_order(who, order), in_order(what, order)
-        when = in_order(when, order) if has_time else positions(who)
+        user_, item_ = integers("user", user), integers("item", item)
+        time_ = np.arange(len(user_)) if time is None else integers("time", time)
+        _check_lengths(len(user_), len(item_), len(time_))
+        order = canonical_order(user_, time_)
+        del user, item, time  # so that each column is freed once it is sorted
+        user_, item_ = in_order(user_, order), in_order(item_, order)
+        time_ = in_order(time_, order) if has_time else positions(user_)
         if users is None:
-            users = Vocabulary.numbered(int(who.max(initial=-1)) + 1)
+            users = Vocabulary.numbered(int(user_.max(initial=-1)) + 1)
         if items is None:
-            items = Vocabulary.numbered(int(what.max(initial=-1)) + 1)
-        return cls(who, what, when, users, items, has_time, skipped or {})
+            items = Vocabulary.numbered(int(item_.max(initial=-1)) + 1)
+        return cls(user_, item_, time_, users, items, has_time, skipped or {})
 
     @classmethod
     def from_frame(cls, frame: pl.DataFrame) -> "Interactions":
-        """Interactions from raw ids: columns ``user``, ``item`` and perhaps ``time``.
+        """Interactions from raw ids: columns ``user``, ``item``, optionally ``time``.
 
         Users and items are numbered by first appearance. Without a time column the
         order of the rows is the order of the events.
 
         Raises:
-            DataError: A column is missing, or holds nulls or the wrong type.
+            DataError: A column is missing, holds nulls, or has the wrong type.
         """
         if not {"user", "item"} <= set(frame.columns):
             raise DataError(
-                f"a frame of interactions has the columns user, item and perhaps time; "
-                f"found {frame.columns}. Rename its columns"
+                f"a frame of interactions needs the columns user and item, and "
+                f"optionally time; found {frame.columns}. Rename its columns"
             )
         users, user = Vocabulary.number(frame["user"])
         items, item = Vocabulary.number(frame["item"])
@@ -131,34 +140,34 @@ class Interactions:
 
     @property
     def num_users(self) -> int:
-        """U, the users of the vocabulary."""
+        """U, the size of the user vocabulary."""
         return len(self.users)
 
     @property
     def num_items(self) -> int:
-        """V, the items of the vocabulary."""
+        """V, the size of the item vocabulary."""
         return len(self.items)
 
     @property
     def lengths(self) -> Int64s:
-        """Number of events of every user, (U,)."""
+        """Number of events of each user, (U,)."""
         return np.bincount(self.user, minlength=self.num_users)
 
     @property
     def pointers(self) -> Int64s:
-        """Where each user's events start; user u has [p[u], p[u+1]), (U+1,)."""
+        """Offsets of the users' events; user u has [p[u], p[u+1]), (U+1,)."""
         return np.concatenate(([0], np.cumsum(self.lengths)))
 
     def subset(self, mask: Mask) -> "Interactions":
-        """Some of the events, with the same vocabularies and the same numbering."""
+        """The selected events, with the same vocabularies and numbering."""
         user, item, time = self.user[mask], self.item[mask], self.time[mask]
         return replace(self, user=user, item=item, time=time)
 
     def select(self, mask: Mask) -> "Interactions":
-        """Some of the events, renumbered: users and items without an event are gone.
+        """The selected events, renumbered without users and items that have no event.
 
-        Those that stay keep their order, so numbering stays by first appearance as
-        long as nobody's first event was left out.
+        Ids keep their order, so the numbering remains by first appearance unless a
+        first event was removed.
         """
         user, kept_users = renumber(self.user[mask], self.num_users)
         item, kept_items = renumber(self.item[mask], self.num_items)
@@ -172,7 +181,7 @@ class Interactions:
         )
 
     def frame(self) -> pl.DataFrame:
-        """The events with their raw ids: columns user, item, time, (E rows)."""
+        """The events with their raw ids: columns user, item and time, (E rows)."""
         return pl.DataFrame(
             {
                 "user": self.users.ids.gather(self.user),
@@ -195,92 +204,103 @@ class Interactions:
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        times = span(self.time) if self.has_time else "no time, only an order"
-        cells = max(self.num_users * self.num_items, 1)
-        return (
-            f"Interactions({len(self):,} events of {self.num_users:,} users and "
-            f"{self.num_items:,} items; density {len(self) / cells:.2%}, mean length "
-            f"{len(self) / max(self.num_users, 1):.2f}; {times})"
-        )
+        times = time_range(self.time) if self.has_time else "order only, no timestamps"
+        return summary(len(self), self.num_users, self.num_items, times)
+
+
+def summary(events: int, users: int, items: int, times: str) -> str:
+    """One line on a log: its size, density, mean length and range of times."""
+    return (
+        f"Interactions({events:,} events of {users:,} users and {items:,} items; "
+        f"density {events / max(users * items, 1):.2%}, mean length "
+        f"{events / max(users, 1):.2f}; {times})"
+    )
+
+
+def time_range(time: Int64s) -> str:
+    """First and last time, with their dates if they can be unix seconds."""
+    if not len(time):
+        return "no events"
+    first, last = int(time.min()), int(time.max())
+    try:
+        dates = [datetime.fromtimestamp(t, UTC).date() for t in (first, last)]
+    except (ValueError, OverflowError, OSError):
+        return f"time {first} … {last}"
+    return f"time {first} … {last} ({dates[0]} … {dates[1]})"
 
 
 def append(earlier: Interactions, later: Interactions) -> Interactions:
-    """The events of one log, then those of another.
+    """Concatenate two logs, as if one file held the lines of both.
 
-    Users and items that are new are numbered after those that are known, by first
-    appearance; where times tie, the first log's events come first. So the result is
-    what one file of both would give. Nothing asks that ``later`` be later: its events
-    take the place that their time gives them.
+    New users and items are numbered after the known ones, by first appearance; where
+    times tie, the first log's events come first. The times of ``later`` need not be
+    later: all events are sorted.
 
-    Ids that are integers in one log and text in the other are one: 42 is "42". All
-    become text as soon as one of them is no integer.
+    An integer in one log and its decimal string in the other are one id (42 and "42").
+    If one of the ids is not an integer, all of them become strings.
 
     Args:
-        earlier: Events, numbered as they are.
-        later: More events; of the same users and items or others.
+        earlier: Events; their numbering is kept.
+        later: More events, of the same or of other users and items.
 
     Raises:
-        DataError: Only one of the logs has times, or their times are of other units.
+        DataError: Only one of the logs has times, or the units of their times differ.
     """
     if not len(later):
         return earlier
     if earlier.has_time != later.has_time:
-        having, lacking = ("old", "new") if earlier.has_time else ("new", "old")
+        timed, untimed = ("old", "new") if earlier.has_time else ("new", "old")
         raise DataError(
-            f"the {having} log has times and the {lacking} one only an order, so that "
-            f"nothing says what came first. Name the column of the times, or give both "
-            f"logs without"
+            f"the {timed} log has timestamps and the {untimed} one has only an order, "
+            "so the events cannot be sorted. Name the time column of both, or of "
+            "neither"
         )
-    if earlier.has_time:
-        _check_units(earlier.time, later.time)
-    users, user = _joined(earlier.users, later.users, later.user)
-    items, item = _joined(earlier.items, later.items, later.item)
-    times = [earlier.time, later.time]
+    units = [_unit(log.time) if log.has_time else None for log in (earlier, later)]
+    if None not in units and units[0] != units[1]:
+        raise DataError(
+            f"the old log's times are {units[0]} and the new one's {units[1]}. Convert "
+            "them to one unit"
+        )
+    users, user = _extend(earlier.users, later.users, later.user)
+    items, item = _extend(earlier.items, later.items, later.item)
+    times = np.concatenate([earlier.time, later.time]) if earlier.has_time else None
     return Interactions.from_arrays(
         np.concatenate([earlier.user, user]),
         np.concatenate([earlier.item, item]),
-        np.concatenate(times) if earlier.has_time else None,
+        times,
         users=users,
         items=items,
     )
 
 
-def _joined(
+def _extend(
     known: Vocabulary, more: Vocabulary, dense: Int64s
 ) -> tuple[Vocabulary, Int64s]:
-    """The vocabulary of both, and the ids in it of what ``dense`` are in the second."""
-    old, new = _alike(known.ids, more.ids)
-    vocabulary = Vocabulary(pl.concat([old, new]).unique(maintain_order=True))
+    """The vocabulary of both, and ``dense``, ids of the second, as ids of it."""
+    old, new = known.ids, more.ids
+    if old.dtype == pl.String:
+        new = new.cast(pl.String)
+    elif new.dtype == pl.String:
+        integral = to_integers(new)
+        if integral.null_count():
+            old = old.cast(pl.String)
+        else:
+            new = integral
+    ids = pl.concat([old.alias("id"), new.alias("id")]).unique(maintain_order=True)
+    vocabulary = Vocabulary(ids)
     return vocabulary, vocabulary.encode(new)[dense]
 
 
-def _alike(old: pl.Series, new: pl.Series) -> tuple[pl.Series, pl.Series]:
-    """Ids of one type: that of the old ones, if the new ones can be spelt in it."""
-    old, new = old.alias("id"), new.alias("id")
-    if old.dtype == new.dtype:
-        return old, new
-    if old.dtype == pl.String:
-        return old, new.cast(pl.String)
-    numbers = to_integers(new)
-    if not numbers.null_count():
-        return old, numbers.alias("id")
-    return old.cast(pl.String), new
-
-
-def _check_units(old: Int64s, new: Int64s) -> None:
-    """Refuse times that count seconds in one log and milliseconds in the other."""
-    before, after = _unit(old), _unit(new)
-    if before is not None and after is not None and before != after:
-        raise DataError(
-            f"the old log's times are {before} and the new one's {after}. Bring them "
-            f"to one unit"
-        )
-
-
 def _unit(times: Int64s) -> str | None:
-    """The unit in which most times are moments since 1973; None if most are not."""
-    for place, unit in enumerate(UNITS):
-        first, last = FIRST * 1000**place, min(LAST * 1000**place, 2**63) - 1
-        if 2 * np.count_nonzero((times >= first) & (times <= last)) > len(times):
-            return unit
-    return None
+    """The unit in which most times are dates since 1973; None if most are not."""
+    counts = count_units(pl.Series(times))[:-1]
+    unit = int(counts.argmax())
+    return UNITS[unit] if 2 * counts[unit] > len(times) else None
+
+
+def _check_lengths(user: int, item: int, time: int) -> None:
+    if not user == item == time:
+        raise DataError(
+            f"user, item and time must have the same length; found {user:,}, {item:,} "
+            f"and {time:,} rows"
+        )

@@ -1,74 +1,73 @@
-"""The global split in time: what came later is held out, of all users at once."""
+"""A global split in time: the latest events of all users are held out."""
 
 import numpy as np
 
 from graphseq.data.arrays import Int64s
 from graphseq.data.interactions import Interactions
-from graphseq.data.split import HeldOut, Split, held_out, make_split, parse_shares
+from graphseq.data.split import HeldOut, Split, exact_fractions, held_out, make_split
 from graphseq.errors import DataError
 
 
 def by_time(
     log: Interactions, *, fractions: tuple[float, float, float] = (0.8, 0.1, 0.1)
 ) -> Split:
-    """Train on the past, validate and test on what came after, for all users at once.
+    """Train on the past; validate and test on later events, for all users at once.
 
     The time axis is cut twice, so that the events before, between and after the cuts
-    are about the ``fractions`` of the log; events of one second are never parted. A
-    user's targets in a part are the user's events in it, the history all before.
+    are about the given ``fractions`` of the log; events of equal time stay together. A
+    user's targets in a part are the user's events in it, the history all earlier ones.
 
     Args:
-        log: Events to split, with real times.
-        fractions: Shares of the events that train, validate and test; they sum to 1.
+        log: Events to split, with timestamps.
+        fractions: Fractions of events for training, validation and test; they sum to 1.
 
     Raises:
-        DataError: The log has no time, or a part stays empty.
+        DataError: The log has no timestamps, or a part is empty.
     """
-    shares = parse_shares(fractions, "by_time")
+    parts = exact_fractions(fractions, "by_time")
     if not log.has_time:
         raise DataError(
-            "by_time cuts every user at one moment, and this log only tells the order "
-            "of each user's events. Use leave_one_out or by_user, or read a log with "
-            "a time column"
+            "by_time splits all users at the same times, and this log has only the "
+            "order of each user's events. Use leave_one_out or by_user, or read a log "
+            "with a time column"
         )
     if not len(log):
-        raise DataError("by_time was given a log without events")
+        raise DataError("by_time needs events; the log is empty. Read another log")
     ranked = np.sort(log.time)
-    places = [int(len(log) * share) for share in (shares[0], shares[0] + shares[1])]
-    moments = ranked[places]
-    before = [_events_before(log, moment) for moment in moments]
+    cuts = [int(len(log) * part) for part in (parts[0], parts[0] + parts[1])]
+    moments = ranked[cuts]
     start, end = log.pointers[:-1], log.pointers[1:]
-    validation, no_past = _between(log, start, before[0], before[1])
-    test, newcomers = _between(log, start, before[1], end)
+    first, second = (start + _events_before(log, moment) for moment in moments)
+    validation, without_history = _rows(log, start, first, second)
+    test, new_users = _rows(log, start, second, end)
     return make_split(
         log,
         log.time < moments[0],
         validation=validation,
         test=test,
-        protocol="by_time",
+        method="by_time",
         parameters={
             "fractions": list(fractions),
             "validation_from": int(moments[0]),
             "test_from": int(moments[1]),
         },
         dropped={
-            "validation users without a history": no_past,
-            "test users without a history": newcomers,
+            "validation users without a history": without_history,
+            "test users without a history": new_users,
         },
     )
 
 
 def _events_before(log: Interactions, moment: np.int64) -> Int64s:
-    """The event of each user at which the moment has come, (U,)."""
-    early = np.bincount(log.user[log.time < moment], minlength=log.num_users)
-    return log.pointers[:-1] + early
+    """Number of events of each user before a moment, (U,)."""
+    return np.bincount(log.user[log.time < moment], minlength=log.num_users)
 
 
-def _between(
+def _rows(
     log: Interactions, start: Int64s, cut: Int64s, stop: Int64s
 ) -> tuple[HeldOut, int]:
-    """Rows of the users with targets, and how many have targets but no history."""
-    asked = stop > cut
-    rows = np.flatnonzero(asked & (cut > start))
+    """Rows of users with a history and targets; number of users with targets only."""
+    has_targets = stop > cut
+    rows = np.flatnonzero(has_targets & (cut > start))
     part = held_out(rows, log.item, start[rows], cut[rows], stop[rows])
-    return part, int(np.count_nonzero(asked)) - len(rows)
+    return part, int(np.count_nonzero(has_targets)) - len(rows)

@@ -1,4 +1,4 @@
-"""Dense ids 0 … n-1 and the raw ids they stand for."""
+"""Vocabularies: a one-to-one map between raw ids and dense ids 0 … n - 1."""
 
 import difflib
 from typing import Any
@@ -11,15 +11,15 @@ from graphseq.data.arrays import Integers
 from graphseq.data.ids import RawIds, as_series, number, to_integers
 from graphseq.errors import DataError
 
-SHOWN = 10  # unknown ids that an error spells out
-FEW = 100  # ids that are looked up by a scan
-SEARCHED = 5_000  # ids among which a close match is looked for
+SHOWN = 10  # unknown ids that an error lists
+FEW = 100  # ids that are found by a scan instead of a join
+SEARCHED = 5_000  # ids that are searched for a close match
 
 
 class Vocabulary:
-    """A one-to-one map between dense ids and raw ids; it cannot be changed.
+    """An immutable one-to-one map between dense ids and raw ids.
 
-    The dense id of a raw id is its place in ``ids``. A log numbers its users and items
+    The dense id of a raw id is its index in ``ids``. A log numbers its users and items
     by first appearance.
 
     >>> items = Vocabulary(["milk", "bread"])
@@ -32,7 +32,7 @@ class Vocabulary:
         ids: Raw ids, each once: all strings, or all integers.
 
     Raises:
-        DataError: An id is missing, stands twice, or is neither string nor integer.
+        DataError: An id is missing, repeated, or neither a string nor an integer.
     """
 
     def __init__(self, ids: RawIds) -> None:
@@ -41,8 +41,8 @@ class Vocabulary:
         if series.n_unique() != len(series):
             twice = series.filter(series.is_duplicated())[0]
             raise DataError(
-                f"a vocabulary holds every id once; {twice!r} stands in it "
-                f"{(series == twice).sum()} times. Remove the repeats"
+                f"a vocabulary holds each id once; {twice!r} occurs "
+                f"{(series == twice).sum()} times. Remove the duplicates"
             )
         self._ids = series
         dense = pl.int_range(len(series), dtype=pl.Int64, eager=True)
@@ -50,7 +50,7 @@ class Vocabulary:
 
     @classmethod
     def number(cls, raw: pl.Series) -> tuple["Vocabulary", npt.NDArray[np.int64]]:
-        """Number the ids of a column by first appearance: (vocabulary, dense ids)."""
+        """Number a column by first appearance: (vocabulary, dense ids)."""
         series = as_series(raw)
         _refuse_missing(series)
         ids, dense = number(series)
@@ -58,7 +58,7 @@ class Vocabulary:
 
     @classmethod
     def numbered(cls, size: int) -> "Vocabulary":
-        """The vocabulary whose raw ids are 0 … size - 1 too."""
+        """A vocabulary whose raw ids are 0 … size - 1 as well."""
         return cls(pl.int_range(size, dtype=pl.Int64, eager=True))
 
     @property
@@ -71,20 +71,20 @@ class Vocabulary:
     ) -> npt.NDArray[np.int64]:
         """Dense ids of raw ids.
 
-        An integer is also found under its decimal spelling, and the other way round:
-        42 and ``"42"`` are one id (``"042"`` is another).
+        An integer and its decimal string are one id: 42 and ``"42"``, but not
+        ``"042"``.
 
         Args:
             raw_ids: Raw ids, in any order, with repeats.
-            missing: What stands for an unknown id; ``None`` refuses unknown ids.
+            missing: Dense id returned for unknown ids; ``None`` raises instead.
 
         Raises:
-            DataError: Some ids are unknown; up to ten are listed, with close matches.
+            DataError: Ids are unknown; up to ten are listed, with close matches.
         """
-        asked, table = self._like(raw_ids), self._table
-        if len(asked) < FEW:  # a scan is 100 times as fast as a join with a million
-            table = table.filter(pl.col("id").is_in(asked.implode()))
-        frame = pl.DataFrame({"id": asked})
+        wanted, table = self._cast(raw_ids), self._table
+        if len(wanted) < FEW:  # 100 times faster than joining a million ids
+            table = table.filter(pl.col("id").is_in(wanted.implode()))
+        frame = pl.DataFrame({"id": wanted})
         found = frame.join(table, on="id", how="left", maintain_order="left")
         dense = found["dense"]
         if dense.null_count():
@@ -97,19 +97,19 @@ class Vocabulary:
         """Raw ids of dense ids, as a list of ``str`` or ``int``.
 
         Raises:
-            DataError: A dense id is below 0 or not below ``len(self)``.
+            DataError: A dense id is negative or at least ``len(self)``.
         """
         index = np.asarray(dense, dtype=np.int64).reshape(-1)
         wrong = (index < 0) | (index >= len(self))
         if wrong.any():
             raise DataError(
-                f"this vocabulary holds the dense ids 0 … {len(self) - 1}; asked for "
-                f"{index[wrong][:SHOWN].tolist()}. Padding has no raw id"
+                f"dense ids of this vocabulary are 0 … {len(self) - 1}; found "
+                f"{index[wrong][:SHOWN].tolist()}. Remove padding first"
             )
         return self._ids.gather(index).to_list()
 
     def take(self, dense: Integers) -> "Vocabulary":
-        """The vocabulary of some of its ids, in the order given."""
+        """A vocabulary of the selected ids, in the given order."""
         return Vocabulary(self._ids.gather(np.asarray(dense, dtype=np.int64)))
 
     def __len__(self) -> int:
@@ -135,8 +135,8 @@ class Vocabulary:
         kind = "strings" if self._ids.dtype == pl.String else "integers"
         return f"Vocabulary({len(self):,} {kind}: {', '.join(shown)})"
 
-    def _like(self, raw_ids: RawIds) -> pl.Series:
-        """The ids in the type of this vocabulary; null where they cannot be."""
+    def _cast(self, raw_ids: RawIds) -> pl.Series:
+        """The ids in the type of this vocabulary; null where that is impossible."""
         series = as_series(raw_ids, mixed=True)
         if series.dtype == self._ids.dtype:
             return series
@@ -145,20 +145,18 @@ class Vocabulary:
         return to_integers(series)
 
     def _refuse(self, raw_ids: RawIds, unknown: pl.Series) -> None:
-        wanted = (
-            as_series(raw_ids, mixed=True).filter(unknown).unique(maintain_order=True)
-        )
-        lines = [f"{raw!r}{self._near(raw)}" for raw in wanted.head(SHOWN).to_list()]
-        more = f" and {len(wanted) - SHOWN:,} more" if len(wanted) > SHOWN else ""
+        ids = as_series(raw_ids, mixed=True).filter(unknown).unique(maintain_order=True)
+        shown = [f"{raw!r}{self._suggestion(raw)}" for raw in ids.head(SHOWN).to_list()]
+        more = f" and {len(ids) - SHOWN:,} more" if len(ids) > SHOWN else ""
         raise DataError(
-            f"{len(wanted):,} unknown ids: {', '.join(lines)}{more}; known are {self!r}"
+            f"{len(ids):,} unknown ids: {', '.join(shown)}{more}; known ids: {self!r}"
         )
 
-    def _near(self, raw: str | int | None) -> str:
+    def _suggestion(self, raw: str | int | None) -> str:
         if not isinstance(raw, str) or self._ids.dtype != pl.String or not raw:
             return ""
-        alike = self._ids.filter(self._ids.str.starts_with(raw[:1]))
-        pool = alike if len(alike) else self._ids
+        same_start = self._ids.filter(self._ids.str.starts_with(raw[:1]))
+        pool = same_start if len(same_start) else self._ids
         near = difflib.get_close_matches(raw, pool.head(SEARCHED).to_list(), n=1)
         return f" (did you mean {near[0]!r}?)" if near else ""
 
@@ -166,6 +164,6 @@ class Vocabulary:
 def _refuse_missing(ids: pl.Series) -> None:
     if ids.null_count():
         raise DataError(
-            f"a vocabulary has no place for a missing id; found one at row "
-            f"{ids.is_null().arg_max()}. Leave these rows out"
+            f"a vocabulary cannot hold a missing id; found one at row "
+            f"{ids.is_null().arg_max()}. Remove rows without an id"
         )

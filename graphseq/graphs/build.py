@@ -71,7 +71,7 @@ def describe_steps(transforms: Sequence[BaseTransform]) -> list[Any]:
 def provenance_of(split: Split, transforms: Sequence[BaseTransform]) -> dict[str, Any]:
     """How a graph was made; only ``counts`` depends on the held-out events."""
     return {
-        "split": {"protocol": split.protocol, "parameters": describe(split.parameters)},
+        "split": {"protocol": split.method, "parameters": describe(split.parameters)},
         "transforms": describe_steps(transforms),
         "has_time": split.train.has_time,
         "counts": {

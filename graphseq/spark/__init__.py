@@ -1,7 +1,7 @@
-"""The same graphs built by a cluster: PySpark reads, filters, counts and multiplies.
+"""Build graphs on a cluster: PySpark reads, filters, counts and multiplies.
 
-PySpark is imported where it is used, so that this package can be imported without it,
-and quickly by the processes that Spark starts.
+PySpark is imported where it is used: this package can be imported without it, and
+quickly in the worker processes of Spark.
 """
 
 from typing import TYPE_CHECKING, Any

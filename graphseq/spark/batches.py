@@ -1,7 +1,7 @@
-"""Numpy on the partitions of a Spark frame, by way of Arrow.
+"""Apply numpy functions to the partitions of a Spark frame, through Arrow.
 
-What is called here runs in the processes that Spark starts: it imports numpy, scipy
-and pyarrow, and neither torch nor the rest of graphseq.
+The functions run in the worker processes of Spark: these import numpy, scipy and
+pyarrow, but neither torch nor the rest of graphseq.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,58 +17,59 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import DataFrame
 
-ROWS_AT_ONCE = 100_000  # rows of a batch that goes back to Spark
-LISTS_AT_ONCE = 1_000  # the same, of rows that hold lists
+BATCH_ROWS = 100_000  # rows of a batch that is returned to Spark
+BATCH_LISTS = 1_000  # the same, for rows that hold lists
 
 Columns = dict[str, NDArray[Any]]
 Step = Callable[[Columns], dict[str, Any]]
 
 
-_held: "ContextVar[list[DataFrame] | None]" = ContextVar("graphseq_held", default=None)
+_persisted: "ContextVar[list[DataFrame] | None]" = ContextVar(
+    "graphseq_persisted", default=None
+)
 
 
 @contextmanager
-def letting_go() -> "Iterator[None]":
-    """Let the cluster forget, at the end of the block, what was held in it."""
-    token = _held.set([])
+def unpersist_after() -> "Iterator[None]":
+    """Remove the frames that :func:`persist` kept, at the end of the block."""
+    token = _persisted.set([])
     try:
         yield
     finally:
-        for frame in _held.get() or []:
-            with suppress(Exception):  # the cluster may be gone
+        for frame in _persisted.get() or []:
+            with suppress(Exception):  # the cluster may have stopped
                 frame.unpersist()
-        _held.reset(token)
+        _persisted.reset(token)
 
 
-def held(frame: "DataFrame") -> "DataFrame":
-    """Let the cluster keep a frame once it is computed, in memory or on disk."""
+def persist(frame: "DataFrame") -> "DataFrame":
+    """Keep a frame on the cluster once it is computed, in memory or on disk."""
     frame = frame.persist()
-    frames = _held.get()
+    frames = _persisted.get()
     if frames is not None:
         frames.append(frame)
     return frame
 
 
-# What Spark sends to its processes are functions of this module, with their first
-# arguments bound: these are found there by name. A function made here would be sent
-# with all that it refers to.
+# Spark pickles functions of this module by name, with their first arguments bound. A
+# closure would be pickled with everything that it refers to.
 
 
-def mapped(frame: "DataFrame", step: Step, schema: str) -> "DataFrame":
-    """Apply a step to every batch of rows, as they come."""
+def map_batches(frame: "DataFrame", step: Step, schema: str) -> "DataFrame":
+    """Apply a step to each batch of rows."""
     return frame.mapInArrow(partial(_each, step, schema), schema)
 
 
-def gathered(frame: "DataFrame", step: Step, schema: str) -> "DataFrame":
-    """Apply a step to every partition as a whole, which must fit in memory."""
+def map_partitions(frame: "DataFrame", step: Step, schema: str) -> "DataFrame":
+    """Apply a step to each whole partition, which must fit in memory."""
     return frame.mapInArrow(partial(_whole, step, schema), schema)
 
 
-def grouped(
+def map_groups(
     frame: "DataFrame", key: str, step: "Callable[[pa.Table], Columns]", schema: str
 ) -> "DataFrame":
-    """Apply a step to all rows of each value of a column, which must fit in memory."""
-    # PySpark takes hints about types for wishes about how it calls: it is shown none.
+    """Apply a step to each group of rows, which must fit in memory."""
+    # PySpark infers the calling convention from type hints: a lambda has none.
     return frame.groupBy(key).applyInArrow(lambda t: _group(step, schema, t), schema)
 
 
@@ -77,7 +78,7 @@ def _each(
 ) -> "Iterator[pa.RecordBatch]":
     for batch in batches:
         if batch.num_rows:
-            yield from spelt(step(columns(batch)), schema)
+            yield from to_batches(step(columns(batch)), schema)
 
 
 def _whole(
@@ -89,7 +90,7 @@ def _whole(
             name: np.concatenate([part[name] for part in parts]) for name in parts[0]
         }
         del parts
-        yield from spelt(step(joined), schema)
+        yield from to_batches(step(joined), schema)
 
 
 def _group(
@@ -97,34 +98,34 @@ def _group(
 ) -> "pa.Table":
     import pyarrow as pa
 
-    fields = pa.schema(list(_kinds(schema).items()))
-    return pa.Table.from_batches(spelt(step(table), schema), fields)
+    fields = pa.schema(list(_arrow_types(schema).items()))
+    return pa.Table.from_batches(to_batches(step(table), schema), fields)
 
 
 def columns(batch: Any) -> Columns:
-    """The columns of a batch of numbers."""
+    """The columns of a numeric batch."""
     return {
-        name: batch.column(place).to_numpy(zero_copy_only=False)
-        for place, name in enumerate(batch.schema.names)
+        name: batch.column(index).to_numpy(zero_copy_only=False)
+        for index, name in enumerate(batch.schema.names)
     }
 
 
-def spelt(made: dict[str, Any], schema: str) -> "Iterator[pa.RecordBatch]":
-    """Columns as batches of the types that a schema of Spark names."""
+def to_batches(made: dict[str, Any], schema: str) -> "Iterator[pa.RecordBatch]":
+    """Columns as batches, with the types of a Spark schema."""
     import pyarrow as pa
 
     arrays = {
         name: made[name]
         if isinstance(made[name], pa.Array)
         else pa.array(made[name]).cast(kind)
-        for name, kind in _kinds(schema).items()
+        for name, kind in _arrow_types(schema).items()
     }
-    rows = LISTS_AT_ONCE if "array" in schema else ROWS_AT_ONCE
+    rows = BATCH_LISTS if "array" in schema else BATCH_ROWS
     yield from pa.table(arrays).to_batches(max_chunksize=rows)
 
 
-def _kinds(schema: str) -> "dict[str, pa.DataType]":
-    """The types of Arrow by column."""
+def _arrow_types(schema: str) -> "dict[str, pa.DataType]":
+    """The Arrow type of each column."""
     import pyarrow as pa
 
     kinds = {

@@ -1,4 +1,4 @@
-"""Blocks of co-occurrence edges, computed in the processes that Spark starts."""
+"""Numpy kernels that run in the worker processes of Spark, without torch."""
 
 import sys
 from dataclasses import dataclass
@@ -24,18 +24,18 @@ LOGARITHMS = (4, 5)  # kinds of weights that sum them: adamic_adar, iuf
 
 @dataclass(frozen=True)
 class Plan:
-    """How co-occurrence is cut into tasks.
+    """How co-occurrence is divided into tasks.
 
-    Row n, the edges that node n keeps, is of block ``n % blocks``: so the nodes of many
-    edges, which commonly have small ids, are in different blocks.
+    Node n is in block ``n % blocks``, so that nodes with many edges, which often have
+    small ids, are in different blocks.
 
     Attributes:
         node: Which nodes are linked: user or item.
-        weight: How an edge weighs, as ``graphseq.graphs.kernels`` numbers it.
+        weight: Edge weight, by its number in ``graphseq.graphs.kernels``.
         top_k: Edges that a node keeps.
-        hub_cap: Neighbours that more nodes chose are passed over.
+        hub_cap: Neighbours of more nodes than this are skipped.
         blocks: Blocks of rows.
-        chunk: Nodes of a list that travel together.
+        chunk: Longest list of nodes that is sent in one piece.
     """
 
     node: Literal["user", "item"]
@@ -47,25 +47,25 @@ class Plan:
 
     @property
     def neighbour(self) -> str:
-        """What nodes share."""
+        """The type of node that linked nodes share."""
         return "item" if self.node == "user" else "user"
 
     @property
     def sums_logarithms(self) -> bool:
-        """Whether neighbours differ in what sharing them adds."""
+        """Whether each neighbour contributes a term of its own."""
         return self.weight in LOGARITHMS
 
 
-def lists(plan: Plan, terms: Integers | None, batch: Columns) -> dict[str, Any]:
-    """Who chose each neighbour, and which blocks of rows must know.
+def node_lists(plan: Plan, terms: Integers | None, batch: Columns) -> dict[str, Any]:
+    """The nodes of each neighbour, and the blocks that need them.
 
     Args:
-        plan: How the work is cut.
-        terms: What sharing each neighbour adds; ``None``: 1.
-        batch: All training events of some neighbours.
+        plan: How the work is divided.
+        terms: Contribution of each neighbour; ``None``: 1.
+        batch: All training events of the given neighbours.
 
     Returns:
-        A row for every list of nodes, or part of one that is longer than a chunk.
+        One row per list of nodes, or per chunk of a longer one.
     """
     import pyarrow as pa
 
@@ -100,11 +100,11 @@ def lists(plan: Plan, terms: Integers | None, batch: Columns) -> dict[str, Any]:
 
 
 def products(plan: Plan, degrees: Integers, table: "pa.Table") -> dict[str, Any]:
-    """The edges that the rows of one block keep.
+    """The edges that the nodes of one block keep.
 
     Args:
-        plan: How the work is cut.
-        degrees: Neighbours of every node, of all training events, (N,).
+        plan: How the work is divided.
+        degrees: Number of neighbours of each node, (N,).
         table: The lists that were sent to this block.
     """
     block = table.column("block")[0].as_py()
@@ -138,13 +138,13 @@ def products(plan: Plan, degrees: Integers, table: "pa.Table") -> dict[str, Any]
 
 
 def _pointers(owner: Integers, owners: int) -> Integers:
-    """Where the run of each owner begins in a sorted column, int32, (owners + 1,)."""
+    """Offsets of each owner's rows in a sorted column, int32, (owners + 1,)."""
     sizes = np.bincount(owner, minlength=owners)
     return np.append(0, np.cumsum(sizes)).astype(np.int32)
 
 
 def compiled() -> ModuleType:
-    """The inner loops of the local engine, without torch, which their package loads."""
+    """The inner loops of the local engine, loaded without their package and torch."""
     name = "graphseq.graphs.kernels"
     if name in sys.modules:
         return sys.modules[name]
@@ -164,18 +164,18 @@ Int32s = NDArray[np.int32]
 Int64s = NDArray[np.int64]
 
 
-def rename(users: Int32s, items: Int32s, batch: Columns) -> dict[str, Any]:
-    """Give events new dense ids, and drop those of users or items with -1."""
+def renumber(users: Int32s, items: Int32s, batch: Columns) -> dict[str, Any]:
+    """Give events new dense ids; remove those whose new user or item is -1."""
     user, item = users[batch["user"]], items[batch["item"]]
     kept = (user >= 0) & (item >= 0)
     made = {"user": user, "item": item, "time": batch["time"], "row": batch["row"]}
     return {name: column[kept] for name, column in made.items()}
 
 
-def counts(
+def count_events(
     users: NDArray[np.bool_], items: NDArray[np.bool_], batch: Columns
 ) -> dict[str, Any]:
-    """How many events each user and each item has, of those that both have left."""
+    """Events of each user and item, with the selected users and items."""
     kept = users[batch["user"]] & items[batch["item"]]
     ids, amounts = [], []
     for name in ("user", "item"):
@@ -187,11 +187,11 @@ def counts(
 
 
 def before(time: Int64s, row: Int64s, batch: Columns) -> dict[str, Any]:
-    """Keep the events that come before a moment of their user's.
+    """Keep the events before a cut in each user's sequence.
 
     Args:
-        time: Moment of every user, (U,).
-        row: Of events at that moment, the first that is not kept, (U,).
+        time: Time of the cut, (U,).
+        row: First row after the cut, among the events at that time, (U,).
         batch: Events.
     """
     user = batch["user"]
@@ -200,8 +200,8 @@ def before(time: Int64s, row: Int64s, batch: Columns) -> dict[str, Any]:
     return {name: column[kept] for name, column in batch.items()}
 
 
-def successions(window: int, self_loops: bool, batch: Columns) -> dict[str, Any]:
-    """How often an item follows another at each distance, of whole users' events."""
+def count_transitions(window: int, self_loops: bool, batch: Columns) -> dict[str, Any]:
+    """Number of transitions between items at each distance, of whole users."""
     order = np.lexsort((batch["row"], batch["time"], batch["user"]))
     user, item = batch["user"][order], batch["item"][order].astype(np.int64)
     parts = []
@@ -223,19 +223,20 @@ def successions(window: int, self_loops: bool, batch: Columns) -> dict[str, Any]
     }
 
 
-def weighed(decay: float, table: Columns) -> dict[str, Any]:
-    """The weights of all transitions out of some items, as the local engine sums.
+def weigh_transitions(decay: float, table: Columns) -> dict[str, Any]:
+    """Weights of all transitions out of the given items.
 
-    It adds up the weight of a distance once for each time, then the distances, the
-    shortest first; the sums here are the same floats.
+    The order of additions is that of the local engine, so that the sums are the same
+    floats: the weight of a distance once per transition, then over distances, the
+    shortest first.
     """
     pair = table["source"].astype(np.int64) << 32 | table["target"]
-    pairs, place = np.unique(pair, return_inverse=True)
+    pairs, index = np.unique(pair, return_inverse=True)
     total = np.zeros(len(pairs))
     for distance in np.unique(table["distance"]).tolist():
         at = table["distance"] == distance
         amount = np.zeros(len(pairs), dtype=np.int64)
-        np.add.at(amount, place[at], table["n"][at])
+        np.add.at(amount, index[at], table["n"][at])
         one = np.full(int(amount.max(initial=0)) + 1, decay ** (distance - 1))
         one[0] = 0
         total = total + np.cumsum(one)[amount]

@@ -1,4 +1,4 @@
-"""Users and items numbered by first appearance, on the cluster."""
+"""Read a log on the cluster, with users and items numbered by first appearance."""
 
 from typing import TYPE_CHECKING
 
@@ -8,10 +8,10 @@ import polars as pl
 from graphseq.data import Vocabulary
 from graphseq.data.ids import integers_if_all
 from graphseq.data.readers.errors import OnError
-from graphseq.spark.batches import held
-from graphseq.spark.errors import Spread, again
+from graphseq.spark.batches import persist
+from graphseq.spark.errors import DistributedMalformedLines, mark_repeated_users
 from graphseq.spark.events import Events
-from graphseq.spark.parsing import FILE, plain_path
+from graphseq.spark.parsing import FILE_BITS, plain_path
 from graphseq.spark.reading import Rows, read_rows
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from graphseq.data.readers.formats import Columns
 
 
-def read(
+def read_events(
     spark: "SparkSession",
     path: str,
     *,
@@ -29,47 +29,49 @@ def read(
     separator: str | None = None,
     on_error: OnError = "raise",
 ) -> Events:
-    """Read a log as :func:`graphseq.data.read_log` does, from wherever Spark reads.
+    """Read a log as :func:`graphseq.data.read_log` does, from any path of Spark.
 
-    Several files (a folder, a pattern) are one log, in the order of their paths; if the
-    columns are named, then in each.
+    Several files (a folder, a pattern) are one log, in the order of their paths; either
+    all of them have a header, or none.
 
     Args:
         spark: A session.
         path: A file, a folder or a pattern, with or without a scheme such as ``hdfs:``.
-        format: As there.
-        columns: As there.
-        separator: As there.
-        on_error: As there.
+        format: As for ``read_log``.
+        columns: As for ``read_log``.
+        separator: As for ``read_log``.
+        on_error: As for ``read_log``.
 
     Raises:
-        DataError: As there.
+        DataError: As ``read_log``.
     """
     found = read_rows(spark, path, format=format, columns=columns, separator=separator)
     rows, skipped = found.frame, {}
     faulty = found.faulty
-    if found.reading.layout.kind == "sequences":
-        rows = again(rows)
+    if found.parser.layout.kind == "sequences":
+        rows = mark_repeated_users(rows)
         faulty |= rows is not found.frame
     size = found.size
     if faulty:
-        unit = "row" if found.reading.layout.kind == "parquet" else "line"
-        told = Spread(rows, found.reading.name, unit, _Places(found))
-        skipped = told.settle(on_error)
+        unit = "row" if found.parser.layout.kind == "parquet" else "line"
+        malformed = DistributedMalformedLines(
+            rows, found.parser.name, unit, _LineNumbers(found)
+        )
+        skipped = malformed.finish(on_error)
         rows = rows.where("fault is null")
         size = rows.count()
-    users, rows = _numbered(rows, "user", found)
-    items, rows = _numbered(rows, "item", found)
-    frame = held(rows.selectExpr("user", "item", "time", "row"))
+    users, rows = _number(rows, "user", found)
+    items, rows = _number(rows, "item", found)
+    frame = persist(rows.selectExpr("user", "item", "time", "row"))
     frame.count()
     found.frame.unpersist()
     return Events(frame, users, items, size, found.has_time, skipped)
 
 
-def _numbered(
+def _number(
     rows: "DataFrame", role: str, found: Rows
 ) -> tuple[Vocabulary, "DataFrame"]:
-    """The distinct ids of a column, and the rows with their numbers in its place."""
+    """The vocabulary of a column, and the rows with dense ids in its place."""
     import pyarrow as pa
     from pyspark.sql import functions as F
 
@@ -83,24 +85,24 @@ def _numbered(
     ids = pl.Series("id", text).cast(pl.String)
     if role in found.integers:
         ids = ids.cast(pl.Int64)
-    elif not found.reading.layout.text_ids:
+    elif not found.parser.layout.text_ids:
         ids = integers_if_all(ids)
     return Vocabulary(ids), joined
 
 
-class _Places:
-    """The number of a line in its file, for messages.
+class _LineNumbers:
+    """Line numbers for messages.
 
-    Spark reads a file from several places on, without counting what stands before.
+    Spark reads a file in several parts, without counting the lines of earlier parts.
     """
 
     def __init__(self, found: Rows) -> None:
-        self._files = sorted(found.reading.files, key=found.reading.files.__getitem__)
-        self._typed = found.reading.layout.kind == "parquet"
+        self._files = sorted(found.parser.files, key=found.parser.files.__getitem__)
+        self._typed = found.parser.layout.kind == "parquet"
         self._before: dict[tuple[int, int], int] = {}
         if self._typed:
             return
-        numbers = found.reading.files
+        numbers = found.parser.files
         heights = [
             (numbers[plain_path(file)], start, height)
             for file, start, height in found.lines.groupBy("file", "start")
@@ -113,10 +115,10 @@ class _Places:
             total[file] += height
 
     def __call__(self, line: int) -> str:
-        file, place = line >> FILE, line & (1 << FILE) - 1
-        number = place + 1
+        file, offset = line >> FILE_BITS, line & (1 << FILE_BITS) - 1
+        number = offset + 1
         if not self._typed:
-            start = max(s for f, s in self._before if f == file and s <= place)
-            number = self._before[file, start] + place - start + 1
+            start = max(s for f, s in self._before if f == file and s <= offset)
+            number = self._before[file, start] + offset - start + 1
         name = self._files[file].rsplit("/", 1)[-1]
         return f"{number} of {name}" if len(self._files) > 1 else str(number)

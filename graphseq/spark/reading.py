@@ -1,4 +1,4 @@
-"""Logs on any path that Spark reads, as rows on the cluster."""
+"""Read the rows of a log on any path that Spark supports, on the cluster."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -9,43 +9,43 @@ import numpy as np
 import polars as pl
 
 from graphseq.data.readers.formats import Columns, check_columns, find_roles
-from graphseq.data.readers.log import layout_of
-from graphseq.data.readers.source import GZIP, Source, absent, refuse_binary
+from graphseq.data.readers.log import choose_layout
+from graphseq.data.readers.source import GZIP, Source, check_text, missing_file
 from graphseq.data.timestamps import (
     count_units,
     to_whole_numbers,
     usual_unit,
 )
 from graphseq.errors import DataError
-from graphseq.spark.batches import held
-from graphseq.spark.parsing import ROWS, Reading, plain_path
+from graphseq.spark.batches import persist
+from graphseq.spark.parsing import ROWS, Parser, plain_path
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 INTEGRAL = ("tinyint", "smallint", "int", "bigint")
-WHOLE = {  # settings under which Spark cuts no file
+WHOLE_FILES = {  # settings under which Spark does not split files
     "spark.sql.files.maxPartitionBytes": str(2**62),
     "spark.sql.files.minPartitionNum": "1",
 }
 
 
 class Rows(NamedTuple):
-    """The rows of a log, faulty ones included, and how they were read.
+    """The rows of a log, malformed ones included, and how they were parsed.
 
     Attributes:
         frame: Columns of ``parsing.ROWS``; kept in memory.
-        lines: What they were read from, with the columns file and start or number.
-        reading: How.
-        has_time: Whether the log has times.
+        lines: Their source, with the columns file and start or number.
+        parser: The parser.
+        has_time: Whether the log has timestamps.
         size: Number of rows.
-        faulty: Whether some are.
+        faulty: Whether any row is malformed.
         integers: Roles whose ids are integers in the source.
     """
 
     frame: "DataFrame"
     lines: "DataFrame"
-    reading: Reading
+    parser: Parser
     has_time: bool
     size: int
     faulty: bool
@@ -63,7 +63,7 @@ def read_rows(
     """Read the files of a log.
 
     Raises:
-        DataError: There is none, or its format or columns are not as asked for.
+        DataError: There is no file, or it lacks the requested format or columns.
     """
     if columns is not None:
         check_columns(columns)
@@ -71,38 +71,36 @@ def read_rows(
     name = (files[0] if len(files) == 1 else path.rstrip("/")).rsplit("/", 1)[-1]
     name = unquote(name) if len(files) == 1 else name
     source = start_of(spark, files, name)
-    layout = layout_of(source, format, columns, separator)
-    if layout.kind == "sequences" and columns is not None:
-        raise DataError("format='sequences' has no columns to name: leave columns=")
+    layout = choose_layout(source, format, columns, separator)
     numbers = {plain_path(file): n for n, file in enumerate(files)}
-    reading = Reading(name, source.start, layout, columns, numbers)
+    parser = Parser(name, source.start, layout, columns, numbers)
     if layout.kind == "parquet":
-        return _typed(spark, path, reading)
-    return _text(spark, path, reading)
+        return _read_parquet(spark, path, parser)
+    return _read_text(spark, path, parser)
 
 
-def _text(spark: "SparkSession", path: str, reading: Reading) -> Rows:
-    """Rows of files of lines."""
-    table = reading.peek()
+def _read_text(spark: "SparkSession", path: str, parser: Parser) -> Rows:
+    """Read text files."""
+    table = parser.peek()
     has_time = table is not None and "time" in table.frame.columns
     if table is not None and has_time:
         units = count_units(table.frame["time"])
-        reading = replace(reading, usual=usual_unit(units))
+        parser = replace(parser, usual=usual_unit(units))
     lines = _lines(spark, path)
-    before = {name: spark.conf.get(name, None) for name in WHOLE}
+    before = {name: spark.conf.get(name, None) for name in WHOLE_FILES}
     try:
-        if reading.layout.kind == "delimited" and _cuts_quotations(lines):
-            for name, value in WHOLE.items():
+        if parser.layout.kind == "delimited" and _splits_quotes(lines):
+            for name, value in WHOLE_FILES.items():
                 spark.conf.set(name, value)
             lines = _lines(spark, path)
-        return _counted(lines, reading, has_time, frozenset())
+        return _parse(lines, parser, has_time, frozenset())
     finally:
         for name, old in before.items():
             spark.conf.unset(name) if old is None else spark.conf.set(name, old)
 
 
 def _lines(spark: "SparkSession", path: str) -> "DataFrame":
-    """Columns value, the bytes of a line; file; start, where Spark began to read."""
+    """Columns value, the bytes of a line; file; start, the offset of its part."""
     from pyspark.sql import functions as F
 
     return spark.read.text(path, lineSep="\n").select(
@@ -112,8 +110,8 @@ def _lines(spark: "SparkSession", path: str) -> "DataFrame":
     )
 
 
-def _cuts_quotations(lines: "DataFrame") -> bool:
-    """Whether Spark would cut a file between quotation marks."""
+def _splits_quotes(lines: "DataFrame") -> bool:
+    """Whether Spark would split a file inside quotation marks."""
     from pyspark.sql import functions as F
 
     if lines.rdd.getNumPartitions() < 2:
@@ -124,19 +122,19 @@ def _cuts_quotations(lines: "DataFrame") -> bool:
     return not parts.where("odd = 1").isEmpty()
 
 
-def _typed(spark: "SparkSession", path: str, reading: Reading) -> Rows:
-    """Rows of Parquet files."""
+def _read_parquet(spark: "SparkSession", path: str, parser: Parser) -> Rows:
+    """Read Parquet files."""
     from pyspark.sql import functions as F
 
     frame = spark.read.parquet(path)
     header, kinds = frame.columns, dict(frame.dtypes)
-    places = find_roles(reading.name, header, reading.columns)
+    places = find_roles(parser.name, header, parser.columns)
     names = {role: header[place] for role, place in places.items()}
     for role in ("user", "item"):
         kind = kinds[names[role]]
         if kind not in (*INTEGRAL, "string"):
             raise DataError(
-                f"{reading.name}: ids are strings or integers; the {role} column "
+                f"{parser.name}: ids must be strings or integers; the {role} column "
                 f"{names[role]!r} holds {kind}. Cast it before writing"
             )
     lines = frame.select(
@@ -147,50 +145,50 @@ def _typed(spark: "SparkSession", path: str, reading: Reading) -> Rows:
     if "time" in names:
         head = pl.Series(lines.select("time").limit(HEAD).toArrow().column("time"))
         units = count_units(to_whole_numbers(head))
-        reading = replace(reading, usual=usual_unit(units))
+        parser = replace(parser, usual=usual_unit(units))
     integers = {r for r in ("user", "item") if kinds[names[r]] in INTEGRAL}
-    return _counted(lines, reading, "time" in names, frozenset(integers))
+    return _parse(lines, parser, "time" in names, frozenset(integers))
 
 
-def _counted(
-    lines: "DataFrame", reading: Reading, has_time: bool, integers: frozenset[str]
+def _parse(
+    lines: "DataFrame", parser: Parser, has_time: bool, integers: frozenset[str]
 ) -> Rows:
-    """Parse everything once; once more, if the times are of another unit after all."""
+    """Parse all lines; twice if the first ones suggest another unit of time."""
     from pyspark.sql import functions as F
 
-    typed = reading.layout.kind == "parquet"
+    typed = parser.layout.kind == "parquet"
     while True:
-        step = reading.typed if typed else reading.text
-        rows = held(lines.mapInArrow(step, ROWS))
+        step = parser.typed if typed else parser.text
+        rows = persist(lines.mapInArrow(step, ROWS))
         amounts = rows.groupBy("unit").agg(F.count("*"), F.count("fault")).collect()
         units = np.zeros(5, dtype=np.int64)
         for unit, amount, _ in amounts:
             units[unit] = amount
         if not units.sum():
-            raise DataError(_empty(reading))
-        if not has_time or usual_unit(units) == reading.usual:
+            raise DataError(_empty(parser))
+        if not has_time or usual_unit(units) == parser.usual:
             break
         rows.unpersist()
-        reading = replace(reading, usual=usual_unit(units))
+        parser = replace(parser, usual=usual_unit(units))
     faulty = any(bad for _, _, bad in amounts)
     size = int(units.sum())
-    return Rows(rows, lines, reading, has_time, size, faulty, integers)
+    return Rows(rows, lines, parser, has_time, size, faulty, integers)
 
 
-def _empty(reading: Reading) -> str:
-    if reading.layout.kind == "parquet":
-        return f"{reading.name} is empty: it has columns and no row"
-    return f"{reading.name} has a header and no line below it"
+def _empty(parser: Parser) -> str:
+    if parser.layout.kind == "parquet":
+        return f"{parser.name} is empty: it has columns but no rows"
+    return f"{parser.name} has a header and no line below it"
 
 
-HEAD = 50  # lines from which a format is recognised
+HEAD = 50  # lines from which a format is detected
 
 
 def files_of(spark: "SparkSession", path: str) -> list[str]:
-    """The files behind a path, in the order of their names.
+    """The files that a path matches, in the order of their names.
 
     Raises:
-        DataError: There is none.
+        DataError: There are none.
     """
     from pyspark.errors import AnalysisException
 
@@ -200,18 +198,19 @@ def files_of(spark: "SparkSession", path: str) -> list[str]:
         if "PATH_NOT_FOUND" not in str(error):
             raise
         local = Path(path.removeprefix("file://"))
-        told = f"Spark finds no file {path}. Check the path"
-        raise DataError(told if "://" in path else absent(local)) from error
+        remote = f"Spark finds no file {path}. Check the path"
+        message = remote if "://" in path else missing_file(local)
+        raise DataError(message) from error
     if not found:
-        raise DataError(f"{path} holds no file that Spark reads")
+        raise DataError(f"{path} contains no file that Spark reads. Check the path")
     return sorted(found, key=unquote)
 
 
 def start_of(spark: "SparkSession", files: list[str], name: str) -> Source:
-    """The first lines of the first file that has some that are not blank.
+    """The first lines of the first file with lines that are not blank.
 
     Raises:
-        DataError: There is none, or it is not text.
+        DataError: All files are blank, or the first is not text.
     """
     from pyspark.sql import functions as F
 
@@ -224,14 +223,14 @@ def start_of(spark: "SparkSession", files: list[str], name: str) -> Source:
         if start.strip():
             if start.startswith(GZIP):
                 raise DataError(
-                    f"{name} is packed with gzip, but is not called so; Spark goes by "
-                    "the name. Rename it to end in .gz"
+                    f"{name} is a gzip without the extension .gz, by which Spark "
+                    "recognises it. Rename it to end in .gz"
                 )
-            refuse_binary(Path(name), start)
+            check_text(Path(name), start)
             return Source(Path(name), start)
-    raise DataError(f"{name} is empty: it holds no line to read")
+    raise DataError(f"{name} is empty: it has no lines. Check the path")
 
 
 def _literal(file: str) -> str:
-    """A path in which no sign stands for others."""
+    """A path with its pattern characters escaped."""
     return "".join("\\" + sign if sign in "[]{}*?\\" else sign for sign in file)

@@ -1,4 +1,4 @@
-"""A Spark session: the one that runs already, or one of our own that is ended again."""
+"""A Spark session: the active one, or a new one that is stopped afterwards."""
 
 import os
 import shutil
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 NEEDED = ("pyspark", "pyarrow", "pandas")
-ELSEWHERE = ("PYSPARK_GATEWAY_PORT", "SPARK_CONF_DIR", "SPARK_HOME")
-"""Where one of these is set, spark-submit or its files say where to run."""
+CONFIGURED = ("PYSPARK_GATEWAY_PORT", "SPARK_CONF_DIR", "SPARK_HOME")
+"""If one of these is set, spark-submit or its files configure where to run."""
 LOCAL = {
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
@@ -32,16 +32,16 @@ LOCAL = {
 def session(
     master: str | None = None, conf: Mapping[str, str] | None = None
 ) -> "Iterator[SparkSession]":
-    """A session to work in: the active one, which stays; else a new one, which ends.
+    """The active session, which is kept; or else a new one, which is stopped.
 
     Args:
-        master: Where to run, such as local[4] or spark://host:7077; ``None`` leaves it
-            to spark-submit or its files, and else takes this machine's cores.
-        conf: Settings of Spark, by name; they win over ours.
+        master: Where to run, such as local[4] or spark://host:7077; ``None`` uses the
+            settings of spark-submit, or else the cores of this machine.
+        conf: Spark settings by name; they override the defaults here.
 
     Raises:
-        ConfigError: PySpark or Java is not there, Spark does not start, or an active
-            session is of another master or other settings.
+        ConfigError: PySpark or Java is not installed, Spark does not start, or the
+            active session has another master or other settings.
     """
     check_installed()
     from pyspark.sql import SparkSession
@@ -60,10 +60,10 @@ def session(
 
 
 def check_installed() -> None:
-    """Refuse at once, and in words, where Spark cannot run.
+    """Check that Spark can run.
 
     Raises:
-        ConfigError: PySpark or what it needs is not installed, or there is no Java.
+        ConfigError: PySpark, a package that it needs, or Java is not installed.
     """
     from importlib.util import find_spec
 
@@ -72,15 +72,15 @@ def check_installed() -> None:
         raise ConfigError(
             f"the Spark engine needs {' and '.join(lacking)}, which "
             f"{'are' if lacking[1:] else 'is'} not installed. Run "
-            "pip install 'graphseq[spark]', or take --engine local"
+            "pip install 'graphseq[spark]', or use --engine local"
         )
     home = os.environ.get("JAVA_HOME")
     java = str(Path(home, "bin", "java")) if home else shutil.which("java")
     if java is None or not Path(java).exists():
         where = f"under JAVA_HOME, {home}" if home else "on the PATH"
         raise ConfigError(
-            f"Spark runs on Java, and there is none {where}. Install Java 17 or later "
-            "and set JAVA_HOME to it, or take --engine local"
+            f"Spark needs Java, which was not found {where}. Install Java 17 or later "
+            "and set JAVA_HOME, or use --engine local"
         )
 
 
@@ -91,13 +91,13 @@ def _check_same(
     others = [n for n, value in wanted.items() if active.conf.get(n, "") != value]
     if others:
         raise ConfigError(
-            f"a Spark session runs in this process already and is used as it is; asked "
-            f"for another {', '.join(others)}. Leave that out, or stop the session"
+            f"the active Spark session of this process has another {', '.join(others)} "
+            "than requested. Omit that setting, or stop the session"
         )
 
 
 def _start(master: str | None, conf: dict[str, str], folder: Path) -> "SparkSession":
-    """A session of our own; its scratch files are in Spark's own folders."""
+    """Start a session; its temporary files are in Spark's own folders."""
     from pyspark.errors import PySparkException
     from pyspark.sql import SparkSession
 
@@ -112,15 +112,15 @@ def _start(master: str | None, conf: dict[str, str], folder: Path) -> "SparkSess
         builder = builder.master(master)
     for name, value in (settings | conf).items():
         builder = builder.config(name, value)
-    said = folder / "java.txt"
+    java_log = folder / "java.txt"
     try:
-        with _stderr_into(said) if local else open(os.devnull):
+        with _stderr_into(java_log) if local else open(os.devnull):
             made = builder.getOrCreate()
     except (PySparkException, RuntimeError, OSError) as error:
         raise ConfigError(
             f"Spark does not start on {master or 'this machine'}: "
-            f"{_cause(said) or first_line(error)}. Check --master and --spark-conf, "
-            "and that Java is of version 17 or later"
+            f"{_cause(java_log) or first_line(error)}. Check --master and "
+            "--spark-conf, and that Java is version 17 or later"
         ) from error
     made.sparkContext.setLogLevel("OFF" if local else "ERROR")
     return made
@@ -128,7 +128,7 @@ def _start(master: str | None, conf: dict[str, str], folder: Path) -> "SparkSess
 
 @contextmanager
 def _stderr_into(file: Path) -> Iterator[None]:
-    """Let what is started inside write its messages into a file, for good."""
+    """Redirect stderr of the processes started inside the block to a file."""
     sys.stderr.flush()
     before = os.dup(2)
     target = os.open(file, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
@@ -142,25 +142,25 @@ def _stderr_into(file: Path) -> Iterator[None]:
 
 
 def _cause(file: Path) -> str:
-    """The first line in which Java tells what went wrong."""
+    """The first line in which Java reports an error."""
     lines = file.read_text("utf-8", "replace").splitlines() if file.exists() else []
-    telling = [line for line in lines if "rror" in line or "xception" in line]
-    return telling[0].strip()[:300] if telling else ""
+    errors = [line for line in lines if "rror" in line or "xception" in line]
+    return errors[0].strip()[:300] if errors else ""
 
 
 def first_line(error: BaseException) -> str:
-    """What an error says, without the stack that some errors carry along."""
+    """The message of an error, without the stack trace that some include."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0][:500] if lines else type(error).__name__
 
 
 def _is_local(master: str | None) -> bool:
     if master is None:
-        return not any(name in os.environ for name in ELSEWHERE)
+        return not any(name in os.environ for name in CONFIGURED)
     return master.startswith("local")
 
 
 def _heap() -> str:
-    """Memory of the Java side: a third of what is free; 1 to 32 GB."""
+    """Memory for Java: a third of the free memory, from 1 to 32 GB."""
     free = available_memory() or 6 * 2**30
     return f"{min(max(free // 3 // 2**20, 1024), 32 * 1024)}m"

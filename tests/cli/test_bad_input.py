@@ -67,7 +67,7 @@ def built(folder: Path, content: str | bytes, *options: str, name: str = "g") ->
         ),
         (HEADER + "a,x,1\na,,2\n", "line 3: no item"),
         (HEADER + "a,x,1\na,y,2\n", "users with fewer than 3 events"),
-        (HEADER + "a,x,1600000000\n" * 3 + "a,y,1600000000000\n", "line 5: time is of"),
+        (HEADER + "a,x,1600000000\n" * 3 + "a,y,1600000000000\n", "line 5: time is in"),
         (HEADER + "a,x,1600000000\n" * 3 + "a,y,-1\n", "a negative number"),
         (HEADER.encode() + b"a,caf\xc3\xa9,1\nb,caf\xe9,2\n", "line 3: bytes that are"),
         (HEADER.encode("utf-16"), "byte"),
@@ -184,7 +184,7 @@ def test_faulty_lines_can_be_left_out(
     output = str(tmp_path / "graph")
     main(["build", log, "--output", output, "--on-error", "skip", *ALL])
     told = capsys.readouterr().err
-    assert "left out 2 of 11" in told
+    assert "skipped 2 of 11" in told
     assert told.startswith("warning: ") and ".py" not in told
     assert hashes(output) == hashes(built(tmp_path, PLAIN, name="plain"))
 

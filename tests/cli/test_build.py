@@ -181,7 +181,10 @@ def test_a_full_disk_is_told_before_the_work(
         (["none.csv"], "none.csv"),
         ([TINY, "--memory", "-1"], "--memory is above 0, in gigabytes; got -1"),
         ([TINY, "--hub-cap", "0"], "--hub-cap is 1 or more; got 0"),
-        ([TINY, "--split", "by_user", "--seed", "-4"], "a seed of 0 or more"),
+        (
+            [TINY, "--split", "by_user", "--seed", "-4"],
+            "seed: expected a whole",
+        ),
         ([TINY, "--columns", "who"], "takes pairs"),
         ([TINY, "--format", "cvs"], "did you mean 'csv'"),
         ([TINY, "--user-user", "coutn:5"], "did you mean 'count'?"),

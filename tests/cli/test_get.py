@@ -68,7 +68,7 @@ def test_a_data_set_is_fetched_and_an_experiment_finds_it(
     assert path.read_text() == LOG
     said = capsys.readouterr()
     assert said.err == ""
-    assert f"fetching {shop}" in said.out
+    assert f"downloading {shop}" in said.out
     assert "terms: free for all" in said.out
     assert "3 users, 4 items, 12 events, as expected" in said.out
     experiment = tmp_path / "shop-experiment.yaml"
@@ -123,7 +123,7 @@ def test_other_counts_than_published_are_a_warning_in_one_line(
         (["shpo"], "did you mean 'shop'"),
         (["shop", "--url", "http://127.0.0.1:9/log.csv"], "refuses connections"),
         (["shop", "--url", "log.csv"], "begins with http:// or https://"),
-        (["shop", "--root", "/dev/null/data"], "another folder by --root"),
+        (["shop", "--root", "/dev/null/data"], "another folder with --root"),
         (["shop", "--url", "SHOP.gz"], "answers 404"),
         (["shop", "--url", "SHOP/other.csv"], "its sha256 is"),
     ],

@@ -238,7 +238,5 @@ def test_a_width_that_no_part_reads_is_told() -> None:
 
 def test_a_log_that_is_not_there_is_told_with_where_it_was_looked_for() -> None:
     written = {**GOOD, "data": {"path": "nowhere.csv"}}
-    with pytest.raises(
-        DataError, match=r"nowhere\.csv.*current folder, or from that of"
-    ):
+    with pytest.raises(DataError, match=r"nowhere\.csv.*current folder, or to that of"):
         check(written).read()

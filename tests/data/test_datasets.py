@@ -6,7 +6,13 @@ from pathlib import Path
 import pytest
 
 from graphseq.data import LAYOUTS, catalog, load_dataset, read_log
-from graphseq.data.datasets import FILTERS, FOLDER, data_folders, find, known
+from graphseq.data.datasets import (
+    CATALOG,
+    FILTERS,
+    data_folders,
+    find_dataset,
+    find_file,
+)
 from graphseq.errors import DataError
 
 FACTS = """
@@ -59,11 +65,11 @@ def test_the_environment_says_where_things_lie(
 
 def test_another_file_or_other_counts_are_refused(tmp_path: Path) -> None:
     root = place(tmp_path, sha256="f" * 64)
-    with pytest.raises(DataError, match="not the file that 'shop' means"):
+    with pytest.raises(DataError, match="not the file of 'shop'"):
         load_dataset("shop", root, folder=root)
     root = place(tmp_path, users=3)
     with pytest.raises(
-        DataError, match=r"should have \(3, 2, 2\)[^;]*; read \(2, 2, 2\)"
+        DataError, match=r"should have \(3, 2, 2\)[^;]*; found \(2, 2, 2\)"
     ):
         load_dataset("shop", root, folder=root)
 
@@ -85,7 +91,7 @@ def test_absent_data_are_told_with_the_command_that_fetches_them(
 @pytest.mark.parametrize("name", sorted(catalog()))
 def test_data_that_are_here_are_as_their_facts_say(name: str, shared) -> None:
     facts = catalog()[name]
-    path = find(facts.file, [shared / "data"])
+    path = find_file(facts.file, [shared / "data"])
     if path is None:
         pytest.skip(f"{facts.file} is not among the shared data")
     log = load_dataset(name, shared / "data")
@@ -96,7 +102,7 @@ def test_data_that_are_here_are_as_their_facts_say(name: str, shared) -> None:
 
 
 def test_the_tiny_log_is_readable() -> None:
-    log = read_log(FOLDER / "tiny.csv")
+    log = read_log(CATALOG / "tiny.csv")
     assert (log.num_users, log.num_items, len(log)) == (12, 14, 55)
 
 
@@ -129,10 +135,10 @@ def test_facts_are_read_and_what_is_not_known_is_none(tmp_path: Path) -> None:
 
 
 def test_what_is_no_recipe_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no folder of data set facts"):
+    with pytest.raises(DataError, match="no folder of data set descriptions"):
         catalog(tmp_path / "elsewhere")
     (tmp_path / "bad.yaml").write_text("source: x\n")
-    with pytest.raises(DataError, match=r"bad.yaml does not hold a data set"):
+    with pytest.raises(DataError, match=r"bad.yaml does not describe a data set"):
         catalog(tmp_path)
 
 
@@ -141,14 +147,14 @@ def test_a_recipe_does_not_lead_out_of_the_folder_of_the_data(
     file: str, tmp_path: Path
 ) -> None:
     (tmp_path / "shop.yaml").write_text(f"{SHOP}downloads: [{{file: {file}}}]\n")
-    with pytest.raises(DataError, match="leads out of the folder"):
+    with pytest.raises(DataError, match="leads out of the data folder"):
         catalog(tmp_path)
 
 
 def test_a_misspelt_name_gets_the_nearest(tmp_path: Path) -> None:
     (tmp_path / "shop.yaml").write_text(SHOP)
     with pytest.raises(DataError, match="did you mean 'shop'"):
-        known("shp", tmp_path)
+        find_dataset("shp", tmp_path)
 
 
 def test_data_lie_where_asked_else_in_the_environments_folder_then_in_the_cache(

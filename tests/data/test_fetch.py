@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 import yaml
 
-from graphseq.data import Dataset, OtherCounts, catalog, fetch_dataset, load_dataset
-from graphseq.data.fetch import unpack
+from graphseq.data import CountMismatch, Dataset, catalog, fetch_dataset, load_dataset
+from graphseq.data.fetch import extract
 from graphseq.errors import DataError
 
 REVIEWS = "".join(
@@ -163,7 +163,7 @@ def test_the_next_address_is_asked_when_one_fails(
     assert len(fetch_dataset("ml-1m", tmp_path).log) == 30
     assert [path for path, _ in web.asked] == ["/gone", "/damaged", "/ratings.zip"]
     recipe(facts, web, folder, urls=addresses[:2])
-    with pytest.raises(DataError, match=r"404 (.|\n)*not the file that is meant"):
+    with pytest.raises(DataError, match=r"404 (.|\n)*wrong checksum"):
         fetch_dataset("ml-1m", tmp_path / "other")
 
 
@@ -182,9 +182,9 @@ def test_another_address_replaces_all_but_the_checksum(
 def test_an_unknown_checksum_is_reported(web, folder: Path, tmp_path: Path) -> None:
     recipe(FETCHED["steam"], web, folder, sha256=None)
     lines: list[str] = []
-    fetch_dataset("steam", tmp_path, tell=lines.append)
+    fetch_dataset("steam", tmp_path, report=lines.append)
     digest = hashlib.sha256(web.files["steam_reviews.json.gz"]).hexdigest()
-    assert lines[-1].endswith(f"this one has sha256 {digest}")
+    assert lines[-1].endswith(f"its sha256 is {digest}")
 
 
 def test_what_people_must_fetch_is_explained_and_taken_from_where_they_put_it(
@@ -193,7 +193,7 @@ def test_what_people_must_fetch_is_explained_and_taken_from_where_they_put_it(
     recipe(FETCHED["yelp"], web, folder, urls=[], sha256=None, page="yelp's page")
     archive = tmp_path / "yelp" / "yelp_dataset.tar"
     with pytest.raises(
-        DataError, match=f"Get it from yelp's page\nPut it at {archive}"
+        DataError, match=f"Get it from yelp's page\nSave it as {archive}"
     ):
         fetch_dataset("yelp", tmp_path)
     archive.parent.mkdir()
@@ -211,7 +211,7 @@ def test_an_archive_that_lies_there_is_held_against_its_checksum(
     recipe(FETCHED["ml-1m"], web, folder)
     (tmp_path / "ml-1m").mkdir()
     (tmp_path / "ml-1m" / "ml-1m.zip").write_bytes(b"another")
-    with pytest.raises(DataError, match="is not the archive that is meant"):
+    with pytest.raises(DataError, match="is not the expected archive"):
         fetch_dataset("ml-1m", tmp_path)
 
 
@@ -250,14 +250,14 @@ def test_other_counts_are_an_error_where_they_were_counted_else_a_warning(
     made = recipe(FETCHED["gowalla"], web, folder)
     made |= {"users": 3, "counted": counted}
     (folder / "gowalla.yaml").write_text(yaml.safe_dump(made))
-    said = r"should have \(3, 3, 6\) users, items and interactions; read \(2, 3, 6\)"
+    said = r"should have \(3, 3, 6\) users, items and interactions; found \(2, 3, 6\)"
     if counted:
         with pytest.raises(DataError, match=said):
             fetch_dataset("gowalla", tmp_path)
         return
-    with pytest.warns(OtherCounts, match=said):
+    with pytest.warns(CountMismatch, match=said):
         fetch_dataset("gowalla", tmp_path)
-    with warnings.catch_warnings(), pytest.raises(OtherCounts):
+    with warnings.catch_warnings(), pytest.raises(CountMismatch):
         warnings.simplefilter("error")
         load_dataset("gowalla", tmp_path)
 
@@ -268,7 +268,7 @@ def test_a_folder_that_cannot_be_written_is_the_users_to_mend(
     recipe(FETCHED["ml-100k"], web, folder)
     (tmp_path / "file").write_text("")
     with pytest.raises(
-        DataError, match=r"cannot be written .*another folder by --root"
+        DataError, match=r"is not writable .*another folder with --root"
     ):
         fetch_dataset("ml-100k", tmp_path / "file" / "data")
     assert web.asked == []
@@ -278,7 +278,7 @@ def test_a_disk_too_small_is_known_before_anything_is_asked(
     web, folder: Path, tmp_path: Path
 ) -> None:
     recipe(FETCHED["ml-100k"], web, folder, bytes=10**18)
-    with pytest.raises(DataError, match=r"takes 1,000,000,000,000,000,000 bytes"):
+    with pytest.raises(DataError, match=r"needs 1,000,000,000,000,000,000 bytes"):
         fetch_dataset("ml-100k", tmp_path)
     assert web.asked == []
 
@@ -304,7 +304,7 @@ def tarred(path: Path, mode: str, *entries: tuple[tarfile.TarInfo, bytes]) -> Pa
 def test_one_file_comes_out_of_a_zip_and_no_other(tmp_path: Path) -> None:
     files = {"ml-1m/": b"", "ml-1m/ratings.dat": LOG, "ml-1m/users.dat": b"x"}
     archive = zipped(tmp_path / "ml-1m.zip", **files)
-    unpack(archive, "ml-1m/ratings.dat", tmp_path / "ratings.dat")
+    extract(archive, "ml-1m/ratings.dat", tmp_path / "ratings.dat")
     assert (tmp_path / "ratings.dat").read_bytes() == LOG
     assert sorted(p.name for p in tmp_path.iterdir()) == ["ml-1m.zip", "ratings.dat"]
 
@@ -316,7 +316,7 @@ def test_a_tar_is_read_packed_or_not_whatever_its_name(
     """Yelp's ``yelp_dataset.tar`` has been a packed tar for years."""
     entry = tarfile.TarInfo("yelp/review.json")
     archive = tarred(tmp_path / "yelp_dataset.tar", mode, (entry, LOG))
-    unpack(archive, "review.json", tmp_path / "review.json")
+    extract(archive, "review.json", tmp_path / "review.json")
     assert (tmp_path / "review.json").read_bytes() == LOG
 
 
@@ -327,7 +327,7 @@ def test_no_name_in_an_archive_decides_where_a_file_goes(
     folder = tmp_path / "a" / "b"
     folder.mkdir(parents=True)
     archive = zipped(folder / "log.zip", **{name: LOG})
-    unpack(archive, "evil.dat", folder / "log.dat")
+    extract(archive, "evil.dat", folder / "log.dat")
     made = {p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*.dat")}
     assert made == {"a/b/log.dat"}
     assert not Path("/tmp/evil.dat").exists()
@@ -338,8 +338,8 @@ def test_a_link_or_a_device_in_a_tar_is_refused(kind: bytes, tmp_path: Path) -> 
     entry = tarfile.TarInfo("log")
     entry.type, entry.linkname = kind, "/etc/passwd"
     archive = tarred(tmp_path / "log.tar", "w", (entry, b""))
-    with pytest.raises(DataError, match="is no plain file"):
-        unpack(archive, "log", tmp_path / "log")
+    with pytest.raises(DataError, match="is not a regular file"):
+        extract(archive, "log", tmp_path / "log")
     assert [p.name for p in tmp_path.iterdir()] == ["log.tar"]
 
 
@@ -348,8 +348,8 @@ def test_a_link_in_a_zip_is_refused(tmp_path: Path) -> None:
     info.external_attr = (stat.S_IFLNK | 0o777) << 16
     with zipfile.ZipFile(tmp_path / "log.zip", "w") as archive:
         archive.writestr(info, "/etc/passwd")
-    with pytest.raises(DataError, match="is no plain file"):
-        unpack(tmp_path / "log.zip", "log", tmp_path / "log")
+    with pytest.raises(DataError, match="is not a regular file"):
+        extract(tmp_path / "log.zip", "log", tmp_path / "log")
 
 
 def test_what_swells_beyond_reason_is_refused(tmp_path: Path) -> None:
@@ -360,8 +360,8 @@ def test_what_swells_beyond_reason_is_refused(tmp_path: Path) -> None:
     ):
         for _ in range(201):
             file.write(bytes(1 << 20))
-    with pytest.raises(DataError, match="Nothing was unpacked"):
-        unpack(archive, "log", tmp_path / "log")
+    with pytest.raises(DataError, match="Nothing was extracted"):
+        extract(archive, "log", tmp_path / "log")
     assert [p.name for p in tmp_path.iterdir()] == ["log.zip"]
 
 
@@ -373,8 +373,8 @@ def test_a_disk_without_room_is_told_before_anything_is_written(
 
     monkeypatch.setattr("shutil.disk_usage", lambda path: Usage)
     archive = zipped(tmp_path / "log.zip", log=LOG)
-    with pytest.raises(DataError, match=r"takes 22,000 bytes .* has 100 free"):
-        unpack(archive, "log", tmp_path / "log")
+    with pytest.raises(DataError, match=r"needs 22,000 bytes.* has 100 free"):
+        extract(archive, "log", tmp_path / "log")
     assert [p.name for p in tmp_path.iterdir()] == ["log.zip"]
 
 
@@ -394,8 +394,8 @@ def test_a_damaged_archive_is_told_and_leaves_nothing(
     else:
         del data[len(data) // 2 :]
     archive.write_bytes(data)
-    with pytest.raises(DataError, match=r"is damaged|its end is missing"):
-        unpack(archive, "log", tmp_path / "log")
+    with pytest.raises(DataError, match=r"is damaged|it is truncated"):
+        extract(archive, "log", tmp_path / "log")
     assert [p.name for p in tmp_path.iterdir()] == [archive.name]
 
 
@@ -404,13 +404,15 @@ def test_what_is_no_archive_or_cut_short_is_told(kind: str, tmp_path: Path) -> N
     archive = zipped(tmp_path / "log.zip", log=LOG)
     whole = archive.read_bytes()
     archive.write_bytes(whole[:-40] if kind == "zip" else b"<html>")
-    with pytest.raises(DataError, match="no zip and no tar archive, or its end"):
-        unpack(archive, "log", tmp_path / "log")
+    with pytest.raises(
+        DataError, match="neither a zip nor a tar archive, or it is trunc"
+    ):
+        extract(archive, "log", tmp_path / "log")
 
 
 def test_the_file_must_be_there_once(tmp_path: Path) -> None:
     archive = zipped(tmp_path / "log.zip", **{"a/log": LOG, "b/log": LOG})
-    with pytest.raises(DataError, match="does not hold one log; 2 of that name"):
-        unpack(archive, "log", tmp_path / "log")
+    with pytest.raises(DataError, match="must hold exactly one log; found 2"):
+        extract(archive, "log", tmp_path / "log")
     with pytest.raises(DataError, match="did you mean 'a/log'"):
-        unpack(archive, "a/logs", tmp_path / "log")
+        extract(archive, "a/logs", tmp_path / "log")

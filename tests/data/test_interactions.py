@@ -100,7 +100,7 @@ def test_repr_tells_counts_density_length_and_span() -> None:
         "Interactions(4 events of 2 users and 3 items; density 66.67%, mean length "
         "2.00; time 1 … 5 (1970-01-01 … 1970-01-01))"
     )
-    assert "only an order" in repr(Interactions.from_arrays([0], [0]))
+    assert "order only" in repr(Interactions.from_arrays([0], [0]))
     assert "time 0 … 4611686018427387904)" in repr(
         Interactions.from_arrays([0, 0], [0, 0], [0, 2**62])
     )
@@ -108,15 +108,17 @@ def test_repr_tells_counts_density_length_and_span() -> None:
 
 def test_faulty_tables_are_refused() -> None:
     one = Vocabulary(["x"])
-    with pytest.raises(DataError, match=r"item ids are 0 … 0.*found 0 … 1"):
+    with pytest.raises(DataError, match=r"item ids must be 0 … 0.*found 0 … 1"):
         Interactions.from_arrays([0, 0], [0, 1], [0, 1], items=one)
     with pytest.raises(DataError, match="found -1 … 0"):
         Interactions.from_arrays([0, -1], [0, 0], [0, 1], users=one)
     with pytest.raises(DataError, match="found 2, 1 and 2 rows"):
         Interactions.from_arrays([0, 0], [0], [0, 1])
-    with pytest.raises(DataError, match=r"column time holds 64-bit integers.*float64"):
+    with pytest.raises(
+        DataError, match=r"column time must hold 64-bit integers.*float64"
+    ):
         Interactions.from_arrays([0], [0], np.array([0.5]))
-    with pytest.raises(DataError, match="not in the order user, time"):
+    with pytest.raises(DataError, match="not sorted by user, then time"):
         zero = np.zeros(2, dtype=np.int64)
         Interactions(zero, zero, np.array([1, 0]), one, one)
     with pytest.raises(DataError, match="found 2, 1 and 2 rows"):
@@ -177,9 +179,13 @@ def test_numbers_and_text_become_one_kind_of_id(
 
 def test_times_on_one_side_only_are_refused() -> None:
     timed, plain = log_of([(1, 1, 5)]), log_of([(1, 2, 5)], timed=False)
-    with pytest.raises(DataError, match=r"the old log has times and the new one only"):
+    with pytest.raises(
+        DataError, match=r"the old log has timestamps and the new one has only"
+    ):
         append(timed, plain)
-    with pytest.raises(DataError, match=r"the new log has times and the old one only"):
+    with pytest.raises(
+        DataError, match=r"the new log has timestamps and the old one has only"
+    ):
         append(plain, timed)
 
 

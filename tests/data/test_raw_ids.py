@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graphseq.data import Vocabulary
-from graphseq.data.ids import Numbering, number_integers, to_integers
+from graphseq.data.ids import BlockNumbering, number_integers, to_integers
 
 ids = st.integers(-3, 9) | st.integers(-(2**63), 2**63 - 1)
 texts = st.sampled_from(["a", "é", "7", "007", "-3", "x" * 40])
@@ -20,17 +20,17 @@ def test_blocks_are_numbered_as_one_column_is(columns: list[list[int | str]]) ->
         pl.Series([int(v) for v in raw] if plain else map(str, raw),
                   dtype=pl.Int64 if plain else pl.String)
     )  # fmt: skip
-    numbering = Numbering()
+    numbering = BlockNumbering()
     for column in columns:
         kind = pl.Int64 if column and isinstance(column[0], int) else pl.String
         numbering.add(pl.Series(column, dtype=kind))
-    assert numbering.column().tolist() == dense.tolist()
+    assert numbering.take_column().tolist() == dense.tolist()
     found = Vocabulary(numbering.ids())
     assert found == expected or not raw
 
 
 def test_text_stays_text_if_asked() -> None:
-    numbering = Numbering(text=True)
+    numbering = BlockNumbering(text=True)
     for column in (["7", "8"], ["8", "9"]):
         numbering.add(pl.Series(column))
     assert Vocabulary(numbering.ids()) == Vocabulary(["7", "8", "9"])
@@ -50,10 +50,10 @@ def test_each_id_is_put_together_a_few_times_however_many_blocks(
     monkeypatch.setattr(module, "number", counting)
     for step in (0, 50):  # the same ids in every block, or others
         looked[0] = 0
-        numbering = Numbering()
+        numbering = BlockNumbering()
         for block in range(400):
             numbering.add(pl.Series(range(step * block, step * block + 50)))
-        numbering.column()
+        numbering.take_column()
         assert looked[0] <= 3 * 400 * 50
 
 

@@ -78,10 +78,10 @@ def test_by_time_trains_on_the_past_only(sizes: list[int]) -> None:
 
 
 def test_by_time_refuses_a_log_without_time() -> None:
-    with pytest.raises(DataError, match="only tells the order"):
+    with pytest.raises(DataError, match="has only the order"):
         by_time(Interactions.from_arrays([0, 0, 0], [0, 1, 2]))
 
 
 def test_by_time_refuses_one_moment_for_all() -> None:
-    with pytest.raises(DataError, match="left nothing for training"):
+    with pytest.raises(DataError, match="leaves no data for training"):
         by_time(Interactions.from_arrays([0, 0, 1], [0, 1, 2], [7, 7, 7]))

@@ -151,8 +151,8 @@ def test_any_graph_is_that_of_the_local_engine(
         engine = Engine(spark, chunk=chunk, blocks=blocks)
         found = engine.read(file, **reading)
         assert repr(found) == repr(read_log(file, **reading))
-        training = engine.cut(engine.filtered(found, **filters), protocol, seed)
-        return build_graph(training.split, engine.spread(steps, training))
+        training = engine.split(engine.filter(found, **filters), protocol, seed)
+        return build_graph(training.split, engine.distribute(steps, training))
 
     assert outcome(on_spark) == outcome(locally)
 

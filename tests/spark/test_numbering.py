@@ -8,7 +8,7 @@ import pytest
 from graphseq.data import read_log
 from graphseq.errors import DataError
 from graphseq.spark.errors import failures
-from graphseq.spark.numbering import read
+from graphseq.spark.numbering import read_events
 
 chance = np.random.default_rng(0)
 
@@ -33,10 +33,10 @@ def test_many_files_are_one_log_in_the_order_of_their_names(
     (tmp_path / "one.csv").write_text("user,item,time\n" + "".join(order))
     one = read_log(tmp_path / "one.csv")
     pattern = str(tmp_path / "a log ?1?")
-    assert read(spark, pattern).collect()[0] == one
+    assert read_events(spark, pattern).collect()[0] == one
     (folder / "part c.csv").write_text("item,user,time\n1,2,3\n")
     with pytest.raises(DataError, match="begin with different lines"), failures():
-        read(spark, pattern)
+        read_events(spark, pattern)
 
 
 def test_parquet_keeps_its_types(spark: Any, tmp_path: Path) -> None:
@@ -45,7 +45,10 @@ def test_parquet_keeps_its_types(spark: Any, tmp_path: Path) -> None:
     frame = pl.DataFrame({"user": range(9), "item": ["7"] * 9, "when": days})
     frame.write_parquet(file)
     columns = {"user": "user", "item": "item", "time": "when"}
-    found = read(spark, str(file), columns=columns).collect()[0]
+    found = read_events(spark, str(file), columns=columns).collect()[0]
     assert found == read_log(file, columns=columns)
     assert (found.users.ids.dtype, found.items.ids.dtype) == (pl.Int64, pl.String)
-    assert read(spark, str(file), columns={"user": "user", "item": "item"}).size == 9
+    assert (
+        read_events(spark, str(file), columns={"user": "user", "item": "item"}).size
+        == 9
+    )

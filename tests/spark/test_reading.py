@@ -11,7 +11,7 @@ import pytest
 from graphseq.data import Interactions, read_log
 from graphseq.errors import DataError
 from graphseq.spark.errors import failures
-from graphseq.spark.numbering import read
+from graphseq.spark.numbering import read_events
 
 chance = np.random.default_rng(0)
 ROWS = list(zip(*chance.integers(1, 40, (2, 400)), strict=True))
@@ -58,7 +58,7 @@ def tried(make: Any) -> tuple[Any, list[str]]:
         except DataError as error:
             found = str(error)
     return found, [
-        str(each.message) for each in told if "left out" in str(each.message)
+        str(each.message) for each in told if ": skipped" in str(each.message)
     ]
 
 
@@ -71,14 +71,14 @@ def test_a_file_is_read_as_the_local_reader_reads_it(
 
     def on_spark(**options: Any) -> Interactions:
         with failures():
-            found = read(spark, str(file), **options)
+            found = read_events(spark, str(file), **options)
             log = found.collect()[0]
         assert (len(found), dict(found.skipped)) == (len(log), dict(log.skipped))
         return log
 
     wanted = tried(lambda: read_log(file))
     assert tried(on_spark) == wanted
-    if isinstance(wanted[0], str) and "faulty" in wanted[0]:
+    if isinstance(wanted[0], str) and "malformed" in wanted[0]:
         wanted = tried(lambda: read_log(file, on_error="skip"))
         found = tried(lambda: on_spark(on_error="skip"))
         assert found == wanted
@@ -87,10 +87,10 @@ def test_a_file_is_read_as_the_local_reader_reads_it(
 
 def test_what_is_not_there_or_called_wrong_is_told(spark: Any, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="there is no"):
-        read(spark, str(tmp_path / "none.csv"))
+        read_events(spark, str(tmp_path / "none.csv"))
     (tmp_path / "log.csv").write_bytes(FILES["packed.csv.gz"])
     with pytest.raises(DataError, match=r"Rename it to end in \.gz"):
-        read(spark, str(tmp_path / "log.csv"))
+        read_events(spark, str(tmp_path / "log.csv"))
     (tmp_path / "cut.csv.gz").write_bytes(FILES["packed.csv.gz"][:200])
     with pytest.raises(DataError, match=r"cut\.csv\.gz: .*Unexpected end"), failures():
-        read(spark, str(tmp_path / "cut.csv.gz"))
+        read_events(spark, str(tmp_path / "cut.csv.gz"))

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from graphseq.errors import DataError
-from graphseq.spark.numbering import read
+from graphseq.spark.numbering import read_events
 
 
 def test_a_faulty_line_of_several_files_is_told_with_its_file(
@@ -13,4 +13,4 @@ def test_a_faulty_line_of_several_files_is_told_with_its_file(
     (tmp_path / "a.csv").write_text("user,item\n1,2\n")
     (tmp_path / "b.csv").write_text("user,item\n1,2\n3\n")
     with pytest.raises(DataError, match=r"line 3 of b\.csv: wrong number of columns"):
-        read(spark, str(tmp_path), columns={"user": "user", "item": "item"})
+        read_events(spark, str(tmp_path), columns={"user": "user", "item": "item"})

@@ -60,5 +60,5 @@ def test_without_java_it_is_said(
         check_installed()
     monkeypatch.delenv("JAVA_HOME")
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(ConfigError, match="none on the PATH"):
+    with pytest.raises(ConfigError, match="not found on the PATH"):
         check_installed()

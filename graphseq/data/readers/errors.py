@@ -1,4 +1,4 @@
-"""What is wrong with the lines of a file, told at once."""
+"""Malformed lines of a file: detected, counted, and reported at once."""
 
 import warnings
 from collections.abc import Callable, Sequence
@@ -11,21 +11,21 @@ from graphseq.data.arrays import Int64s, Mask
 from graphseq.errors import DataError
 
 OnError = Literal["raise", "skip"]
-SHOWN = 10  # faults that a report spells out
+SHOWN = 10  # malformed lines that a report lists
 
 
 class SkippedLines(UserWarning):
-    """Lines were left out of a log because ``on_error="skip"`` was asked for."""
+    """Malformed lines were skipped, as requested by ``on_error="skip"``."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """One way in which rows can be faulty.
+    """One way in which rows can be malformed.
 
     Attributes:
-        reason: What is wrong, in general; the key under which it is counted.
-        faulty: True where it is, (E,).
-        found: What a faulty row holds instead, given its place among the rows.
+        reason: What is wrong; the key under which it is counted.
+        faulty: True for malformed rows, (E,).
+        found: Describes the content of a malformed row, given its index.
     """
 
     reason: str
@@ -33,82 +33,89 @@ class Check:
     found: Callable[[int], str]
 
 
-class Faults:
-    """The faults of a file, gathered block by block.
+class MalformedLines:
+    """The malformed lines of a file, collected block by block.
 
-    A line counts once, under its first reason, however many rows it gave.
+    A line counts once, under its first reason, however many rows it has.
 
     Args:
-        name: Of the file, for messages.
-        unit: What its lines are called.
+        name: File name, for messages.
+        unit: "line" or "row", for messages.
     """
 
     def __init__(self, name: str, unit: str = "line") -> None:
         self._name, self._unit = name, unit
-        self._told: list[str] = []
-        self._counts: dict[str, int] = {}  # every reason, in the order of the checks
+        self._shown: list[str] = []
+        self._counts: dict[str, int] = {}  # all reasons, in the order of the checks
         self._lines = 0
-        self._sound = False  # whether any row is
+        self._any_valid = False
 
-    def sift(self, checks: Sequence[Check], lines: Int64s) -> Mask:
-        """The rows of a block without a fault, (E,).
+    def collect(self, checks: Sequence[Check], lines: Int64s) -> Mask:
+        """Record the malformed rows of a block; returns a mask of valid ones, (E,).
 
         Args:
-            checks: The same for every block, (E,) each.
-            lines: Line on which each row stands, ascending, (E,).
+            checks: The same checks for each block, (E,) each.
+            lines: Line number of each row, ascending, (E,).
         """
         self._lines += int(np.count_nonzero(np.diff(lines, prepend=-1)))
         self._counts = self._counts or {check.reason: 0 for check in checks}
-        sound: Mask = ~np.logical_or.reduce([check.faulty for check in checks])
-        self._sound |= bool(sound.any())
-        if not sound.all():
-            self._note(checks, lines)
-        return sound
+        valid: Mask = ~np.logical_or.reduce([check.faulty for check in checks])
+        self._any_valid |= bool(valid.any())
+        if not valid.all():
+            self._record(checks, lines)
+        return valid
 
-    def _note(self, checks: Sequence[Check], lines: Int64s) -> None:
-        reason = np.full(len(lines), -1)
-        for number in reversed(range(len(checks))):
-            reason[checks[number].faulty] = number
+    def _record(self, checks: Sequence[Check], lines: Int64s) -> None:
+        reason = first_reasons(checks, len(lines))
         rows = np.flatnonzero(reason >= 0)
-        rows = rows[np.unique(lines[rows], return_index=True)[1]]  # one a line
+        rows = rows[np.unique(lines[rows], return_index=True)[1]]  # one per line
         amounts = np.bincount(reason[rows], minlength=len(checks)).tolist()
         for check, amount in zip(checks, amounts, strict=True):
             self._counts[check.reason] += amount
-        for row in rows[: SHOWN - len(self._told)].tolist():
+        for row in rows[: SHOWN - len(self._shown)].tolist():
             check = checks[reason[row]]
-            what = f"{check.reason}; {check.found(row)}"
-            self._told.append(f"  {self._unit} {lines[row]}: {what}")
+            problem = f"{check.reason}; {check.found(row)}"
+            self._shown.append(f"  {self._unit} {lines[row]}: {problem}")
 
-    def settle(self, on_error: OnError) -> dict[str, int]:
-        """How many lines have which fault, once all are seen.
+    def finish(self, on_error: OnError) -> dict[str, int]:
+        """Raise or warn once all blocks are read; returns the lines by reason.
 
         Raises:
-            DataError: There are faults and ``on_error`` is "raise", or no row is sound.
+            DataError: Lines are malformed and ``on_error`` is "raise", or all are.
         """
         counts = {reason: count for reason, count in self._counts.items() if count}
         faulty = sum(counts.values())
         if not faulty:
             return {}
-        if on_error == "raise" or not self._sound:
-            raise DataError(
-                _report(self._name, self._told, faulty, self._lines, self._unit)
-            )
-        spelt = ", ".join(f"{count:,} {why}" for why, count in counts.items())
+        if on_error == "raise" or not self._any_valid:
+            raise DataError(self._report(faulty))
+        reasons = ", ".join(f"{count:,} {why}" for why, count in counts.items())
         warnings.warn(
-            f"{self._name}: left out {faulty:,} of {self._lines:,} {self._unit}s "
-            f"({spelt})",
+            f"{self._name}: skipped {faulty:,} of {self._lines:,} {self._unit}s "
+            f"({reasons})",
             SkippedLines,
             stacklevel=3,
         )
         return counts
 
+    def _report(self, faulty: int) -> str:
+        shown, unit = self._shown, self._unit
+        title = f"{self._name}: {faulty:,} malformed {unit}{'s' * (faulty > 1)} of "
+        title += f"{self._lines:,}"
+        if faulty > len(shown):
+            title += f"; the first {len(shown)} are"
+        cure = (
+            f"No {unit} is valid: check the format and the columns"
+            if faulty == self._lines
+            else f"Correct the file, or skip these {unit}s: --on-error skip (in "
+            'Python, on_error="skip")'
+        )
+        return "\n".join([title, *shown, cure])
 
-def _report(name: str, told: list[str], faulty: int, rows: int, unit: str) -> str:
-    shown = f", of which {len(told)} are shown" if faulty > len(told) else ""
-    cure = (
-        "No row is sound: check format= and columns="
-        if faulty == rows
-        else f'Mend the file, or pass on_error="skip" to leave these {unit}s out'
-    )
-    title = f"{name}: {faulty:,} faulty {unit}{'s' * (faulty > 1)} of {rows:,}{shown}"
-    return "\n".join([title, *told, cure])
+
+def first_reasons(checks: Sequence[Check], rows: int) -> Int64s:
+    """Index of the first check that each row fails, (E,); -1 for a valid row."""
+    reason = np.full(rows, -1)
+    for number in reversed(range(len(checks))):
+        reason[checks[number].faulty] = number
+    return reason

@@ -1,4 +1,7 @@
-"""The file formats that are read: their columns, and how they are recognised."""
+"""The file formats that are read: their columns, and how to detect them.
+
+A new format of a known kind is one entry of ``LAYOUTS``.
+"""
 
 import ast
 import difflib
@@ -12,9 +15,11 @@ from typing import Any, Literal
 from graphseq.data.readers.source import Source
 from graphseq.errors import DataError
 
-Kind = Literal["sequences", "delimited", "records", "parquet"]
 Columns = Mapping[str, str | int]
-"""Role (user, item, time) -> the column's name, or its position from 0."""
+"""Role (user, item, time) -> the column's name, or its index from 0."""
+
+MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+NUMBER = re.compile(r"-?\d+(\.\d+)?")
 
 
 @dataclass(frozen=True)
@@ -22,88 +27,92 @@ class Layout:
     """How a format is written.
 
     Attributes:
-        kind: Which reader takes it.
-        separator: Between two columns.
-        columns: Of each role; a position means that the file has no header. Empty if
-            every file has its own names.
+        kind: The reader that parses it.
+        separator: Field separator.
+        columns: Column of each role; an index means that the file has no header. Empty
+            if each file names its own columns.
         width: Number of columns, where the format fixes it.
-        offset: Column with milliseconds that are added to a time of whole days.
-        text_ids: Ids stay strings even if all of them are spelt as integers.
-        says: What the format is, for people.
+        offset: Column of milliseconds to add to a time of whole days.
+        text_ids: Keep ids as strings, even if all of them are decimal integers.
+        description: One line for users.
     """
 
-    kind: Kind
+    kind: Literal["sequences", "delimited", "jsonl", "parquet"]
     separator: str = ","
     columns: Columns = field(default_factory=dict)
     width: int | None = None
     offset: str | None = None
     text_ids: bool = False
-    says: str = ""
+    description: str = ""
 
 
 LAYOUTS: dict[str, Layout] = {
-    "sequences": Layout("sequences", says="one line a user: user item item …"),
-    "csv": Layout("delimited", ",", says="comma-separated, columns named in line 1"),
-    "tsv": Layout("delimited", "\t", says="tab-separated, columns named in line 1"),
-    "parquet": Layout("parquet", text_ids=True, says="Parquet"),
-    "jsonl": Layout("records", says="one JSON object a line"),
+    "sequences": Layout("sequences", description="one line a user: user item item …"),
+    "csv": Layout(
+        "delimited", ",", description="comma-separated, columns named in line 1"
+    ),
+    "tsv": Layout(
+        "delimited", "\t", description="tab-separated, columns named in line 1"
+    ),
+    "parquet": Layout("parquet", text_ids=True, description="Parquet"),
+    "jsonl": Layout("jsonl", description="one JSON object a line"),
     "amazon": Layout(
-        "records",
+        "jsonl",
         columns={"user": "reviewerID", "item": "asin", "time": "unixReviewTime"},
         text_ids=True,
-        says="Amazon reviews 2014 and 2018, JSON lines",
+        description="Amazon reviews 2014 and 2018, JSON lines",
     ),
     "amazon-2023": Layout(
-        "records",
+        "jsonl",
         columns={"user": "user_id", "item": "parent_asin", "time": "timestamp"},
         text_ids=True,
-        says="Amazon reviews 2023, JSON lines; times in milliseconds",
+        description="Amazon reviews 2023, JSON lines; times in milliseconds",
     ),
     "yelp": Layout(
-        "records",
+        "jsonl",
         columns={"user": "user_id", "item": "business_id", "time": "date"},
         text_ids=True,
-        says="Yelp reviews, JSON lines",
+        description="Yelp reviews, JSON lines",
     ),
     "movielens": Layout(
         "delimited",
         ",",
         {"user": "userId", "item": "movieId", "time": "timestamp"},
-        says="MovieLens ratings.csv",
+        description="MovieLens ratings.csv",
     ),
     "movielens-1m": Layout(
         "delimited",
         "::",
         {"user": 0, "item": 1, "time": 3},
         width=4,
-        says="MovieLens ratings.dat: user::movie::rating::time",
+        description="MovieLens ratings.dat: user::movie::rating::time",
     ),
     "movielens-100k": Layout(
         "delimited",
         "\t",
         {"user": 0, "item": 1, "time": 3},
         width=4,
-        says="MovieLens u.data: user, movie, rating, time",
+        description="MovieLens u.data: user, movie, rating, time",
     ),
     "gowalla": Layout(
         "delimited",
         "\t",
         {"user": 0, "item": 4, "time": 1},
         width=5,
-        says="Gowalla check-ins: user, time, latitude, longitude, place",
+        description="Gowalla check-ins: user, time, latitude, longitude, place",
     ),
     "diginetica": Layout(
         "delimited",
         ";",
         {"user": "sessionId", "item": "itemId", "time": "eventdate"},
         offset="timeframe",
-        says="Diginetica train-item-views.csv: a session is a user; milliseconds",
+        description="Diginetica train-item-views.csv: sessions as users; milliseconds",
     ),
     "recbole": Layout(
         "delimited",
         "\t",
         {"user": "user_id", "item": "item_id", "time": "timestamp"},
-        says="RecBole .inter: user_id:token, item_id:token, timestamp:float",
+        description="RecBole .inter: user_id:token, item_id:token, timestamp:float",
     ),
 }
 
@@ -115,120 +124,125 @@ NAMES: dict[str, tuple[str, ...]] = {
     ),
     "time": ("time", "timestamp", "unixreviewtime", "date", "datetime", "ts"),
 }
-"""Column names under which the roles go, in lower case and without punctuation."""
-
-
-def plain(name: str) -> str:
-    """A column's name in lower case, without punctuation and RecBole's ``:type``."""
-    return "".join(c for c in name.split(":")[0].lower() if c.isalnum())
-
-
-def separator_of(line: str) -> str | None:
-    """The sign that seems to stand between the columns, where it is not the usual."""
-    counts = {sign: line.count(sign) for sign in ",\t;|"}
-    sign = max(counts, key=lambda each: counts[each])
-    return sign if counts[sign] and sign in ";|" else None
+"""Usual column names of each role, in lower case and without punctuation."""
 
 
 def find_roles(
     source: str, header: Sequence[str], columns: Columns | None
 ) -> dict[str, int]:
-    """Positions of user, item and time among the columns of a file.
+    """Indices of the user, item and time columns of a file.
 
     Args:
-        source: Name of the file, for messages.
+        source: File name, for messages.
         header: Names of the file's columns.
-        columns: Role -> name, as asked for; ``None`` goes by the usual names.
+        columns: Role -> name, as requested; ``None`` detects the usual names.
 
     Raises:
-        DataError: A name is not there, or the usual names are not, or are there twice.
+        DataError: A requested name is missing, or a usual one is missing or ambiguous.
     """
     if columns is None:
-        return _by_usual_names(source, header)
-    known = {name: place for place, name in enumerate(header)}
-    short = {name.split(":")[0]: place for name, place in known.items()}
-    places, problems = {}, []
+        return _detect_roles(source, header)
+    known = {name: index for index, name in enumerate(header)}
+    short = {name.split(":")[0]: index for name, index in known.items()}
+    found, problems = {}, []
     for role, name in columns.items():
-        place = known.get(str(name), short.get(str(name)))
-        if place is None:
+        index = known.get(str(name), short.get(str(name)))
+        if index is None:
             near = difflib.get_close_matches(str(name), [*known, *short], n=1)
-            cure = f" (did you mean {near[0]!r}?)" if near else ""
-            problems.append(f"no column {name!r} for the {role}{cure}")
+            hint = f" (did you mean {near[0]!r}?)" if near else ""
+            problems.append(f"no column {name!r} for the {role}{hint}")
         else:
-            places[role] = place
+            found[role] = index
     if problems:
-        sign = separator_of(header[0]) if len(header) == 1 else None
+        sign = unusual_separator(header[0]) if len(header) == 1 else None
         cure = f". The separator seems to be {sign!r}: --separator {sign!r}"
         raise DataError(
             f"{source}: {'; '.join(problems)}. The columns are {', '.join(header)}"
             f"{cure if sign else ''}"
         )
-    return places
+    return found
+
+
+def _detect_roles(source: str, header: Sequence[str]) -> dict[str, int]:
+    found = {}
+    for role, names in NAMES.items():
+        matches = [i for i, name in enumerate(header) if normalized(name) in names]
+        if len(matches) != 1:
+            problem = "several columns could be" if matches else "no column looks like"
+            untimed = " Without a time, the rows must be in time order."
+            raise DataError(
+                f"{source}: {problem} the {role} among {', '.join(header)}. Name them: "
+                "--columns user=… item=… time=… (in Python, columns={'user': …, "
+                f"'item': …, 'time': …}}).{untimed if role == 'time' else ''}"
+            )
+        found[role] = matches[0]
+    return found
 
 
 def check_columns(columns: Columns) -> None:
-    """Refuse roles that are unknown or lacking, and names mixed with positions.
+    """Check the roles, and that all columns are names or all are indices.
 
     Raises:
-        DataError: As said.
+        DataError: A role is unknown or missing, or names and indices are mixed.
     """
-    unknown = set(columns) - set(NAMES)
-    lacking = {"user", "item"} - set(columns)
-    if unknown or lacking:
+    if set(columns) - set(NAMES) or {"user", "item"} - set(columns):
         raise DataError(
-            f"columns= names the user, the item and perhaps the time; found "
+            "columns= must name the user, the item and optionally the time; found "
             f"{dict(columns)}. Write columns={{'user': …, 'item': …, 'time': …}}"
         )
     if len({isinstance(name, int) for name in columns.values()}) > 1:
         raise DataError(
-            f"columns= takes names (the file has a header) or positions from 0 (it has "
-            f"none), not both; found {dict(columns)}"
+            "columns= takes names (for a file with a header) or indices from 0 (for a "
+            f"file without one), not both; found {dict(columns)}"
         )
 
 
-def _by_usual_names(source: str, header: Sequence[str]) -> dict[str, int]:
-    places = {}
-    for role, names in NAMES.items():
-        fits = [place for place, name in enumerate(header) if plain(name) in names]
-        if len(fits) != 1:
-            what = "several columns could be" if fits else "no column looks like"
-            order = (
-                " Without a 'time' the rows count as being in time order."
-                if role == "time"
-                else ""
-            )
-            raise DataError(
-                f"{source}: {what} the {role} among {', '.join(header)}. Say which: "
-                "--columns user=… item=… time=… (in Python, columns={'user': …, "
-                f"'item': …, 'time': …}}).{order}"
-            )
-        places[role] = fits[0]
-    return places
+def normalized(name: str) -> str:
+    """A column name in lower case, without punctuation and RecBole's ``:type``."""
+    return "".join(c for c in name.split(":")[0].lower() if c.isalnum())
 
 
-MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
-NUMBER = re.compile(r"-?\d+(\.\d+)?")
+def unusual_separator(line: str) -> str | None:
+    """The separator that a line seems to use, unless it is a comma or a tab."""
+    counts = {sign: line.count(sign) for sign in ",\t;|"}
+    sign = max(counts, key=lambda each: counts[each])
+    return sign if counts[sign] and sign in ";|" else None
 
 
-def recognise(source: Source) -> str:
-    """Name the format of a file.
+def parse_object(line: str) -> dict[str, Any] | None:
+    """A line as an object, JSON or a Python literal; None if it is neither."""
+    try:
+        found = json.loads(line)
+    except ValueError:
+        try:
+            found = ast.literal_eval(line.strip())
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            return None
+    return found if isinstance(found, dict) else None
+
+
+def detect_format(source: Source) -> str:
+    """The name of a file's format, judged by its first lines.
 
     Raises:
-        DataError: The file looks like none of them; the error says what was seen.
+        DataError: No format matches; the error describes the first line.
     """
     if source.is_parquet:
         return "parquet"
     lines = source.head()
     found = (
-        _records(lines) or _headed(lines[0]) or _unheaded(lines) or _sequences(lines)
+        _jsonl_format(lines[0])
+        or _format_by_header(lines[0])
+        or _format_by_fields(lines)
+        or _sequence_format(lines)
     )
     if found is None:
-        raise DataError(_unknown(source, lines))
+        raise DataError(_unknown_format(source, lines[0]))
     return found
 
 
-def _records(lines: list[str]) -> str | None:
-    record = parse_record(lines[0]) if lines[0].lstrip().startswith("{") else None
+def _jsonl_format(first: str) -> str | None:
+    record = parse_object(first) if first.lstrip().startswith("{") else None
     if record is None:
         return None
     for name in ("amazon", "amazon-2023", "yelp"):
@@ -237,8 +251,7 @@ def _records(lines: list[str]) -> str | None:
     return "jsonl"
 
 
-def _headed(first: str) -> str | None:
-    """Formats that name their columns in the first line."""
+def _format_by_header(first: str) -> str | None:
     if ":token" in first:
         return "recbole"
     if {"sessionId", "itemId", "timeframe", "eventdate"} <= {*first.split(";")}:
@@ -247,14 +260,14 @@ def _headed(first: str) -> str | None:
         header = [column.strip('" ') for column in first.split(separator)]
         if name == "csv" and header == ["userId", "movieId", "rating", "timestamp"]:
             return "movielens"
-        known = {plain(column) for column in header}
+        known = {normalized(column) for column in header}
         if len(header) > 1 and all(known & set(NAMES[r]) for r in ("user", "item")):
             return name
     return None
 
 
-def _unheaded(lines: list[str]) -> str | None:
-    """Formats whose columns are known by their number and kind."""
+def _format_by_fields(lines: list[str]) -> str | None:
+    """Formats without a header, by the number and type of their fields."""
     if all(line.count("::") == 3 for line in lines):
         return "movielens-1m"
     rows = [line.split("\t") for line in lines]
@@ -266,7 +279,7 @@ def _unheaded(lines: list[str]) -> str | None:
     return None
 
 
-def _sequences(lines: list[str]) -> str | None:
+def _sequence_format(lines: list[str]) -> str | None:
     rows = [line.split() for line in lines]
     if any(len(row) < 2 for row in rows) or any(set(line) & {*",;"} for line in lines):
         return None
@@ -274,41 +287,28 @@ def _sequences(lines: list[str]) -> str | None:
     return "sequences" if len(users) == len(rows) else None
 
 
-def _unknown(source: Source, lines: list[str]) -> str:
-    first = lines[0]
-    signs = {"commas": ",", "tabs": "\t", "semicolons": ";", "blanks": " "}
+def _unknown_format(source: Source, first: str) -> str:
+    signs = {"commas": ",", "tabs": "\t", "semicolons": ";", "spaces": " "}
     counts = ", ".join(f"{first.count(s)} {n}" for n, s in signs.items())
-    formats = "\n".join(f"  {name}: {layout.says}" for name, layout in LAYOUTS.items())
+    formats = "\n".join(f"  {n}: {layout.description}" for n, layout in LAYOUTS.items())
     return (
-        f"{source.name} looks like no format that read_log knows. Its first line, with "
+        f"{source.name} does not look like any known format. Its first line, with "
         f"{counts}, is\n  {json.dumps(first[:120], ensure_ascii=False)}\n"
-        f"{_named(first)}"
-        "A table without a header needs its columns by position: --format csv "
+        f"{_header_hint(first)}"
+        "A table without a header needs its columns by index: --format csv "
         "--columns user=0 item=1 time=3\n(in Python, format='csv', columns={'user': 0, "
         f"'item': 1, 'time': 3}}). The formats are\n{formats}"
     )
 
 
-def _named(first: str) -> str:
-    """What would do if the first line names the columns; nothing if it does not."""
-    sign = separator_of(first)
+def _header_hint(first: str) -> str:
+    """Options to try if the first line seems to name the columns; else empty."""
+    sign = unusual_separator(first)
     separator = sign or max(",\t", key=first.count)
     names = [name.strip('" ') for name in first.split(separator)][:3]
     named = len(names) > 1 and not any(map(NUMBER.fullmatch, names)) and all(names)
     pairs = zip(("user", "item", "time"), names, strict=False)
-    spelt = " ".join(shlex.quote(f"{role}={name}") for role, name in pairs)
-    cure = f"Line 1 may name the columns: say which is which, --columns {spelt}\n"
-    seems = f"The separator seems to be {sign!r}: --separator {sign!r}\n"
-    return (cure if named else "") + (seems if sign else "")
-
-
-def parse_record(line: str) -> dict[str, Any] | None:
-    """A line as an object, be it JSON or a Python literal; None if it is neither."""
-    try:
-        found = json.loads(line)
-    except ValueError:
-        try:
-            found = ast.literal_eval(line.strip())
-        except (ValueError, SyntaxError, MemoryError, RecursionError):
-            return None
-    return found if isinstance(found, dict) else None
+    columns = " ".join(shlex.quote(f"{role}={name}") for role, name in pairs)
+    header = f"Line 1 may be a header: assign the columns, --columns {columns}\n"
+    sign_hint = f"The separator seems to be {sign!r}: --separator {sign!r}\n"
+    return (header if named else "") + (sign_hint if sign else "")

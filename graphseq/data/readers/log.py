@@ -1,4 +1,4 @@
-"""Read a log in one of the known formats, and estimate its size."""
+"""Read a log in one of the known formats, or estimate its number of events."""
 
 import difflib
 import zlib
@@ -16,17 +16,18 @@ from graphseq.data.readers.formats import (
     Columns,
     Layout,
     check_columns,
-    recognise,
+    detect_format,
 )
-from graphseq.data.readers.jsonl import read_records
+from graphseq.data.readers.jsonl import read_jsonl
 from graphseq.data.readers.parquet import read_parquet
-from graphseq.data.readers.sequences import read_sequences, split_lines
-from graphseq.data.readers.source import Block, Source, is_packed, open_source
-from graphseq.data.readers.table import Table, gather
+from graphseq.data.readers.sequences import read_sequences, split_words
+from graphseq.data.readers.source import Block, Source, is_gzip, open_source
+from graphseq.data.readers.table import Table, combine
 from graphseq.errors import DataError
-from graphseq.schema import check_choices
+from graphseq.schema import checked
 
 
+@checked
 def read_log(
     path: str | Path,
     *,
@@ -36,82 +37,88 @@ def read_log(
     times: str | Path | None = None,
     on_error: OnError = "raise",
 ) -> Interactions:
-    """Read a log of interactions; plain or gzip, whatever its name. It is not changed.
+    """Read a log of interactions, plain or gzip. The file is not changed.
 
-    The file is read in blocks: what it takes is memory for the events and the ids that
-    it holds, however long its lines are.
+    The file is read in blocks: memory is needed for its events and ids only, however
+    long its lines are.
 
-    Users and items are numbered by first appearance in the file; events are sorted
-    by user, then time, and keep the file's order where times tie.
+    Users and items are numbered by first appearance in the file; events are sorted by
+    user, then time, and keep the order of the file where times tie.
 
-    >>> log = read_log("ratings.csv", columns={"user": "who", "item": "what",
-    ...                                        "time": "when"})  # doctest: +SKIP
+    >>> log = read_log("ratings.csv", columns={"user": "buyer", "item": "product",
+    ...                                        "time": "date"})  # doctest: +SKIP
 
     Args:
         path: The file.
         format: One of ``LAYOUTS``: sequences, csv, tsv, parquet, jsonl, amazon,
             amazon-2023, yelp, movielens, movielens-1m, movielens-100k, gowalla,
-            diginetica, recbole. ``None`` goes by the file's first lines.
-        columns: Column of the user, the item and the time: by name if the first line
-            names them, else by position from 0. Without ``time`` the order of the rows
-            is the order of events. ``None`` takes the format's own, or usual names.
-        separator: Between the columns of a csv that has other than commas.
-        times: For sequences, a file of the same shape, ``user time time …``, with the
-            time of every item.
-        on_error: "skip" leaves faulty lines out, warns once and counts them in
-            ``Interactions.skipped``; "raise" tells up to ten of them.
+            diginetica, recbole. ``None`` detects it from the first lines.
+        columns: Column of the user, the item and the time: a name if the file has a
+            header, else an index from 0. Without ``time`` the order of the rows is the
+            order of events. ``None`` uses those of the format, or the usual names.
+        separator: Field separator of a csv, if it is not a comma.
+        times: For sequences, a parallel file ``user time time …`` with the time of
+            each item.
+        on_error: "skip" skips malformed lines with a warning and counts them in
+            ``Interactions.skipped``; "raise" reports up to ten of them.
 
     Raises:
-        DataError: The file cannot be opened, its format is not recognised, a column
-            is not there, or lines are faulty.
-        OptionError: ``on_error`` is neither.
+        DataError: The file cannot be opened, its format is not detected, a column does
+            not exist, or lines are malformed.
+        OptionError: ``on_error`` is neither "raise" nor "skip".
     """
-    check_choices(read_log, {"on_error": on_error})
     if columns is not None:
         check_columns(columns)
     source = open_source(path)
-    layout = layout_of(source, format, columns, separator)
+    layout = choose_layout(source, format, columns, separator)
     if times is not None and layout.kind != "sequences":
         raise DataError(
-            "times= is a second file beside sequences; name the time among columns="
+            "times= is a file parallel to sequences. For other formats, name the time "
+            "in columns="
         )
-    beside = None if times is None else open_source(times)
-    found = gather(
-        lambda: _read(source, layout, columns, beside),
+    parallel = None if times is None else open_source(times)
+    combined = combine(
+        lambda: _tables(source, layout, columns, parallel),
         source.name,
         "row" if layout.kind == "parquet" else "line",
         layout.text_ids,
     )
-    skipped = found.faults.settle(on_error)
-    return found.interactions(skipped)
+    skipped = combined.malformed.finish(on_error)
+    return combined.take(skipped)
 
 
-def layout_of(
+def choose_layout(
     source: Source, format: str | None, columns: Columns | None, separator: str | None
 ) -> Layout:
-    """The layout that the options name, or else the one that the file looks like."""
+    """The layout of the requested format, or of the detected one.
+
+    Raises:
+        DataError: The format is unknown, or does not go with the other options.
+    """
     if format is None and separator is None:
-        format = recognise(source) if columns is None else _by_columns(source)
+        format = detect_format(source) if columns is None else _table_format(source)
     name = format or "csv"
     if name not in LAYOUTS:
         near = difflib.get_close_matches(name, LAYOUTS, n=1)
-        cure = f" (did you mean {near[0]!r}?)" if near else ""
+        hint = f" (did you mean {near[0]!r}?)" if near else ""
         raise DataError(
-            f"there is no format {name!r}{cure}. The formats are {', '.join(LAYOUTS)}"
+            f"there is no format {name!r}{hint}. The formats are {', '.join(LAYOUTS)}"
         )
     layout = LAYOUTS[name]
+    if layout.kind == "sequences" and columns is not None:
+        raise DataError("the format sequences has no columns to name: omit columns=")
     if separator is None:
         return layout
     if layout.kind != "delimited" or len(separator) != 1:
         raise DataError(
-            f"separator={separator!r} is one sign between the columns of a csv; found "
-            f"format={name!r}"
+            f"separator={separator!r} must be one character, of a csv; found "
+            f"format={name!r}. Omit one of the two"
         )
     return replace(layout, separator=separator)
 
 
-def _by_columns(source: Source) -> str:
-    """The kind of file, where the columns are said already."""
+def _table_format(source: Source) -> str:
+    """The format of a file whose columns are given."""
     if source.is_parquet:
         return "parquet"
     first = source.head(1)[0]
@@ -120,28 +127,27 @@ def _by_columns(source: Source) -> str:
     return "tsv" if first.count("\t") > first.count(",") else "csv"
 
 
-def _read(
+def _tables(
     source: Source, layout: Layout, columns: Columns | None, times: Source | None
 ) -> Iterator[Table]:
     if layout.kind == "sequences":
-        if columns is not None:
-            raise DataError("format='sequences' has no columns to name: leave columns=")
         return read_sequences(source, times)
     if layout.kind == "delimited":
         return read_delimited(source, layout, columns)
-    if layout.kind == "records":
-        return read_records(source, layout, columns)
+    if layout.kind == "jsonl":
+        return read_jsonl(source, layout, columns)
     return read_parquet(source, columns)
 
 
-def count_about(path: str | Path, format: str | None = None) -> int | None:
-    """About how many events a file holds, judged by its first lines and its size.
+def estimate_events(path: str | Path, format: str | None = None) -> int | None:
+    """Estimate the number of events in a file from its first lines and its size.
 
-    Exact for Parquet; for gzip, how well its first lines pack counts for all of it.
+    Exact for Parquet; for gzip, the compression ratio of the first lines is assumed for
+    all of it.
 
     Args:
         path: The file.
-        format: As for :func:`graphseq.data.read_log`.
+        format: As for :func:`read_log`.
 
     Returns:
         The number, or ``None`` if the file cannot be opened.
@@ -154,15 +160,15 @@ def count_about(path: str | Path, format: str | None = None) -> int | None:
         return None
     start = source.start[: source.start.rfind(b"\n") + 1] or source.start
     size = source.path.stat().st_size
-    if is_packed(source.path):
+    if is_gzip(source.path):
         size = size * len(start) // len(zlib.compress(start))
     try:
-        kind = LAYOUTS[format or recognise(source)].kind
-    except (DataError, KeyError):  # a table whose columns are said
+        kind = LAYOUTS[format or detect_format(source)].kind
+    except (DataError, KeyError):  # a table whose columns are given
         kind = "delimited"
     block = Block(start, 1)
     if kind == "sequences":
-        words = split_lines(block).words
+        words = split_words(block).words
         events = int(words.list.len().sum()) - len(words)
     else:
         events = block.height

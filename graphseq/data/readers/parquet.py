@@ -1,4 +1,4 @@
-"""Parquet, which brings its own types."""
+"""Parquet files, whose columns have types."""
 
 import io
 from collections.abc import Iterator, Mapping
@@ -8,28 +8,26 @@ import numpy as np
 import polars as pl
 
 from graphseq.data.readers.formats import Columns, find_roles
-from graphseq.data.readers.source import Source
+from graphseq.data.readers.source import Source, is_gzip
 from graphseq.data.readers.table import Table, make_table
 from graphseq.errors import DataError
 
-ROWS = 1 << 20  # rows that are read at a time: a row group, as most programs write them
+ROWS = 1 << 20  # rows that are read at a time: a row group of most writers
 
 
 def read_parquet(source: Source, columns: Columns | None) -> Iterator[Table]:
-    """Read the three columns of a Parquet file, some rows at a time.
+    """Read the user, item and time columns of a Parquet file, block by block.
 
-    Ids keep their type. A file that is packed once more with gzip is unpacked in
-    memory.
+    Ids keep their type. A file inside a gzip is decompressed in memory.
 
     Raises:
-        DataError: The file is damaged, a column is not there, or an id is neither
-            string nor integer.
+        DataError: The file is damaged, a column does not exist, or ids are neither
+            strings nor integers.
     """
-    file = source.path if source.is_plain else io.BytesIO(source.read())
+    file = io.BytesIO(source.read()) if is_gzip(source.path) else source.path
     begin = 0
     try:
-        schema = pl.read_parquet_schema(file)
-        names = _names(source, schema, columns)
+        names = _column_names(source, pl.read_parquet_schema(file), columns)
         wanted = pl.scan_parquet(file).select(list(dict.fromkeys(names.values())))
         while (frame := wanted.slice(begin, ROWS).collect()).height:
             rows = np.arange(begin + 1, begin + 1 + frame.height)
@@ -37,25 +35,25 @@ def read_parquet(source: Source, columns: Columns | None) -> Iterator[Table]:
             begin += frame.height
     except (pl.exceptions.PolarsError, OSError) as error:
         raise DataError(
-            f"{source.name} is not a whole Parquet file ({str(error)[:120]}). Write or "
-            "fetch it again"
+            f"{source.name} is not a complete Parquet file ({str(error)[:120]}). Write "
+            "or download it again"
         ) from error
     if not begin:
-        raise DataError(f"{source.name} is empty: it has columns and no row")
+        raise DataError(f"{source.name} is empty: it has columns but no rows")
 
 
-def _names(
+def _column_names(
     source: Source, schema: Mapping[str, Any], columns: Columns | None
 ) -> dict[str, str]:
     """Name of the column of each role."""
     header = list(schema)
-    places = find_roles(source.name, header, columns)
-    names = {role: header[place] for role, place in places.items()}
+    roles = find_roles(source.name, header, columns)
+    names = {role: header[index] for role, index in roles.items()}
     for role in ("user", "item"):
         kind = schema[names[role]]
         if not (kind.is_integer() or kind in (pl.String, pl.Categorical, pl.Enum)):
             raise DataError(
-                f"{source.name}: ids are strings or integers; the {role} column "
+                f"{source.name}: ids must be strings or integers; the {role} column "
                 f"{names[role]!r} holds {kind}. Cast it before writing"
             )
     return names

@@ -1,4 +1,4 @@
-"""Sequence files, one line a user, and their parallel files of timestamps."""
+"""Sequence files, one line per user, and parallel files of timestamps."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,16 +12,17 @@ from graphseq.data.readers.source import Block, Source
 from graphseq.data.readers.table import Table, make_table
 from graphseq.errors import DataError
 
-PARTS = 4  # into which a block is cut: an event is but a word of it
+PARTS = 4  # smaller blocks, since a line holds many events
+REPEATED_USER = "the user has an earlier line"
 
 
 @dataclass(frozen=True)
-class Lines:
-    """The lines of a block that are not blank.
+class WordLines:
+    """The lines of a block that are not blank, split into words.
 
     Attributes:
-        words: Of every line; a line of one word has an empty second one, (L,).
-        numbers: Of the lines in the file, (L,).
+        words: Words of each line; a single word is followed by an empty one, (L,).
+        numbers: Line numbers in the file, (L,).
     """
 
     words: pl.Series
@@ -29,49 +30,48 @@ class Lines:
 
     @property
     def users(self) -> pl.Series:
-        """The first word of every line, (L,)."""
+        """The first word of each line, (L,)."""
         return self.words.list.first()
 
 
-def split_lines(block: Block) -> Lines:
-    """The words of a block, between blanks or tabs."""
+def split_words(block: Block) -> WordLines:
+    """Split the lines of a block at spaces and tabs."""
     text = block.data.decode("utf-8", errors="replace").replace("\t", " ")
     lines = pl.Series([text]).str.split("\n").explode().str.strip_chars()
     if "  " in text:
         lines = lines.str.replace_all(" +", " ")
-    sound = (lines != "").to_numpy()
-    lines = lines.filter(sound)
-    alone = ~lines.str.contains(" ", literal=True)
-    lines = (lines + " ").zip_with(alone, lines) if alone.any() else lines
-    return Lines(lines.str.split(" "), np.flatnonzero(sound) + block.first)
+    present = (lines != "").to_numpy()
+    lines = lines.filter(present)
+    single = ~lines.str.contains(" ", literal=True)
+    lines = (lines + " ").zip_with(single, lines) if single.any() else lines
+    return WordLines(lines.str.split(" "), np.flatnonzero(present) + block.first)
 
 
 def read_sequences(source: Source, times: Source | None = None) -> Iterator[Table]:
-    """Read ``user item item …``, separated by blanks or tabs; the order is the time.
+    """Read ``user item item …``, separated by spaces or tabs, oldest item first.
 
-    A second file of the same shape may hold ``user time time …``.
-
-    Faulty lines (no item, a user whom an earlier line had) are faulty as a whole.
+    A parallel file may hold ``user time time …``, with a time for each item. A line
+    without items, or of a user with an earlier line, is malformed as a whole.
 
     Raises:
-        DataError: The second file is of another shape.
+        DataError: The parallel file does not have the same shape.
     """
-    beside = None if times is None else Beside(times)
+    parallel = None if times is None else _ParallelTimes(times)
     repeated = None
     for block in source.blocks(parts=PARTS):
-        lines = split_lines(block)
+        lines = split_words(block)
         if block.first > 1 and repeated is None:
-            repeated = _repeated(source)
-        again = _again(lines, repeated)
-        if beside is None:
+            repeated = _repeated_users(source)
+        again = _is_repeated(lines, repeated)
+        if parallel is None:
             yield _table(lines, again)
-        elif (found := beside.take(lines)) is not None:
+        elif (found := parallel.take(lines)) is not None:
             yield _table(lines, again, found)
-    if beside is not None:
-        beside.check(source.name)
+    if parallel is not None:
+        parallel.check(source.name)
 
 
-def _table(lines: Lines, again: Mask, times: pl.Series | None = None) -> Table:
+def _table(lines: WordLines, again: Mask, times: pl.Series | None = None) -> Table:
     words, user = lines.words, lines.users
     rows = np.repeat(np.arange(len(words)), words.list.len().to_numpy() - 1)
     items = words.list.slice(1).explode()
@@ -82,9 +82,9 @@ def _table(lines: Lines, again: Mask, times: pl.Series | None = None) -> Table:
             lambda row: "expected a user and at least one item, found 1",
         ),
         Check(
-            "user stands on an earlier line too",
+            REPEATED_USER,
             again[rows],
-            lambda row: f"found {user[int(rows[row])]!r}; one line holds all of a user",
+            lambda row: repeated_user(user[int(rows[row])]),
         ),
     ]
     columns = {"user": user.gather(rows), "item": items}
@@ -93,13 +93,18 @@ def _table(lines: Lines, again: Mask, times: pl.Series | None = None) -> Table:
     return make_table(columns, lines.numbers[rows], checks)
 
 
-def _again(lines: Lines, repeated: pl.DataFrame | None) -> Mask:
-    """Lines whose user stands on an earlier one, (L,).
+def repeated_user(user: str) -> str:
+    """What to report of a line whose user has an earlier one."""
+    return f"found {user!r}; all items of a user must be on one line"
+
+
+def _is_repeated(lines: WordLines, repeated: pl.DataFrame | None) -> Mask:
+    """Lines whose user has an earlier line, (L,).
 
     Args:
-        lines: Of one block.
-        repeated: Users of several lines and the ``first`` of them, for the whole file;
-            ``None`` in the first block, which none precedes.
+        lines: Lines of one block.
+        repeated: From :func:`_repeated_users`; ``None`` in the first block, which has
+            no earlier lines.
     """
     if repeated is None:
         return (~lines.users.is_first_distinct()).to_numpy()
@@ -108,65 +113,57 @@ def _again(lines: Lines, repeated: pl.DataFrame | None) -> Mask:
     return first.fill_null(np.iinfo(np.int64).max).to_numpy() < lines.numbers
 
 
-def _repeated(source: Source) -> pl.DataFrame:
-    """Users that stand on several lines of a file, and the first of these lines."""
+def _repeated_users(source: Source) -> pl.DataFrame:
+    """Users with several lines in the whole file, and the first of these lines."""
     parts = [
         pl.DataFrame({"user": lines.users, "first": lines.numbers})
-        for lines in map(split_lines, source.blocks(parts=PARTS))
+        for lines in map(split_words, source.blocks(parts=PARTS))
     ]
-    every = pl.concat(parts)
-    several = every.filter(every["user"].is_duplicated())
+    all_lines = pl.concat(parts)
+    several = all_lines.filter(all_lines["user"].is_duplicated())
     return several.unique("user", keep="first", maintain_order=True)
 
 
-class Beside:
-    """The times beside sequences: ``user time time …``, as many lines as asked for.
+class _ParallelTimes:
+    """Timestamps parallel to sequences: ``user time time …``, one line for each line.
 
     Args:
-        source: The file of times.
+        source: The file of timestamps.
     """
 
     def __init__(self, source: Source) -> None:
         self._name = source.name
-        self._blocks = map(split_lines, source.blocks(parts=PARTS))
+        self._blocks = map(split_words, source.blocks(parts=PARTS))
         self._left = pl.Series(dtype=pl.List(pl.String))
-        self._found = self._asked = self._differ = 0
+        self._found = self._expected = self._differing = 0
 
-    def take(self, lines: Lines) -> pl.Series | None:
-        """The words of the next lines, (L,); ``None`` if they cannot be these."""
-        words = self._next(len(lines.words))
-        rows = len(words)
-        self._found += rows
-        self._asked += len(lines.words)
-        same = (lines.users.head(rows) == words.list.first()) & (
-            lines.words.list.len().head(rows) == words.list.len()
+    def take(self, lines: WordLines) -> pl.Series | None:
+        """Words of the parallel lines, (L,); ``None`` once the files differ."""
+        count = len(lines.words)
+        while len(self._left) < count and (more := next(self._blocks, None)):
+            self._left = pl.concat([self._left, more.words])
+        words, self._left = self._left.head(count), self._left.slice(count)
+        self._found += len(words)
+        self._expected += count
+        same = (lines.users.head(len(words)) == words.list.first()) & (
+            lines.words.list.len().head(len(words)) == words.list.len()
         )
-        self._differ += rows - int(same.sum())
-        return words if self._found == self._asked and not self._differ else None
+        self._differing += len(words) - int(same.sum())
+        matches = self._found == self._expected and not self._differing
+        return words if matches else None
 
     def check(self, name: str) -> None:
-        """Refuse a file that was of another shape, or has lines left.
+        """Check, at the end of both files, that they have the same shape.
 
         Raises:
-            DataError: As said; ``name`` is the first file's.
+            DataError: They differ; ``name`` is the sequences file.
         """
         found = self._found + len(self._left)
         found += sum(len(lines.words) for lines in self._blocks)
-        if found != self._asked or self._differ:
+        if found != self._expected or self._differing:
             raise DataError(
-                f"{self._name} should hold a time for every item of {name}, line by "
-                f"line; they have {found:,} and {self._asked:,} lines, and differ in "
-                f"users or lengths in {self._differ:,} of them. Take files that were "
-                "made together"
+                f"{self._name} should have one time for each item of {name}, line by "
+                f"line; they have {found:,} and {self._expected:,} lines, and differ "
+                f"in users or lengths in {self._differing:,} of them. Use files that "
+                "were made together"
             )
-
-    def _next(self, count: int) -> pl.Series:
-        """Up to so many lines."""
-        while len(self._left) < count:
-            more = next(self._blocks, None)
-            if more is None:
-                break
-            self._left = pl.concat([self._left, more.words])
-        words = self._left.head(count)
-        self._left = self._left.slice(count)
-        return words

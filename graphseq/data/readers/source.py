@@ -1,4 +1,4 @@
-"""A file that holds a log, and what can be said of it at first sight."""
+"""Source files: opened, decompressed, and cut into blocks of whole lines."""
 
 import difflib
 import gzip
@@ -10,13 +10,15 @@ from pathlib import Path
 
 from graphseq.errors import DataError
 
-HEAD = 1 << 16  # bytes looked at to tell what a file is
+BLOCK = 1 << 25  # bytes that are read at a time
+HEAD = 1 << 16  # bytes that are read to detect the format
+GZIP = b"\x1f\x8b"
 PARQUET = b"PAR1"
-PACKED = {
+UNSUPPORTED = {
     b"PK\x03\x04": "a zip archive",
-    b"BZh": "packed with bzip2",
-    b"\xfd7zXZ": "packed with xz",
-    b"\x28\xb5\x2f\xfd": "packed with zstd",
+    b"BZh": "compressed with bzip2",
+    b"\xfd7zXZ": "compressed with xz",
+    b"\x28\xb5\x2f\xfd": "compressed with zstd",
     b"7z\xbc\xaf": "a 7z archive",
     b"%PDF": "a PDF",
     b"SQLite format 3": "an SQLite database",
@@ -25,7 +27,7 @@ PACKED = {
 
 @dataclass(frozen=True)
 class Block:
-    """Some lines of a file, whole.
+    """Consecutive whole lines of a file.
 
     Attributes:
         data: Their bytes.
@@ -41,19 +43,19 @@ class Block:
         return self.data.count(b"\n") + (not self.data.endswith(b"\n"))
 
     def line(self, number: int) -> str:
-        """A line by its number in the file."""
-        place = number - self.first
-        line = self.data.split(b"\n", place + 1)[place]
+        """The line with this number in the file."""
+        index = number - self.first
+        line = self.data.split(b"\n", index + 1)[index]
         return line.decode("utf-8", errors="replace").rstrip("\r")
 
 
 @dataclass(frozen=True)
 class Source:
-    """A file, plain or gzip, of which only the start is known; it is only ever read.
+    """A plain or gzip file of which only the start has been read.
 
     Attributes:
-        path: Where it lies.
-        start: Its first bytes, unpacked; they are not all blank.
+        path: Its path.
+        start: Its first bytes, decompressed, that are not all blank.
     """
 
     path: Path
@@ -61,18 +63,13 @@ class Source:
 
     @property
     def name(self) -> str:
-        """The file's name, for messages."""
+        """The file name, for messages."""
         return self.path.name
 
     @property
     def is_parquet(self) -> bool:
-        """Whether the bytes begin as those of a Parquet file."""
+        """Whether the bytes begin like a Parquet file."""
         return self.start.startswith(PARQUET)
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether the file is not packed with gzip."""
-        return not is_packed(self.path)
 
     def head(self, lines: int = 50) -> list[str]:
         """Up to ``lines`` whole lines from the start that are not blank."""
@@ -83,123 +80,123 @@ class Source:
         return [line for line in text.splitlines() if line.strip()][:lines]
 
     def blocks(self, *, quotes: bool = False, parts: int = 1) -> Iterator[Block]:
-        """All of the file in blocks of whole lines, without a byte-order mark.
+        """The file in blocks of whole lines, without a byte-order mark.
 
         Args:
-            quotes: Let a line break between quotation marks end no block.
-            parts: Into which to cut a block of the usual size, where a little text
-                holds many events.
+            quotes: Do not end a block at a line break inside quotation marks.
+            parts: Divisor of the block size, for text with many events per byte.
 
         Raises:
             DataError: The file cannot be read to its end.
         """
         size = max(1, BLOCK // parts)
-        for block in cut(unpacked(self.path, size), size, quotes):
-            marked = block.first == 1 and block.data.startswith(BOM_UTF8)
-            data = block.data[len(BOM_UTF8) :] if marked else block.data
+        for block in cut(decompressed(self.path, size), size, quotes):
+            data = block.data.removeprefix(BOM_UTF8) if block.first == 1 else block.data
             yield Block(data, block.first)
 
     def read(self) -> bytes:
-        """All of the file at once.
+        """The whole file, decompressed.
 
         Raises:
             DataError: The file cannot be read to its end.
         """
-        return b"".join(unpacked(self.path, BLOCK))
+        return b"".join(decompressed(self.path, BLOCK))
 
 
 def open_source(path: str | Path) -> Source:
-    """Look at the start of a file, unpacking gzip whatever the file is called.
+    """Read the start of a file; gzip is detected by its content, not its name.
 
     Raises:
-        DataError: There is no such file, it is empty, a truncated or damaged gzip, or
-            packed or written in a way that is not text.
+        DataError: The file does not exist, is empty, is a truncated or damaged gzip, or
+            is neither text nor Parquet.
     """
     file = Path(path)
     if not file.is_file():
-        raise DataError(absent(file))
-    pieces = unpacked(file, HEAD)
+        raise DataError(missing_file(file))
+    pieces = decompressed(file, HEAD)
     start = next((p for p in pieces if p.removeprefix(BOM_UTF8).strip()), None)
     if start is None:
-        raise DataError(f"{file.name} is empty: it holds no line to read")
-    refuse_binary(file, start)
+        raise DataError(f"{file.name} is empty: it has no lines. Check the path")
+    check_text(file, start)
     return Source(file, start)
 
 
-def refuse_binary(file: Path, head: bytes) -> None:
-    """Refuse a file that begins as no text does; Parquet is known by its beginning."""
-    if head.startswith(PARQUET):
+def check_text(file: Path, start: bytes) -> None:
+    """Refuse a file that is neither text nor Parquet, by its first bytes.
+
+    Raises:
+        DataError: It is an archive or another binary file.
+    """
+    if start.startswith(PARQUET):
         return
-    for magic, what in PACKED.items():
-        if head.startswith(magic):
+    for magic, kind in UNSUPPORTED.items():
+        if start.startswith(magic):
             raise DataError(
-                f"{file.name} is {what}, which read_log does not open. Unpack or "
-                "export it first; plain text, gzip and Parquet are read"
+                f"{file.name} is {kind}, which read_log does not support. Extract or "
+                "export it first, as plain text, gzip or Parquet"
             )
-    if b"\0" in head:
+    if b"\0" in start:
         raise DataError(
-            f"{file.name} is binary: byte {head.index(0):,} is 0, which no text holds. "
-            "Plain text in UTF-8, gzip and Parquet are read"
+            f"{file.name} is binary: byte {start.index(0):,} is 0, which text never "
+            "contains. Save it as UTF-8 text, gzip or Parquet"
         )
 
 
-def absent(file: Path) -> str:
-    """What to say of a file that cannot be opened as one."""
+def missing_file(file: Path) -> str:
+    """The message for a path that is not a file."""
     if file.is_dir():
-        return f"{file} is a folder; read_log reads one file. Name a file in it"
+        return f"{file} is a folder, but read_log reads one file. Name a file in it"
     if not file.parent.is_dir():
         return f"there is no folder {file.parent}. Check the path"
-    there = sorted(entry.name for entry in file.parent.iterdir())
-    near = difflib.get_close_matches(file.name, there, n=1)
+    names = sorted(entry.name for entry in file.parent.iterdir())
+    near = difflib.get_close_matches(file.name, names, n=1)
     cure = f"Did you mean {near[0]!r}?" if near else "Check the path"
     return f"there is no file {file}. {cure}"
 
 
-BLOCK = 1 << 25  # bytes that are read at a time
-GZIP = b"\x1f\x8b"
-
-
-def is_packed(file: Path) -> bool:
-    """Whether a file is gzip, whatever it is called."""
+def is_gzip(file: Path) -> bool:
+    """Whether a file begins like a gzip, whatever its name."""
     with file.open("rb") as raw:
         return raw.read(len(GZIP)) == GZIP
 
 
-def unpacked(file: Path, size: int) -> Iterator[bytes]:
-    """The bytes of a file, ``size`` at a time; gzip unpacked.
+def decompressed(file: Path, size: int) -> Iterator[bytes]:
+    """The bytes of a plain or gzip file, ``size`` at a time.
 
     Raises:
         DataError: The file cannot be read, or is a truncated or damaged gzip.
     """
     try:
-        with gzip.open(file) if is_packed(file) else file.open("rb") as stream:
+        with gzip.open(file) if is_gzip(file) else file.open("rb") as stream:
             while piece := stream.read(size):
                 yield piece
     except EOFError as error:
         raise DataError(
             f"{file.name} is a truncated gzip: it ends after "
-            f"{file.stat().st_size:,} bytes, before its last block. Fetch it again"
+            f"{file.stat().st_size:,} bytes, before its last block. Download it again"
         ) from error
     except (gzip.BadGzipFile, zlib.error) as error:
         raise DataError(
-            f"{file.name} is a damaged gzip ({error}). Fetch it again"
+            f"{file.name} is a damaged gzip ({error}). Download it again"
         ) from error
     except OSError as error:
-        raise DataError(f"{file} cannot be read: {error.strerror or error}") from error
+        raise DataError(
+            f"{file} cannot be read: {error.strerror or error}. Check its permissions"
+        ) from error
 
 
 def cut(pieces: Iterable[bytes], size: int, quotes: bool) -> Iterator[Block]:
-    """Blocks that end where a line ends.
+    """Cut bytes into blocks that end at line ends.
 
     Args:
         pieces: The file's bytes, ``size`` at a time.
-        size: Bytes of every piece but the last.
-        quotes: Let a line break between quotation marks end no block.
+        size: Length of each piece but the last.
+        quotes: Do not end a block at a line break inside quotation marks.
     """
     held: list[bytes | memoryview] = []
     first, inside = 1, False
     for piece in pieces:
-        end = _last_end(piece, inside) if quotes else piece.rfind(b"\n") + 1
+        end = _last_line_end(piece, inside) if quotes else piece.rfind(b"\n") + 1
         if len(piece) < size:
             end = len(piece)  # of the file
         inside ^= bool(piece.count(b'"') % 2)
@@ -215,12 +212,12 @@ def cut(pieces: Iterable[bytes], size: int, quotes: bool) -> Iterator[Block]:
         yield Block(b"".join(held), first)
 
 
-def _last_end(piece: bytes, inside: bool) -> int:
-    """Where the last line ends that does not end in a quotation; 0 if none does.
+def _last_line_end(piece: bytes, inside: bool) -> int:
+    """Index after the last line break outside quotation marks; 0 if there is none.
 
     Args:
         piece: Bytes.
-        inside: Whether they begin in a quotation.
+        inside: Whether they begin inside quotation marks.
     """
     inside ^= bool(piece.count(b'"') % 2)
     end = len(piece)

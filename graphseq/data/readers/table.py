@@ -1,4 +1,4 @@
-"""What every reader hands over for a block: columns, where each row stood, faults."""
+"""Tables of parsed rows, checked and combined into interactions."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from graphseq.data.arrays import Growing, Int64s
-from graphseq.data.ids import Numbering
+from graphseq.data.arrays import GrowingColumn, Int64s
+from graphseq.data.ids import BlockNumbering
 from graphseq.data.interactions import Interactions
-from graphseq.data.readers.errors import Check, Faults
+from graphseq.data.readers.errors import Check, MalformedLines
 from graphseq.data.timestamps import (
     UNITS,
     count_units,
@@ -19,16 +19,18 @@ from graphseq.data.timestamps import (
 )
 from graphseq.data.vocabulary import Vocabulary
 
+UNKNOWN = -1
+
 
 @dataclass(frozen=True)
 class Table:
-    """Rows as read, faulty ones included.
+    """The rows of one block, malformed ones included.
 
     Attributes:
-        frame: Columns user and item (string or integer) and perhaps time (Int64), and
-            raw_time, as the source writes it.
-        lines: Line of the file on which each row stands, counted from 1, (E,).
-        checks: What can be wrong with the rows: the same for every block of a file.
+        frame: Columns user and item (string or integer), and optionally time (Int64)
+            and raw_time, as the source writes it.
+        lines: Line number of each row, counted from 1, (E,).
+        checks: Checks of the rows: the same ones for each block of a file.
     """
 
     frame: pl.DataFrame
@@ -39,21 +41,21 @@ class Table:
 def make_table(
     columns: dict[str, pl.Series], lines: Int64s, checks: list[Check]
 ) -> Table:
-    """Check raw columns: no id is missing, every time is a number or a date."""
-    found = [_missing(role, columns[role]) for role in ("user", "item")]
+    """Parse times, and add checks for missing ids and for times that do not parse."""
     frame = pl.DataFrame({role: columns[role] for role in ("user", "item")})
+    checks = [*checks, *(_missing(role, columns[role]) for role in ("user", "item"))]
     if "time" in columns:
         raw = columns["time"]
         time = to_whole_numbers(raw)
         frame = frame.with_columns(raw.alias("raw_time"), time.alias("time"))
-        found.append(
+        checks.append(
             Check(
                 "time is neither a number nor a date (ISO 8601)",
                 time.is_null().to_numpy(),
                 lambda row: f"found {raw[row]!r}" if raw[row] else "found nothing",
             )
         )
-    return Table(frame, lines, [*checks, *found])
+    return Table(frame, lines, checks)
 
 
 def _missing(role: str, column: pl.Series) -> Check:
@@ -63,92 +65,15 @@ def _missing(role: str, column: pl.Series) -> Check:
     return Check(f"no {role}", empty.to_numpy(), lambda row: "found an empty column")
 
 
-Tables = Callable[[], Iterable[Table]]
-UNKNOWN = -1
-
-
-def gather(tables: Tables, name: str, unit: str, text_ids: bool) -> "Gathered":
-    """Everything that a reader finds.
-
-    Times of another unit than most are faults. The first block tells which unit that
-    is; should the whole file tell otherwise, it is read again.
-
-    Args:
-        tables: Begins to read the file.
-        name: Of the file, for messages.
-        unit: What its lines are called.
-        text_ids: Leave ids strings even if all of them are spelt as integers.
-    """
-    usual: int | None = UNKNOWN
-    while True:
-        found = Gathered(Faults(name, unit), usual, text_ids)
-        for table in tables():
-            found.add(table)
-        if found.is_settled:
-            return found
-        usual = usual_unit(found.units)
-
-
-class Gathered:
-    """Rows without a fault, numbered as they come, and the faults of the others.
-
-    Args:
-        faults: Collects the faults.
-        usual: Unit of most times, as far as it is known.
-        text_ids: Leave ids strings even if all of them are spelt as integers.
-    """
-
-    def __init__(self, faults: Faults, usual: int | None, text_ids: bool) -> None:
-        self.faults, self._usual = faults, usual
-        self.units: Int64s = np.zeros(5, dtype=np.int64)
-        self._users, self._items = Numbering(text_ids), Numbering(text_ids)
-        self._times: Growing | None = None
-
-    @property
-    def is_settled(self) -> bool:
-        """Whether all times were judged as the whole file asks for."""
-        return self._times is None or self._usual == usual_unit(self.units)
-
-    def add(self, table: Table) -> None:
-        """Take the rows of the next block."""
-        if not len(table.lines):
-            return
-        frame, checks = table.frame, list(table.checks)
-        if "time" in frame.columns:
-            self._times = self._times or Growing()
-            self.units = self.units + count_units(frame["time"])
-            if self._usual == UNKNOWN:
-                self._usual = usual_unit(self.units)
-            checks.append(other_units(frame["raw_time"], frame["time"], self._usual))
-        sound = self.faults.sift(checks, table.lines)
-        if not sound.all():
-            frame = frame.filter(sound)
-        self._users.add(frame["user"])
-        self._items.add(frame["item"])
-        if self._times is not None:
-            self._times.add(frame["time"].to_numpy())
-
-    def interactions(self, skipped: Mapping[str, int]) -> Interactions:
-        """All sound rows; they are handed over, so ask once."""
-        return Interactions.from_arrays(
-            self._users.column(),
-            self._items.column(),
-            None if self._times is None else self._times.take(),
-            users=Vocabulary(self._users.ids()),
-            items=Vocabulary(self._items.ids()),
-            skipped=skipped,
-        )
-
-
 def other_units(raw: pl.Series, times: pl.Series, usual: int | None) -> Check:
-    """Numbers that cannot be times as most are: of another unit, or negative.
+    """A check for numbers that are in another unit than most times, or negative.
 
-    Dates are never meant, whenever they were.
+    Dates always pass.
 
     Args:
         raw: Times as the source writes them, (E,).
-        times: The same as whole numbers; null where they cannot be read.
-        usual: Unit of most times of the log, or ``None``: none is faulty.
+        times: The same as whole numbers; null where they cannot be parsed.
+        usual: Index in ``UNITS`` of the usual unit of the log; ``None``: all pass.
     """
     units, faulty = units_of(times), np.zeros(len(times), dtype=np.bool_)
     if usual is not None:
@@ -161,7 +86,84 @@ def other_units(raw: pl.Series, times: pl.Series, usual: int | None) -> Check:
         faulty[:] = False
 
     def found(row: int) -> str:
-        other = UNITS[units[row]] if units[row] >= 0 else "a negative number"
-        return f"found {raw[row]}, {other}; most are {UNITS[usual or 0]}"
+        unit = UNITS[units[row]] if units[row] >= 0 else "a negative number"
+        return f"found {raw[row]}, {unit}; most are {UNITS[usual or 0]}"
 
-    return Check("time is of another unit than most", faulty, found)
+    return Check("time is in another unit than most", faulty, found)
+
+
+def combine(
+    tables: Callable[[], Iterable[Table]], name: str, unit: str, text_ids: bool
+) -> "Combined":
+    """Combine the tables of a file.
+
+    Times in another unit than most are malformed. The usual unit is that of the first
+    block; if that of the whole file differs, the file is read again.
+
+    Args:
+        tables: Starts to read the file.
+        name: File name, for messages.
+        unit: "line" or "row", for messages.
+        text_ids: Keep ids as strings, even if all of them are decimal integers.
+    """
+    usual: int | None = UNKNOWN
+    while True:
+        combined = Combined(MalformedLines(name, unit), usual, text_ids)
+        for table in tables():
+            combined.add(table)
+        if combined.is_final:
+            return combined
+        usual = usual_unit(combined.units)
+
+
+class Combined:
+    """Valid rows, numbered as they are added, and the malformed lines.
+
+    Args:
+        malformed: Collects the malformed lines.
+        usual: Index in ``UNITS`` of the usual unit, if it is known.
+        text_ids: Keep ids as strings, even if all of them are decimal integers.
+    """
+
+    def __init__(
+        self, malformed: MalformedLines, usual: int | None, text_ids: bool
+    ) -> None:
+        self.malformed, self._usual = malformed, usual
+        self.units: Int64s = np.zeros(5, dtype=np.int64)
+        self._users, self._items = BlockNumbering(text_ids), BlockNumbering(text_ids)
+        self._times: GrowingColumn | None = None
+
+    @property
+    def is_final(self) -> bool:
+        """Whether all times were checked against the usual unit of the whole file."""
+        return self._times is None or self._usual == usual_unit(self.units)
+
+    def add(self, table: Table) -> None:
+        """Add the rows of the next block."""
+        if not len(table.lines):
+            return
+        frame, checks = table.frame, list(table.checks)
+        if "time" in frame.columns:
+            self._times = self._times or GrowingColumn()
+            self.units = self.units + count_units(frame["time"])
+            if self._usual == UNKNOWN:
+                self._usual = usual_unit(self.units)
+            checks.append(other_units(frame["raw_time"], frame["time"], self._usual))
+        valid = self.malformed.collect(checks, table.lines)
+        if not valid.all():
+            frame = frame.filter(valid)
+        self._users.add(frame["user"])
+        self._items.add(frame["item"])
+        if self._times is not None:
+            self._times.append(frame["time"].to_numpy())
+
+    def take(self, skipped: Mapping[str, int]) -> Interactions:
+        """Return the valid rows as interactions, and forget them."""
+        return Interactions.from_arrays(
+            self._users.take_column(),
+            self._items.take_column(),
+            None if self._times is None else self._times.take(),
+            users=Vocabulary(self._users.ids()),
+            items=Vocabulary(self._items.ids()),
+            skipped=skipped,
+        )

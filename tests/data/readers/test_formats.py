@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from graphseq.data import LAYOUTS, load_dataset, read_log
-from graphseq.data.readers.formats import recognise
+from graphseq.data.readers.formats import detect_format
 from graphseq.data.readers.source import open_source
 from graphseq.errors import DataError
 
@@ -86,7 +86,7 @@ def test_a_format_is_read_as_its_publishers_write_it(
     path.write_bytes(data)
     log = read_log(path, format=None if recognised else name)
     assert log.frame().rows() == rows
-    assert recognise(open_source(path)) == name
+    assert detect_format(open_source(path)) == name
     assert log.has_time == (name != "sequences")
     assert path.read_bytes() == data, "the input is not changed"
 
@@ -149,8 +149,8 @@ def test_columns_that_cannot_be_guessed_are_asked_for(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("columns", "match"),
     [
-        ({"user": 0}, "names the user, the item"),
-        ({"user": 0, "item": 1, "when": 2}, "names the user, the item"),
+        ({"user": 0}, "must name the user, the item"),
+        ({"user": 0, "item": 1, "when": 2}, "must name the user, the item"),
         ({"user": 0, "item": "x"}, "not both"),
         ({"user": 0, "item": 9}, "has 3 columns, 0 … 2"),
     ],
@@ -166,12 +166,12 @@ def test_columns_that_make_no_sense_are_refused(
     ("text", "seen"),
     [
         ("A1,B2,5.0,1369699200\n", '3 commas, 0 tabs.*\n  "A1,B2,5.0,1369699200"'),
-        ("1 5\n2 5\n1 4\n", '1 blanks, is\n  "1 5"'),
+        ("1 5\n2 5\n1 4\n", '1 spaces, is\n  "1 5"'),
         ("hello\n", '"hello"'),
         ("1,2\n1,3\n", r"--format csv --columns user=0 item=1 time=3\n\(in Python"),
         (
             "who,what,when\nana,tea,1\n",
-            "Line 1 may name the columns: say which is which, "
+            "Line 1 may be a header: assign the columns, "
             "--columns user=who item=what time=when\n",
         ),
         (

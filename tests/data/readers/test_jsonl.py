@@ -15,6 +15,11 @@ AMAZON = [
     {"reviewerID": "A2", "asin": "B00007", "helpful": [0, 0], "overall": 2.0,
      "reviewText": "", "unixReviewTime": 1252713600, "reviewTime": "09 12, 2009"},
 ]  # fmt: skip
+AMAZON_ROWS = [
+    ("A2", "B00007", 1252713600),
+    ("A2", "0000013714", 1252800000),
+    ("A1", "0000013714", 1252800001),
+]
 
 
 def lines(records: list[dict[str, object]]) -> str:
@@ -63,10 +68,10 @@ def test_faulty_json_lines_are_found(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         read_log(path)
     assert str(caught.value).splitlines()[:-1] == [
-        "yelp.json: 3 faulty lines of 5",
+        "yelp.json: 3 malformed lines of 5",
         '  line 2: not a JSON object; found \'{"user_id": "u", \'',
         "  line 3: no item; found an empty column",
         "  line 4: not a JSON object; found '[1]'",
     ]
-    with pytest.warns(SkippedLines, match="left out 3 of 5 lines"):
+    with pytest.warns(SkippedLines, match="skipped 3 of 5 lines"):
         assert len(read_log(path, on_error="skip")) == 2

@@ -44,7 +44,7 @@ def test_rows_of_parquet_are_numbered_as_rows(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="the item column 'item' holds Float64"):
         read_log(path)
     path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(DataError, match="not a whole Parquet file"):
+    with pytest.raises(DataError, match="not a complete Parquet file"):
         read_log(path)
     frame.head(0).write_parquet(path)
     with pytest.raises(DataError, match="is empty"):

@@ -31,13 +31,14 @@ def test_all_faults_are_told_at_once_with_their_lines(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         read_log(write(tmp_path, FAULTY))
     assert str(caught.value) == (
-        "log.csv: 5 faulty lines of 7\n"
+        "log.csv: 5 malformed lines of 7\n"
         "  line 3: wrong number of columns; expected 3, found 2\n"
         "  line 4: wrong number of columns; expected 3, found 4\n"
         "  line 5: no item; found an empty column\n"
         "  line 7: time is neither a number nor a date (ISO 8601); found 'soon'\n"
         "  line 8: no user; found an empty column\n"
-        'Mend the file, or pass on_error="skip" to leave these lines out'
+        "Correct the file, or skip these lines: --on-error skip (in Python, "
+        'on_error="skip")'
     )
 
 
@@ -48,7 +49,7 @@ def test_skipping_counts_warns_once_and_keeps_the_rest(tmp_path: Path) -> None:
         log = read_log(path, on_error="skip")
     assert [warning.category for warning in told] == [SkippedLines]
     assert str(told[0].message) == (
-        "log.csv: left out 5 of 7 lines (2 wrong number of columns, 1 no user, 1 no "
+        "log.csv: skipped 5 of 7 lines (2 wrong number of columns, 1 no user, 1 no "
         "item, 1 time is neither a number nor a date (ISO 8601))"
     )
     assert log.frame().rows() == [("a", "x", 1), ("b", "z", 8)]
@@ -71,14 +72,16 @@ def test_ten_faults_are_shown_and_all_are_counted(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         read_log(write(tmp_path, f"user,item,time\n{rows}"))
     text = str(caught.value)
-    assert text.startswith("log.csv: 25 faulty lines of 30, of which 10 are shown")
+    assert text.startswith("log.csv: 25 malformed lines of 30; the first 10 are")
     assert text.count("  line ") == 10
 
 
 def test_a_file_without_a_sound_line_is_refused_even_when_skipping(
     tmp_path: Path,
 ) -> None:
-    with pytest.raises(DataError, match="No row is sound: check format= and columns="):
+    with pytest.raises(
+        DataError, match="No line is valid: check the format and the columns"
+    ):
         read_log(write(tmp_path, "user,item,time\na,x,t\n"), on_error="skip")
 
 

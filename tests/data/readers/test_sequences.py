@@ -31,14 +31,15 @@ def test_sequences_want_a_user_once_and_an_item_at_least(tmp_path: Path) -> None
     with pytest.raises(DataError) as caught:
         read_log(path, format="sequences")
     assert str(caught.value) == (
-        "log.txt: 2 faulty lines of 4\n"
+        "log.txt: 2 malformed lines of 4\n"
         "  line 2: wrong number of columns; expected a user and at least one item, "
         "found 1\n"
-        "  line 4: user stands on an earlier line too; found '1'; one line holds all "
-        "of a user\n"
-        'Mend the file, or pass on_error="skip" to leave these lines out'
+        "  line 4: the user has an earlier line; found '1'; all items of a user must "
+        "be on one line\n"
+        "Correct the file, or skip these lines: --on-error skip (in Python, "
+        'on_error="skip")'
     )
-    with pytest.warns(SkippedLines, match="left out 2 of 4 lines"):
+    with pytest.warns(SkippedLines, match="skipped 2 of 4 lines"):
         log = read_log(path, format="sequences", on_error="skip")
-    assert log.skipped["user stands on an earlier line too"] == 1
+    assert log.skipped["the user has an earlier line"] == 1
     assert log.frame().rows() == [(1, 5, 0), (1, 6, 1), (3, 5, 0)]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from graphseq.data import Interactions, synthetic
-from graphseq.errors import DataError
+from graphseq.schema import OptionError
 
 
 def sequences(log: Interactions) -> list[list[int]]:
@@ -59,9 +59,9 @@ def test_the_seed_decides(make) -> None:
 
 
 def test_chains_refuse_what_cannot_be() -> None:
-    with pytest.raises(DataError, match="order 1 or 2; found 3"):
+    with pytest.raises(OptionError, match=r"order: expected .*, found 3"):
         synthetic.markov(order=3)
-    with pytest.raises(DataError, match="randomness"):
+    with pytest.raises(OptionError, match="randomness"):
         synthetic.markov(randomness=-0.1)
-    with pytest.raises(DataError, match="length"):
+    with pytest.raises(OptionError, match="length"):
         synthetic.cycle(length=0)

@@ -3,6 +3,7 @@ import pytest
 
 from graphseq.data import leave_one_out, synthetic
 from graphseq.errors import DataError
+from graphseq.schema import OptionError
 
 
 def hit_rate(scores: np.ndarray, target: np.ndarray) -> float:
@@ -53,5 +54,5 @@ def test_in_communities_sequences_and_neighbours_tell_more_than_popularity() -> 
     ],
 )
 def test_communities_refuse_what_cannot_be(options: dict, match: str) -> None:
-    with pytest.raises(DataError, match=match):
+    with pytest.raises((DataError, OptionError), match=match):
         synthetic.communities(**options)

@@ -5,6 +5,7 @@ import pytest
 
 from graphseq.data import synthetic
 from graphseq.errors import DataError
+from graphseq.schema import OptionError
 
 
 def rows(**options) -> np.ndarray:
@@ -60,5 +61,5 @@ def test_too_few_items_of_a_kind_are_refused(options: dict) -> None:
 
 
 def test_sizes_below_one_are_refused() -> None:
-    with pytest.raises(DataError, match="categories"):
+    with pytest.raises(OptionError, match="categories"):
         synthetic.planted(categories=0)
