@@ -1,13 +1,11 @@
 """Small graphs with a known answer, models to fit them, and a training loop."""
 
-import inspect
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from graphseq.sequences.examples import Sampler
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
@@ -15,54 +13,70 @@ from graphseq import runtime
 from graphseq.constants import INTERACTS, ITEM_CO_OCCURS, USER_CO_OCCURS
 from graphseq.data import Interactions, leave_one_out, synthetic
 from graphseq.graphs import CoOccurrence, build_graph
-from graphseq.models import MODELS, Model, create
+from graphseq.models import Model, create
+from graphseq.models.registry import model_table
+from graphseq.schema import parameters
 from graphseq.sequences import Batch, SequenceLoader, histories
+from graphseq.sequences.samplers import Sampler
+from graphseq.specs import merge
 
-ENCODER = {"Transformer": {"dim": 16, "max_length": 4, "layers": 1, "dropout": 0.1}}
-SIZES: dict[str, Any] = {"dim": 16, "max_length": 4, "encoder": ENCODER}
+SIZES: dict[str, Any] = {"dim": 16, "max_length": 4}
+TRANSFORMER = {"Transformer": {"layers": 1, "dropout": 0.1}}
 SMALL: dict[str, dict[str, Any]] = {
     "LightGCN": {"layers": 2},
-    "GRU4Rec": {"hidden": 32, "dropout": 0.1},
-    "Caser": {"window": 3, "dropout": 0.1},
-    "SASRec": {"layers": 1, "dropout": 0.1},
     "ComiRec": {"num_negatives": 6, "interests": 1},  # more: see test_comirec.py
     "BERT4Rec": {
-        "layers": 1,
-        "max_length": 5,
-        "dropout": 0.1,
+        "backbone": {"max_length": 5, "sampler": "prefix"},
         "mask_rate": 0.3,
-        "last_rate": 0.5,
-        "sampler": "prefix",
+        "last_only_rate": 0.5,
     },
+    "GRU4Rec": {"backbone": {"encoder": {"GRU": {"hidden": 32, "dropout": 0.1}}}},
+    "Caser": {"backbone": {"encoder": {"Convolution": {"window": 3, "dropout": 0.1}}}},
     "S3Rec": {
-        "variant": "ISP",
-        "pretrain_epochs": 2,
-        "sampler": "targets",
-        "loss": "ce",
+        "backbone": {"sampler": "targets", "loss": "ce"},
+        "objective": {"variant": "ISP", "pretrain_epochs": 2},
     },
-    "EC4SRec": {"updates": [1, 4], "view_weight": 0.02, "negative_weight": 0.01},
-    "ICLRec": {"clusters": [4], "sampler": "targets"},
-    "CL4SRec": {"sampler": "targets"},
-    "CoSeRec": {"sampler": "targets", "threshold": 2, "offline_epochs": 1},
-    "LMA4Rec": {"sampler": "targets", "threshold": 2, "offline_epochs": 1},
-    "SRMA": {"sampler": "targets", "pretrain_epochs": 2, "pooling": "mean"},
-    "MCLRec": {"sampler": "targets"},
-    "DSSRec": {"sampler": "targets", "loss": "ce"},
+    "EC4SRec": {
+        "objective": {"updates": [1, 4], "view_weight": 0.02, "negative_weight": 0.01}
+    },
+    "ICLRec": {"backbone": {"sampler": "targets"}, "objective": {"clusters": [4]}},
+    "CL4SRec": {"backbone": {"sampler": "targets"}},
+    "CoSeRec": {
+        "backbone": {"sampler": "targets"},
+        "augmentation": {"threshold": 2, "offline_epochs": 1},
+    },
+    "LMA4Rec": {
+        "backbone": {"sampler": "targets"},
+        "augmentation": {"threshold": 2, "offline_epochs": 1},
+    },
+    "SRMA": {
+        "backbone": {"sampler": "targets"},
+        "objective": {"pretrain_epochs": 2, "pooling": "mean"},
+    },
+    "MCLRec": {"backbone": {"sampler": "targets"}},
+    "DSSRec": {"backbone": {"sampler": "targets", "loss": "ce"}},
 }
-"""What a small model needs besides what it takes of ``SIZES``."""
+"""What a small model needs besides its sizes."""
 
 
 def small(name: str) -> dict[str, Any]:
-    """The options that make a model small, as an experiment file spells them."""
-    known = inspect.signature(MODELS[name]).parameters
-    return {n: v for n, v in SIZES.items() if n in known} | SMALL.get(name, {})
+    """The options that make a model small, as in an experiment file."""
+    known = parameters(model_table()[name])
+    options: dict[str, Any] = {n: v for n, v in SIZES.items() if n in known}
+    if "backbone" in known:
+        options["backbone"] = {**SIZES, "encoder": TRANSFORMER}
+    return merge(options, SMALL.get(name, {}))
 
 
 def build(name: str, graph: HeteroData, *, seed: int = 0, **options: Any) -> Model:
-    """A small model for a graph; its parts may be spelt ``{Name: options}``."""
+    """A small model for a graph.
+
+    Options are merged with the small ones, as those of a file with its base; parts are
+    objects or ``{Name: options}``.
+    """
     torch.manual_seed(seed)
     sizes = graph["user"].num_nodes, graph["item"].num_nodes
-    return create({name: small(name) | options}, *sizes)
+    return create({name: merge(small(name), options)}, *sizes)
 
 
 def load(
@@ -92,7 +106,7 @@ def train(
     batch_size: int = 64,
     seed: int = 0,
 ) -> list[float]:
-    """Train with Adam as the model's stages say; return every step's loss.
+    """Train with Adam, stage by stage; return every step's loss.
 
     Stages before the last take half of the epochs together. The model is left in
     evaluation mode.
@@ -107,9 +121,7 @@ def train(
             model, graph, batch_size=batch_size, seed=seed, sampler=stage.sampler
         )
         adams = {
-            step.parameters: torch.optim.Adam(
-                [w for n, w in model.named_parameters() if step.moves(n)], lr
-            )
+            step.modules: torch.optim.Adam(step.trains(model), lr)
             for step in stage.steps
         }
         for _ in range(epochs if len(plan) == 1 else max(1, epochs // 2)):
@@ -119,11 +131,12 @@ def train(
                 model.refresh(graph, epoch)
             model.train()
             for batch in loader:
+                batch = stage.prepare(batch) if stage.prepare else batch
                 for step in stage.steps:
                     loss = torch.stack([*step.losses(batch, graph).values()]).sum()
                     model.zero_grad()
                     loss.backward()
-                    adams[step.parameters].step()
+                    adams[step.modules].step()
                     values.append(loss.item())
             epoch += 1
     model.eval()
@@ -136,7 +149,7 @@ def test_batch(model: Model, graph: HeteroData) -> Batch:
 
 
 def hit_rate(model: Model, graph: HeteroData, k: int) -> float:
-    """Share of test users whose target is among the k best, history kept."""
+    """Fraction of test users whose target is among the k best, history kept."""
     best = model.score(test_batch(model, graph), graph).topk(k).indices
     return (best == graph.test.target[:, None]).any(dim=1).float().mean().item()
 
@@ -146,7 +159,7 @@ def graph_of(log: Interactions) -> HeteroData:
 
 
 def shuffle(log: Interactions, seed: int = 0) -> Interactions:
-    """The same users, items and times, but who took what when is left to chance."""
+    """The same users, items and times; the items of all events are permuted."""
     items = np.random.default_rng(seed).permutation(log.item)
     return Interactions.from_arrays(
         log.user, items, log.time, users=log.users, items=log.items
@@ -163,20 +176,20 @@ def homes(num_users: int, seed: int = 0) -> Interactions:
 
 @pytest.fixture(scope="module", autouse=True)
 def one_thread() -> Iterator[None]:
-    """These models are far too small to share out among threads."""
+    """Several threads only slow down models of this size."""
     with runtime.limit_threads(1):
         yield
 
 
 @pytest.fixture(scope="session")
 def cycle() -> HeteroData:
-    """A ring of 12 items walked by 48 users; the next item is certain."""
+    """48 users walk a ring of 12 items; the next item is certain."""
     return graph_of(synthetic.cycle(48, 12, length=9, seed=0))
 
 
 @pytest.fixture(scope="session")
 def shuffled_cycle() -> HeteroData:
-    """As many events of 240 users, but nothing tells the next item."""
+    """240 users whose next item is random."""
     return graph_of(shuffle(synthetic.cycle(240, 12, length=9, seed=0)))
 
 
@@ -192,7 +205,7 @@ def shuffled_quarters() -> HeteroData:
 
 @pytest.fixture
 def t1() -> HeteroData:
-    """T1 of the specification: 3 users, 4 items, the last one alone."""
+    """T1 of the specification: 3 users, 4 items, the last one without edges."""
     graph = HeteroData()
     graph["user"].num_nodes, graph["item"].num_nodes = 3, 4
     pairs = [(0, 0), (0, 1), (1, 1), (1, 2), (2, 1)]
@@ -215,8 +228,9 @@ def t1_tables() -> tuple[Tensor, Tensor]:
 
 
 class Laboratory:
-    """What a test of a model needs, in one fixture."""
+    """The functions above, as one fixture."""
 
+    small = staticmethod(small)
     build = staticmethod(build)
     load = staticmethod(load)
     train = staticmethod(train)
