@@ -307,7 +307,8 @@ def format_type(hint: Any) -> str:
     if origin is Annotated:
         return format_type(arguments[0])
     if origin in (Union, types.UnionType):
-        return " or ".join(map(format_type, arguments))
+        some = " or ".join(format_type(a) for a in arguments if a is not types.NoneType)
+        return f"{some}, or None" if types.NoneType in arguments else some
     if origin is Literal:
         return " or ".join(map(repr, arguments))
     if origin in LISTS or hint in LISTS:
@@ -316,34 +317,3 @@ def format_type(hint: Any) -> str:
     if (origin or hint) in (dict, Mapping):
         return "options by name"
     return getattr(origin or hint, "__name__", str(hint))
-
-
-RANGES = {
-    "sizes": Size,
-    "counts": Count,
-    "rates": Fraction,
-    "dropouts": Dropout,
-    "amounts": Weight,
-    "positive": Positive,
-}
-
-
-def check_ranges(*others: InvalidOption, **kinds: Mapping[str, Any]) -> None:
-    """Refuse numbers out of their range; to be replaced by annotations."""
-    from pydantic import ConfigDict, TypeAdapter, ValidationError
-
-    invalid = list(others)
-    for kind, given in kinds.items():
-        adapter: Any = TypeAdapter(RANGES[kind], config=ConfigDict(strict=True))
-        for name, value in given.items():
-            try:
-                value is None or adapter.validate_python(plain(value))
-            except ValidationError:
-                expected = f"expected {NAMED[RANGES[kind]]}, found {value!r}"
-                invalid.append(InvalidOption(name, expected))
-    refuse("options", invalid)
-
-
-def check_choices(function: Callable[..., Any], options: Mapping[str, Any]) -> None:
-    """Refuse options that do not fit; to be replaced by ``checked``."""
-    refuse(function.__name__, find_invalid(function, options))

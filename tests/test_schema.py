@@ -127,7 +127,7 @@ def test_all_invalid_options_are_reported_at_once_in_the_signatures_order() -> N
         "  size      expected a whole number of 1 or more, found 0",
         "  count     expected a whole number of 0 or more, found -1",
         "  fraction  expected a number from 0 to 1, found 1.5",
-        "  dropout   expected a number from 0 to below 1 or None, found 1.0",
+        "  dropout   expected a number from 0 to below 1, or None, found 1.0",
         "  weight    expected a finite number of 0 or more, found inf",
         "  positive  expected a finite number above 0, found 0.0",
     ]
@@ -154,9 +154,9 @@ def test_sizes_are_whole_numbers(value: Any) -> None:
 @pytest.mark.parametrize(
     "make, message",
     [
-        (lambda: Typed("Part"), "part: expected Part or None, found 'Part'"),
-        (lambda: Typed(Outer("x")), "part: expected Part or None, found Outer(…)"),
-        (lambda: Typed({"Part": {}}), "part: expected Part or None, found {'Part'"),
+        (lambda: Typed("Part"), "part: expected Part, or None, found 'Part'"),
+        (lambda: Typed(Outer("x")), "part: expected Part, or None, found Outer(…)"),
+        (lambda: Typed({"Part": {}}), "part: expected Part, or None, found {'Part'"),
         (lambda: Typed(times=0.5), "times: expected a list of a whole number or a"),
         (lambda: Typed(times=[1, "2"]), "times: expected a list of"),
         (lambda: Typed(pair=(1.0, 0)), "pair: expected a list of a whole number, a"),
@@ -164,7 +164,7 @@ def test_sizes_are_whole_numbers(value: Any) -> None:
         (lambda: Typed(kinds=["a", "c"]), "kinds: expected a list of 'a' or 'b'"),
         (lambda: Typed(kinds="a"), "kinds: expected a list of 'a' or 'b', found 'a'"),
         (lambda: Typed(direction="left"), "direction: expected 'up' or 'down'"),
-        (lambda: Typed(repeats=2), "repeats: expected 1 or 3 or None, found 2"),
+        (lambda: Typed(repeats=2), "repeats: expected 1 or 3, or None, found 2"),
         (lambda: Part(), "size: missing; expected a whole number"),
         (lambda: Part(1, 2), "expected at most 1 without a name, found 2"),
         (lambda: Part(1, size=2), "size: given twice"),
@@ -215,7 +215,7 @@ def test_nothing_invalid_is_not_refused() -> None:
 @pytest.mark.parametrize(
     "hint, words",
     [
-        (Size | None, "a whole number of 1 or more or None"),
+        (Size | None, "a whole number of 1 or more, or None"),
         (Sequence[str], "a list of a text"),
         (Mapping[str, Any], "options by name"),
         (Part, "Part"),

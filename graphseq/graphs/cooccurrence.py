@@ -10,7 +10,7 @@ from torch_geometric.transforms import BaseTransform
 
 from graphseq.graphs.build import interaction_matrix, write_relation
 from graphseq.graphs.product import Factors, Rows, Weight, stack_rows
-from graphseq.schema import Configurable, check_ranges
+from graphseq.schema import Configurable, Size
 
 NodeKind = Literal["user", "item"]
 Symmetrize = Literal["max", "min", "none"]
@@ -79,15 +79,12 @@ class CoOccurrence(Configurable, BaseTransform):
         self,
         kind: NodeKind,
         *,
-        top_k: int | None = 50,
+        top_k: Size | None = 50,
         weight: Weight = "count",
         symmetrize: Symmetrize = "max",
-        hub_cap: int | None = None,
-        block_rows: int | None = None,
+        hub_cap: Size | None = None,
+        block_rows: Size | None = None,
     ) -> None:
-        check_ranges(
-            sizes={"top_k": top_k, "hub_cap": hub_cap, "block_rows": block_rows}
-        )
         self.kind: NodeKind = kind
         self.top_k = top_k
         self.weight: Weight = weight

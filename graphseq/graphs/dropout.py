@@ -7,9 +7,9 @@ from torch_geometric.data import HeteroData
 from torch_geometric.transforms import BaseTransform
 
 from graphseq.constants import INTERACTS, EdgeType
-from graphseq.errors import ConfigError, GraphError
+from graphseq.errors import GraphError
 from graphseq.graphs.build import forget_operator, require
-from graphseq.schema import Configurable
+from graphseq.schema import Configurable, Dropout
 
 
 class EdgeDropout(Configurable, BaseTransform):
@@ -37,9 +37,9 @@ class EdgeDropout(Configurable, BaseTransform):
     """
 
     def __init__(
-        self, p: float = 0.1, *, relation: EdgeType = INTERACTS, seed: int = 0
+        self, p: Dropout = 0.1, *, relation: EdgeType = INTERACTS, seed: int = 0
     ) -> None:
-        self.p = _fraction("EdgeDropout", p)
+        self.p = p
         self.relation: EdgeType = tuple(relation)  # type: ignore[assignment]
         self.generator = torch.Generator().manual_seed(seed)
 
@@ -75,8 +75,8 @@ class NodeDropout(Configurable, BaseTransform):
         GraphError: The graph has no such nodes.
     """
 
-    def __init__(self, p: float = 0.1, *, kind: str = "user", seed: int = 0) -> None:
-        self.p = _fraction("NodeDropout", p)
+    def __init__(self, p: Dropout = 0.1, *, kind: str = "user", seed: int = 0) -> None:
+        self.p = p
         self.kind = kind
         self.generator = torch.Generator().manual_seed(seed)
 
@@ -130,11 +130,3 @@ def _keep(graph: HeteroData, relation: EdgeType, kept: Bool[Tensor, "E"]) -> Het
         value = store[name]
         store[name] = value[:, kept] if name == "edge_index" else value[kept]
     return graph
-
-
-def _fraction(name: str, p: float) -> float:
-    if not 0 <= p < 1:
-        raise ConfigError(
-            f"{name} takes a fraction p of at least 0 and below 1; got {p}."
-        )
-    return p

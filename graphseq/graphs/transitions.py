@@ -1,6 +1,9 @@
 """Directed item-item edges: which item follows which."""
 
+from typing import Annotated
+
 import numpy as np
+from annotated_types import Gt, Le
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from torch_geometric.data import HeteroData
@@ -10,7 +13,7 @@ from graphseq.constants import INTERACTS, ITEM, PRECEDES
 from graphseq.graphs.build import require, write_relation
 from graphseq.graphs.product import keep_strongest
 from graphseq.graphs.progress import track
-from graphseq.schema import Configurable, InvalidOption, check_ranges
+from graphseq.schema import Configurable, Size
 
 
 class Transitions(Configurable, BaseTransform):
@@ -46,25 +49,11 @@ class Transitions(Configurable, BaseTransform):
     def __init__(
         self,
         *,
-        window: int = 1,
-        decay: float = 1.0,
-        top_k: int | None = None,
+        window: Size = 1,
+        decay: Annotated[float, Gt(0), Le(1)] = 1.0,
+        top_k: Size | None = None,
         self_loops: bool = False,
     ) -> None:
-        fits = 0 < decay <= 1
-        check_ranges(
-            *(
-                []
-                if fits
-                else [
-                    InvalidOption(
-                        "decay",
-                        f"expected a number above 0 and at most 1, found {decay}",
-                    )
-                ]
-            ),
-            sizes={"window": window, "top_k": top_k},
-        )
         self.window = window
         self.decay = decay
         self.top_k = top_k

@@ -24,7 +24,7 @@ from graphseq.sequences.operators import (
     reorder,
     substitute,
 )
-from graphseq.sequences.similarity import Similarity, most_similar
+from graphseq.sequences.similarity import SimilaritySource, most_similar
 
 __all__ = [
     "Augmentation",
@@ -165,7 +165,7 @@ class InformedAugmentation(Augmentation):
     def __init__(
         self,
         *,
-        similarity: Similarity = "hybrid",
+        similarity: SimilaritySource = "hybrid",
         offline_epochs: Count = 160,
         threshold: Count = 4,
         short: Sequence[Informed] = ("insert", "substitute", "mask"),
@@ -176,7 +176,7 @@ class InformedAugmentation(Augmentation):
         substitute_rate: Fraction = 0.1,
     ) -> None:
         super().__init__()
-        self.similarity: Similarity = similarity
+        self.similarity: SimilaritySource = similarity
         self.offline_epochs, self.threshold = offline_epochs, threshold
         self.short = [name in short for name in self.NAMES]
         self.insert = partial(insert, rate=insert_rate)

@@ -9,7 +9,7 @@ from torch_geometric.data import HeteroData
 
 from graphseq.constants import ITEM_CO_OCCURS
 
-Similarity = Literal["offline", "online", "hybrid"]
+SimilaritySource = Literal["offline", "online", "hybrid"]
 
 
 class Neighbours(NamedTuple):
@@ -17,7 +17,7 @@ class Neighbours(NamedTuple):
 
     Attributes:
         item: Its id; V where there is none, (V,).
-        score: Similarity, from 0 to 1; -inf where there is none, (V,).
+        score: SimilaritySource, from 0 to 1; -inf where there is none, (V,).
     """
 
     item: Int[Tensor, "V"]
@@ -67,7 +67,7 @@ def from_vectors(items: Float[Tensor, "V D"], *, block_rows: int = 1024) -> Neig
 
 
 def most_similar(
-    graph: HeteroData, items: Float[Tensor, "V D"], by: Similarity
+    graph: HeteroData, items: Float[Tensor, "V D"], by: SimilaritySource
 ) -> Int[Tensor, "V"]:
     """The item most similar to each; V where there is none.
 

@@ -310,7 +310,9 @@ def test_options_are_recorded() -> None:
 @pytest.mark.parametrize("options", [{"top_k": 0}, {"block_rows": 0}, {"hub_cap": 0}])
 def test_sizes_below_one_are_refused(options: dict[str, int]) -> None:
     [name] = options
-    with pytest.raises(ConfigError, match=f"{name}: expected .* 1 or more, found 0"):
+    with pytest.raises(
+        ConfigError, match=f"{name}: expected .* 1 or more, or None, found 0"
+    ):
         CoOccurrence("user", **options)
 
 

@@ -113,7 +113,7 @@ def test_nothing_falls_at_zero_and_one_is_refused(
     graph: HeteroData, make: type
 ) -> None:
     assert graph_hash(make(0.0)(graph)) == graph_hash(graph)
-    with pytest.raises(ConfigError, match=r"fraction p .* below 1; got 1"):
+    with pytest.raises(ConfigError, match=r"p: expected a number from 0 to below 1"):
         make(1.0)
 
 
