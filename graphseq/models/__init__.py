@@ -12,12 +12,13 @@ from graphseq.models.dssrec import DisentangledFuture, DSSRec
 from graphseq.models.duorec import DuoRec, TargetContrast
 from graphseq.models.ec4srec import EC4SRec, ExplainedViews
 from graphseq.models.gcsan import GCSAN
+from graphseq.models.graph_contrast import FeatureContrast, InterestContrast
 from graphseq.models.gru4rec import GRU4Rec
 from graphseq.models.iclrec import ICLRec, IntentContrast
 from graphseq.models.lightgcn import LightGCN
 from graphseq.models.lma4rec import LearnableDropoutContrast, LMA4Rec
 from graphseq.models.mclrec import LearnedViews, MCLRec
-from graphseq.models.mclsr import MCLSR, FeatureContrast, InterestContrast
+from graphseq.models.mclsr import MCLSR
 from graphseq.models.pop import POP
 from graphseq.models.registry import MODELS, PARTS, create
 from graphseq.models.s3rec import MutualInformation, S3Rec

@@ -15,12 +15,13 @@ from graphseq.models.dssrec import DisentangledFuture, DSSRec
 from graphseq.models.duorec import DuoRec, TargetContrast
 from graphseq.models.ec4srec import EC4SRec, ExplainedViews
 from graphseq.models.gcsan import GCSAN
+from graphseq.models.graph_contrast import FeatureContrast, InterestContrast
 from graphseq.models.gru4rec import GRU4Rec
 from graphseq.models.iclrec import ICLRec, IntentContrast
 from graphseq.models.lightgcn import LightGCN
 from graphseq.models.lma4rec import LearnableDropoutContrast, LMA4Rec
 from graphseq.models.mclrec import LearnedViews, MCLRec
-from graphseq.models.mclsr import MCLSR, FeatureContrast, InterestContrast
+from graphseq.models.mclsr import MCLSR
 from graphseq.models.pop import POP
 from graphseq.models.s3rec import MutualInformation, S3Rec
 from graphseq.models.sasrec import SASRec
@@ -30,6 +31,7 @@ from graphseq.models.srma import SRMA, ModelAugmentation
 from graphseq.nn.convolution import Convolution
 from graphseq.nn.dropout import LearnableDropout
 from graphseq.nn.features import Embedding, Propagated
+from graphseq.nn.propagation import GraphEncoder
 from graphseq.nn.recurrent import GRU
 from graphseq.nn.transformer import Transformer
 from graphseq.schema import refuse
@@ -82,6 +84,7 @@ _PARTS: tuple[type, ...] = (
     DisentangledFuture,
     InterestContrast,
     FeatureContrast,
+    GraphEncoder,
 )
 MODELS: dict[str, type[Model]] = {model.__name__: model for model in _MODELS}
 """The models of the papers, by name."""
