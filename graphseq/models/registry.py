@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from graphseq.models.backbone import Backbone
 from graphseq.models.base import Model
 from graphseq.models.bert4rec import BERT4Rec
 from graphseq.models.bprmf import BPRMF
@@ -25,19 +24,16 @@ from graphseq.models.mclsr import MCLSR
 from graphseq.models.pop import POP
 from graphseq.models.s3rec import MutualInformation, S3Rec
 from graphseq.models.sasrec import SASRec
-from graphseq.models.sequence_model import SequenceModel
+from graphseq.models.sequence_model import PARTS, SequenceModel
 from graphseq.models.srgnn import SRGNN
 from graphseq.models.srma import SRMA, ModelAugmentation
-from graphseq.nn.convolution import Convolution
-from graphseq.nn.dropout import LearnableDropout
-from graphseq.nn.features import Embedding, Propagated
 from graphseq.nn.propagation import GraphEncoder
-from graphseq.nn.recurrent import GRU
-from graphseq.nn.transformer import Transformer
 from graphseq.schema import refuse
 from graphseq.sequences.augment import CropMaskReorder, InformedAugmentation
 from graphseq.sequences.guided_augment import GuidedAugmentation
-from graphseq.specs import Reader, Spec
+from graphseq.specs import Reader
+
+__all__ = ["MODELS", "PARTS", "SUPPLIED", "create", "model_table"]
 
 _MODELS: tuple[type[Model], ...] = (
     POP,
@@ -63,13 +59,6 @@ _MODELS: tuple[type[Model], ...] = (
     MCLRec,
 )
 _PARTS: tuple[type, ...] = (
-    Backbone,
-    Embedding,
-    Propagated,
-    Transformer,
-    GRU,
-    Convolution,
-    LearnableDropout,
     CropMaskReorder,
     InformedAugmentation,
     GuidedAugmentation,
@@ -88,8 +77,7 @@ _PARTS: tuple[type, ...] = (
 )
 MODELS: dict[str, type[Model]] = {model.__name__: model for model in _MODELS}
 """The models of the papers, by name."""
-PARTS: dict[str, type] = {part.__name__: part for part in _PARTS}
-"""The parts that models take, by name."""
+PARTS.update({part.__name__: part for part in _PARTS})
 SUPPLIED = frozenset({"num_users", "num_items"})
 """Options of models that the data supply."""
 
@@ -97,19 +85,6 @@ SUPPLIED = frozenset({"num_users", "num_items"})
 def model_table() -> dict[str, type[Model]]:
     """All names that a file may give to a model."""
     return {**MODELS, SequenceModel.__name__: SequenceModel}
-
-
-def read_part(part: type, options: Mapping[str, Any], place: str) -> Spec:
-    """The checked options of a part; nested parts as data or as objects.
-
-    Raises:
-        OptionError: With all that is wrong.
-    """
-    reader = Reader(PARTS, SUPPLIED)
-    spec = reader.read(part, options, place)
-    refuse(part.__name__, reader.problems)
-    assert spec is not None
-    return spec
 
 
 def create(spec: Mapping[str, Any], num_users: int, num_items: int) -> Model:

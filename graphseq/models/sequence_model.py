@@ -10,12 +10,30 @@ from torch_geometric.data import HeteroData
 from graphseq.constants import EdgeType
 from graphseq.models.backbone import Backbone, Encoding
 from graphseq.models.base import Model, Stage, Step
-from graphseq.schema import Configurable, Size
+from graphseq.nn.convolution import Convolution
+from graphseq.nn.dropout import LearnableDropout
+from graphseq.nn.features import Embedding, Propagated
+from graphseq.nn.recurrent import GRU
+from graphseq.nn.transformer import Transformer
+from graphseq.schema import Configurable, Size, refuse
 from graphseq.sequences.augment import Augmentation
 from graphseq.sequences.batch import Batch
-from graphseq.specs import Spec, merge
+from graphseq.specs import Reader, merge
 
 Terms = dict[str, Float[Tensor, ""]]
+PARTS: dict[str, type] = {
+    part.__name__: part
+    for part in (
+        Backbone,
+        Embedding,
+        Propagated,
+        Transformer,
+        GRU,
+        Convolution,
+        LearnableDropout,
+    )
+}
+"""The parts that models take, by name; :mod:`graphseq.models.registry` adds more."""
 
 
 class Auxiliary(Configurable, nn.Module):
@@ -120,10 +138,11 @@ class SequenceModel(Model):
             num_items: V.
             options: Options of :class:`Backbone` that replace the paper's.
         """
-        from graphseq.models.registry import read_part
-
         given = merge(cls.part_defaults.get("backbone", {}), options)
-        spec: Spec = read_part(Backbone, given, f"{cls.__name__}.backbone")
+        reader = Reader(PARTS, frozenset({"num_items"}))
+        spec = reader.read(Backbone, given, "backbone")
+        refuse(f"{cls.__name__}.default_backbone", reader.problems)
+        assert spec is not None
         backbone: Backbone = spec.build(num_items=num_items)
         return backbone
 
