@@ -1,4 +1,4 @@
-"""Graphs written as the sequences they hold."""
+"""Graphs made of the sequences that they hold."""
 
 from collections.abc import Callable, Sequence
 
@@ -25,13 +25,13 @@ def write(
 
 @pytest.fixture(scope="session")
 def written() -> Written:
-    """A graph with the given sequences: one list of items a user."""
+    """Makes a graph of sequences: one list of items for each user."""
     return write
 
 
 @pytest.fixture(scope="session")
 def random_graph() -> HeteroData:
-    """120 users with 0 … 40 events each over 50 items, repeats included."""
+    """120 users with 0 … 40 events each among 50 items, with repeats."""
     generator = torch.Generator().manual_seed(0)
     lengths = torch.randint(0, 41, (120,), generator=generator).tolist()
     lengths[:3] = [0, 1, 2]

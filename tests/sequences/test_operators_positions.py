@@ -1,4 +1,4 @@
-"""How many places a rate means, and that each is as likely as the others."""
+"""Positions within rows: how many a rate selects, and how likely each is."""
 
 from itertools import combinations
 
@@ -8,7 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphseq.sequences import Batch
-from graphseq.sequences.places import lowest, share, some, uniform, window
+from graphseq.sequences.operators import (
+    fraction_of,
+    lowest_positions,
+    random_index,
+    random_positions,
+    window_mask,
+)
 
 quick = settings(deadline=None, max_examples=50)
 LENGTHS = [1, 2, 3, 4, 5, 7, 10, 20, 50]
@@ -40,15 +46,15 @@ def of_lengths(*lengths: int) -> Batch:
 def test_sizes_are_those_of_the_published_code(
     rate: float, least: int, sizes: list[int]
 ) -> None:
-    assert share(torch.tensor(LENGTHS), rate, least=least).tolist() == sizes
+    assert fraction_of(torch.tensor(LENGTHS), rate, at_least=least).tolist() == sizes
 
 
 @quick
 @given(st.integers(0, 300), st.floats(0, 1), st.integers(0, 2))
-def test_size_is_what_double_precision_gives_and_at_most_the_length(
+def test_a_fraction_is_computed_in_double_precision_and_at_most_the_length(
     n: int, rate: float, least: int
 ) -> None:
-    found = share(torch.tensor([n]), rate, least=least).item()
+    found = fraction_of(torch.tensor([n]), rate, at_least=least).item()
     assert found == min(n, max(least, int(rate * n)))
 
 
@@ -57,18 +63,18 @@ def chi_square(count: torch.Tensor) -> float:
     return float(((count - expected) ** 2 / expected).sum())
 
 
-def test_uniform_reaches_every_spot_equally_often_and_never_the_one_after() -> None:
+def test_every_index_is_equally_likely() -> None:
     torch.manual_seed(0)
-    count = torch.bincount(uniform(torch.full((40_000,), 5)))
+    count = torch.bincount(random_index(torch.full((40_000,), 5)))
     assert len(count) == 5
     assert chi_square(count) < 18.5  # 4 degrees of freedom: p = 0.001
-    assert uniform(torch.tensor([0, -1, 1])).tolist() == [0, 0, 0]
+    assert random_index(torch.tensor([0, -1, 1])).tolist() == [0, 0, 0]
 
 
-def test_every_set_of_places_is_equally_likely() -> None:
+def test_every_set_of_positions_is_equally_likely() -> None:
     torch.manual_seed(0)
     batch = of_lengths(*[4] * 24_000)
-    chosen = some(batch, torch.full((24_000,), 2))
+    chosen = random_positions(batch, torch.full((24_000,), 2))
     code = (chosen * (1 << torch.arange(4))).sum(dim=1)
     pairs = [(1 << a) + (1 << b) for a, b in combinations(range(4), 2)]
     count = torch.bincount(code, minlength=16)
@@ -76,27 +82,27 @@ def test_every_set_of_places_is_equally_likely() -> None:
     assert chi_square(count[pairs]) < 20.5  # 5 degrees of freedom: p = 0.001
 
 
-def test_places_are_as_many_as_asked_and_never_padding() -> None:
+def test_the_requested_number_of_positions_is_drawn_and_never_padding() -> None:
     batch = of_lengths(0, 1, 3, 9)
-    chosen = some(batch, torch.tensor([2, 1, 2, 9]))
+    chosen = random_positions(batch, torch.tensor([2, 1, 2, 9]))
     assert chosen.sum(dim=1).tolist() == [0, 1, 2, 9]
     assert not (chosen & ~batch.mask).any()
 
 
-def test_lowest_is_what_sorting_each_row_by_key_and_place_gives() -> None:
+def test_lowest_positions_equal_a_sort_of_each_row() -> None:
     generator = torch.Generator().manual_seed(1)
     key = torch.randint(0, 4, (60, 7), generator=generator).double()
     among = torch.rand(60, 7, generator=generator) < 0.7
     count = torch.randint(0, 8, (60,), generator=generator)
-    found = lowest(key, among, count)
+    found = lowest_positions(key, among, count)
     for row in range(60):
-        places = [p for p in range(7) if among[row, p]]
-        places.sort(key=lambda p: (float(key[row, p]), p))
-        expected = sorted(places[: int(count[row])])
+        order = [p for p in range(7) if among[row, p]]
+        order.sort(key=lambda p: (float(key[row, p]), p))
+        expected = sorted(order[: int(count[row])])
         assert found[row].nonzero()[:, 0].tolist() == expected
 
 
-def test_window_holds_its_places_and_no_other() -> None:
+def test_a_window_has_its_positions_only() -> None:
     batch = of_lengths(5, 5)
-    found = window(batch, torch.tensor([1, 4]), torch.tensor([3, 0]))
+    found = window_mask(batch, torch.tensor([1, 4]), torch.tensor([3, 0]))
     assert found.tolist() == [[False, True, True, True, False], [False] * 5]

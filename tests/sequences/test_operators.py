@@ -1,7 +1,6 @@
-"""Views against what each operator promises, and against loops over the rows."""
+"""Operators: what they change, their probabilities, and loops over the rows."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -10,16 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphseq.sequences import Batch
-from graphseq.sequences.places import share
-from graphseq.sequences.similar import insert, substitute
-from graphseq.sequences.views import (
-    ask_last,
+from graphseq.sequences.operators import (
     crop,
-    join,
+    insert,
     mask,
-    pick,
     random_views,
     reorder,
+    substitute,
 )
 
 quick = settings(deadline=None, max_examples=50)
@@ -33,7 +29,7 @@ OPERATORS: dict[str, Operator] = {
     "mask": partial(mask, rate=0.5),
     "reorder": partial(reorder, rate=0.6),
     "reorder, last item in place": partial(reorder, rate=0.7, reach_last=False),
-    "insert": partial(insert, rate=0.4, similar=SIMILAR, max_length=12),
+    "insert": partial(insert, rate=0.4, similar=SIMILAR),
     "substitute": partial(substitute, rate=0.3, similar=SIMILAR),
 }
 
@@ -63,7 +59,7 @@ def sequences(batch: Batch) -> list[list[int]]:
 @pytest.mark.parametrize("name", OPERATORS)
 @quick
 @given(rows, seeds)
-def test_input_is_never_changed_and_rows_stay_who_they_are(
+def test_the_argument_is_unchanged_and_rows_keep_their_users(
     name: str, lists: list[list[int]], seed: int
 ) -> None:
     torch.manual_seed(seed)
@@ -76,13 +72,13 @@ def test_input_is_never_changed_and_rows_stay_who_they_are(
     assert torch.equal(view.user, batch.user)
     assert view.example is not None and torch.equal(view.example, batch.user * 10)
     assert view.targets is None and view.negatives is None
-    view.items.fill_(0)  # and shares no memory with it
+    view.items.fill_(0)  # it has memory of its own
     view.lengths.add(1)
     assert torch.equal(batch.items, before.items)
 
 
 @pytest.mark.parametrize("name", OPERATORS)
-def test_same_seed_gives_the_same_view_and_another_another(name: str) -> None:
+def test_the_seed_decides_the_view(name: str) -> None:
     batch = written([list(range(12))] * 40)
     drawn = []
     for seed in (1, 1, 2):
@@ -93,7 +89,7 @@ def test_same_seed_gives_the_same_view_and_another_another(name: str) -> None:
 
 @quick
 @given(rows, rates, st.booleans(), seeds)
-def test_crop_is_a_contiguous_part_of_the_size_asked(
+def test_crop_is_a_contiguous_part_of_the_requested_size(
     lists: list[list[int]], keep: float, reach_last: bool, seed: int
 ) -> None:
     torch.manual_seed(seed)
@@ -106,7 +102,7 @@ def test_crop_is_a_contiguous_part_of_the_size_asked(
 
 @quick
 @given(rows, rates, seeds)
-def test_mask_changes_exactly_its_number_of_places(
+def test_mask_changes_exactly_its_number_of_positions(
     lists: list[list[int]], rate: float, seed: int
 ) -> None:
     torch.manual_seed(seed)
@@ -126,15 +122,11 @@ def test_reorder_moves_items_only_within_one_window(
     for row, mixed in zip(lists, view, strict=True):
         assert sorted(mixed) == sorted(row)
         pairs = enumerate(zip(row, mixed, strict=True))
-        moved = [place for place, (a, b) in pairs if a != b]
+        moved = [position for position, (a, b) in pairs if a != b]
         if moved:
             assert moved[-1] - moved[0] < int(rate * len(row))
         if row and not reach_last and int(rate * len(row)) < len(row):
             assert mixed[-1] == row[-1]
-
-
-def starts(lists: list[list[int]], seen: torch.Tensor) -> torch.Tensor:
-    return torch.bincount(seen, minlength=len(lists[0]))
 
 
 def chi_square(count: torch.Tensor) -> float:
@@ -174,7 +166,7 @@ def test_reorder_draws_every_window_and_every_order_equally_often(
     moved = mixed != torch.arange(6)
     away = moved & (mixed != mixed.flip(1))
     assert away.any()
-    # an order that moves all three places tells its window: 2 of the 6 orders do
+    # 2 of the 6 orders move all three items, which shows the window
     full = moved.sum(dim=1) == 3
     first = moved[full].int().argmax(dim=1)
     assert 0.28 < full.double().mean() < 0.39
@@ -184,7 +176,7 @@ def test_reorder_draws_every_window_and_every_order_equally_often(
     assert chi_square(count) < 30  # at most 7 degrees of freedom: p < 0.001
 
 
-def test_mask_draws_every_place_equally_often() -> None:
+def test_mask_draws_every_position_equally_often() -> None:
     torch.manual_seed(0)
     masked = mask(written([list(range(10))] * 4_000), 0.3).items == V
     assert chi_square(masked.sum(dim=0)) < 30
@@ -192,7 +184,7 @@ def test_mask_draws_every_place_equally_often() -> None:
 
 @quick
 @given(rows, rates, seeds)
-def test_views_are_what_loops_over_the_rows_make_of_the_same_draws(
+def test_views_equal_loops_over_the_rows_with_the_same_draws(
     lists: list[list[int]], keep: float, seed: int
 ) -> None:
     batch = written(lists)
@@ -253,123 +245,69 @@ def test_a_batch_whose_rows_are_all_empty_has_views() -> None:
     assert [sequences(view) for view in both] == [[[], []]] * 2
 
 
+def drawn_positions(batch: Batch, rate: float, seed: int) -> list[list[int]]:
+    """The positions that the seed draws, row by row."""
+    torch.manual_seed(seed)
+    keys = torch.rand(batch.items.shape, dtype=torch.float64).tolist()
+    found = []
+    for n, key in zip(batch.lengths.tolist(), keys, strict=True):
+        count = min(n, max(1, int(rate * n)))
+        found.append(sorted(range(n), key=key.__getitem__)[:count])
+    return found
+
+
 @quick
-@given(rows, seeds)
-def test_pick_takes_each_row_from_its_view(lists: list[list[int]], seed: int) -> None:
-    generator = torch.Generator().manual_seed(seed)
-    reverse = [row[::-1] for row in lists]
-    longer = [[*row, 1, 2] for row in lists]
-    which = torch.randint(3, (len(lists),), generator=generator)
-    views = [written(lists), written(reverse), written(longer)]
-    found = pick(views, which)
-    expected = [
-        (row, back, more)[int(i)]
-        for row, back, more, i in zip(lists, reverse, longer, which, strict=True)
-    ]
-    assert sequences(found) == expected
-    assert torch.equal(found.user, views[0].user)
-    assert found.targets is None
-
-
-def test_join_stacks_rows_and_pads_to_the_longest() -> None:
-    both = join(written([[1], [2, 3]]), written([[4, 5, 6]]))
-    assert sequences(both) == [[1], [2, 3], [4, 5, 6]]
-    assert both.items.shape == (3, 3)
-    assert both.user.tolist() == [3, 4, 3]
-    assert both.example is not None and both.example.tolist() == [30, 40, 30]
-    plain = Batch(torch.tensor([0]), torch.tensor([[1]]), torch.tensor([1]), V)
-    assert join(plain, written([[1]])).example is None
-
-
-def marked(label: int) -> Operator:
-    """An operator that leaves its number at the first place of every row."""
-
-    def operator(batch: Batch) -> Batch:
-        items = batch.items.clone()
-        items[:, 0] = torch.where(batch.lengths > 0, label, V)
-        return Batch(batch.user, items, batch.lengths, V, example=batch.example)
-
-    return operator
-
-
-def drawn(count: int, length: int = 3, **options: object) -> torch.Tensor:
-    """Of each row, which two of ``count`` operators made its views, (B, 2)."""
-    torch.manual_seed(0)
-    batch = written([[30, 31, 32][:length]] * 9_000)
-    views = random_views(batch, [marked(i) for i in range(count)], **options)
-    return torch.stack([view.items[:, 0] for view in views], dim=1)
-
-
-def test_two_different_operators_are_drawn_all_pairs_equally_often() -> None:
-    first, second = drawn(3).unbind(1)
-    assert (first != second).all()
-    count = torch.bincount(3 * first + second, minlength=9)
-    assert chi_square(count[[1, 2, 3, 5, 6, 7]]) < 20.5  # p = 0.001
-
-
-def test_operators_drawn_for_themselves_may_be_the_same() -> None:
-    first, second = drawn(3, distinct=False).unbind(1)
-    assert chi_square(torch.bincount(3 * first + second, minlength=9)) < 26.1
-
-
-def test_two_views_by_one_operator_are_two_draws() -> None:
-    torch.manual_seed(0)
-    batch = written([list(range(12))] * 50)
-    first, second = random_views(batch, [partial(mask, rate=0.5)], distinct=False)
-    assert (first.items != second.items).any(dim=1).double().mean() > 0.9
-
-
-def test_a_row_draws_only_what_it_is_allowed() -> None:
-    allowed = torch.zeros(9_000, 4, dtype=torch.bool)
-    allowed[:4_000, :2] = True
-    allowed[4_000:, 1:] = True
-    for distinct in (True, False):
-        which = drawn(4, distinct=distinct, allowed=allowed)
-        assert allowed.gather(1, which).all()
-        for rows, number in ((which[:4_000], 2), (which[4_000:], 3)):
-            for view in rows.T:
-                assert chi_square(torch.bincount(view)[-number:]) < 13.9
-
-
-@pytest.mark.parametrize(
-    "options, kept",
-    [
-        ({}, True),
-        ({"distinct": False}, False),
-        ({"keep_single": False}, False),
-        ({"distinct": False, "keep_single": True}, True),
-    ],
-)
-def test_a_single_item_stays_where_the_source_keeps_it(
-    options: dict[str, object], kept: bool
+@given(rows, rates, seeds)
+def test_substitute_changes_exactly_the_drawn_positions(
+    lists: list[list[int]], rate: float, seed: int
 ) -> None:
-    assert bool((drawn(3, length=1, **options) == 30).all()) == kept
-    assert (drawn(3, length=2, **options) < 3).all()
+    batch = written(lists)
+    torch.manual_seed(seed)
+    view = sequences(substitute(batch, rate, SIMILAR))
+    for row, found, drawn in zip(
+        lists, view, drawn_positions(batch, rate, seed), strict=True
+    ):
+        expected = [
+            int(SIMILAR[item]) if position in drawn else item
+            for position, item in enumerate(row)
+        ]
+        assert found == expected
 
 
-def test_two_different_operators_of_one_are_refused() -> None:
-    with pytest.raises(ValueError, match="two different operators"):
-        random_views(written([[1]]), [marked(0)])
+@quick
+@given(rows, rates, seeds)
+def test_insert_puts_the_similar_item_before_each_drawn_one(
+    lists: list[list[int]], rate: float, seed: int
+) -> None:
+    batch = written(lists)
+    torch.manual_seed(seed)
+    view = insert(batch, rate, SIMILAR)
+    for row, found, drawn in zip(
+        lists, sequences(view), drawn_positions(batch, rate, seed), strict=True
+    ):
+        expected = []
+        for position, item in enumerate(row):
+            if position in drawn:
+                expected.append(int(SIMILAR[item]))
+            expected.append(item)
+        assert found == expected
 
 
-def test_sizes_of_a_batch_do_not_depend_on_the_other_rows() -> None:
-    lengths = torch.tensor([3, 11])
-    both, alone = share(lengths, 0.7), share(lengths[:1], 0.7)
-    assert both[:1].tolist() == alone.tolist()
+def test_an_item_without_a_similar_one_gives_a_random_item() -> None:
+    torch.manual_seed(0)
+    batch = written([[5]] * 8_000)
+    nothing = torch.full((V,), V)
+    found = substitute(batch, 0.1, nothing).items[:, 0]
+    count = torch.bincount(found, minlength=V)
+    assert len(count) == V and count.min() > 120  # 200 expected
+    assert insert(batch, 0.1, nothing).items[:, 0].max() < V
 
 
-def test_views_ask_at_their_end_for_the_last_target_of_their_row() -> None:
-    lists = [[1, 2, 3], [4], [5, 6]]
-    batch = written(lists)  # whose targets are its items, and negatives likewise
-    views = join(written([[1, 2], [4], [6, 5]]), written([[3], [V], [5, 6]]))
-    asking = ask_last(views, batch)
-    assert torch.equal(asking.items, views.items)
-    asked, targets = asking.target_positions()
-    assert asked.sum(dim=1).tolist() == [1] * 6
-    assert asked.int().argmax(dim=1).tolist() == [1, 0, 1, 0, 0, 1]
-    assert targets.tolist() == [3, 4, 6] * 2
-    assert asking.target_negatives().tolist() == [[3], [4], [6]] * 2
-    plain = replace(batch, negatives=None)
-    assert ask_last(views, plain).negatives is None
-    with pytest.raises(ValueError, match="no targets"):
-        ask_last(views, replace(batch, targets=None))
+def test_masked_items_are_kept() -> None:
+    items = torch.tensor([[V, 4, V]])
+    batch = Batch(torch.tensor([0]), items, torch.tensor([3]), V)
+    torch.manual_seed(0)
+    view = insert(batch, 0.0, SIMILAR)
+    left = [item for item in view.items[0].tolist() if item != int(SIMILAR[4])]
+    assert view.lengths.tolist() == [4]
+    assert left.count(V) >= 2

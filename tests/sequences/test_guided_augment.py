@@ -1,4 +1,4 @@
-"""Views by importance: the specification's example, loops, ties, edge cases."""
+"""Guided views: the example of the specification, loops, ties, edge cases."""
 
 from functools import partial
 
@@ -6,17 +6,17 @@ import pytest
 import torch
 
 from graphseq.sequences import Batch
-from graphseq.sequences.guided import (
+from graphseq.sequences.guided_augment import (
     GuidedAugmentation,
     guided_crop,
     guided_mask,
     guided_reorder,
-    important,
+    important_positions,
 )
 
 V = 99
 ITEMS = [11, 12, 13, 14, 15]
-IMPORTANCE = [0.15, 0.4, 0.05, 0.3, 0.1]  # ascending: places 2, 4, 0, 3, 1
+IMPORTANCE = [0.15, 0.4, 0.05, 0.3, 0.1]  # ascending: positions 2, 4, 0, 3, 1
 
 
 def batch_of(*rows: list[int]) -> Batch:
@@ -47,7 +47,7 @@ def crowd() -> tuple[Batch, torch.Tensor]:
 
 
 def ranked(items: list[int], scores: list[float]) -> list[int]:
-    """Places by (score, place), the least important first."""
+    """Positions by (score, position), the least important first."""
     return sorted(range(len(items)), key=lambda i: (scores[i], i))
 
 
@@ -81,7 +81,7 @@ def test_masks_of_the_specification(one) -> None:
 
 
 def test_reorders_of_the_specification_permute_three_items_evenly(one) -> None:
-    """U-7(c): {11, 13, 15} over the places {0, 2, 4}."""
+    """U-7(c): {11, 13, 15} at the positions {0, 2, 4}."""
     batch = batch_of(*[ITEMS] * 3000)
     torch.manual_seed(0)
     rows = rows_of(
@@ -99,10 +99,10 @@ def test_reorders_of_the_specification_permute_three_items_evenly(one) -> None:
 
 
 @pytest.mark.parametrize("side", ["least", "most"])
-def test_important_places_are_ranked_by_score_then_place(crowd, side: str) -> None:
+def test_important_positions_are_ranked_by_score_and_position(crowd, side: str) -> None:
     batch, scores = crowd
     number = (batch.lengths + 1) // 2
-    found = important(batch, scores, number, side)
+    found = important_positions(batch, scores, number, side)
     for row, items in enumerate(rows_of(batch)):
         order, k = ranked(items, scores[row].tolist()), int(number[row])
         chosen = order[:k] if side == "least" else order[len(order) - k :]
@@ -111,28 +111,28 @@ def test_important_places_are_ranked_by_score_then_place(crowd, side: str) -> No
 
 @pytest.mark.parametrize("side", ["least", "most"])
 @pytest.mark.parametrize("order", ["time", "importance"])
-def test_crops_are_what_loops_make(crowd, side: str, order: str) -> None:
+def test_crops_equal_loops(crowd, side: str, order: str) -> None:
     batch, scores = crowd
     number = (batch.lengths * 7 // 10).clamp(min=1)
     made = rows_of(guided_crop(batch, scores, number, side, order=order))
     for row, items in enumerate(rows_of(batch)):
-        places, k = ranked(items, scores[row].tolist()), int(number[row])
-        kept = places[:k] if side == "least" else places[len(places) - k :]
+        ascending, k = ranked(items, scores[row].tolist()), int(number[row])
+        kept = ascending[:k] if side == "least" else ascending[len(ascending) - k :]
         kept = sorted(kept) if order == "time" else kept
         assert made[row] == [items[i] for i in kept]
 
 
 @pytest.mark.parametrize("view", [guided_mask, guided_reorder])
 @pytest.mark.parametrize("side", ["least", "most"])
-def test_other_places_are_left_alone(crowd, view, side: str) -> None:
+def test_other_positions_are_unchanged(crowd, view, side: str) -> None:
     batch, scores = crowd
     number = batch.lengths // 2
     made = view(batch, scores, number, side)
-    places = important(batch, scores, number, side)
+    changed = important_positions(batch, scores, number, side)
     assert torch.equal(made.lengths, batch.lengths)
-    assert torch.equal(made.items[~places], batch.items[~places])
+    assert torch.equal(made.items[~changed], batch.items[~changed])
     if view is guided_mask:
-        assert (made.items[places] == V).all()
+        assert (made.items[changed] == V).all()
     else:
         assert torch.equal(made.items.sort().values, batch.items.sort().values)
         assert not torch.equal(made.items, batch.items)
@@ -193,7 +193,7 @@ def test_positive_views_are_those_of_the_table(one) -> None:
     assert rows_of(cropped) == [[12]]
     assert rows_of(masked) == [[V, 12, V, 14, V]]
     assert rows_of(reordered)[0][1::2] == [12, 14]
-    by_importance = GuidedAugmentation(important=0.6, order="importance").positive(
+    by_importance = GuidedAugmentation(important=0.6, crop_order="importance").positive(
         scores
     )[0]
     assert rows_of(by_importance(batch)) == [[11, 14, 12]]
@@ -217,12 +217,12 @@ def test_negative_views_are_those_of_the_table_each_equally_often() -> None:
     assert all(abs(n - 1000) < 5 * 667**0.5 for n in kinds.values())
 
 
-@pytest.mark.parametrize("way", ["crop", "mask", "reorder"])
-def test_negative_views_are_drawn_from_the_ways_that_are_named(way: str) -> None:
+@pytest.mark.parametrize("operation", ["crop", "mask", "reorder"])
+def test_negative_views_are_drawn_from_the_given_operations(operation: str) -> None:
     batch, scores = batch_of([1, 2, 3, 4, 5]), torch.arange(5.0)[None]
-    found = rows_of(GuidedAugmentation(ways=(way,)).negative(batch, scores))
+    found = rows_of(GuidedAugmentation(negative=(operation,)).negative(batch, scores))
     expected = {"crop": [1, 2, 3], "mask": [1, 2, 3, 4, V], "reorder": [1, 2, 3, 4, 5]}
-    assert found == [expected[way]]
+    assert found == [expected[operation]]
 
 
 def test_one_item_has_a_random_item_as_its_negative_view() -> None:
@@ -237,7 +237,7 @@ def test_one_item_has_a_random_item_as_its_negative_view() -> None:
     assert drawn[8] == 0 and (drawn[:8] - 500).abs().max() < 5 * 500**0.5
 
 
-def test_views_ask_for_nothing_and_keep_user_and_example(one) -> None:
+def test_views_have_no_targets_and_keep_user_and_example(one) -> None:
     batch, scores = one
     full = Batch(
         torch.tensor([7]),

@@ -1,4 +1,4 @@
-"""Windows on the sequences: who is a target, how often, and with how much past."""
+"""Windows on the sequences: their targets, and the history of each target."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -17,8 +17,8 @@ Written = Callable[..., HeteroData]
 TOY = [[0, 1, 2, 3, 4], [5], [], [6, 7]]
 
 
-def places(found: Examples) -> list[tuple[int, list[int], list[int]]]:
-    """(user, positions read, positions that are targets) of every window."""
+def positions(found: Examples) -> list[tuple[int, list[int], list[int]]]:
+    """(user, positions read, positions of the targets) of every window."""
     columns = zip(
         found.user.tolist(),
         found.start.tolist(),
@@ -37,19 +37,19 @@ def places(found: Examples) -> list[tuple[int, list[int], list[int]]]:
 
 
 def test_targets_of_a_sequence_that_fits_are_one_window(written: Written) -> None:
-    found = places(examples(written(TOY), "targets", 50))
+    found = positions(examples(written(TOY), "targets", 50))
     assert found == [(0, [0, 1, 2, 3], [1, 2, 3, 4]), (3, [6], [7])]
 
 
 def test_a_user_is_one_window_of_the_newest_items(written: Written) -> None:
-    found = places(examples(written(TOY), "user", 50))
+    found = positions(examples(written(TOY), "user", 50))
     assert found == [(0, [0, 1, 2, 3], [1, 2, 3, 4]), (3, [6], [7])]
-    found = places(examples(written(TOY), "user", 2))
+    found = positions(examples(written(TOY), "user", 2))
     assert found == [(0, [2, 3], [3, 4]), (3, [6], [7])]
 
 
 def test_every_prefix_is_a_window_with_one_target(written: Written) -> None:
-    found = places(examples(written(TOY), "prefix", 50))
+    found = positions(examples(written(TOY), "prefix", 50))
     assert found == [
         (0, [0], [1]),
         (0, [0, 1], [2]),
@@ -57,11 +57,11 @@ def test_every_prefix_is_a_window_with_one_target(written: Written) -> None:
         (0, [0, 1, 2, 3], [4]),
         (3, [6], [7]),
     ]
-    assert places(examples(written(TOY), "prefix", 2))[3] == (0, [2, 3], [4])
+    assert positions(examples(written(TOY), "prefix", 2))[3] == (0, [2, 3], [4])
 
 
 def test_every_event_is_a_pair(written: Written) -> None:
-    found = places(examples(written(TOY), "pairs", 50))
+    found = positions(examples(written(TOY), "pairs", 50))
     users = [0] * 5 + [1] + [3] * 2
     assert [(u, t) for u, _, t in found] == [(u, [e]) for e, u in enumerate(users)]
 
@@ -78,8 +78,8 @@ def test_the_user_of_the_specification_has_four_prefixes(written: Written) -> No
 def test_every_event_but_a_users_first_is_a_target_exactly_once(
     random_graph: HeteroData, sampler: str, max_length: int
 ) -> None:
-    found = places(examples(random_graph, sampler, max_length))
-    times = Counter((user, place) for user, _, asked in found for place in asked)
+    found = positions(examples(random_graph, sampler, max_length))
+    times = Counter((user, at) for user, _, targets in found for at in targets)
     users = random_graph[INTERACTS].edge_index[0].tolist()
     expected = [(u, e) for e, u in enumerate(users) if e and users[e - 1] == u]
     assert times == Counter(expected)
@@ -91,21 +91,21 @@ def test_windows_stay_within_their_user_and_the_longest_length(
     random_graph: HeteroData, sampler: str, max_length: int
 ) -> None:
     users = random_graph[INTERACTS].edge_index[0].tolist()
-    for user, read, asked in places(examples(random_graph, sampler, max_length)):
+    for user, read, targets in positions(examples(random_graph, sampler, max_length)):
         assert 1 <= len(read) <= max_length
-        assert asked, "a window without a target teaches nothing"
-        assert {users[place] for place in read + asked} == {user}
-        assert asked[-1] == read[-1] + 1, "the newest target follows the newest item"
+        assert targets, "every window has a target"
+        assert {users[at] for at in read + targets} == {user}
+        assert targets[-1] == read[-1] + 1, "the newest target follows the newest item"
 
 
 @pytest.mark.parametrize("max_length", [2, 3, 5, 8])
-def test_a_target_of_a_later_window_has_half_a_window_of_past(
+def test_a_target_of_a_later_window_has_half_a_window_of_history(
     random_graph: HeteroData, max_length: int
 ) -> None:
-    found = places(examples(random_graph, "targets", max_length))
+    found = positions(examples(random_graph, "targets", max_length))
     seen: set[int] = set()
-    for user, read, asked in found:
-        first = asked[0] - read[0]  # items read before the first target
+    for user, read, targets in found:
+        first = targets[0] - read[0]  # items read before the first target
         if user in seen:
             assert first > max_length // 2
             assert len(read) == max_length
@@ -117,15 +117,15 @@ def test_a_target_of_a_later_window_has_half_a_window_of_past(
 def test_user_windows_are_the_newest_and_complete(random_graph: HeteroData) -> None:
     counts = torch.bincount(random_graph[INTERACTS].edge_index[0], minlength=120)
     ends = counts.cumsum(0).tolist()
-    found = places(examples(random_graph, "user", 6))
+    found = positions(examples(random_graph, "user", 6))
     assert [u for u, _, _ in found] == (counts > 1).nonzero()[:, 0].tolist()
-    for user, read, asked in found:
-        assert asked[-1] == ends[user] - 1
-        assert len(read) == min(6, counts[user] - 1) == len(asked)
+    for user, read, targets in found:
+        assert targets[-1] == ends[user] - 1
+        assert len(read) == min(6, counts[user] - 1) == len(targets)
 
 
 def test_counts_on_beauty_are_those_of_the_specification(shared: Path) -> None:
-    """U-15: 131,413 targets, whether read through windows or as prefixes."""
+    """U-15: 131,413 targets, as windows or as prefixes."""
     log = read_log(shared / "data/amazon-beauty/Beauty.txt", format="sequences")
     graph = build_graph(leave_one_out(log))
     assert len(examples(graph, "prefix", 50)) == 131_413
