@@ -158,10 +158,11 @@ class SequenceModel(Model):
 
     @property
     def requires(self) -> tuple[EdgeType, ...]:  # type: ignore[override]
-        """Relations that the backbone and the objectives read."""
+        """Relations that the backbone, the objectives and their augmentations read."""
         read = [*self.backbone.requires]
-        for objective in self.objectives:
-            read += objective.requires
+        for part in self.auxiliaries.modules():
+            if isinstance(part, Auxiliary | Augmentation):
+                read += part.requires
         return tuple(dict.fromkeys(read))
 
     @property
