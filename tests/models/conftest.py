@@ -1,6 +1,9 @@
 """Small graphs with a known answer, models to fit them, and a training loop."""
 
-from collections.abc import Iterator
+import math
+import operator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -13,11 +16,12 @@ from graphseq import runtime
 from graphseq.constants import INTERACTS, ITEM_CO_OCCURS, USER_CO_OCCURS
 from graphseq.data import Interactions, leave_one_out, synthetic
 from graphseq.graphs import CoOccurrence, build_graph
-from graphseq.models import Model, create
+from graphseq.models import Backbone, Model, SequenceModel, create
 from graphseq.models.registry import model_table
 from graphseq.schema import parameters
 from graphseq.sequences import Batch, SequenceLoader, histories
-from graphseq.sequences.samplers import Sampler
+from graphseq.sequences.augment import Augmentation
+from graphseq.sequences.samplers import Sampler, gather
 from graphseq.specs import merge
 
 SIZES: dict[str, Any] = {"dim": 16, "max_length": 4}
@@ -243,3 +247,129 @@ class Laboratory:
 @pytest.fixture(scope="session")
 def lab() -> type[Laboratory]:
     return Laboratory
+
+
+@pytest.fixture(scope="session")
+def noise() -> HeteroData:
+    """60 users of 3 to 13 random events, 20 items."""
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(3, 14, 60)
+    time = np.concatenate([np.arange(n) for n in lengths])
+    log = Interactions.from_arrays(
+        np.repeat(np.arange(60), lengths), rng.integers(0, 20, lengths.sum()), time
+    )
+    return build_graph(leave_one_out(log), [CoOccurrence("item", weight="iuf")])
+
+
+class Loops:
+    """Loss terms as loops over rows, each encoded alone and without padding."""
+
+    @staticmethod
+    def build(
+        cls: type[SequenceModel],
+        graph: HeteroData,
+        backbone: Mapping[str, Any] = MappingProxyType({}),
+        **options: Any,
+    ) -> Any:
+        """A model in float64 and evaluation mode, with weights far from zero."""
+        torch.manual_seed(0)
+        sizes = {"dim": 8, "max_length": 12} | dict(backbone)
+        part = cls.default_backbone(graph["item"].num_nodes, **sizes)
+        model = cls(graph["user"].num_nodes, part, **options)
+        with torch.no_grad():
+            for weight in model.parameters():
+                weight.add_(0.4 * torch.randn_like(weight))
+        return model.double().eval()
+
+    @staticmethod
+    def batch(model: Model, graph: HeteroData, number: int = 14) -> Batch:
+        """Random training rows of many lengths."""
+        loader = load(model, graph, batch_size=16)
+        generator = torch.Generator().manual_seed(1)
+        rows = torch.randperm(len(loader.examples), generator=generator)[:number]
+        batch = gather(loader.flat, loader.examples, rows, model.num_items)
+        assert len(batch.lengths.unique()) > 3
+        return batch
+
+    @staticmethod
+    def record_views(model: Model) -> list[Batch]:
+        """A list to which every batch of views that the model draws is added."""
+        seen: list[Batch] = []
+        for part in model.modules():
+            if isinstance(part, Augmentation):
+                part.register_forward_hook(lambda _, inputs, views: seen.append(views))
+        return seen
+
+    @staticmethod
+    def after(seed: int, draw: Callable[[], Any]) -> Any:
+        """The result of a random function, from a seed."""
+        torch.manual_seed(seed)
+        return draw()
+
+    @staticmethod
+    def vectors(
+        backbone: Backbone,
+        items: Tensor,
+        rows: Batch,
+        pooling: str = "last",
+        *,
+        head: Callable[[Tensor], Tensor] = lambda states: states,
+    ) -> Tensor:
+        """The pooled vector of each row's newest items; ``flatten`` aligns the ends."""
+        found, longest = [], backbone.max_length
+        for row, length in zip(rows.items, rows.lengths.tolist(), strict=True):
+            kept = row[max(0, length - longest) : length][None]
+            size = torch.tensor([kept.numel()])
+            alone = Batch(torch.tensor([0]), kept, size, len(items))
+            x = backbone.embed(items, alone)
+            states = head(backbone.encoder(x, alone.mask))[0]
+            if pooling == "flatten":
+                before = states.new_zeros(longest - len(states), states.shape[1])
+                found.append(torch.cat([before, states]).flatten())
+            else:
+                found.append(states[-1] if pooling == "last" else states.mean(dim=0))
+        return torch.stack(found)
+
+    @staticmethod
+    def nt_xent(
+        first: Tensor, second: Tensor, temperature: float = 1.0, exclude: Any = None
+    ) -> float:
+        """NT-Xent, anchor by anchor; ``exclude`` lists pairs that are not negatives."""
+        both, number = [*first.tolist(), *second.tolist()], len(first)
+
+        def similar(i: int, j: int) -> float:
+            return sum(map(operator.mul, both[i], both[j])) / temperature
+
+        total = 0.0
+        for i in range(2 * number):
+            partner = (i + number) % (2 * number)
+            among = [partner]
+            for j in range(2 * number):
+                free = exclude is None or not exclude[i % number][j % number]
+                among += [j] if j not in (i, partner) and free else []
+            mass = sum(math.exp(similar(i, j)) for j in among)
+            total += math.log(mass) - similar(i, partner)
+        return total / (2 * number)
+
+    @staticmethod
+    def equal_pairs(labels: Sequence[int]) -> list[list[bool]]:
+        """The pairs of rows with the same label, of which there are some."""
+        assert len(set(labels)) < len(labels)
+        return [[one == other for other in labels] for one in labels]
+
+    @staticmethod
+    def last_targets(batch: Batch) -> list[int]:
+        """The target of each row's last position."""
+        pairs = zip(batch.targets, batch.lengths, strict=True)
+        return [int(row[n - 1]) for row, n in pairs]
+
+    @staticmethod
+    def check(found: Tensor, expected: float) -> None:
+        """Refuse a difference beyond rounding in float64."""
+        assert expected != 0
+        assert found.item() == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.fixture(scope="session")
+def loops() -> type[Loops]:
+    return Loops

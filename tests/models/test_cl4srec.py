@@ -1,131 +1,94 @@
-"""CL4SRec: its loss as a loop over the views, its presets, any encoder."""
+"""CL4SRec: the contrast and the views' next items against loops; any backbone."""
 
-import math
 from typing import Any
 
 import pytest
 import torch
-import torch.nn.functional as F
-from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from graphseq.models import CL4SRec
-from graphseq.nn import GRU, Convolution, Propagated
+from graphseq.models.cl4srec import draw_views
 from graphseq.sequences import Batch
-from graphseq.sequences.views import random_views
+from graphseq.sequences.augment import CropMaskReorder
+from graphseq.sequences.operators import join
+
+RATES = {"crop_keep": 0.6, "mask_rate": 0.5, "reorder_rate": 0.6}
 
 
-def small(**options: Any) -> CL4SRec:
+def small(backbone: dict[str, Any] | None = None, **options: Any) -> CL4SRec:
     torch.manual_seed(0)
-    given = {"dim": 8, "max_length": 6, "mask_rate": 0.5, "crop_keep": 0.6}
-    return CL4SRec(48, 12, **(given | options)).double().eval()
-
-
-def nt_xent_by_hand(a: Tensor, b: Tensor, temperature: float) -> float:
-    z = torch.cat([a, b]).tolist()
-    number = len(a)
-    total = 0.0
-    for i, anchor in enumerate(z):
-        dots = {
-            j: sum(x * y for x, y in zip(anchor, other, strict=True)) / temperature
-            for j, other in enumerate(z)
-            if j != i
-        }
-        whole = math.log(sum(math.exp(value) for value in dots.values()))
-        total += whole - dots[(i + number) % len(z)]
-    return total / len(z)
-
-
-def vector(model: Any, view: Batch, row: int, pooling: str, places: int) -> Tensor:
-    """One view, encoded alone and without padding."""
-    n = int(view.lengths[row])
-    items = view.items[row : row + 1, :n]
-    alone = Batch(view.user[row : row + 1], items, view.lengths[row : row + 1], 12)
-    states = model.backbone.states(model.backbone.features.weight, alone)[0]
-    if pooling == "last":
-        return states[-1]
-    if pooling == "mean":
-        return states.sum(dim=0) / n
-    empty = states.new_zeros(places - n, states.shape[1])
-    return torch.cat([empty, states]).flatten()
-
-
-@pytest.mark.parametrize("pooling", ["last", "mean", "flatten"])
-@pytest.mark.parametrize("mask_token", [True, False])
-@torch.no_grad()
-def test_the_contrast_is_its_equation(
-    lab, cycle: HeteroData, pooling: str, mask_token: bool
-) -> None:
-    options = {"pooling": pooling, "mask_token": mask_token, "temperature": 0.7}
-    model = small(**options, contrast_weight=0.3)
-    batch = lab.load(model, cycle, batch_size=7)[0]
-    torch.manual_seed(5)
-    terms = model.losses(batch, cycle)
-    torch.manual_seed(5)
-    views = random_views(batch, model.operators)
-    a, b = (
-        torch.stack([vector(model, view, row, pooling, 6) for row in range(7)])
-        for view in views
+    part = CL4SRec.default_backbone(
+        12, **{"dim": 8, "max_length": 6} | (backbone or {})
     )
-    assert set(terms) == {"next_item", "contrast"}
-    expected = 0.3 * nt_xent_by_hand(a, b, 0.7)
-    assert terms["contrast"].item() == pytest.approx(expected, rel=1e-9)
+    augmentation = CropMaskReorder(crop_keep=0.6, mask_rate=0.5)
+    return CL4SRec(48, part, augmentation=augmentation, **options)
 
 
-@torch.no_grad()
-def test_views_as_examples_ask_for_the_last_target(lab, cycle: HeteroData) -> None:
-    model = small(contrast_weight=0.0, view_targets=True, pooling="flatten")
-    batch = lab.load(model, cycle, batch_size=7)[0]
-    torch.manual_seed(5)
-    terms = model.losses(batch, cycle)
-    torch.manual_seed(5)
-    views = random_views(batch, model.operators)
-    table, losses = model.backbone.features.weight, []
-    assert batch.targets is not None
-    for view in views:
-        for row in range(7):
-            state = vector(model, view, row, "last", 6)
-            target = batch.targets[row, batch.lengths[row] - 1]
-            losses.append(F.cross_entropy(table @ state, target))
-    assert set(terms) == {"next_item", "views"}
-    torch.testing.assert_close(terms["views"], torch.stack(losses).mean())
+@pytest.mark.parametrize("mask_token", [True, False])
+@pytest.mark.parametrize("pooling", ["last", "mean", "flatten"])
+def test_terms_are_their_equations(
+    loops: Any, noise: HeteroData, pooling: Any, mask_token: bool
+) -> None:
+    options = {"pooling": pooling, "view_targets": True, "contrast_weight": 0.3}
+    augmentation = CropMaskReorder(**RATES)
+    backbone = {"mask_token": mask_token}
+    model = loops.build(
+        CL4SRec, noise, backbone, augmentation=augmentation, temperature=0.7, **options
+    )
+    views = loops.record_views(model)
+    batch, items = loops.batch(model, noise), model.item_vectors(noise)
+    terms = model.losses(batch, noise)
+    assert [*terms] == ["next_item", "contrast", "views"]
+    h = loops.vectors(model.backbone, items, views[0], pooling).chunk(2)
+    loops.check(terms["contrast"], 0.3 * loops.nt_xent(*h, 0.7))
+    states = loops.vectors(model.backbone, items, views[0])
+    log_probability = (states @ items.T).log_softmax(dim=1)
+    targets = 2 * loops.last_targets(batch)
+    losses = [-log_probability[i, t].item() for i, t in enumerate(targets)]
+    loops.check(terms["views"], sum(losses) / len(losses))
 
 
 @pytest.mark.parametrize("sampler", ["targets", "user", "prefix"])
 @pytest.mark.parametrize("loss", ["ce", "bce", "gbce"])
-def test_every_sampler_and_loss_goes_with_views_as_examples(
-    lab, cycle: HeteroData, sampler: str, loss: str
+def test_views_are_examples_for_every_sampler_and_loss(
+    lab: Any, cycle: HeteroData, sampler: str, loss: str
 ) -> None:
-    model = small(sampler=sampler, loss=loss, num_negatives=2, view_targets=True)
+    backbone = {"sampler": sampler, "loss": loss, "num_negatives": 2}
+    model = small(backbone, view_targets=True)
     terms = model.losses(lab.load(model, cycle)[0], cycle)
     assert all(term.isfinite() for term in terms.values()) and len(terms) == 3
 
 
 @pytest.mark.parametrize(
-    "options",
+    "backbone, options",
     [
-        {"encoder": GRU(8)},
-        {"encoder": Convolution(8)},
-        {"features": Propagated(12, dim=8)},
-        {"pooling": "flatten", "encoder": GRU(8)},
+        ({"encoder": {"GRU": {}}}, {}),
+        ({"encoder": {"Convolution": {}}}, {}),
+        ({"features": {"Propagated": {}}}, {}),
+        ({"encoder": {"GRU": {}}}, {"pooling": "flatten"}),
     ],
     ids=["GRU", "Convolution", "Propagated", "GRU, flattened"],
 )
-def test_any_encoder_and_features_will_do(
-    lab, cycle: HeteroData, options: dict[str, Any]
+def test_every_parameter_of_any_backbone_is_trained(
+    lab: Any, cycle: HeteroData, backbone: dict[str, Any], options: dict[str, Any]
 ) -> None:
-    model = small(**options).float().train()
+    model = small(backbone, **options).train()
     terms = model.losses(lab.load(model, cycle)[0], cycle)
     torch.stack([*terms.values()]).sum().backward()
     assert all(p.grad is not None and p.grad.any() for p in model.parameters())
 
 
-def test_without_weight_there_is_no_contrast(lab, cycle: HeteroData) -> None:
+def test_without_weight_there_is_no_contrast(lab: Any, cycle: HeteroData) -> None:
     model = small(contrast_weight=0.0)
+    views = []
+    model.auxiliaries[0].augmentation.register_forward_hook(
+        lambda *arguments: views.append(arguments)
+    )
     assert set(model.losses(lab.load(model, cycle)[0], cycle)) == {"next_item"}
+    assert not views
 
 
-def test_the_batch_is_left_alone(lab, cycle: HeteroData) -> None:
+def test_the_training_data_are_left_unchanged(lab: Any, cycle: HeteroData) -> None:
     """Issue 8 of DuoRec's repository: there the views overwrite the training data."""
     model = small()
     loader = lab.load(model, cycle)
@@ -135,7 +98,22 @@ def test_the_batch_is_left_alone(lab, cycle: HeteroData) -> None:
     assert torch.equal(batch.items, before) and torch.equal(loader.flat, flat)
 
 
-def test_an_option_overrules_its_preset() -> None:
-    assert CL4SRec.preset("s3", 5, 9, loss="ce").options["loss"] == "ce"
-    model = CL4SRec.preset("s3", 5, 9)
-    assert model.backbone.encoder.options["positions"] == "end"
+def test_a_function_can_be_the_augmentation(lab: Any, cycle: HeteroData) -> None:
+    def twice(batch: Batch) -> Batch:
+        return join(batch, batch)
+
+    part = CL4SRec.default_backbone(12, dim=8, max_length=6)
+    model = CL4SRec(48, part, augmentation=twice).eval()
+    batch = lab.load(model, cycle)[0]
+    drawn = draw_views(twice, batch, 3)
+    assert drawn.lengths.max() == 3 and len(drawn) == 2 * len(batch)
+    newest = batch.items[0, int(batch.lengths[0]) - 3 : int(batch.lengths[0])]
+    assert torch.equal(drawn.items[0], newest)
+    assert model.losses(batch, cycle)["contrast"] > 0
+
+
+def test_another_number_of_views_is_refused(lab: Any, cycle: HeteroData) -> None:
+    model = small()
+    batch = lab.load(model, cycle, batch_size=7)[0]
+    with pytest.raises(ValueError, match=r"7 rows for 7; return join\(first, second\)"):
+        draw_views(lambda batch: batch, batch, 6)

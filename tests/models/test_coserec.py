@@ -1,4 +1,4 @@
-"""CoSeRec: what is similar, and when it is asked anew; its loss and presets."""
+"""CoSeRec: its contrast against a loop, similar items before an epoch, operators."""
 
 from typing import Any
 
@@ -8,82 +8,95 @@ from torch_geometric.data import HeteroData
 
 from graphseq.constants import ITEM_CO_OCCURS
 from graphseq.models import CoSeRec
-from graphseq.models.similarity import from_graph, from_table, most_similar
-from graphseq.nn import GRU, Propagated
-from graphseq.objectives import nt_xent
+from graphseq.sequences import Batch
+from graphseq.sequences.augment import InformedAugmentation
+from graphseq.sequences.similarity import most_similar
 
 
-def small(**options: Any) -> CoSeRec:
-    torch.manual_seed(0)
-    given = {"dim": 8, "max_length": 6, "threshold": 3}
-    return CoSeRec(48, 12, **(given | options)).eval()
-
-
-def test_similar_items_are_asked_anew_after_the_offline_epochs(
-    cycle: HeteroData,
+@pytest.mark.parametrize("pooling", ["last", "mean", "flatten"])
+def test_the_contrast_is_its_equation(
+    loops: Any, noise: HeteroData, pooling: Any
 ) -> None:
-    model = small(offline_epochs=2, similarity="online")
-    offline = from_graph(cycle).item
-    for epoch in (0, 1):
-        model.refresh(cycle, epoch)
-        assert torch.equal(model.epoch_state["similar"], offline)
-    for epoch in (2, 3):
+    options = {"pooling": pooling, "temperature": 0.7, "contrast_weight": 0.3}
+    augmentation = InformedAugmentation(threshold=3)
+    backbone = {"mask_token": True}
+    model = loops.build(CoSeRec, noise, backbone, augmentation=augmentation, **options)
+    model.refresh(noise, 0)
+    views = loops.record_views(model)
+    batch, items = loops.batch(model, noise), model.item_vectors(noise)
+    terms = model.losses(batch, noise)
+    assert [*terms] == ["next_item", "contrast"]
+    assert views[0].lengths.max() > model.max_length  # an insertion, which is cut
+    h = loops.vectors(model.backbone, items, views[0], pooling).chunk(2)
+    loops.check(terms["contrast"], 0.3 * loops.nt_xent(*h, 0.7))
+
+
+@pytest.mark.parametrize("similarity", ["offline", "online", "hybrid"])
+def test_item_vectors_are_read_after_the_offline_epochs(
+    loops: Any, noise: HeteroData, similarity: Any
+) -> None:
+    augmentation = InformedAugmentation(similarity=similarity, offline_epochs=3)
+    model = loops.build(CoSeRec, noise, augmentation=augmentation)
+    assert model.requires == (ITEM_CO_OCCURS,)
+    found = []
+    for epoch in (0, 2, 3, 9):
         with torch.no_grad():
             model.backbone.features.weight.normal_()
-        model.refresh(cycle, epoch)
-        online = from_table(model.item_vectors(cycle)).item
-        assert torch.equal(model.epoch_state["similar"], online)
-        assert not model.epoch_state["similar"].requires_grad
+        model.refresh(noise, epoch)
+        vectors = model.item_vectors(noise)
+        expected = most_similar(noise, vectors, similarity if epoch > 2 else "offline")
+        [(name, similar)] = model.epoch_state.items()
+        assert name == "auxiliaries.0.augmentation.similar"
+        assert torch.equal(similar, expected) and not similar.requires_grad
+        found.append(similar)
+    assert torch.equal(found[0], found[1])
+    assert torch.equal(found[2], found[3]) == (similarity == "offline")
 
 
-@pytest.mark.parametrize("similarity", ["offline", "hybrid"])
-def test_other_sources_of_similarity(cycle: HeteroData, similarity: str) -> None:
-    model = small(offline_epochs=0, similarity=similarity)
-    with torch.no_grad():
-        model.backbone.features.weight.normal_()
-    model.refresh(cycle, 0)
-    expected = most_similar(cycle, model.item_vectors(cycle), similarity)
-    assert torch.equal(model.epoch_state["similar"], expected)
-
-
-def test_without_an_epochs_start_the_graph_is_asked(lab, cycle: HeteroData) -> None:
-    model = small(offline_epochs=0)
-    batch = lab.load(model, cycle)[0]
-    model.losses(batch, cycle)
-    expected = most_similar(cycle, model.item_vectors(cycle), "hybrid")
-    assert torch.equal(model.epoch_state["similar"], expected)
-
-
-@pytest.mark.parametrize("pooling", ["flatten", "last"])
-@torch.no_grad()
-def test_the_contrast_is_of_the_views_drawn(
-    lab, cycle: HeteroData, pooling: str
+def test_views_before_the_first_refresh_are_refused(
+    loops: Any, noise: HeteroData
 ) -> None:
-    model = small(contrast_weight=0.4, temperature=0.5, pooling=pooling)
-    batch = lab.load(model, cycle, batch_size=9)[0]
-    model.refresh(cycle, 0)
-    torch.manual_seed(2)
-    terms = model.losses(batch, cycle)
-    torch.manual_seed(2)
-    first, second = model.views.draw(batch, model.epoch_state["similar"])
-    table = model.item_vectors(cycle)
-    vectors = [model.backbone.view(table, view, pooling) for view in (first, second)]
-    expected = 0.4 * nt_xent(*vectors, temperature=0.5)
-    torch.testing.assert_close(terms["contrast"], expected)
+    model = loops.build(CoSeRec, noise)
+    batch = loops.batch(model, noise)
+    with pytest.raises(RuntimeError, match="call refresh"):
+        model.losses(batch, noise)
 
 
-@pytest.mark.parametrize(
-    "options",
-    [{"encoder": GRU(8)}, {"features": Propagated(12, dim=8)}],
-    ids=["GRU", "Propagated"],
-)
-def test_any_encoder_and_features_will_do(
-    lab, cycle: HeteroData, options: dict[str, Any]
-) -> None:
-    model = small(**options, offline_epochs=0).train()
-    assert model.requires == (ITEM_CO_OCCURS,)
-    with torch.no_grad():
-        model.refresh(cycle, 0)
-    terms = model.losses(lab.load(model, cycle)[0], cycle)
-    torch.stack([*terms.values()]).sum().backward()
-    assert all(p.grad is not None and p.grad.any() for p in model.parameters())
+def test_operators_have_their_own_rates_and_windows_stop_before_the_end() -> None:
+    length, far = 20, 100
+    augmentation = InformedAugmentation(
+        crop_keep=0.31,
+        mask_rate=0.43,
+        reorder_rate=0.52,
+        insert_rate=0.22,
+        substitute_rate=0.64,
+    )
+    augmentation.similar = torch.arange(300) + far
+    items = torch.arange(length).repeat(1000, 1)
+    rows = torch.arange(1000)
+    torch.manual_seed(0)
+    views = augmentation(Batch(rows, items, torch.full((1000,), length), 300))
+    kinds: dict[str, int] = dict.fromkeys(InformedAugmentation.NAMES, 0)
+    for view, n in zip(views.items.tolist(), views.lengths.tolist(), strict=True):
+        view, changed = view[:n], sum(map(int.__ne__, view[:n], range(length)))
+        if n < length:
+            kinds["crop"] += 1
+            assert n == 6 and view == [*range(view[0], view[0] + 6)]  # of 0.31 times 20
+            assert view[-1] < length - 1
+        elif n > length:
+            kinds["insert"] += 1
+            assert n == length + 4
+            inserted = [i for i, item in enumerate(view) if item >= far]
+            assert all(view[i] == view[i + 1] + far for i in inserted)
+        elif 300 in view:
+            kinds["mask"] += 1
+            assert view.count(300) == 8
+        elif max(view) >= far:
+            kinds["substitute"] += 1
+            assert changed == 12
+        else:
+            kinds["reorder"] += 1
+            assert changed <= 10 and view[-1] == length - 1
+    assert min(kinds.values()) > 300
+    cropped = (views.lengths < length).view(2, -1)
+    assert (cropped[0] & cropped[1]).any()  # both views of a row by one operator

@@ -1,125 +1,142 @@
-"""LMA4Rec: rates that the contrast moves, and the two passes that it takes."""
+"""LMA4Rec: dropout rates that the contrast learns, and the two passes of ARM."""
 
 from typing import Any
 
 import pytest
 import torch
-from graphseq.sequences.views import join
+from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from graphseq.errors import ConfigError
-from graphseq.models import LMA4Rec
-from graphseq.nn import GRU, Transformer
+from graphseq.models import LearnableDropoutContrast, LMA4Rec, SequenceModel
+from graphseq.models.cl4srec import draw_views
+from graphseq.models.lma4rec import learnable_dropouts
 from graphseq.nn.dropout import LearnableDropout
 from graphseq.sequences import Batch
+from graphseq.sequences.augment import InformedAugmentation
 
 
-def small(**options: Any) -> LMA4Rec:
+def small(graph: HeteroData, **options: Any) -> LMA4Rec:
     torch.manual_seed(0)
-    encoder = Transformer(8, 6, dropout=0.2)
-    given = {"encoder": encoder, "max_length": 6, "threshold": 3}
-    return LMA4Rec(48, 12, **(given | options))
+    encoder = {
+        "Transformer": {"dropout": 0.2, "learnable": LearnableDropout(**options)}
+    }
+    part = LMA4Rec.default_backbone(12, dim=8, max_length=6, encoder=encoder)
+    model = LMA4Rec(48, part, augmentation=InformedAugmentation(threshold=3))
+    with torch.no_grad():
+        model.refresh(graph, 0)
+    return model.train()
 
 
 @pytest.fixture
-def batch(lab, cycle: HeteroData) -> Batch:
-    return lab.load(small(), cycle, batch_size=9)[0]
+def batch(lab: Any, cycle: HeteroData) -> Batch:
+    return lab.load(small(cycle), cycle, batch_size=9)[0]
 
 
-def views(model: LMA4Rec, batch: Batch, graph: HeteroData) -> Batch:
-    torch.manual_seed(1)
-    return join(*model.views.draw(batch, model.similar(graph)))
+class Case:
+    """A model, its objective and dropouts, and two views of every row of a batch."""
+
+    def __init__(self, graph: HeteroData, batch: Batch, **options: Any) -> None:
+        self.model = small(graph, **options)
+        [self.objective] = self.model.objectives
+        self.backbone, self.items = self.model.backbone, self.model.item_vectors(graph)
+        self.dropouts = learnable_dropouts(self.backbone)
+        self.logits = [dropout.logit for dropout in self.dropouts]
+        torch.manual_seed(1)
+        self.views = draw_views(self.objective.augmentation, batch, 6)
+
+    def contrast(self, seed: int = 7) -> Tensor:
+        torch.manual_seed(seed)
+        return self.objective.contrast(self.backbone, self.items, self.views)
+
+    def one_pass(self, phase: Any, seed: int = 7) -> Tensor:
+        torch.manual_seed(seed)
+        for dropout in self.dropouts:
+            dropout.set_phase(phase)
+        return self.objective.one_pass(self.backbone, self.items, self.views)
 
 
-def test_every_block_has_a_rate_of_its_own_from_one_half() -> None:
-    model = small()
+@pytest.mark.parametrize("pooling", ["mean", "flatten"])
+def test_the_contrast_is_its_equation(
+    loops: Any, noise: HeteroData, pooling: Any
+) -> None:
+    options = {"pooling": pooling, "temperature": 0.7, "contrast_weight": 0.3}
+    backbone = {"mask_token": True}
+    augmentation = InformedAugmentation(threshold=3)
+    model = loops.build(LMA4Rec, noise, backbone, augmentation=augmentation, **options)
+    model.refresh(noise, 0)
+    views = loops.record_views(model)
+    batch, items = loops.batch(model, noise), model.item_vectors(noise)
+    terms = model.losses(batch, noise)
+    h = loops.vectors(model.backbone, items, views[0], pooling).chunk(2)
+    loops.check(terms["contrast"], 0.3 * loops.nt_xent(*h, 0.7))
+
+
+def test_every_block_has_its_own_rate_initially_one_half(cycle: HeteroData) -> None:
+    model = small(cycle)
     logits = {n: p for n, p in model.named_parameters() if n.endswith("dropout.logit")}
     assert len(logits) == 2 and all(p.tolist() == [0.0] for p in logits.values())
-    for block in model.backbone.encoder.blocks:
-        assert isinstance(block.dropout, LearnableDropout)
-    units = small(per_unit=True)
-    assert all(site.logit.shape == (8,) for site in units.sites)
+    default = LMA4Rec(48, LMA4Rec.default_backbone(12, dim=8, max_length=6))
+    assert [d.logit.tolist() for d in learnable_dropouts(default.backbone)] == [[0]] * 2
 
 
-def test_the_learnt_dropout_stands_where_the_fixed_one_stood() -> None:
-    """At one half kept, both drop as much of a block's two outputs."""
-    model = small()
-    block = model.backbone.encoder.blocks[0].train()
-    x = torch.ones(4, 5, 8)
-    torch.manual_seed(0)
-    found = block.dropout(x)
-    assert set(found.unique().tolist()) == {0.0, 2.0}
-    assert torch.equal(block.eval().dropout(x), x)
-
-
-def test_arm_moves_the_rates_by_both_passes(cycle: HeteroData, batch: Batch) -> None:
-    model = small().train()
-    both, table = views(model, batch, cycle), model.item_vectors(cycle)
-
-    def one_pass(phase: str) -> torch.Tensor:
-        torch.manual_seed(7)
-        model.begin(phase)
-        return model.encoded(table, both)
-
-    with torch.no_grad():
-        mirrored = one_pass("mirrored")
-    first = one_pass("first")
-    noises = [site.noise for site in model.sites]
-    difference = (first - mirrored).detach()
-    scale = torch.autograd.grad(first, [site.logit for site in model.sites])
-    torch.manual_seed(7)
-    found = model.contrast(table, both)
-    assert found.item() == pytest.approx(first.item(), rel=1e-6)
-    gradients = torch.autograd.grad(found, [site.logit for site in model.sites])
-    for gradient, by_scale, noise in zip(gradients, scale, noises, strict=True):
-        expected = by_scale + difference * noise
-        torch.testing.assert_close(gradient, expected, rtol=1e-4, atol=1e-5)
-    assert all(site.phase == "plain" for site in model.sites)
-
-
-def test_other_weights_learn_from_the_first_pass_alone(
+def test_arm_trains_the_rates_by_the_difference_of_both_passes(
     cycle: HeteroData, batch: Batch
 ) -> None:
-    model = small().train()
-    both = views(model, batch, cycle)
-    weight = model.backbone.features.weight
-    torch.manual_seed(7)
-    (found,) = torch.autograd.grad(model.contrast(weight, both), weight)
-    torch.manual_seed(7)
-    model.begin("first")
-    (expected,) = torch.autograd.grad(model.encoded(weight, both), weight)
+    case = Case(cycle, batch)
+    with torch.no_grad():
+        mirrored = case.one_pass("mirrored")
+    first = case.one_pass("first")
+    noises = [dropout.noise for dropout in case.dropouts]
+    difference = (first - mirrored).detach()
+    by_scale = torch.autograd.grad(first, case.logits)
+    found = case.contrast()
+    assert found.item() == pytest.approx(first.item(), rel=1e-6)
+    gradients = torch.autograd.grad(found, case.logits)
+    for gradient, scale, noise in zip(gradients, by_scale, noises, strict=True):
+        expected = scale + difference * noise
+        torch.testing.assert_close(gradient, expected, rtol=1e-4, atol=1e-5)
+    assert all(dropout.phase == "plain" for dropout in case.dropouts)
+
+
+def test_other_weights_are_trained_by_the_first_pass_alone(
+    cycle: HeteroData, batch: Batch
+) -> None:
+    case = Case(cycle, batch)
+    (found,) = torch.autograd.grad(case.contrast(), case.items)
+    (expected,) = torch.autograd.grad(case.one_pass("first"), case.items)
     torch.testing.assert_close(found, expected)
 
 
-def test_the_next_item_does_not_move_the_rates_under_arm(
-    cycle: HeteroData, batch: Batch
+@pytest.mark.parametrize("estimator, trains", [("arm", False), ("concrete", True)])
+def test_the_next_item_trains_the_rates_of_a_relaxation_only(
+    cycle: HeteroData, batch: Batch, estimator: Any, trains: bool
 ) -> None:
-    for estimator, moves in (("arm", False), ("concrete", True)):
-        model = small(estimator=estimator).train()
-        model.losses(batch, cycle)["next_item"].backward()
-        assert [p.logit.grad is not None for p in model.sites] == [moves] * 2
+    case = Case(cycle, batch, estimator=estimator)
+    case.model.losses(batch, cycle)["next_item"].backward()
+    assert [logit.grad is not None for logit in case.logits] == [trains] * 2
 
 
-def test_both_passes_draw_the_same_numbers_and_what_follows_is_as_after_one(
+def test_a_relaxation_needs_one_pass(cycle: HeteroData, batch: Batch) -> None:
+    case = Case(cycle, batch, estimator="concrete")
+    found = case.contrast()
+    assert torch.equal(found, case.one_pass("plain"))
+    assert all(g.any() for g in torch.autograd.grad(found, case.logits))
+
+
+def test_both_passes_draw_the_same_numbers_and_later_draws_follow_the_first(
     cycle: HeteroData, batch: Batch
 ) -> None:
-    model = small().train()
-    both, table = views(model, batch, cycle), model.item_vectors(cycle)
-    torch.manual_seed(3)
-    model.contrast(table, both)
+    case = Case(cycle, batch)
+    case.contrast(seed=3)
     after_both = torch.rand(3)
-    torch.manual_seed(3)
-    model.begin("first")
-    model.encoded(table, both)
+    case.one_pass("first", seed=3)
     assert torch.equal(after_both, torch.rand(3))
 
 
-def test_in_evaluation_nothing_is_dropped(cycle: HeteroData, batch: Batch) -> None:
-    model = small().eval()
-    both, table = views(model, batch, cycle), model.item_vectors(cycle)
-    assert model.contrast(table, both).item() == model.encoded(table, both).item()
-
-
-def test_only_a_transformer_has_such_dropout() -> None:
-    with pytest.raises(ConfigError, match=r"Transformer's blocks; got GRU"):
-        small(encoder=GRU(8))
+def test_an_encoder_without_learnable_dropout_is_refused() -> None:
+    with pytest.raises(ConfigError, match="found a GRU without one; use Transformer"):
+        LMA4Rec(48, LMA4Rec.default_backbone(12, encoder={"GRU": {}}))
+    plain = SequenceModel.default_backbone(12)
+    with pytest.raises(ConfigError, match="found a Transformer without one"):
+        SequenceModel(48, plain, [LearnableDropoutContrast()])
