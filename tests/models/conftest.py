@@ -328,7 +328,7 @@ class Loops:
                 found.append(torch.cat([before, states]).flatten())
             else:
                 found.append(states[-1] if pooling == "last" else states.mean(dim=0))
-        return torch.stack(found)
+        return torch.stack(found).detach()
 
     @staticmethod
     def nt_xent(
