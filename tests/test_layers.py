@@ -16,6 +16,7 @@ evaluation
 models
 graphs | sequences
 data | nn | objectives
+specs
 schema | atomic
 constants | errors | runtime
 """

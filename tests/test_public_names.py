@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 import graphseq
-from graphseq.models import MODELS, Model
+from graphseq.models import MODELS, Model, SequenceModel
 
 PACKAGE = Path(graphseq.__file__).parent
 NAMES = ["read_log", "Interactions", "k_core", "leave_one_out", "by_user", "by_time"]
 NAMES += ["build_graph", "CoOccurrence", "Transitions", "save_graph", "load_graph"]
 NAMES += ["summary", "fit", "evaluate", "compare", "Recommender"]
-NAMES += ["models", "nn", "objectives"]
+NAMES += ["models", "nn", "objectives", "augment", "Backbone"]
 PUBLIC = ["data", "graphs", "models", "nn", "objectives", "sequences", "evaluation"]
 PUBLIC += ["training", "config", "cli"]
 
@@ -32,6 +32,8 @@ def test_every_public_name_is_there_and_documented(name: str) -> None:
     assert inspect.getdoc(found)
     if callable(found):
         assert found.__name__ == name
+    elif name != "augment":
+        assert found.__name__ == f"graphseq.{name}"
 
 
 @pytest.mark.parametrize("package", PUBLIC)
@@ -64,7 +66,7 @@ def test_every_model_in_the_package_is_in_the_table_of_models() -> None:
         module = importlib.import_module(f"graphseq.models.{path.stem}")
         members = inspect.getmembers(module, inspect.isclass)
         found |= {m for _, m in members if issubclass(m, Model) and m is not Model}
-    assert found == set(MODELS.values())
+    assert found == {SequenceModel, *MODELS.values()}
     assert {name: model.__name__ for name, model in MODELS.items()} == {
         name: name for name in MODELS
     }
