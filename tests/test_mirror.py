@@ -10,12 +10,7 @@ MODULES = sorted(p.relative_to(PACKAGE) for p in PACKAGE.rglob("*.py"))
 MODULES = [path for path in MODULES if path.name != "__init__.py"]
 
 ELSEWHERE: dict[str, str] = {
-    "__main__.py": "cli/test_queue.py, whose processes start with it",
-    "cli/making.py": "cli/test_build.py",
-    "cli/plan.py": "cli/test_build.py",
-    "cli/provenance.py": "cli/test_build.py",
-    "cli/relations.py": "cli/test_build.py",
-    "cli/use.py": "cli/test_runs.py, on the run that it trains; test_demo.py",
+    "__main__.py": "cli/test_cli_train.py, whose processes start with it",
     "constants.py": "names only; every test of a graph reads them",
     "spark/batches.py": "spark/test_engine.py",
     "spark/events.py": "spark/test_engine.py",

@@ -1,4 +1,4 @@
-"""The command line: ``graphseq get | build | update | show | train | queue | …``."""
+"""The command line: ``graphseq get | build | update | show | train | evaluate | …``."""
 
 import os
 import sys
@@ -28,16 +28,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     from graphseq.cli.app import explain, join_hyphens, make_app
     from graphseq.cli.build import build
+    from graphseq.cli.evaluate import compare, demo, evaluate, recommend
     from graphseq.cli.exchange import diff, export, import_
     from graphseq.cli.get import get
-    from graphseq.cli.queue import queue
-    from graphseq.cli.runs import compare, evaluate, train
     from graphseq.cli.show import show
+    from graphseq.cli.train import train
     from graphseq.cli.update import update
-    from graphseq.cli.use import demo, recommend
 
     graphs = (get, build, update, show, diff, export, import_)
-    models = (train, queue, evaluate, compare, recommend, demo)
+    models = (train, evaluate, compare, recommend, demo)
     app = make_app({"Data and graphs": graphs, "Models": models}.items())
     tokens = join_hyphens(sys.argv[1:] if arguments is None else arguments)
     try:

@@ -1,26 +1,42 @@
-"""The parser: each command is a function, each option a parameter of it.
+"""The parser, made from functions, and checks of the values of options.
 
-Types and defaults come from the signature, help from the docstring. Nothing heavy is
-imported here, so that help is fast.
+Each command is a function, each option a parameter: types, ranges and defaults come
+from the signature, help from the docstring. Nothing heavy is imported here, so that
+help is fast.
 """
 
 import inspect
+import os
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import fields
 from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
-from cyclopts import App, CycloptsError, Group, Parameter, Token
+import pydantic as pydantic  # cyclopts then checks the ranges of annotations
+from cyclopts import App, Argument, CycloptsError, Group, Parameter, Token
 from cyclopts.exceptions import (
     CoercionError,
     ConsumeMultipleError,
     MissingArgumentError,
     UnknownOptionError,
     UnusedCliTokensError,
+    ValidationError,
 )
 from cyclopts.help import DefaultFormatter, PanelSpec
 from docstring_parser import parse_from_object
 from rich import box
 
+from graphseq.errors import ConfigError
+from graphseq.schema import format_type, format_value
+
+if TYPE_CHECKING:
+    from graphseq.data import Vocabulary
+
 Command = Callable[..., int | None]
+Address = Annotated[str | Path, Parameter(metavar="PATH")]
+"""A file, a folder, or what Spark reads, such as ``hdfs:///logs``."""
+PICTURES = (".png", ".svg", ".pdf")
 
 WELCOME = """\
 Graphs, models and reproducible rankings from a log of user, item, time.
@@ -128,6 +144,9 @@ def explain(error: CycloptsError) -> str:
             similar = [option for option in known if _is_similar(written, option)]
             hint = f" Did you mean {' or '.join(similar)}?" if similar else ""
             text = f"there is no option {written}.{hint}"
+        case ValidationError(argument=Argument() as argument):
+            hint = format_type(argument.field_info.annotation).removesuffix(" or None")
+            text = f"{name} takes {hint}; got {format_value(argument.value)}."
         case CoercionError(token=Token(value=value), target_type=kind) if kind in TYPES:
             text = f"{name} takes {TYPES[kind]}; got {value!r}."
         case _:
@@ -141,3 +160,97 @@ def _is_similar(written: str, option: str) -> bool:
     if not written.startswith("--"):
         return False
     return option.startswith(written) or bool(get_close_matches(written, [option]))
+
+
+def to_words(*groups: Any) -> list[str]:
+    """Options as words of a command line; those with the default are left out."""
+    words: list[str] = []
+    for name, value in changed(*groups).items():
+        words.append("--" + name.replace("_", "-"))
+        if value is not True:
+            words += map(str, value if isinstance(value, list) else [value])
+    return words
+
+
+def changed(*groups: Any) -> dict[str, Any]:
+    """The options of dataclasses that do not have the default."""
+    return {
+        option.name: getattr(group, option.name)
+        for group in groups
+        for option in fields(group)
+        if getattr(group, option.name) != option.default
+    }
+
+
+def check_folder(option: str, path: Path) -> None:
+    """Refuse a folder that does not exist and cannot be created.
+
+    Raises:
+        ConfigError: A file is in the way, or the parent is not writable.
+    """
+    _check_parent(option, path, "folder")
+
+
+def check_file(option: str, path: Path) -> None:
+    """Refuse an output file that is a folder, or cannot be created.
+
+    Raises:
+        ConfigError: Naming what is in the way.
+    """
+    if path.is_dir():
+        raise ConfigError(f"{path} is a folder; {option} names a file")
+    _check_parent(option, path.parent, "file")
+
+
+def check_picture(option: str, path: Path) -> None:
+    """Refuse a picture of an unknown format, or in a folder that does not exist.
+
+    Raises:
+        ConfigError: Naming the formats or the folder.
+    """
+    if path.suffix.lower() not in PICTURES:
+        found = path.suffix or path.name
+        raise ConfigError(f"{option} ends in .png, .svg or .pdf; got {found!r}")
+    if not path.parent.is_dir():
+        raise ConfigError(f"there is no folder {path.parent} for {option}")
+    check_file(option, path)
+
+
+def _check_parent(option: str, path: Path, kind: str) -> None:
+    """Check the nearest existing path: the path itself or a parent."""
+    nearest = next(p for p in (path, *path.absolute().parents) if p.exists())
+    if not nearest.is_dir():
+        where = "names" if nearest == path and kind == "folder" else "is in"
+        raise ConfigError(f"{nearest} is a file; {option} {where} a folder")
+    if not os.access(nearest, os.W_OK):
+        raise ConfigError(
+            f"{nearest} is not writable; choose another {option}, or change its "
+            "permissions"
+        )
+
+
+def parse_pairs(
+    option: str,
+    words: Iterable[str] | None,
+    example: str,
+    is_known: Callable[[str], bool] = bool,
+) -> dict[str, str]:
+    """``NAME=VALUE`` words as a mapping.
+
+    Raises:
+        ConfigError: A word has another form or name; the message shows the example.
+    """
+    found = {}
+    for word in words or ():
+        name, _, value = word.partition("=")
+        if not (value and is_known(name)):
+            raise ConfigError(f"{option} takes pairs such as {example}; got {word!r}")
+        found[name] = value
+    return found
+
+
+def parse_ids(vocabulary: "Vocabulary", words: Sequence[str]) -> list[str | int]:
+    """Raw ids as the vocabulary holds them: numbers, if the ids of the log are."""
+    if not vocabulary.ids.dtype.is_integer():
+        return list(words)
+    return [int(w) if w.removeprefix("-").isdecimal() else w for w in words]

@@ -1,168 +1,190 @@
 """``graphseq build``: from a log to a folder of graphs."""
 
+from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from graphseq.cli.provenance import record
-from graphseq.errors import ConfigError
+from cyclopts import Parameter
 
-Protocol = Literal["leave_one_out", "by_user", "by_time"]
-PLACE = {"output", "overwrite", "memory", "dry_run"}  # nothing to what is made
+from graphseq.cli.app import Address
+from graphseq.errors import ConfigError
+from graphseq.schema import Count, Positive, Size
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class ReadOptions:
+    """How a log is read.
+
+    Attributes:
+        format: Format of the log: sequences, csv, tsv, parquet, jsonl, amazon,
+            movielens, gowalla, recbole; recognised if not given.
+        columns: Columns that hold the user, the item and the time: by name, such as
+            user=userId item=movieId time=timestamp, or by position from 0, such as
+            user=0 item=1 time=3.
+        separator: Field separator (default: `,`).
+        times: For a log of sequences, a parallel file with the time of every item.
+        on_error: On malformed lines: stop with a report (raise, the default), or skip
+            and count them (skip).
+    """
+
+    format: str | None = None
+    columns: list[str] | None = None
+    separator: str | None = None
+    times: Path | None = None
+    on_error: Literal["raise", "skip"] | None = None
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class BuildOptions:
+    """What is built from a log.
+
+    Attributes:
+        k_core: Keep only users and items with at least N events, repeatedly.
+        min_length: Keep only users with at least N events.
+        deduplicate: Of repeated events of a user and an item, keep the first or last.
+        split: Held-out events: each user's last two events, a tenth of the users each
+            for validation and test, or the last fifth of the time.
+        seed: Random seed of the split by_user.
+        user_user: Edges between users with common items, as WEIGHT:K:SYMMETRIZE; none
+            for no such edges.
+        item_item: Edges between items with common users, in the same form.
+        transitions: Edges from an item to its successors, as WINDOW:K:DECAY: the
+            number of steps, the successors that an item keeps (default 50, or all),
+            and the factor by which the weight decays with each further step.
+        attributes: File with the attributes of items: JSON, JSON lines, CSV, TSV or
+            Parquet, plain or gzip.
+        attribute_columns: Columns of that file, such as item=asin attribute=categories.
+        hub_cap: Ignore common items with more than N users, and common users with more
+            than N items: they carry little information and cost most.
+        engine: Where the graph is built: in this process, or on Spark.
+        master: Address of the Spark cluster, such as spark://host:7077; default: the
+            cores of this machine.
+        spark_conf: Spark settings, such as spark.executor.memory=8g.
+        no_log: Do not store the log in the folder; later events can then not be added
+            by graphseq update.
+    """
+
+    k_core: Size | None = None
+    min_length: Size | None = None
+    deduplicate: Literal["first", "last"] | None = None
+    split: Literal["leave_one_out", "by_user", "by_time"] = "leave_one_out"
+    seed: Count = 0
+    user_user: str = "count:50"
+    item_item: str = "count:50"
+    transitions: str | None = None
+    attributes: Path | None = None
+    attribute_columns: list[str] | None = None
+    hub_cap: Size | None = None
+    engine: Literal["local", "spark"] = "local"
+    master: str | None = None
+    spark_conf: list[str] | None = None
+    no_log: bool = False
 
 
 def build(
-    log: str,
+    log: Address,
     /,
     *,
-    output: str,
-    format: str | None = None,
-    columns: list[str] | None = None,
-    separator: str | None = None,
-    times: str | None = None,
-    on_error: Literal["raise", "skip"] = "raise",
-    k_core: int | None = None,
-    min_length: int | None = None,
-    deduplicate: Literal["first", "last"] | None = None,
-    split: Protocol = "leave_one_out",
-    seed: int = 0,
-    user_user: str = "count:50",
-    item_item: str = "count:50",
-    transitions: str | None = None,
-    attributes: str | None = None,
-    attribute_columns: list[str] | None = None,
-    hub_cap: int | None = None,
-    engine: Literal["local", "spark"] = "local",
-    master: str | None = None,
-    spark_conf: list[str] | None = None,
-    memory: float | None = None,
-    no_log: bool = False,
+    output: Path,
+    reading: ReadOptions = ReadOptions(),
+    options: BuildOptions = BuildOptions(),
+    memory: Positive | None = None,
     overwrite: bool = False,
     dry_run: bool = False,
 ) -> None:
-    r"""Make the graphs of a log and save them in a folder.
+    r"""Build the graphs of a log and save them in a folder.
 
-    The log says who chose what, and when: one line an event, or one line a user with
-    all items in time order. Only training events become edges; what the split holds
-    out is kept beside the graphs, for evaluation.
+    A log has one line per event (user, item, time), or one line per user with all
+    items in time order. Only training events become edges; held-out events are saved
+    with the graphs, for evaluation.
 
-    Edges between users who share items, and between items that share users, are asked
-    for as WEIGHT:K:SYMMETRIZE, of which the ends may be left out. WEIGHT is count,
-    binary, cosine, jaccard, adamic_adar or iuf; K is how many of the heaviest edges
-    each node keeps, or all; SYMMETRIZE keeps an edge that either end kept (max, which
-    is meant if none is said), that both kept (min), or as it is (none).
+    Edges between users with common items, and between items with common users, are
+    described as WEIGHT:K:SYMMETRIZE; the ends can be omitted. WEIGHT is count, binary,
+    cosine, jaccard, adamic_adar or iuf. K is the number of heaviest edges that each
+    node keeps, or all. SYMMETRIZE keeps an edge that either end keeps (max, the
+    default), that both ends keep (min), or the directed edges (none).
 
     Examples:
       graphseq build log.csv --output graph
 
-      # a CSV, with columns of other names, rare users and items left out
+      # a CSV with other column names; without rare users and items
       graphseq build ratings.csv --columns user=userId item=movieId time=timestamp \
           --k-core 5 --output graphs/movies
 
-      # one line a user; of each item the 100 most similar ones; no edges among users
+      # one line per user; the 100 most similar items of each item
       graphseq build Beauty.txt --format sequences --user-user none \
           --item-item cosine:100 --output graphs/beauty
 
-      # which item follows which within 3 steps: half the weight a step, 50 an item
+      # successors within 3 steps, 50 for each item, half the weight per step
       graphseq build clicks.parquet --split by_time --transitions 3:50:0.5 \
           --output graphs/clicks
 
-      # categories of the items, from a file of their own
+      # categories of the items, from a second file
       graphseq build reviews.json.gz --format amazon --attributes meta.csv \
           --attribute-columns item=asin attribute=category --output graphs/reviews
 
-      # a large log, without what the most popular items and busiest users tell
+      # a large log, without its most popular items and most active users
       graphseq build books.parquet --hub-cap 5000 --output graphs/books
 
-      # on a cluster, from a folder there; the graph is the same
+      # on a cluster; the graph is the same
       graphseq build hdfs:///logs/2024/ --format jsonl --engine spark \
           --master spark://host:7077 --spark-conf spark.executor.memory=8g \
           --output graphs/2024
 
-      # what would it cost? nothing is built
+      # show the expected cost, build nothing
       graphseq build ratings.csv --user-user cosine:all:min --output x --dry-run
 
     Args:
-        log: File of the log, plain or gzip.
-        output: Folder to write the graph to; it must not exist yet.
-        format: Format of the log, such as sequences, csv, tsv, parquet, jsonl, amazon,
-            movielens, gowalla, recbole; recognised if not given.
-        columns: Columns that hold the user, the item and the time, such as user=who
-            item=what time=when, or by position from 0, such as user=0 item=1 time=3.
-        separator: Sign between the columns, where it is no comma.
-        times: Of sequences, a file of the same shape with the time of every item.
-        on_error: What to do about faulty lines: tell them and stop, or skip and count.
-        k_core: Keep only users and items with so many events, repeatedly.
-        min_length: Keep only users with so many events.
-        deduplicate: Of a user's repeated events of an item keep one, the first or last.
-        split: What is held out: each user's last two events, a tenth of the users
-            each for validation and test, or the last fifth of the time.
-        seed: Of the split by_user.
-        user_user: Edges between users who share items, as WEIGHT:K:SYMMETRIZE; none
-            leaves them out.
-        item_item: Edges between items that share users, in the same form.
-        transitions: Edges from an item to those that follow it, as WINDOW:K:DECAY:
-            how many steps later at most, how many successors an item keeps (50 if not
-            said, or all), and what each further step multiplies the weight with.
-        attributes: File that says which items have which attributes: JSON, JSON lines,
-            CSV, TSV or Parquet, plain or gzip.
-        attribute_columns: Its columns, such as item=asin attribute=categories.
-        hub_cap: Between users, pass over items of more than so many users; between
-            items, over users of more than so many items. They say little, and cost
-            the most.
-        engine: Who builds: this process, or Spark, from any path that Spark reads.
-        master: Where Spark runs, such as spark://host:7077; this machine's cores, if
-            nothing else says so.
-        spark_conf: Settings of Spark, such as spark.executor.memory=8g.
-        memory: Gigabytes that may be used; what is free, if not given.
-        no_log: Leave the log out of the folder; later events can then not be added
-            (graphseq update).
-        overwrite: Replace the graph that stands there, once the new one is complete.
-        dry_run: Show the plan and its costs, and build nothing.
+        log: Log file, plain or gzip.
+        output: Output folder; it must not exist unless --overwrite is given.
+        reading: How the log is read.
+        options: What is built from it.
+        memory: Memory limit in gigabytes; default: the free memory.
+        overwrite: Replace an existing graph once the new one is complete.
+        dry_run: Show the plan and its expected cost; build nothing.
     """
-    given = dict(locals())
-    from contextlib import nullcontext
-
     from graphseq.atomic import locked_folder
-    from graphseq.cli import making
-    from graphseq.cli.engines import engine_of
-    from graphseq.cli.plan import check_memory, check_room, check_size, plan_table
-    from graphseq.cli.relations import steps_of
-    from graphseq.cli.stages import Stages
+    from graphseq.cli import build_steps, relations
+    from graphseq.cli.progress import Stages
+    from graphseq.cli.provenance import record
     from graphseq.graphs.cost import estimate
 
-    check_memory(memory)
-    steps = steps_of(
-        user_user, item_item, transitions, attributes, attribute_columns, hub_cap
-    )
-    if engine == "local":
-        check_size(log, memory, format)
-    claim = nullcontext() if dry_run else locked_folder(Path(output))
+    steps = relations.parse_steps(options)
+    if options.engine == "local":
+        relations.check_size(log, memory, reading.format)
+    claim = nullcontext() if dry_run else locked_folder(output)
     with claim, Stages() as stages:
         if not dry_run:
-            check_output(Path(output), overwrite)
-        with engine_of(given) as work:
-            found = work.read(stages, given)
-            cut = work.cut(stages, found, given)
-            costs = estimate(cut.train, steps)
+            check_output(output, overwrite)
+        with build_steps.open_engine(reading, options) as engine:
+            events = engine.read(stages, log, reading)
+            split = engine.split(stages, events, options)
+            costs = estimate(split.train, steps)
             if dry_run:
-                making.show(found, cut, plan_table(cut.train, costs, memory))
-            check_room(cut.train, costs, output, memory)
+                table = relations.cost_table(split.train, costs, memory)
+                build_steps.show(events, split, table)
+            relations.check_cost(split.train, costs, output, memory)
             if not dry_run:
-                made = record(build, given, PLACE)
-                whole = None if no_log else work.whole(found)
-                making.make(stages, cut, work.spread(steps), made, output, log=whole)
-                making.show(found, cut, stages.table())
-                making.close(output)
+                made = record("build", {"log": log}, reading, options)
+                whole = None if options.no_log else engine.collect(events)
+                build_steps.save(
+                    stages, split, engine.distribute(steps), made, output, log=whole
+                )
+                build_steps.show(events, split, stages.table())
+                build_steps.show_next(output)
 
 
 def check_output(output: Path, overwrite: bool) -> None:
-    """Refuse a folder that is in the way, before any work is done."""
+    """Refuse an output folder that must not be replaced, before any work is done."""
     from graphseq.atomic import refuse_foreign
     from graphseq.graphs.storage import is_graph
 
     refuse_foreign(output, is_graph, "a saved graph")
     if is_graph(output) and not overwrite:
         raise ConfigError(
-            f"there is a graph in {output} already. Choose another --output, or say "
-            f"--overwrite to replace it once the new one is complete"
+            f"there is a graph in {output} already. Choose another --output, or "
+            f"replace it with --overwrite once the new one is complete"
         )

@@ -1,26 +1,26 @@
-"""``graphseq diff``, ``export`` and ``import``: graphs compared, and for others."""
+"""``graphseq diff``, ``export`` and ``import``: compare and exchange graphs."""
 
 from json import dumps
+from pathlib import Path
 from typing import Literal
 
 Form = Literal["parquet", "graphml", "gexf"]
 
 
-def diff(a: str, b: str, /, *, json: bool = False) -> int:
-    """Tell what changed between two graphs.
+def diff(a: Path, b: Path, /, *, json: bool = False) -> int:
+    """Compare two graphs.
 
-    Nodes and edges are compared by raw ids, whatever their numbering: how many are in
-    both, in one only, and in both with another weight. The exit code is 0 if the
-    graphs are the same, 1 if not.
+    Nodes and edges are compared by raw ids: how many are in both, in one only, and in
+    both with another weight. The exit code is 0 if the graphs are equal, else 1.
 
     Examples:
       graphseq diff graphs/beauty graphs/beauty-2
       graphseq diff graphs/beauty graphs/beauty-2 --json
 
     Args:
-        a: Folder of the one graph.
-        b: Folder of the other.
-        json: Print all figures as JSON.
+        a: Folder of the first graph.
+        b: Folder of the second graph.
+        json: Print all numbers as JSON.
     """
     from graphseq import graphs
 
@@ -42,16 +42,16 @@ def diff(a: str, b: str, /, *, json: bool = False) -> int:
     elif found.only_order:
         console.print("the same edges; their order, their times or numbering differ")
     if not found.same_held_out:
-        console.print("other users, histories or targets are held out")
+        console.print("the held-out users, histories or targets differ")
     return 0 if found.same else 1
 
 
-def export(graph: str, /, *, output: str, format: Form | None = None) -> None:
+def export(graph: Path, /, *, output: Path, format: Form | None = None) -> None:
     """Write a graph for other tools: Parquet edge lists, GraphML or GEXF.
 
-    parquet is a folder of tables with raw ids: nodes, edges, held-out users; all of the
-    graph comes back from it. graphml and gexf are one file, for Gephi, Cytoscape,
-    networkx, igraph; what is held out is not in them.
+    parquet is a folder of tables with raw ids: nodes, edges, held-out users; importing
+    it restores the whole graph. graphml and gexf are one file, for Gephi, Cytoscape,
+    networkx or igraph, without the held-out events.
 
     Examples:
       graphseq export graphs/beauty --output beauty-tables
@@ -59,31 +59,31 @@ def export(graph: str, /, *, output: str, format: Form | None = None) -> None:
       graphseq export graphs/beauty --output beauty.gexf
 
     Args:
-        graph: Folder that graphseq build wrote.
+        graph: Folder of a graph.
         output: Folder or file to write.
-        format: What to write; taken from the ending of the output if not given.
+        format: Output format; default: by the extension of the output.
     """
     from graphseq import graphs
 
     graphs.export_graph(graphs.load_graph(graph), output, format)
-    print(f"exported to {output}; back again: graphseq import {output} --output …")
+    print(f"exported to {output}; to restore it: graphseq import {output} --output …")
 
 
-def import_(source: str, /, *, output: str, format: Form | None = None) -> None:
-    """Make a graph folder of what was exported.
+def import_(source: Path, /, *, output: Path, format: Form | None = None) -> None:
+    """Import an exported graph.
 
-    The graph has the hash that it had, unless nodes, edges or weights were changed. In
+    The hash of the graph is unchanged, unless nodes, edges or weights were edited. In
     GraphML and GEXF of other tools, nodes need an attribute kind (user or item) and
-    edges a relation (interacts, co_occurs, precedes).
+    edges an attribute relation (interacts, co_occurs, precedes).
 
     Examples:
       graphseq import beauty-tables --output graphs/beauty
       graphseq import beauty.graphml --output graphs/beauty
 
     Args:
-        source: Folder of Parquet tables, or file.
-        output: Folder to write the graph to.
-        format: What it is; taken from the ending of the source if not given.
+        source: Folder of Parquet tables, or a GraphML or GEXF file.
+        output: Output folder.
+        format: Input format; default: by the extension of the source.
     """
     from graphseq import graphs
     from graphseq.graphs.storage import hashes
@@ -92,4 +92,4 @@ def import_(source: str, /, *, output: str, format: Form | None = None) -> None:
     print(f"saved in {output}; hash {hashes(output)['graph_hash'][:12]}")
 
 
-import_.__name__ = "import"  # the command's name, which no function can bear
+import_.__name__ = "import"  # a keyword of Python, but the name of the command

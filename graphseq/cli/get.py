@@ -1,4 +1,4 @@
-"""``graphseq get``: published data sets, fetched and checked."""
+"""``graphseq get``: download and check published data sets."""
 
 import os
 import sys
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from graphseq.data import Dataset, Fetched
 
-MARKS = 10  # lines that tell of a download where there is no terminal
+MARKS = 10  # lines of a download without a terminal
 
 
 def get(
@@ -23,14 +23,14 @@ def get(
     /,
     *,
     list: bool = False,
-    root: str | None = None,
+    root: Path | None = None,
     url: str | None = None,
 ) -> None:
-    """Fetch a published data set, check it, and count what it holds.
+    """Download a published data set, check it, and count its events.
 
-    What is there already is not fetched again; what was interrupted goes on where it
-    stopped, if the server allows it. The files go to --root, to the folder that
-    GRAPHSEQ_DATA names, or to the cache; experiments and load_dataset look there.
+    Existing files are not downloaded again; an interrupted download is resumed, if the
+    server allows it. The files go to --root, to the folder in GRAPHSEQ_DATA, or to the
+    cache; experiments and load_dataset read them from there.
 
     Examples:
       graphseq get --list
@@ -39,10 +39,10 @@ def get(
       graphseq get gowalla --url https://mirror.example/loc-gowalla_totalCheckins.txt.gz
 
     Args:
-        name: The data set, as --list names it.
-        list: Show all data sets: their sizes, what is fetched, which are here.
-        root: Folder to put it in.
-        url: Another address of its log, or of the archive that holds it.
+        name: Name of the data set; --list shows all.
+        list: List all data sets with their sizes, and which are present.
+        root: Folder to download to.
+        url: Another address of the log, or of the archive that contains it.
     """
     if list == (name is not None):
         raise ConfigError("get takes the NAME of a data set, or --list to see all")
@@ -66,7 +66,7 @@ def _say(line: str) -> None:
     print(line, flush=True)
 
 
-def _sum_up(found: "Fetched", root: str | None) -> None:
+def _sum_up(found: "Fetched", root: Path | None) -> None:
     facts, log = found.dataset, found.log
     for file, digest in found.sha256.items():
         kind = "sha256 once unpacked" if file.endswith(".gz") else "sha256"
@@ -78,11 +78,11 @@ def _sum_up(found: "Fetched", root: str | None) -> None:
         print(facts.note)
     print(f"next, in an experiment:  data: {{dataset: {facts.name}}}")
     if root is not None:
-        print(f"with --data {root}, or: export GRAPHSEQ_DATA={Path(root).resolve()}")
+        print(f"with --data {root}, or: export GRAPHSEQ_DATA={root.resolve()}")
 
 
-def _show_all(root: str | None) -> None:
-    """A table of the catalogue."""
+def _show_all(root: Path | None) -> None:
+    """A table of all data sets."""
     from rich.console import Console
     from rich.table import Table
 
@@ -102,11 +102,11 @@ def _show_all(root: str | None) -> None:
         shown.add_row(facts.name, *sizes, _effort(facts), here)
     console = Console(soft_wrap=True)
     console.print(shown)
-    console.print(f"New ones go to {places[0]}: see --root and GRAPHSEQ_DATA.")
+    console.print(f"Downloads go to {places[0]}; see --root and GRAPHSEQ_DATA.")
 
 
 def _effort(facts: "Dataset") -> str:
-    """What fetching it takes."""
+    """Size of the download."""
     if not facts.downloads or not facts.downloads[0].urls:
         return "by hand"
     size = facts.downloads[0].bytes
@@ -141,10 +141,10 @@ class _Lines:
     """A line for every tenth of a file."""
 
     def __init__(self, name: str) -> None:
-        self.name, self.told = name, 0
+        self.name, self.printed = name, 0
 
     def __call__(self, done: int, total: int | None) -> None:
         mark = done * MARKS // total if total else 0
-        if total and mark > self.told:
-            self.told = mark
+        if total and mark > self.printed:
+            self.printed = mark
             _say(f"{self.name}: {done:,} of {total:,} bytes")

@@ -1,27 +1,41 @@
-"""What a queue has to do: experiments times seeds, without those that are recorded."""
+"""Many runs: the list of jobs, and child processes that work through it."""
 
-import csv
 import glob
 import os
-from collections.abc import Iterator, Sequence
+import signal
+import subprocess
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO, TYPE_CHECKING, Literal
 
 from graphseq.errors import ConfigError, GraphSeqError
+
+if TYPE_CHECKING:
+    from graphseq.config import Experiment
+
+State = Literal["done", "failed", "stopped", "elsewhere"]
+
+LOG = "log.txt"
+TAIL = 12  # lines of the log of a failed run that are shown
+POLL, GRACE = 0.2, 15.0  # seconds
 
 
 @dataclass(frozen=True)
 class Job:
-    """One run of an experiment.
+    """One run: an experiment and a seed.
 
     Attributes:
-        experiment: The file.
-        seed: Of this run.
-        fingerprint: What the experiment says, as a short word.
-        folder: Its run folder, the same whenever it is asked for again.
-        monitor: Metric that says which epoch is best.
-        epochs: Epochs after which it stops at the latest.
-        own_seed: Whether the file itself says this seed.
+        experiment: The experiment file.
+        seed: Seed of this run.
+        fingerprint: Hash of the options of the experiment, without the seed.
+        folder: Run folder; it depends on the experiment and the seed only.
+        monitor: Metric by which the best epoch is chosen.
+        epochs: Maximum number of epochs.
+        own_seed: Whether this is the seed in the file.
     """
 
     experiment: str
@@ -34,119 +48,241 @@ class Job:
 
     @property
     def name(self) -> str:
-        """What it is called on the screen."""
-        path = Path(self.experiment)
-        return f"{path.parent.name}/{path.stem} seed {self.seed}".lstrip("/")
+        """Name for messages."""
+        return f"{_label(self.experiment)} seed {self.seed}"
 
 
-@dataclass
-class Plan:
-    """The jobs, and what is left out of them.
+def list_jobs(
+    words: Sequence[str],
+    *,
+    settings: Sequence[str] = (),
+    seeds: Sequence[int] | None = None,
+    runs: Path = Path("runs"),
+) -> tuple[list[Job], dict[str, str]]:
+    """All (experiment, seed) pairs: all experiments with one seed, then with the next.
 
-    Attributes:
-        jobs: To be done, in this order.
-        recorded: Names of those that have their row already.
-        refused: Files that cannot be run, each with the reason.
-        untrained: Files that ask for no epoch: something else makes their figures.
-    """
+    Args:
+        words: Experiment files, folders of them, or patterns.
+        settings: Overrides of options, such as ``train.max_epochs=5``.
+        seeds: Seeds of every experiment; ``None`` is the one in its file.
+        runs: Folder of the run folders.
 
-    jobs: list[Job] = field(default_factory=list)
-    recorded: list[str] = field(default_factory=list)
-    refused: list[tuple[str, str]] = field(default_factory=list)
-    untrained: list[str] = field(default_factory=list)
-
-
-def find(experiments: Sequence[str]) -> list[str]:
-    """Files that are named, that match, or that lie below a folder, each once.
+    Returns:
+        The jobs, and the error message of each file that cannot be run.
 
     Raises:
-        ConfigError: Something names no file.
+        ConfigError: A word names no file.
+    """
+    from graphseq.config import load
+
+    jobs: list[Job] = []
+    refused: dict[str, str] = {}
+    order = list(dict.fromkeys(seeds or ()))
+    for name in find_experiments(words):
+        try:
+            experiment = load(name, settings)
+        except GraphSeqError as error:
+            refused[name] = str(error)
+        else:
+            own = order or [experiment.seed]
+            jobs += [_job(name, experiment, seed, runs) for seed in own]
+    return sorted(jobs, key=lambda j: order.index(j.seed) if order else 0), refused
+
+
+def _job(name: str, experiment: "Experiment", seed: int, runs: Path) -> Job:
+    from graphseq.config.fingerprint import fingerprint
+
+    options, word = experiment.resolved()["train"], fingerprint(experiment.options)
+    return Job(
+        experiment=name,
+        seed=seed,
+        fingerprint=word,
+        folder=runs / f"{_label(name)}-{word[:8]}-{seed}",
+        monitor=options["monitor"],
+        epochs=options["max_epochs"],
+        own_seed=seed == experiment.seed,
+    )
+
+
+def find_experiments(words: Sequence[str]) -> list[str]:
+    """Experiment files that are named, match a pattern, or are in a folder; once each.
+
+    Raises:
+        ConfigError: A word names no file.
     """
     found: dict[str, None] = {}
-    for asked in experiments:
-        path = Path(asked)
+    for word in words:
+        path = Path(word)
         if path.is_dir():
             matches = sorted(str(p) for p in path.rglob("*.yaml"))
         else:
-            matches = [asked] if path.is_file() else sorted(glob.glob(asked))
+            matches = [word] if path.is_file() else sorted(glob.glob(word))
         if not matches:
             raise ConfigError(
-                f"{asked} is no experiment file, no folder of them, and matches none"
+                f"{word} is not an experiment file, a folder of them, or a pattern "
+                "that matches any; check the path"
             )
-        found |= dict.fromkeys(_short(name) for name in matches)
+        found |= dict.fromkeys(_relative(name) for name in matches)
     return list(found)
 
 
-def _short(name: str) -> str:
-    """A file below the current folder as it is named from here."""
+def _relative(name: str) -> str:
+    """The path from the current folder, if it is below it."""
     near = os.path.relpath(name)
     return name if near.startswith("..") else Path(near).as_posix()
 
 
-def plan(
-    experiments: Sequence[str],
-    *,
-    settings: Sequence[str],
-    seeds: Sequence[int] | None,
-    runs: str,
-    results: Path,
-) -> Plan:
-    """Check all files, and say what there is to do.
+def _label(experiment: str) -> str:
+    """Folder and stem of a file; for the file of a run, the name of the run."""
+    path = Path(experiment).absolute()
+    if path.name == "experiment.yaml":
+        return path.parent.name
+    folder = path.parent
+    alone = folder.name == "experiments" or folder == Path.cwd()
+    return path.stem if alone else f"{folder.name}-{path.stem}"
 
-    Every file comes with the first seed before any comes with the second.
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a job ended.
+
+    Attributes:
+        job: The job.
+        state: ``done``; ``failed``; ``stopped`` (it can be resumed); ``elsewhere``
+            (another process uses its folder, or has recorded it).
+        seconds: Wall-clock time.
+        tail: The last lines of the log of a failed run.
     """
-    from graphseq.config import load
-    from graphseq.config.fingerprint import fingerprint
 
-    made, done = Plan(), recorded(results)
-    jobs: list[list[Job]] = []
-    for name in find(experiments):
-        try:
-            experiment = load(name, settings)
-        except GraphSeqError as error:
-            made.refused.append((name, str(error)))
-            continue
-        train = experiment.resolved()["train"]
-        if train["max_epochs"] == 0:
-            made.untrained.append(name)
-            continue
-        word, stem = fingerprint(experiment.options), Path(name).stem
-        group = Path(name).resolve().parent.name
-        jobs.append(
-            [
-                Job(
-                    name,
-                    seed,
-                    word,
-                    Path(runs) / f"{group}-{stem}-{word[:8]}-{seed}",
-                    train["monitor"],
-                    train["max_epochs"],
-                    seed == experiment.seed,
-                )
-                for seed in dict.fromkeys(seeds or [experiment.seed])
-            ]
-        )
-    for job in _by_turns(jobs):
-        if (job.fingerprint, job.seed) in done:
-            made.recorded.append(job.name)
-        else:
-            made.jobs.append(job)
-    return made
+    job: Job
+    state: State
+    seconds: float
+    tail: str = ""
 
 
-def _by_turns(jobs: list[list[Job]]) -> Iterator[Job]:
-    """The first of each list, then the second of each."""
-    for turn in range(max(map(len, jobs), default=0)):
-        yield from (each[turn] for each in jobs if turn < len(each))
+@dataclass
+class _Child:
+    process: subprocess.Popen[bytes]
+    log: IO[bytes]
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self.started
 
 
-def recorded(results: Path) -> set[tuple[str, int]]:
-    """Fingerprint and seed of every row of a table of results; empty without one."""
-    if not results.is_file():
-        return set()
-    with results.open(encoding="utf-8", newline="") as file:
-        return {
-            (row["fingerprint"], int(float(row["seed"])))
-            for row in csv.DictReader(file)
-            if row.get("fingerprint")
-        }
+def work(
+    jobs: Sequence[Job],
+    outcomes: list[Outcome],
+    *,
+    command: Callable[[Job], list[str]],
+    at_once: int,
+    environment: Mapping[str, str],
+    is_recorded: Callable[[Job], bool] = lambda job: False,
+    watch: Callable[[Mapping[Job, float], list[Outcome]], None] = lambda *_: None,
+) -> None:
+    """Run all jobs in child processes; one that fails does not stop the others.
+
+    Args:
+        jobs: In the order in which they are started.
+        outcomes: Filled as the jobs end, also when this function is interrupted.
+        command: The command of a job; its output goes to ``log.txt`` in its folder.
+        at_once: Maximum number of processes at a time.
+        environment: Variables for the processes, added to those of this one.
+        is_recorded: Whether another process has done a job; called before its start.
+        watch: Called with the seconds of the running jobs, and the outcomes.
+
+    Raises:
+        KeyboardInterrupt: After Ctrl-C or SIGTERM, when all processes have ended.
+    """
+    waiting, running = deque(jobs), dict[Job, _Child]()
+
+    def end(job: Job, state: State) -> None:
+        child = running.pop(job)
+        child.log.close()
+        text = tail(job.folder / LOG) if state == "failed" else ""
+        outcomes.append(Outcome(job, state, child.seconds, text))
+
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        while waiting or running:
+            while waiting and len(running) < at_once:
+                job = waiting.popleft()
+                child = None if is_recorded(job) else _start(job, command, environment)
+                if child is None:
+                    outcomes.append(Outcome(job, "elsewhere", 0.0))
+                else:
+                    running[job] = child
+            for job, child in list(running.items()):
+                if (code := child.process.poll()) is not None:
+                    end(job, "failed" if code else "done")
+            watch({job: child.seconds for job, child in running.items()}, outcomes)
+            if running:
+                time.sleep(POLL)
+    except KeyboardInterrupt:
+        _end([child.process for child in running.values()], GRACE)
+        for job in list(running):
+            end(job, "stopped")
+        raise
+    finally:  # no process is left running after another error
+        _end([child.process for child in running.values()], 0.0)
+        signal.signal(signal.SIGTERM, before)
+
+
+def _start(
+    job: Job, command: Callable[[Job], list[str]], environment: Mapping[str, str]
+) -> _Child | None:
+    """Start a job; ``None`` if another process works in its folder."""
+    job.folder.mkdir(parents=True, exist_ok=True)
+    log = (job.folder / LOG).open("ab")
+    if not _lock(log):
+        log.close()
+        return None
+    process = subprocess.Popen(
+        command(job),
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        env={**os.environ, **environment},
+        start_new_session=True,  # Ctrl-C reaches this process only, which passes it on
+    )
+    return _Child(process, log)
+
+
+def _lock(log: IO[bytes]) -> bool:
+    """Lock the log; the child inherits the lock and holds it until it ends."""
+    try:
+        import fcntl
+    except ImportError:  # no flock on this system; runs still lock their folders
+        return True
+    try:
+        fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _end(processes: Sequence[subprocess.Popen[bytes]], grace: float) -> None:
+    """End processes and their children; kill those that outlive the grace period.
+
+    A second Ctrl-C ends the grace period.
+    """
+    until = time.monotonic() + grace
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        for process in processes:
+            with suppress(ProcessLookupError):
+                if process.poll() is None:
+                    os.killpg(process.pid, number)
+        with suppress(KeyboardInterrupt, subprocess.TimeoutExpired):
+            for process in processes:
+                left = max(0.0, until - time.monotonic())
+                process.wait(left if number == signal.SIGTERM else None)
+
+
+def tail(log: Path, lines: int = TAIL) -> str:
+    """The last lines of a log."""
+    try:
+        text = log.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    return "\n".join(text.splitlines()[-lines:])

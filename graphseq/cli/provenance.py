@@ -1,115 +1,95 @@
-"""What a graph's folder says of its making: the command, the source, the versions."""
+"""Provenance of a graph: the commands, the source files and the versions."""
 
 import hashlib
-import inspect
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from glob import glob
 from pathlib import Path
 from typing import Any
 
+from graphseq.cli.app import changed, to_words
+
 VERSIONS = ("graphseq", "numba", "numpy", "polars", "scipy", "torch")
-FILES = ("log", "new_log", "times", "attributes")  # parameters that name files
+FILES = ("log", "new_log", "times", "attributes")  # options that name input files
 BUILD, UPDATES = "build", "updates"  # keys of the graph's provenance, and in the first
 
 
 def record(
-    command: Callable[..., Any], given: Mapping[str, Any], omit: set[str]
+    command: str, inputs: Mapping[str, str | Path], *groups: Any
 ) -> dict[str, Any]:
-    """How a graph is being made, as JSON data; the same for the same input and options.
+    """How a graph is made, as JSON data; equal for equal input and options.
 
     Args:
-        command: The function of the command.
-        given: What it was given, by parameter.
-        omit: Parameters that do not matter to what is made, such as where it goes.
+        command: Name of the command.
+        inputs: Its arguments by name, in their order.
+        groups: Its options; those with the default value are left out.
     """
-    files = {name: given.get(name) for name in FILES}
+    options = {k: _plain(v) for k, v in changed(*groups).items()}
+    arguments = {name: str(value) for name, value in inputs.items()}
+    given = arguments | options
     return {
-        "command": _words(command, given, omit),
-        "options": _chosen(command, given, omit),
+        "command": ["graphseq", command, *arguments.values(), *to_words(*groups)],
+        "options": given,
         "sources": {
-            name.removeprefix("new_"): {
-                "path": str(file),
-                **fingerprint(Path(str(file))),
-            }
-            for name, file in files.items()
-            if file is not None
+            name.removeprefix("new_"): {"path": given[name], **fingerprint(given[name])}
+            for name in FILES
+            if name in given
         },
         "versions": _versions(),
     }
 
 
-def fingerprint(file: Path) -> dict[str, Any]:
-    """Size and SHA-256 of a file; of a folder's or pattern's files, one after another.
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, Path) else value
 
-    What is not on this machine is not looked at.
+
+def fingerprint(path: str) -> dict[str, Any]:
+    """Size and SHA-256 of a file, or of all files of a folder or pattern in order.
+
+    Files that are not on this machine have no checksum.
     """
-    files = [file] if file.is_file() else _files(file)
+    files = _files(path)
     if not files:
         return {"bytes": 0, "sha256": "not taken, since it is not on this machine"}
     digest = hashlib.sha256()
-    for each in files:
-        with each.open("rb") as stream:
+    for file in files:
+        with file.open("rb") as stream:
             while piece := stream.read(1 << 20):
                 digest.update(piece)
-    size = sum(each.stat().st_size for each in files)
+    size = sum(file.stat().st_size for file in files)
     return {"bytes": size, "sha256": digest.hexdigest()}
 
 
-def _files(place: Path) -> list[Path]:
-    """The files that Spark reads from a folder, or that fit a pattern, in order."""
-    found = place.iterdir() if place.is_dir() else map(Path, glob(str(place)))
+def _files(path: str) -> list[Path]:
+    """The file itself, or those that Spark reads from a folder or pattern, in order."""
+    place = Path(path)
+    if place.is_file():
+        return [place]
+    found = place.iterdir() if place.is_dir() else map(Path, glob(path))
     return sorted(p for p in found if p.is_file() and p.name[0] not in "._")
 
 
-def rebuilding(made: Mapping[str, Any], output: str) -> list[str]:
+def rebuild_commands(made: Mapping[str, Any], output: Path) -> list[str]:
     """The commands that make the graph again, ready for a shell."""
     updates = [update["command"][3:] for update in made.get(UPDATES, [])]
     return [
-        shlex.join([*made["command"], "--output", output]),
-        *(shlex.join(["graphseq", "update", output, *words]) for words in updates),
+        shlex.join([*made["command"], "--output", str(output)]),
+        *(shlex.join(["graphseq", "update", str(output), *rest]) for rest in updates),
     ]
 
 
-def sources_of(made: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """The files of which a graph was made, in the order in which they were read."""
-    for record in (made, *made.get(UPDATES, [])):
-        yield from record["sources"].items()
+def sources(made: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The source files of a graph, in the order in which they were read."""
+    for each in (made, *made.get(UPDATES, [])):
+        yield from each["sources"].items()
 
 
-def standing(source: Mapping[str, Any]) -> str:
-    """Whether a source is still there, from here, and the same."""
-    file = Path(source["path"])
-    if not (file.is_file() or _files(file)):
+def source_status(source: Mapping[str, Any]) -> str:
+    """Whether a source file is present and unchanged."""
+    if not _files(source["path"]):
         return "not here"
-    same = fingerprint(file)["sha256"] == source["sha256"]
+    same = fingerprint(source["path"])["sha256"] == source["sha256"]
     return "here, unchanged" if same else "here, but CHANGED"
-
-
-def _words(
-    command: Callable[..., Any], given: Mapping[str, Any], omit: set[str]
-) -> list[str]:
-    """The command line that gives a function these arguments; defaults left out."""
-    words = ["graphseq", command.__name__]
-    parameters = inspect.signature(command).parameters
-    for name, value in _chosen(command, given, omit).items():
-        parameter = parameters[name]
-        if parameter.kind is parameter.KEYWORD_ONLY:
-            words.append("--" + name.replace("_", "-"))
-        if value is not True:
-            words += map(str, value if isinstance(value, list) else [value])
-    return words
-
-
-def _chosen(
-    command: Callable[..., Any], given: Mapping[str, Any], omit: set[str]
-) -> dict[str, Any]:
-    """The arguments that are not the defaults."""
-    return {
-        name: given[name]
-        for name, parameter in inspect.signature(command).parameters.items()
-        if name not in omit and given[name] != parameter.default
-    }
 
 
 def _versions() -> dict[str, str]:

@@ -1,159 +1,261 @@
-"""Relations as they are asked for on the command line: ``cosine:100:min``."""
+"""The relations of a build: parsed from options, described, and their cost."""
 
-from typing import TYPE_CHECKING, get_args
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar, get_args
 
+from graphseq.cli.app import parse_pairs
 from graphseq.errors import ConfigError, suggest
+from graphseq.runtime import available_memory, format_bytes
 
 if TYPE_CHECKING:
+    from rich.table import Table
     from torch_geometric.transforms import BaseTransform
 
+    from graphseq.cli.build import BuildOptions
+    from graphseq.data import Interactions
     from graphseq.graphs import Attributes, CoOccurrence, Transitions
-    from graphseq.graphs.cooccurrence import NodeKind
+    from graphseq.graphs.cooccurrence import Kind
+    from graphseq.graphs.cost import Estimate
 
-NONE, ALL = "none", "all"
+READING = 40  # bytes of memory per event while a log is read, with ids
+GIGABYTE = 1_000_000_000
+Choice = TypeVar("Choice", bound=str)
 
 
-def steps_of(
-    user_user: str,
-    item_item: str,
-    transitions: str | None,
-    attributes: str | None,
-    attribute_columns: list[str] | None,
-    hub_cap: int | None,
-) -> "list[BaseTransform]":
-    """The steps that the options of ``graphseq build`` ask for, in their order.
+def parse_steps(options: "BuildOptions") -> "list[BaseTransform]":
+    """The graph steps of the options of ``graphseq build``, in their order.
 
     Raises:
-        ConfigError: An option is misspelt, or out of its range.
+        ConfigError: An option has another form, or is out of its range.
     """
-    if attributes is None and attribute_columns is not None:
+    if options.attributes is None and options.attribute_columns is not None:
         raise ConfigError("--attribute-columns names columns of a file: --attributes")
-    if hub_cap is not None and hub_cap < 1:
-        raise ConfigError(f"--hub-cap is 1 or more; got {hub_cap}")
-    found: list[BaseTransform | None] = [
-        co_occurrence("user", user_user, hub_cap),
-        co_occurrence("item", item_item, hub_cap),
-        None if transitions is None else successions(transitions),
-        None if attributes is None else described(attributes, attribute_columns),
-    ]
-    return [step for step in found if step is not None]
+    steps: list[BaseTransform] = []
+    if options.user_user != "none":
+        steps.append(co_occurrence("user", options.user_user, options.hub_cap))
+    if options.item_item != "none":
+        steps.append(co_occurrence("item", options.item_item, options.hub_cap))
+    if options.transitions is not None:
+        steps.append(transitions(options.transitions))
+    if options.attributes is not None:
+        steps.append(attributes(options.attributes, options.attribute_columns))
+    return steps
 
 
 def co_occurrence(
-    kind: "NodeKind", asked: str, hub_cap: int | None = None
-) -> "CoOccurrence | None":
-    """``WEIGHT[:K[:SYMMETRIZE]]`` as a step, ``none`` as nothing.
+    kind: "Kind", text: str, hub_cap: int | None = None
+) -> "CoOccurrence":
+    """``WEIGHT[:K[:SYMMETRIZE]]`` as a step.
 
     Raises:
-        ConfigError: It is spelt otherwise.
+        ConfigError: The text has another form.
     """
     from graphseq.graphs import CoOccurrence
     from graphseq.graphs.cooccurrence import Symmetrize
     from graphseq.graphs.product import Weight
 
     option = f"--{kind}-{kind}"
-    if asked == NONE:
-        return None
-    weight, *rest = asked.split(":")
-    if len(rest) > 2:
-        raise ConfigError(f"{option} takes WEIGHT[:K[:SYMMETRIZE]]; got {asked!r}")
-    weights, ways = get_args(Weight), get_args(Symmetrize)
-    top_k = _amount(option, rest[0]) if rest else 50
-    way = rest[1] if rest[1:] else "max"
+    weight, top_k, way = _fields(
+        option, "WEIGHT[:K[:SYMMETRIZE]]", text, ("count", "50", "max")
+    )
     return CoOccurrence(
         kind,
-        weight=_one_of(option, "weight", weight, weights),  # type: ignore[arg-type]
-        top_k=top_k,
-        symmetrize=_one_of(option, "way to symmetrize", way, ways),  # type: ignore[arg-type]
+        weight=_choice(option, "WEIGHT", weight, get_args(Weight)),
+        top_k=_number_of_edges(option, top_k),
+        symmetrize=_choice(option, "SYMMETRIZE", way, get_args(Symmetrize)),
         hub_cap=hub_cap,
     )
 
 
-def successions(asked: str) -> "Transitions":
+def transitions(text: str) -> "Transitions":
     """``WINDOW[:K[:DECAY]]`` as a step.
 
     Raises:
-        ConfigError: It is spelt otherwise.
+        ConfigError: The text has another form.
     """
     from graphseq.graphs import Transitions
 
-    option = "--transitions"
-    window, *rest = asked.split(":")
-    if len(rest) > 2 or not window.isdecimal():
-        raise ConfigError(
-            f"{option} takes WINDOW[:K[:DECAY]], such as 1, 3:50 or 3:all:0.5; got "
-            f"{asked!r}"
-        )
+    option, form = "--transitions", "WINDOW[:K[:DECAY]], such as 1, 3:50 or 3:all:0.5"
+    window, top_k, decay = _fields(option, form, text, ("1", "50", "1"))
+    if not window.isdecimal() or int(window) < 1:
+        raise ConfigError(f"{option} takes {form}; got {text!r}")
     try:
-        decay = float(rest[1]) if rest[1:] else 1.0
+        factor = float(decay)
     except ValueError:
+        factor = -1.0
+    if not 0 < factor <= 1:
         raise ConfigError(
-            f"{option} takes a number as DECAY; got {rest[1]!r}"
-        ) from None
-    top_k = _amount(option, rest[0]) if rest else 50
-    return Transitions(window=int(window), top_k=top_k, decay=decay)
+            f"{option} takes a number above 0 and up to 1 as DECAY; got {decay!r}"
+        )
+    edges = _number_of_edges(option, top_k)
+    return Transitions(window=int(window), top_k=edges, decay=factor)
 
 
-def described(file: str, columns: list[str] | None) -> "Attributes":
-    """A file of attributes as a step; of its path the graph records the name only.
+def attributes(file: Path, columns: Sequence[str] | None) -> "Attributes":
+    """A file of attributes as a step; the graph records only the name of the file.
 
     Raises:
-        ConfigError: The columns are spelt otherwise than item=… attribute=….
+        ConfigError: There is no such file, or the columns have another form.
     """
-    from pathlib import Path
-
     from graphseq.graphs import Attributes
 
-    names = {}
-    for pair in columns or []:
-        role, sign, name = pair.partition("=")
-        if role not in ("item", "attribute") or not (sign and name):
-            raise ConfigError(
-                f"--attribute-columns takes item=… and attribute=…; got {pair!r}"
-            )
-        names[role] = name
-    if not Path(file).is_file():
+    example = "item=asin attribute=categories"
+    roles = ("item", "attribute")
+    names = parse_pairs("--attribute-columns", columns, example, roles.__contains__)
+    if not file.is_file():
         raise ConfigError(f"--attributes takes a file; there is none at {file}")
-    step = Attributes(file, root=".", **names)
-    step.options = step.options | {"source": Path(file).name}
+    step = Attributes(str(file), root=".", **names)
+    step.options = step.options | {"source": file.name}
     return step
 
 
-def spelt(step: "BaseTransform") -> tuple[str, str]:
-    """A step in words: the option that asks for it, and what it asks for."""
+def _fields(
+    option: str, form: str, text: str, defaults: tuple[str, ...]
+) -> tuple[str, ...]:
+    """The fields of a text such as ``cosine:100``, completed by their defaults."""
+    words = text.split(":")
+    if len(words) > len(defaults):
+        raise ConfigError(f"{option} takes {form}; got {text!r}")
+    return (*words, *defaults[len(words) :])
+
+
+def _number_of_edges(option: str, text: str) -> int | None:
+    """The number of edges that a node keeps; ``None`` for ``all``."""
+    if text == "all":
+        return None
+    if not text.isdecimal() or int(text) < 1:
+        raise ConfigError(
+            f"{option} takes a whole number from 1, or all, as K; got {text!r}"
+        )
+    return int(text)
+
+
+def _choice(option: str, name: str, text: str, choices: tuple[Choice, ...]) -> Choice:
+    for choice in choices:
+        if choice == text:
+            return choice
+    raise ConfigError(
+        f"{option} takes one of {', '.join(choices)} as {name}; got {text!r}, "
+        f"{suggest(text, choices)}"
+    )
+
+
+def describe_step(step: "BaseTransform") -> tuple[str, str]:
+    """A step in words: the option that adds it, and the edges that it keeps."""
     from graphseq.graphs import Attributes, CoOccurrence, Transitions
 
     if isinstance(step, CoOccurrence):
-        least = f"{step.top_k} heaviest" if step.top_k else "all"
+        kept = f"{step.top_k} heaviest" if step.top_k else "all"
         ends = {"max": "of either end", "min": "of both ends", "none": "one way"}
-        words = f"{step.weight}, {least}, {ends[step.symmetrize]}"
+        words = f"{step.weight}, {kept}, {ends[step.symmetrize]}"
         if step.hub_cap is not None:
-            words += f", hubs above {step.hub_cap:,} left out"
+            words += f", without hubs above {step.hub_cap:,}"
         return f"{step.kind}-{step.kind}", words
     if isinstance(step, Transitions):
-        least = f"{step.top_k} heaviest" if step.top_k else "all"
-        fading = "" if step.decay == 1 else f", decay {step.decay:g}"
-        return "transitions", f"window {step.window}, {least}{fading}"
+        kept = f"{step.top_k} heaviest" if step.top_k else "all"
+        decay = "" if step.decay == 1 else f", decay {step.decay:g}"
+        return "transitions", f"window {step.window}, {kept}{decay}"
     if isinstance(step, Attributes):
         return "attributes", str(step.options["source"])
     return type(step).__name__, ""
 
 
-def _amount(option: str, asked: str) -> int | None:
-    """How many edges a node keeps; ``all`` of them is nothing to count to."""
-    if asked == ALL:
-        return None
-    if not asked.isdecimal() or int(asked) < 1:
+def check_size(log: str | Path, memory: float | None, format: str | None) -> None:
+    """Refuse a log that cannot be read in the available memory.
+
+    Raises:
+        ConfigError: With the memory that is needed, and what to do.
+    """
+    from graphseq.data.readers.log import estimate_events
+
+    limit, events = _limit(memory), estimate_events(log, format)
+    if limit is not None and events is not None and READING * events > limit:
         raise ConfigError(
-            f"{option} takes a whole number from 1, or all, as K; got {asked!r}"
+            f"reading {log} takes about {format_bytes(READING * events)} of memory for "
+            f"about {events:,} events; {format_bytes(limit)} are available. Use a part "
+            f"of the log or a machine with more memory, or raise the limit, in GB "
+            f"(--memory)"
         )
-    return int(asked)
 
 
-def _one_of(option: str, what: str, asked: str, known: tuple[str, ...]) -> str:
-    if asked not in known:
-        raise ConfigError(
-            f"{option} knows no {what} {asked!r}; {suggest(asked, known)} "
-            f"There are {', '.join(known)}"
+def check_cost(
+    train: "Interactions",
+    estimates: "Sequence[Estimate]",
+    output: Path,
+    memory: float | None,
+) -> None:
+    """Refuse a build that does not fit in memory or on the disk.
+
+    Raises:
+        ConfigError: With the largest relation, and how to make it smaller.
+    """
+    from graphseq.graphs.cost import peak
+
+    needed, limit = peak(train, estimates), _limit(memory)
+    if limit is not None and needed > limit:
+        largest = max(estimates, key=lambda each: each.memory)
+        option, words = describe_step(largest.step)
+        form = {"transitions": "1:20", "attributes": ""}.get(option, "count:20")
+        fewer = (
+            f"Keep fewer edges, such as --{option} {form}" if form else "Leave it out"
         )
-    return asked
+        raise ConfigError(
+            f"this build needs about {format_bytes(needed)} of memory; "
+            f"{format_bytes(limit)} are available. The largest part is {option} "
+            f"({words}): {largest.operations or 0:,} multiply-adds or pairs, "
+            f"{largest.edges or 0:,} edges. {fewer}; leave out rare users and items "
+            f"(--k-core 5); or raise the limit, in GB (--memory)"
+        )
+    folder = next(p for p in output.absolute().parents if p.exists())
+    size, free = _stored(train, estimates), shutil.disk_usage(folder).free
+    if size > free:
+        raise ConfigError(
+            f"the graph takes about {format_bytes(size)}; {format_bytes(free)} are "
+            f"free on the disk of {folder}. Delete files, or choose another --output"
+        )
+
+
+def cost_table(
+    train: "Interactions", estimates: "Sequence[Estimate]", memory: float | None
+) -> "Table":
+    """The steps, their options and their expected cost."""
+    from rich.table import Table
+
+    from graphseq.graphs.cost import peak
+
+    shown = Table(header_style="bold")
+    shown.add_column("step", no_wrap=True)
+    shown.add_column("edges kept")
+    for name in ("multiply-adds or pairs", "edges, at most about", "peak memory"):
+        shown.add_column(name, justify="right")
+    shown.add_row("user-item", "training events", "–", f"{len(train):,}", "–")
+    for each in estimates:
+        numbers = [
+            "unknown" if number is None else f"{number:,}"
+            for number in (each.operations, each.edges)
+        ]
+        needed = format_bytes(each.memory) if each.memory else "unknown"
+        shown.add_row(*describe_step(each.step), *numbers, needed)
+    limit = _limit(memory)
+    free = "" if limit is None else f" of {format_bytes(limit)} available"
+    total = format_bytes(peak(train, estimates))
+    stored = format_bytes(_stored(train, estimates))
+    shown.caption = (
+        f"about {total} of memory{free}, in addition to the log; {stored} on disk"
+    )
+    return shown
+
+
+def _stored(train: "Interactions", estimates: "Sequence[Estimate]") -> int:
+    """Approximate size of the folder in bytes."""
+    from graphseq.graphs.cost import EVENT
+
+    ids = 12 * (train.num_users + train.num_items)
+    return 2 * EVENT * len(train) + ids + sum(each.kept for each in estimates)
+
+
+def _limit(memory: float | None) -> int | None:
+    """Bytes of memory that may be used: the given limit, or the free memory."""
+    return available_memory() if memory is None else round(memory * GIGABYTE)

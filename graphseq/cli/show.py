@@ -1,12 +1,12 @@
-"""``graphseq show``: a graph summed up, drawn, and traced to its source."""
+"""``graphseq show``: summary, plots and provenance of a graph."""
 
 from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from graphseq.cli.ids import typed
-from graphseq.cli.outputs import check_picture
+from graphseq.cli.app import check_picture, parse_ids
 from graphseq.errors import ConfigError
+from graphseq.schema import Size
 
 if TYPE_CHECKING:
     from torch_geometric.data import HeteroData
@@ -15,20 +15,20 @@ Picture = Literal["degrees", "weights", "similarity"]
 
 
 def show(
-    graph: str,
+    graph: Path,
     /,
     *,
-    plot: str | None = None,
+    plot: Path | None = None,
     of: Picture = "degrees",
     node: str | None = None,
-    hops: int = 1,
+    hops: Size = 1,
     provenance: bool = False,
     json: bool = False,
 ) -> None:
-    """Sum up a graph, draw it, or tell where it comes from.
+    """Summarise or plot a graph, or show its provenance.
 
     Prints nodes, edges, density, degrees, isolated nodes, components and reciprocity
-    of every relation. Pictures are PNG, SVG or PDF, as their name ends.
+    of every relation. The extension of a plot gives its format: PNG, SVG or PDF.
 
     Examples:
       graphseq show graphs/beauty
@@ -39,21 +39,23 @@ def show(
       graphseq show graphs/beauty --json
 
     Args:
-        graph: Folder that graphseq build wrote.
-        plot: Picture to write: distributions of every relation, or with --node the
+        graph: Folder of a graph.
+        plot: Plot to write: distributions of every relation, or with --node the
             neighbourhood of that node.
-        of: What is drawn: how many neighbours nodes have, what edges weigh, or how
-            alike linked nodes are, next to any two.
+        of: Distribution to plot: degrees, edge weights, or the similarity of linked
+            nodes compared with random pairs.
         node: A user or an item by its raw id, such as user:42 or item:B0001.
-        hops: Steps from the node that the neighbourhood reaches.
+        hops: Radius of the neighbourhood in edges.
         provenance: Print the commands that make the graph again, and its sources.
-        json: Print all figures as JSON.
+        json: Print all numbers as JSON.
     """
     from graphseq import graphs
     from graphseq.graphs.summary import similarity_distributions, weight_distributions
 
     if provenance and (plot is not None or node is not None):
-        raise ConfigError("--provenance stands alone; leave out --plot and --node")
+        raise ConfigError(
+            "--provenance takes neither --plot nor --node; leave them out"
+        )
     if plot is not None:
         check_picture("--plot", plot)
     loaded = graphs.load_graph(graph)
@@ -65,7 +67,7 @@ def show(
         return
     found = graphs.summary(loaded)
     if json:
-        _dump(_figures(loaded, graph))
+        _dump(_numbers(loaded, graph))
     else:
         _print(found)
     if plot is None:
@@ -80,8 +82,8 @@ def show(
         _print(f"{of} drawn in {plot}")
 
 
-def _figures(loaded: "HeteroData", path: str) -> dict[str, Any]:
-    """What there is to know of a graph, as JSON data."""
+def _numbers(loaded: "HeteroData", path: Path) -> dict[str, Any]:
+    """All numbers of a graph, as JSON data."""
     from graphseq import graphs
     from graphseq.graphs.storage import hashes
     from graphseq.graphs.summary import similarity_distributions, weight_distributions
@@ -96,7 +98,7 @@ def _figures(loaded: "HeteroData", path: str) -> dict[str, Any]:
     }
 
 
-def _show_provenance(loaded: "HeteroData", path: str, as_json: bool) -> None:
+def _show_provenance(loaded: "HeteroData", path: Path, as_json: bool) -> None:
     from graphseq.cli import provenance as made
     from graphseq.graphs.storage import hashes
 
@@ -106,15 +108,15 @@ def _show_provenance(loaded: "HeteroData", path: str, as_json: bool) -> None:
         return
     if made.BUILD not in known:
         steps = {name: known.get(name) for name in ("split", "transforms")}
-        _print(f"not made by graphseq build, but from Python: {steps}")
+        _print(f"not made by graphseq build; from Python: {steps}")
     else:
         record = known[made.BUILD]
-        for command in made.rebuilding(record, path):
+        for command in made.rebuild_commands(record, path):
             _print(command)
-        for name, source in made.sources_of(record):
+        for name, source in made.sources(record):
             _print(
                 f"{name}: {source['path']}, {source['bytes']:,} bytes, sha256 "
-                f"{source['sha256']}; {made.standing(source)}"
+                f"{source['sha256']}; {made.source_status(source)}"
             )
         versions = ", ".join(f"{k} {v}" for k, v in record["versions"].items())
         _print(f"made with {versions}")
@@ -123,7 +125,7 @@ def _show_provenance(loaded: "HeteroData", path: str, as_json: bool) -> None:
 
 
 def _show_node(
-    loaded: "HeteroData", node: str, hops: int, plot: str | None, as_json: bool
+    loaded: "HeteroData", node: str, hops: int, plot: Path | None, as_json: bool
 ) -> None:
     from graphseq import graphs
 
@@ -132,7 +134,7 @@ def _show_node(
         raise ConfigError(
             f"--node takes a kind and a raw id, as in user:42 or item:B01; got {node!r}"
         )
-    [known] = typed(loaded[kind].vocabulary, [raw])
+    [known] = parse_ids(loaded[kind].vocabulary, [raw])
     ego = graphs.to_networkx(loaded, known, kind=kind, hops=hops)
     if as_json:
         _dump(
@@ -153,7 +155,7 @@ def _show_node(
     if plot is not None:
         graphs.draw(ego, plot)
         if not as_json:
-            _print(f"drawn in {Path(plot)}")
+            _print(f"drawn in {plot}")
 
 
 def _dump(value: Any) -> None:
@@ -163,7 +165,7 @@ def _dump(value: Any) -> None:
 def _print(value: object) -> None:
     from rich.console import Console
 
-    words = isinstance(value, str)  # perhaps with ids, which are no markup
+    words = isinstance(value, str)  # may contain ids, which are not markup
     Console(soft_wrap=True, emoji=False).print(
         value, highlight=not words, markup=not words
     )

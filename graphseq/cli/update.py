@@ -1,170 +1,161 @@
-"""``graphseq update``: later events into a graph that stands."""
+"""``graphseq update``: add later events to a graph."""
 
-import inspect
 from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from graphseq.cli.build import build, check_output
-from graphseq.cli.provenance import BUILD, UPDATES, record
+from graphseq.cli.app import Address
+from graphseq.cli.build import BuildOptions, ReadOptions, check_output
 from graphseq.errors import ConfigError, GraphError
+from graphseq.schema import Positive
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from graphseq.graphs import RelationUpdate
 
-PLACE = {"output", "memory", "dry_run"}  # nothing to what is made
-
 
 def update(
-    graph: str,
-    new_log: str,
+    graph: Path,
+    new_log: Address,
     /,
     *,
-    output: str | None = None,
-    format: str | None = None,
-    columns: list[str] | None = None,
-    separator: str | None = None,
-    times: str | None = None,
-    on_error: Literal["raise", "skip"] | None = None,
-    memory: float | None = None,
+    output: Path | None = None,
+    reading: ReadOptions = ReadOptions(),  # noqa: B008
+    memory: Positive | None = None,
     dry_run: bool = False,
 ) -> None:
     r"""Add the events of a second log to a graph.
 
-    The graph becomes the one that graphseq build would make of both logs, the new one
-    after the old one, with the options that the folder records: the same edges, weights
-    and numbering, and so the same hash. Only rows of edges that change are computed.
+    The result is the graph that graphseq build makes of both logs, with the options
+    that the folder records: the same edges, weights, numbering and hash. Only rows of
+    edges that change are computed.
 
-    The new log is read as the old one was, unless an option says otherwise. It may hold
-    new users, new items and earlier events too. The graph is replaced once the new one
-    is complete; until then, and if anything goes wrong, it stays as it is.
+    The new log is read like the old one, unless options say otherwise. It may contain
+    new users, new items and earlier events. The graph is replaced once the new one is
+    complete; until then, and after an error, it is unchanged.
 
     Examples:
       graphseq update graphs/shop march.csv
 
-      # what would have to be computed? nothing is changed
+      # show how much would be computed, change nothing
       graphseq update graphs/shop march.csv --dry-run
 
-      # leave the old graph where it is; the new log has other columns
+      # keep the old graph; the new log has other columns
       graphseq update graphs/shop april.parquet --format parquet \
-          --columns user=who item=what time=when --output graphs/shop-april
+          --columns user=userId item=itemId time=when --output graphs/shop-april
 
     Args:
-        graph: Folder that graphseq build wrote, with its log (not --no-log).
-        new_log: File of the events to add, plain or gzip.
-        output: Folder to write to instead; it must not exist yet.
-        format: Format of the new log; that of the old one, if not given.
-        columns: Columns of the new log, such as user=who item=what time=when; those of
-            the old one, if neither they nor a format are given.
-        separator: Sign between the columns; likewise.
-        times: Of sequences, a file of the same shape with the time of every item.
-        on_error: What to do about faulty lines: tell them and stop, or skip and count;
-            as for the old log, if not given.
-        memory: Gigabytes that may be used; what is free, if not given.
-        dry_run: Show how much would be computed, and change nothing.
+        graph: Folder of a graph built by graphseq build (without --no-log).
+        new_log: Log file of the events to add, plain or gzip.
+        output: Output folder, if the graph is not to be replaced; it must not exist.
+        reading: How the new log is read.
+        memory: Memory limit in gigabytes; default: the free memory.
+        dry_run: Show how much would be computed; change nothing.
     """
-    given = dict(locals())
-    from contextlib import nullcontext
-
     from graphseq import data, graphs
     from graphseq.atomic import locked_folder
-    from graphseq.cli import making
-    from graphseq.cli.plan import check_memory, check_room, check_size
-    from graphseq.cli.relations import steps_of
-    from graphseq.cli.stages import Stages
+    from graphseq.cli import build_steps, relations
+    from graphseq.cli.progress import Stages
+    from graphseq.cli.provenance import UPDATES, record
     from graphseq.graphs.cost import estimate
 
-    check_memory(memory)
     place = output or graph
-    check_size(new_log, memory, format)
-    with nullcontext() if dry_run else locked_folder(Path(place)), Stages() as stages:
+    relations.check_size(new_log, memory, reading.format)
+    with nullcontext() if dry_run else locked_folder(place), Stages() as stages:
         if output is not None and not dry_run:
-            check_output(Path(output), overwrite=False)
+            check_output(output, overwrite=False)
         stages.begin("load")
         older, log = graphs.load_graph(graph), graphs.load_log(graph)
-        made = _made(graph, getattr(older, "provenance", None) or {})
-        options = _options(made)
-        asked = inspect.signature(steps_of).parameters
-        steps = steps_of(**{name: options[name] for name in asked})
+        made = _provenance(graph, getattr(older, "provenance", None) or {})
+        old_reading, options = _recorded(made)
+        steps = relations.parse_steps(options)
         stages.end(f"{len(log):,} events")
-        later = making.read(stages, {"log": new_log, **_reading(given, options)})
+        later = build_steps.read(stages, new_log, _inherit(reading, old_reading))
         both = data.append(log, later)
-        cut = making.cut(stages, both, options)
-        costs = estimate(cut.train, steps)
+        split = build_steps.split(stages, both, options)
+        costs = estimate(split.train, steps)
         if dry_run:
-            plan_update = graphs.plan_update(older, cut, steps)
-            making.show(both, cut, _table(plan_update))
+            table = _table(graphs.plan_update(older, split, steps))
+            build_steps.show(both, split, table)
             return
-        check_room(cut.train, costs, place, memory)
-        step = {**record(update, given, PLACE), "events": len(later)}
+        relations.check_cost(split.train, costs, place, memory)
+        inputs = {"graph": graph, "new_log": new_log}
+        step = {**record("update", inputs, reading), "events": len(later)}
         whole = {**made, UPDATES: [*made.get(UPDATES, []), step]}
-        making.make(stages, cut, steps, whole, place, log=both, older=older)
-        making.show(both, cut, stages.table())
-        making.close(place)
+        build_steps.save(stages, split, steps, whole, place, log=both, older=older)
+        build_steps.show(both, split, stages.table())
+        build_steps.show_next(place)
 
 
-def _made(graph: str, provenance: Mapping[str, Any]) -> dict[str, Any]:
-    """What a graph's folder says of the command that built it."""
+def _provenance(graph: Path, provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """The record of the command that built a graph."""
+    from graphseq.cli.provenance import BUILD
+
     made = provenance.get(BUILD) or {}
     if "options" not in made:
         raise GraphError(
-            f"{graph} does not say by which options of graphseq build it was made. "
-            f"Build it with graphseq build, or update it from Python, with "
+            f"{graph} does not record the options of graphseq build. Build it with "
+            f"graphseq build, or update it from Python, with "
             f"graphseq.graphs.update_graph"
         )
     return dict(made)
 
 
-def _options(made: Mapping[str, Any]) -> dict[str, Any]:
-    """All options of the build, with its defaults, if what they name is still there."""
-    parameters = inspect.signature(build).parameters
-    options: dict[str, Any] = {name: p.default for name, p in parameters.items()}
-    options |= made["options"]
-    file = options["attributes"]
-    if file is not None and not Path(file).is_file():
+def _recorded(made: Mapping[str, Any]) -> tuple[ReadOptions, BuildOptions]:
+    """The options of a build, if the file of attributes still exists."""
+    options = dict(made["options"])
+    for name in ("times", "attributes"):
+        if options.get(name) is not None:
+            options[name] = Path(options[name])
+    reading, building = (
+        {f.name: options[f.name] for f in fields(kind) if f.name in options}
+        for kind in (ReadOptions, BuildOptions)
+    )
+    file = building.get("attributes")
+    if file is not None and not file.is_file():
         raise ConfigError(
             f"the graph was built with --attributes {file}, and there is no such file "
             f"from here. Run graphseq update in the folder in which it was built, or "
-            f"put the file back"
+            f"restore the file"
         )
-    return options
+    return ReadOptions(**reading), BuildOptions(**building)
 
 
-def _reading(given: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
-    """How to read the new log: as said, else as the old one was.
+def _inherit(new: ReadOptions, old: ReadOptions) -> ReadOptions:
+    """How to read the new log: as given, otherwise as the old log.
 
     Another format has other columns; a file of times belongs to one log only.
     """
-    inherited = {"on_error"}
-    if given["format"] is None:
-        inherited |= {"format", "columns", "separator"}
-    names = ("format", "columns", "separator", "times", "on_error")
-    return {
-        name: options[name]
-        if given[name] is None and name in inherited
-        else given[name]
-        for name in names
-    }
+    found = replace(new, on_error=new.on_error or old.on_error)
+    if new.format is not None:
+        return found
+    return replace(
+        found,
+        format=old.format,
+        columns=new.columns or old.columns,
+        separator=new.separator or old.separator,
+    )
 
 
-def _table(plan_update: "list[RelationUpdate]") -> "Table":
-    """What would be computed of every relation."""
+def _table(updates: "list[RelationUpdate]") -> "Table":
+    """The part of every relation that an update computes."""
     from rich.table import Table
 
-    from graphseq.cli.relations import spelt
+    from graphseq.cli.relations import describe_step
 
     shown = Table(header_style="bold")
     shown.add_column("step", no_wrap=True)
     shown.add_column("edges kept")
     for name in ("rows to compute, at least", "multiply-adds or pairs"):
         shown.add_column(name, justify="right")
-    for each in plan_update:
-        figures = ["all", "–"]
+    for each in updates:
+        numbers = ["all", "–"]
         if each.rows is not None:
-            share = each.work / each.all_work if each.all_work else 0.0
+            fraction = each.work / each.all_work if each.all_work else 0.0
             rows = f"{each.rows:,} of {each.all_rows:,}"
-            figures = [rows, f"{each.work:,} ({share:.1%})"]
-        shown.add_row(*spelt(each.step), *figures)
+            numbers = [rows, f"{each.work:,} ({fraction:.1%})"]
+        shown.add_row(*describe_step(each.step), *numbers)
     return shown

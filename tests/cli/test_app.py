@@ -8,10 +8,22 @@ from pathlib import Path
 import pytest
 
 from graphseq.cli import main
-from graphseq.cli.app import join_hyphens, make_app
+from graphseq.cli.app import (
+    check_file,
+    check_folder,
+    check_picture,
+    join_hyphens,
+    make_app,
+    parse_ids,
+    parse_pairs,
+    to_words,
+)
+from graphseq.cli.build import BuildOptions, ReadOptions
+from graphseq.data import Vocabulary
+from graphseq.errors import ConfigError
 
 COMMANDS = ["get", "build", "update", "show", "diff", "export", "import"]
-COMMANDS += ["train", "queue", "evaluate", "compare", "recommend", "demo"]
+COMMANDS += ["train", "evaluate", "compare", "recommend", "demo"]
 
 
 def refuse(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -42,7 +54,7 @@ def test_experiments_named_in_help_exist(
 ) -> None:
     root = Path(__file__).parents[2]
     named = re.findall(r"experiments/\S+\.yaml", show_help(capsys, *command, "-h"))
-    assert named or command not in ([], ["train"], ["queue"])
+    assert named or command not in ([], ["train"])
     assert all([*root.glob(name)] for name in named), named
 
 
@@ -124,7 +136,19 @@ def test_help_takes_less_than_300_ms_of_cpu_and_imports_nothing_heavy() -> None:
         (["evaluate", "x", "--ks"], "graphseq evaluate: --ks needs at least one value"),
         (["build", "x", "--output"], "graphseq build: --output needs a value"),
         (["build", "x"], "graphseq build: --output is required"),
-        (["train"], "graphseq train: EXPERIMENT is required"),
+        (["train"], "graphseq train: EXPERIMENTS is required"),
+        (
+            ["evaluate", "x", "--ks", "5", "0"],
+            "graphseq evaluate: --ks takes a list of a whole number of 1 or more",
+        ),
+        (
+            ["build", "x", "--output", "y", "--memory", "-1"],
+            "graphseq build: --memory takes a finite number above 0; got -1.0.",
+        ),
+        (
+            ["build", "x", "--output", "y", "--k-core", "0"],
+            "graphseq build: --k-core takes a whole number of 1 or more; got 0.",
+        ),
         (["compare", "a", "b", "c"], "graphseq compare: unexpected argument 'c'"),
     ],
 )
@@ -177,20 +201,21 @@ echo "${{COMPREPLY[@]}}"
         ("build log.csv", "--spl", "--split"),
         ("build log.csv --split", "", "leave_one_out by_user by_time"),
         ("evaluate run --history", "k", "kept"),
+        ("build", "completion.b", "completion.bash"),
     ],
 )
 def test_completion_works_in_bash(
     words: str, last: str, expected: str, tmp_path: Path
 ) -> None:
     from graphseq.cli.build import build
-    from graphseq.cli.runs import evaluate
+    from graphseq.cli.evaluate import evaluate
 
     script = tmp_path / "completion.bash"
     app = make_app([("Graphs", [build, evaluate])])
     script.write_text(app.generate_completion(shell="bash"))
     code = COMPLETE.format(script=script, words=words, last=last)
     done = subprocess.run(
-        ["bash", "-c", code], capture_output=True, text=True, check=True
+        ["bash", "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
     )
     assert done.stdout.split() == expected.split()
 
@@ -201,3 +226,90 @@ def test_completion_scripts_of_other_shells_name_the_options(shell: str) -> None
     script = app.generate_completion(shell=shell)  # type: ignore[arg-type]
     assert "recommend" in script
     assert "users" in script
+
+
+def test_options_become_words_without_the_defaults() -> None:
+    reading = ReadOptions(columns=["user=a", "item=b"], times=Path("t.txt"))
+    words = to_words(reading, BuildOptions(k_core=2, no_log=True, seed=0))
+    expected = "--columns user=a item=b --times t.txt --k-core 2 --no-log"
+    assert words == expected.split()
+
+
+def test_pairs_have_a_known_name_and_a_value() -> None:
+    assert parse_pairs("--columns", ["a=b=c"], "user=who") == {"a": "b=c"}
+    assert parse_pairs("--columns", None, "user=who") == {}
+    for word in ("a", "=b", "a="):
+        with pytest.raises(ConfigError, match=f"pairs such as user=who; got '{word}'"):
+            parse_pairs("--columns", [word], "user=who")
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    Path("log.csv").touch()
+    Path("folder").mkdir()
+    return tmp_path
+
+
+@pytest.mark.parametrize("path", ["folder", "new", "new/deep", "."])
+def test_a_folder_exists_or_can_be_created(place: Path, path: str) -> None:
+    check_folder("--folder", Path(path))
+    check_file("--record", Path(path) / "results.csv")
+    assert sorted(p.name for p in place.iterdir()) == ["folder", "log.csv"]
+
+
+def test_a_file_is_not_a_folder(place: Path) -> None:
+    with pytest.raises(ConfigError) as error:
+        check_folder("--folder", Path("log.csv"))
+    assert str(error.value) == "log.csv is a file; --folder names a folder"
+    with pytest.raises(ConfigError, match=r"log\.csv is a file; --folder is in a"):
+        check_folder("--folder", Path("log.csv/run"))
+    with pytest.raises(ConfigError, match=r"log\.csv is a file; --record is in a"):
+        check_file("--record", Path("log.csv/results.csv"))
+
+
+def test_a_folder_is_not_a_file(place: Path) -> None:
+    with pytest.raises(ConfigError) as error:
+        check_file("--record", Path("folder"))
+    assert str(error.value) == "folder is a folder; --record names a file"
+    check_file("--record", Path("log.csv"))
+
+
+def test_a_folder_that_is_not_writable_is_refused(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.access", lambda *_: False)  # root may write anywhere
+    with pytest.raises(ConfigError, match="folder is not writable"):
+        check_folder("--folder", Path("folder"))
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("x.docx", "--plot ends in .png, .svg or .pdf; got '.docx'"),
+        ("picture", "--plot ends in .png, .svg or .pdf; got 'picture'"),
+        ("nofolder/x.png", "there is no folder nofolder for --plot"),
+        ("log.csv/x.png", "there is no folder log.csv for --plot"),
+    ],
+)
+def test_a_picture_has_a_format_and_a_folder(
+    place: Path, path: str, words: str
+) -> None:
+    with pytest.raises(ConfigError) as error:
+        check_picture("--plot", Path(path))
+    assert str(error.value) == words
+    check_picture("--plot", Path("folder/x.SVG"))
+
+
+def test_words_stay_words_where_the_log_has_words() -> None:
+    assert parse_ids(Vocabulary(["7", "b"]), ["7", "b"]) == ["7", "b"]
+
+
+def test_words_become_numbers_where_the_log_has_numbers() -> None:
+    assert parse_ids(Vocabulary([7, -8]), ["7", "-8"]) == [7, -8]
+
+
+def test_a_word_that_is_not_a_number_is_an_unknown_id() -> None:
+    vocabulary = Vocabulary([7, 8])
+    assert parse_ids(vocabulary, ["seven"]) == ["seven"]
+    assert "seven" not in vocabulary

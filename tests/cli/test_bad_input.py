@@ -254,17 +254,17 @@ def test_a_file_that_may_not_grow_leaves_nothing(
 def test_the_second_of_two_builds_into_one_folder_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import graphseq.cli.making as making
+    import graphseq.cli.build_steps as build_steps
 
     log, output = write(tmp_path, PLAIN), str(tmp_path / "graph")
-    read, reading, go_on = making.read, threading.Event(), threading.Event()
+    read, reading, go_on = build_steps.read, threading.Event(), threading.Event()
 
     def slow(*arguments: object) -> object:
         reading.set()
         go_on.wait(30)
         return read(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(making, "read", slow)
+    monkeypatch.setattr(build_steps, "read", slow)
     codes: list[int] = []
     first = threading.Thread(
         target=lambda: codes.append(main(["build", log, "--output", output]))

@@ -1,12 +1,65 @@
-"""What a queue says of its runs while they run."""
+"""Progress of stages and of runs."""
 
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
-from graphseq.cli.jobs import Job
-from graphseq.cli.progress import EVERY, Lines, Screen, clock, standing, told
-from graphseq.cli.workers import Outcome
+from graphseq.cli import progress as module
+from graphseq.cli.jobs import Job, Outcome
+from graphseq.cli.progress import (
+    RUN_PAUSE,
+    RunLines,
+    Stages,
+    clock,
+    describe_progress,
+    epochs_and_best,
+)
+from graphseq.graphs.progress import Advance
+
+
+def test_fraction_rate_and_remaining_time_are_shown() -> None:
+    step = Advance("edges", 2_500_000, 10_000_000, "multiply-adds")
+    words = "25%, 1.25 million multiply-adds/s, 0:06 left"
+    assert describe_progress(step, 2.0) == words
+    assert describe_progress(Advance("edges", 0, 10, "pairs"), 2.0) == "0%"
+
+
+@pytest.mark.parametrize("on_terminal", [False, True])
+def test_stages_follow_each_other_and_have_a_table(on_terminal: bool) -> None:
+    with Stages(on_terminal) as stages:
+        stages.begin("read")
+        stages.end("7 events")
+        stages.begin("build")
+        stages.advance(Advance("edges", 1, 2, "pairs"))
+        stages.begin("save")
+    assert [stage.name for stage in stages.finished] == ["read", "build", "save"]
+    assert [stage.result for stage in stages.finished] == ["7 events", "", ""]
+    assert all(stage.seconds >= 0 and stage.memory > 0 for stage in stages.finished)
+    console = Console(width=80)
+    with console.capture() as shown:
+        console.print(stages.table())
+    assert "7 events" in shown.get()
+    assert "total" in shown.get()
+
+
+def test_without_a_terminal_a_stage_prints_a_line_now_and_then(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Stages(on_terminal=False) as stages:
+        stages.begin("item-item")
+        stages.advance(Advance("edges", 1, 4, "pairs"))
+        assert capsys.readouterr().err == ""
+        monkeypatch.setattr(module, "STAGE_PAUSE", -1.0)
+        stages.advance(Advance("edges", 2, 4, "pairs"))
+    assert capsys.readouterr().err.startswith("item-item: 50%, ")
+
+
+def test_a_failure_closes_the_open_stage() -> None:
+    with pytest.raises(KeyError), Stages(on_terminal=True) as stages:
+        stages.begin("read")
+        raise KeyError
+    assert [stage.name for stage in stages.finished] == ["read"]
 
 
 @pytest.fixture
@@ -16,30 +69,28 @@ def job(tmp_path: Path) -> Job:
     return Job("experiments/a/one.yaml", 0, "f", tmp_path, "NDCG@10", 9, True)
 
 
-def test_it_tells_the_epoch_the_best_so_far_and_the_time(job: Job) -> None:
-    assert standing(job) == (4, 0.03)
-    assert told(job, 75.2) == "epoch 4 of 9  best NDCG@10 0.0300  1:15"
+def test_a_run_has_its_epoch_and_its_best_value(job: Job) -> None:
+    assert epochs_and_best(job) == (4, 0.03)
     assert clock(3725.0) == "1:02:05"
 
 
-def test_a_run_whose_first_epoch_is_not_over_has_none(job: Job) -> None:
+def test_a_run_in_its_first_epoch_has_no_values(job: Job) -> None:
     (job.folder / "history.csv").unlink()
-    assert standing(job) == (0, None)
-    assert told(job, 1.0) == "epoch 0 of 9  0:01"
+    assert epochs_and_best(job) == (0, None)
 
 
 def test_a_run_that_monitors_nothing_has_no_best(job: Job) -> None:
     blind = Job(job.experiment, 0, "f", job.folder, None, 9, True)
-    assert standing(blind) == (4, None)
+    assert epochs_and_best(blind) == (4, None)
 
 
-def test_in_a_file_a_run_has_a_line_now_and_then(
+def test_a_run_prints_a_line_when_it_starts_advances_and_ends(
     job: Job, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    lines = Lines(1)
-    for seconds in (0.0, EVERY / 2, EVERY + 1, 3 * EVERY):
+    lines = RunLines(1)
+    for seconds in (0.0, RUN_PAUSE / 2, RUN_PAUSE + 1, 3 * RUN_PAUSE):
         lines({job: seconds}, [])
-        if seconds == EVERY / 2:
+        if seconds == RUN_PAUSE / 2:
             with (job.folder / "history.csv").open("a") as file:
                 file.write("5,1.0,0.04\n")
     done = [Outcome(job, "done", 200.0)]
@@ -47,24 +98,7 @@ def test_in_a_file_a_run_has_a_line_now_and_then(
     lines({}, done)
     shown = capsys.readouterr().out.splitlines()
     assert shown == [
-        f"a/one seed 0: started, {job.folder}",
-        "a/one seed 0: epoch 5 of 9  best NDCG@10 0.0400  1:01",
-        "[1/1] a/one seed 0: done  epoch 5 of 9  best NDCG@10 0.0400  3:20",
+        f"a-one seed 0: started, {job.folder}",
+        "a-one seed 0: epoch 5 of 9  best NDCG@10 0.0400  1:01",
+        "[1/1] a-one seed 0: done  epoch 5 of 9  best NDCG@10 0.0400  3:20",
     ]
-
-
-def test_on_a_terminal_a_table_shows_what_runs(
-    job: Job, capsys: pytest.CaptureFixture[str]
-) -> None:
-    from io import StringIO
-
-    from rich.console import Console
-    from rich.live import Live
-
-    console = Console(file=StringIO(), force_terminal=True, width=80)
-    with Live(console=console, auto_refresh=False) as live:
-        Screen(3, live)({job: 5.0}, [])
-        live.refresh()
-    shown = console.file.getvalue()  # type: ignore[attr-defined]
-    for words in ("a/one seed 0", "4 of 9", "NDCG@10 0.0300", "0:05", "2 waiting"):
-        assert words in shown

@@ -1,18 +1,12 @@
-"""``graphseq train``, ``evaluate``, ``compare`` and ``recommend`` on one small run."""
+"""``graphseq evaluate``, ``compare`` and ``recommend`` on one small run."""
 
-import csv
-import signal
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
 from graphseq.cli import main
 from graphseq.evaluation import Report
-from graphseq.training import load_run
 
 ROOT = Path(__file__).resolve().parents[2]
 EXPERIMENT = {
@@ -28,49 +22,14 @@ DATA = ["--data", str(ROOT / "datasets")]
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with an experiment, two runs of it and a table of results."""
+    """A folder with an experiment and two runs of it."""
     folder = tmp_path_factory.mktemp("cli")
     experiment = folder / "small.yaml"
     experiment.write_text(yaml.safe_dump(EXPERIMENT))
-    results = ["--record", str(folder / "results.csv")]
-    for name, more in {"a": [], "b": ["--seed", "7"]}.items():
-        run = ["--folder", str(folder / name), *more, *DATA, *results]
+    for name, more in {"a": [], "b": ["--seeds", "7"]}.items():
+        run = ["--folder", str(folder / name), *more, *DATA]
         assert main(["train", str(experiment), *run]) == 0
     return folder
-
-
-def test_a_run_leaves_its_report_and_a_row(place: Path) -> None:
-    report = Report.load(place / "a")
-    with (place / "results.csv").open() as file:
-        first, second = csv.DictReader(file)
-    assert first["model"] == second["model"] == "SASRec"
-    assert first["data"] == "tiny.csv"
-    assert (first["seed"], second["seed"]) == ("0", "7")
-    assert (first["settings"], second["settings"]) == ("", "train.seed=7")
-    assert first["experiment"].endswith("small.yaml")
-    assert first["graph"] == report.facts["graph_hash"][:12]
-    assert first["epochs"] == "1"
-    assert float(first["cpu_seconds"]) >= 0
-    for protocol in ("kept", "excluded"):
-        for metric, value in report[protocol].items():
-            assert float(first[f"{metric} {protocol}"]) == pytest.approx(
-                value, rel=1e-5
-            )
-
-
-def test_a_finished_run_is_not_trained_over(
-    place: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    arguments = [
-        "train",
-        str(place / "small.yaml"),
-        "--folder",
-        str(place / "a"),
-        *DATA,
-    ]
-    assert main(arguments) == 2
-    assert "holds a run already" in capsys.readouterr().err
-    assert main([*arguments, "--resume"]) == 0
 
 
 def test_evaluate_builds_the_graph_of_the_run_again(
@@ -135,29 +94,6 @@ def test_recommend_takes_users_or_a_history(
     assert "did you mean 'ana'" in capsys.readouterr().err
 
 
-def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
-    train = EXPERIMENT["train"] | {"max_epochs": 10_000, "patience": None}
-    path = tmp_path / "long.yaml"
-    path.write_text(yaml.safe_dump(EXPERIMENT | {"train": train | {"progress": True}}))
-    run = tmp_path / "a run"
-    options = ["--folder", str(run), *DATA]
-    command = [sys.executable, "-m", "graphseq", "train", str(path), *options]
-    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(command, text=True, **pipes) as running:
-        assert running.stdout is not None
-        assert running.stdout.readline().startswith("epoch   1")
-        running.send_signal(signal.SIGINT)
-        _, said = running.communicate(timeout=120)
-    assert running.returncode == 130
-    assert f"--folder '{run}' --resume goes on" in said
-    assert "Traceback" not in said
-    trained = load_run(run).epochs
-    assert trained >= 1
-    more = ["--set", f"train.max_epochs={trained + 1}", "--resume"]
-    assert main(["train", str(path), *options, *more]) == 0
-    assert load_run(run).epochs == trained + 1
-
-
 def test_ids_that_look_like_markup_are_shown_as_they_are(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -191,42 +127,3 @@ def test_a_run_of_python_says_that_it_needs_its_graph(
     (run / "experiment.yaml").write_text(yaml.safe_dump(options))
     assert main(["evaluate", str(run)]) == 2
     assert "--graph FOLDER" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("option", "path", "words"),
-    [
-        ("--record", "log.csv", "is no table of results: it has the columns who, what"),
-        ("--record", "", "is a folder; --record names a file"),
-        ("--folder", "log.csv", "is a file; --folder names a folder"),
-    ],
-)
-def test_a_place_that_cannot_be_written_is_told_before_training(
-    option: str,
-    path: str,
-    words: str,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    log, run = tmp_path / "log.csv", tmp_path / "run"
-    log.write_text("who,what\nana,tea\n")
-    experiment = tmp_path / "small.yaml"
-    experiment.write_text(yaml.safe_dump(EXPERIMENT))
-    places = {"--folder": str(run), option: str(tmp_path / path)}
-    options = [word for pair in places.items() for word in pair]
-    assert main(["train", str(experiment), *options, *DATA]) == 2
-    assert words in capsys.readouterr().err
-    assert log.read_text() == "who,what\nana,tea\n"
-    assert not run.exists()
-
-
-def test_a_bad_experiment_is_told_whole_and_leaves_nothing(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path, run = tmp_path / "bad.yaml", tmp_path / "run"
-    path.write_text(yaml.safe_dump(EXPERIMENT | {"trian": {}, "model": {"SASrec": {}}}))
-    assert main(["train", str(path), "--folder", str(run), "--seed", "1"]) == 2
-    captured = capsys.readouterr()
-    assert captured.err.splitlines()[0] == f"{path}: 2 problems"
-    assert "did you mean 'train'?" in captured.err
-    assert not run.exists()

@@ -1,4 +1,4 @@
-"""``graphseq build --engine``: what is said before Spark is started."""
+"""``graphseq build --engine``: what is checked before Spark starts."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ TINY = str(Path(__file__).resolve().parents[2] / "datasets" / "tiny.csv")
     [
         (["--master", "local[2]"], "--master is an option of Spark"),
         (["--spark-conf", "spark.a=b"], "--spark-conf is an option of Spark"),
-        (["--engine", "spark", "--times", TINY], "--engine local only"),
+        (["--engine", "spark", "--times", TINY], "needs --engine local"),
         (["--engine", "spark", "--spark-conf", "memory=2g"], "pairs such as"),
         (["--engine", "spark", "--spark-conf", "spark.x"], "pairs such as"),
         (["--engine", "sparc"], 'Choose from: "local", "spark"'),

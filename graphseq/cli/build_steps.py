@@ -1,0 +1,265 @@
+"""The stages of a build, read, filter and split, build, save, and where they run."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from graphseq.cli.app import parse_pairs
+from graphseq.cli.relations import describe_step
+from graphseq.errors import ConfigError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+    from torch_geometric.data import HeteroData
+    from torch_geometric.transforms import BaseTransform
+
+    from graphseq.cli.build import BuildOptions, ReadOptions
+    from graphseq.cli.progress import Stages
+    from graphseq.data import Interactions, Split
+    from graphseq.graphs import RelationUpdate
+    from graphseq.spark.engine import Engine
+    from graphseq.spark.events import Events, Training
+
+
+class Local:
+    """Builds in this process."""
+
+    def read(
+        self, stages: "Stages", log: str | Path, options: "ReadOptions"
+    ) -> "Interactions":
+        """Read the log."""
+        return read(stages, log, options)
+
+    def split(self, stages: "Stages", log: Any, options: "BuildOptions") -> "Split":
+        """Filter and split the log."""
+        return split(stages, log, options)
+
+    def distribute(self, steps: "Sequence[BaseTransform]") -> "Sequence[BaseTransform]":
+        """The steps in the form in which this engine applies them."""
+        return steps
+
+    def collect(self, log: Any) -> "Interactions":
+        """The log, in this process."""
+        events: Interactions = log
+        return events
+
+
+class Spark:
+    """Builds on Spark; this process is its driver."""
+
+    def __init__(self, engine: "Engine") -> None:
+        self._engine = engine
+        self._training: Training | None = None
+
+    def read(
+        self, stages: "Stages", log: str | Path, options: "ReadOptions"
+    ) -> "Events":
+        """Read the log on the cluster."""
+        stages.begin("read")
+        events = self._engine.read(
+            str(log),
+            columns=_columns(options.columns),
+            format=options.format,
+            separator=options.separator,
+            on_error=options.on_error or "raise",
+        )
+        stages.end(f"{len(events):,} events")
+        return events
+
+    def split(self, stages: "Stages", log: Any, options: "BuildOptions") -> "Split":
+        """Filter and split the log; the cluster keeps the training events too."""
+        stages.begin("filter and split")
+        kept = self._engine.filter(
+            log,
+            deduplicate=options.deduplicate,
+            k_core=options.k_core,
+            min_length=options.min_length,
+        )
+        self._training = self._engine.split(kept, options.split, options.seed)
+        stages.end(_describe(self._training.split))
+        return self._training.split
+
+    def distribute(self, steps: "Sequence[BaseTransform]") -> "Sequence[BaseTransform]":
+        """The steps in the form in which this engine applies them."""
+        assert self._training is not None
+        return self._engine.distribute(steps, self._training)
+
+    def collect(self, log: Any) -> "Interactions":
+        """The log, fetched from the cluster."""
+        events: Interactions = log.collect()[0]
+        return events
+
+
+@contextmanager
+def open_engine(
+    reading: "ReadOptions", options: "BuildOptions"
+) -> "Iterator[Local | Spark]":
+    """The engine of ``--engine``.
+
+    Raises:
+        ConfigError: Options of Spark are given without it, or it is not installed.
+    """
+    if options.engine == "local":
+        for name in ("master", "spark_conf"):
+            if getattr(options, name) is not None:
+                option = "--" + name.replace("_", "-")
+                raise ConfigError(f"{option} is an option of Spark: --engine spark")
+        yield Local()
+        return
+    if reading.times is not None:
+        raise ConfigError(
+            "--times, a parallel file of timestamps, needs --engine local. For Spark, "
+            "write the log as one table, such as Parquet"
+        )
+    from graphseq.spark.engine import engine
+
+    example = "spark.executor.memory=8g"
+    settings = parse_pairs(
+        "--spark-conf", options.spark_conf, example, lambda n: n.startswith("spark.")
+    )
+    with engine(options.master, settings) as opened:
+        yield Spark(opened)
+
+
+def read(stages: "Stages", log: str | Path, options: "ReadOptions") -> "Interactions":
+    """Read a log in this process."""
+    from graphseq import data
+
+    stages.begin("read")
+    events = data.read_log(
+        log,
+        columns=_columns(options.columns),
+        format=options.format,
+        separator=options.separator,
+        times=options.times,
+        on_error=options.on_error or "raise",
+    )
+    stages.end(f"{len(events):,} events")
+    return events
+
+
+def split(stages: "Stages", log: "Interactions", options: "BuildOptions") -> "Split":
+    """Deduplicate, filter and split a log, in this order."""
+    from graphseq import data
+
+    stages.begin("filter and split")
+    if options.deduplicate is not None:
+        log = data.deduplicate(log, keep=options.deduplicate)
+    if options.k_core is not None:
+        log = data.k_core(log, user=options.k_core, item=options.k_core)
+    if options.min_length is not None:
+        log = data.min_length(log, options.min_length)
+    if options.split == "by_user":
+        found = data.by_user(log, seed=options.seed)
+    elif options.split == "by_time":
+        found = data.by_time(log)
+    else:
+        found = data.leave_one_out(log)
+    stages.end(_describe(found))
+    return found
+
+
+def _describe(split: "Split") -> str:
+    return (
+        f"{len(split.train):,} training events of {split.train.num_users:,} users, "
+        f"{split.train.num_items:,} items"
+    )
+
+
+def _columns(words: Sequence[str] | None) -> dict[str, str | int] | None:
+    """``user=userId time=3`` as a mapping; numbers are positions."""
+    if words is None:
+        return None
+    pairs = parse_pairs("--columns", words, "user=userId item=movieId").items()
+    return {role: int(c) if c.isdecimal() else c for role, c in pairs}
+
+
+def save(
+    stages: "Stages",
+    split: "Split",
+    steps: "Sequence[BaseTransform]",
+    record: Mapping[str, Any],
+    output: Path,
+    *,
+    log: "Interactions | None" = None,
+    older: "HeteroData | None" = None,
+) -> None:
+    """Build the graph and save it, with its provenance and its log.
+
+    Unchanged rows of an older graph are reused.
+    """
+    from graphseq import graphs
+    from graphseq.cli.provenance import BUILD
+    from graphseq.graphs.progress import Advance, watching
+
+    names = [describe_step(step)[0] for step in steps]
+    upcoming = iter(names)
+
+    def watch(advance: Advance) -> None:
+        if advance.total:
+            stages.advance(advance)
+        else:
+            stages.begin(next(upcoming))
+
+    updates: dict[str, str] = {}
+    with watching(watch):
+        if older is None:
+            graph = graphs.build_graph(split, steps)
+        else:
+            graph, found = graphs.update_graph(older, split, steps)
+            updates = {describe_step(each.step)[0]: _computed(each) for each in found}
+    stages.begin("save")
+    edges = _edges(graph)
+    for stage in stages.finished:
+        if stage.name in names:
+            stage.result = f"{edges[stage.name]:,} edges" + updates.get(stage.name, "")
+    graph.provenance[BUILD] = dict(record)
+    graphs.save_graph(graph, output, log=log)
+    stages.end(str(output))
+
+
+def _computed(update: "RelationUpdate") -> str:
+    """The part of a relation that an update computed."""
+    if update.rows is None:
+        return "; all rows computed"
+    fraction = update.work / update.all_work if update.all_work else 0.0
+    return (
+        f"; {update.rows:,} of {update.all_rows:,} rows computed ({fraction:.1%} of "
+        f"the work)"
+    )
+
+
+def show(log: object, split: "Split", table: "Table") -> None:
+    """Print the log, the split and a table."""
+    from rich.console import Console
+
+    console = Console(soft_wrap=True)
+    console.print(repr(log), highlight=False)
+    console.print(repr(split), highlight=False)
+    console.print(table)
+
+
+def show_next(output: Path) -> None:
+    """Print the hash of the saved graph, and a command that shows it."""
+    from graphseq.graphs.storage import hashes
+
+    print(f"hash {hashes(output)['graph_hash'][:12]}")
+    print(f"next: graphseq show {output}")
+
+
+def _edges(graph: "HeteroData") -> dict[str, int]:
+    """Number of edges by the option that adds the relation."""
+    from graphseq import constants
+
+    options = {
+        constants.USER_CO_OCCURS: "user-user",
+        constants.ITEM_CO_OCCURS: "item-item",
+        constants.PRECEDES: "transitions",
+        constants.HAS_ATTRIBUTE: "attributes",
+    }
+    return {
+        options[relation]: graph[relation].edge_index.shape[1]
+        for relation in graph.edge_types
+        if relation in options
+    }

@@ -1,0 +1,215 @@
+"""``graphseq evaluate``, ``compare``, ``recommend`` and ``demo``: use trained runs."""
+
+from collections.abc import Mapping
+from glob import glob
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from graphseq.cli.app import check_folder, parse_ids
+from graphseq.errors import ConfigError, RunError
+from graphseq.schema import Count, Size
+
+if TYPE_CHECKING:
+    from torch_geometric.data import HeteroData
+
+    from graphseq.config import Experiment
+    from graphseq.evaluation import Report
+
+EXPERIMENT = "experiment.yaml"
+
+
+def evaluate(
+    run: Path,
+    /,
+    *,
+    graph: Path | None = None,
+    data: Path | None = None,
+    part: Literal["validation", "test"] = "test",
+    ks: list[Size] | None = None,
+    history: Literal["both", "kept", "excluded"] | None = None,
+) -> None:
+    """Rank all items for the held-out users of a run.
+
+    One pass evaluates both history protocols: items in the history of a user may be
+    recommended again (kept), or not (excluded). The report in the run folder is
+    replaced; graphseq compare reads it.
+
+    Examples:
+      graphseq evaluate runs/sasrec-beauty-0
+      graphseq evaluate runs/sasrec-beauty-0 --part validation --ks 1 10 100
+
+    Args:
+        run: Run folder.
+        graph: Folder of the graph; default: build it again from the experiment.
+        data: Folder of the data sets.
+        part: Part of the held-out events to evaluate on.
+        ks: Cutoffs of the ranking metrics; default: those of the experiment.
+        history: History protocols; default: those of the experiment.
+    """
+    from graphseq.training import load_run
+
+    loaded = load_run(run)
+    built, experiment = graph_of(run, graph, data)
+    options = {"ks": tuple(ks) if ks else None, "history": history}
+    given = {name: value for name, value in options.items() if value is not None}
+    model = loaded.model(built)
+    found = experiment.evaluate(model, built, part=part, folder=run, **given)
+    print_reports({type(model).__name__: found})
+
+
+def compare(
+    run: str,
+    other: str,
+    /,
+    *,
+    metric: str = "NDCG@10",
+    history: Literal["excluded", "kept"] = "excluded",
+) -> None:
+    """Compare two runs with a paired significance test.
+
+    A paired bootstrap over the users of both evaluations gives the difference of the
+    means, its 95 % confidence interval and a p-value. Both runs must be evaluated on
+    the same graph and held-out users. A quoted pattern names several runs of a model
+    with different seeds; the bootstrap then samples seeds as well.
+
+    Examples:
+      graphseq compare runs/sasrec-beauty-0 runs/mclsr-beauty-0
+      graphseq compare "runs/sasrec-beauty-*" "runs/mclsr-beauty-*"
+      graphseq compare runs/a runs/b --metric HR@20 --history kept
+
+    Args:
+        run: Run folder, or a pattern of run folders.
+        other: The run folder to compare with, or a pattern.
+        metric: Metric to compare.
+        history: History protocol.
+    """
+    from graphseq.evaluation import compare as paired
+
+    print(paired(_folders(run), _folders(other), metric, history=history))
+
+
+def _folders(pattern: str) -> list[str]:
+    """The folders that match a pattern; without a wildcard, the folder itself.
+
+    Raises:
+        RunError: None matches.
+    """
+    wild = any(sign in pattern for sign in "*?[")
+    found = sorted(glob(pattern)) if wild else [pattern]
+    if not found:
+        raise RunError(f"no folder matches {pattern!r}")
+    return found
+
+
+def graph_of(
+    run: Path, graph: Path | None, data: Path | None
+) -> tuple["HeteroData", "Experiment"]:
+    """The graph of a run, loaded or built again, and its experiment.
+
+    Raises:
+        RunError: No graph is given, and the run does not record its data.
+    """
+    from graphseq.config import Experiment, load, read_yaml
+    from graphseq.graphs import load_graph
+
+    path = run / EXPERIMENT
+    options = read_yaml(path)
+    if graph is not None:
+        return load_graph(graph), Experiment(options, str(path))
+    if "data" not in options:
+        raise RunError(
+            f"{path} does not record the log, so the graph cannot be built again. "
+            "Give the folder of the graph: --graph FOLDER"
+        )
+    experiment = load(path)
+    return experiment.graph(data), experiment
+
+
+def print_reports(reports: Mapping[str, "Report"]) -> None:
+    """Print the metrics of reports as a table, and how they were computed."""
+    from rich.console import Console
+
+    from graphseq.report import table
+
+    console = Console(soft_wrap=True)
+    console.print(table(reports))
+    console.print(
+        next(iter(reports.values())).protocol_text(), highlight=False, style="dim"
+    )
+
+
+def recommend(
+    run: Path,
+    /,
+    *,
+    users: list[str] | None = None,
+    history: list[str] | None = None,
+    k: Size = 10,
+    graph: Path | None = None,
+    data: Path | None = None,
+) -> None:
+    """Recommend items for users of the log, or for any history of items.
+
+    Ids are those of the log. Items in the history of a user are not recommended.
+
+    Examples:
+      graphseq recommend runs/sasrec-beauty-0 --users 1 2 --k 10
+      graphseq recommend runs/sasrec-beauty-0 --history 4512 77 1042
+
+    Args:
+        run: Run folder.
+        users: Users of the log.
+        history: Items of any history, oldest first.
+        k: Number of items to recommend for each user.
+        graph: Folder of the graph; default: build it again from the experiment.
+        data: Folder of the data sets.
+    """
+    if (users is None) == (history is None):
+        given = "neither is" if users is None else "both are"
+        raise ConfigError(
+            "recommend takes either --users, users of the log, or --history, items of "
+            f"any history; {given} given"
+        )
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from graphseq.recommend import Recommender
+    from graphseq.training import load_run
+
+    loaded = load_run(run)
+    built, _ = graph_of(run, graph, data)
+    recommender = Recommender(loaded.model(built), built)
+    if users is not None:
+        found = recommender.recommend(parse_ids(recommender.users, users), k=k)
+    else:
+        items = parse_ids(recommender.items, history or [])
+        found = recommender.recommend(histories=[items], k=k)
+        found = found.drop("user")
+    shown = Table(*found.columns, header_style="bold")
+    for *words, score in found.iter_rows():
+        shown.add_row(*(escape(str(word)) for word in words), f"{score:.4f}")
+    Console(soft_wrap=True, emoji=False).print(shown)
+
+
+def demo(*, output: Path = Path("demo"), seed: Count = 0) -> None:
+    """Try everything on a synthetic log: no download, a minute or two.
+
+    Generates a log of users with drifting interests, builds the user-item, user-user
+    and item-item graphs, trains POP, SASRec and MCLSR, and compares them in one table
+    under both history protocols. Plots of training, degrees and item vectors are
+    written to the output folder.
+
+    Examples:
+      graphseq demo
+      graphseq demo --output pictures --seed 1
+
+    Args:
+        output: Folder for the plots, the graph and the runs; an earlier demo in it is
+            replaced, any other folder is refused.
+        seed: Random seed of the log and of the models.
+    """
+    check_folder("--output", output)
+    from graphseq.demo import run
+
+    run(output, seed=seed)

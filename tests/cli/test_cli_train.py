@@ -1,0 +1,309 @@
+"""``graphseq train``: one run here, many runs in child processes."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from graphseq.cli import main
+from graphseq.cli.jobs import list_jobs
+from graphseq.cli.train import recorded
+from graphseq.evaluation import Report
+from graphseq.report import append
+from graphseq.training import load_run
+
+ROOT = Path(__file__).resolve().parents[2]
+EXPERIMENT = {
+    "data": {"path": "tiny.csv"},
+    "split": {"leave_one_out": {}},
+    "graph": [{"CoOccurrence": {"kind": "item"}}],
+    "model": {"SASRec": {"dim": 8}},
+    "train": {"max_epochs": 1, "progress": False},
+    "evaluate": {"ks": [1, 3]},
+}
+DATA = ["--data", str(ROOT / "datasets")]
+
+
+POP = {
+    "data": {"cycle": {"num_users": 8, "num_items": 4, "length": 5}},
+    "split": {"leave_one_out": {}},
+    "model": {"POP": {}},
+    "evaluate": {"ks": [1]},
+}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an experiment, two runs of it and a table of results."""
+    folder = tmp_path_factory.mktemp("cli")
+    experiment = folder / "small.yaml"
+    experiment.write_text(yaml.safe_dump(EXPERIMENT))
+    results = ["--record", str(folder / "results.csv")]
+    for name, more in {"a": [], "b": ["--seeds", "7"]}.items():
+        run = ["--folder", str(folder / name), *more, *DATA, *results]
+        assert main(["train", str(experiment), *run]) == 0
+    return folder
+
+
+def test_a_run_leaves_its_report_and_a_row(place: Path) -> None:
+    report = Report.load(place / "a")
+    with (place / "results.csv").open() as file:
+        first, second = csv.DictReader(file)
+    assert first["model"] == second["model"] == "SASRec"
+    assert first["data"] == "tiny.csv"
+    assert (first["seed"], second["seed"]) == ("0", "7")
+    assert (first["settings"], second["settings"]) == ("", "train.seed=7")
+    assert first["experiment"].endswith("small.yaml")
+    assert first["graph"] == report.facts["graph_hash"][:12]
+    assert first["epochs"] == "1"
+    assert float(first["cpu_seconds"]) >= 0
+    for protocol in ("kept", "excluded"):
+        for metric, value in report[protocol].items():
+            assert float(first[f"{metric} {protocol}"]) == pytest.approx(
+                value, rel=1e-5
+            )
+
+
+def test_a_finished_run_is_not_trained_over(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [
+        "train",
+        str(place / "small.yaml"),
+        "--folder",
+        str(place / "a"),
+        *DATA,
+    ]
+    assert main(arguments) == 2
+    assert "holds a run already" in capsys.readouterr().err
+    assert main([*arguments, "--resume"]) == 0
+    assert main([*arguments, "--resume", "--overwrite"]) == 2
+    assert "exclude each other" in capsys.readouterr().err
+
+
+def test_a_complete_run_that_is_resumed_has_one_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "pop.yaml", POP)
+    command = ["train", "pop.yaml", "--record", "results.csv"]
+    for more in ([], ["--resume"], ["--resume"]):
+        assert main([*command, *more]) == 0
+    assert len(rows(tmp_path / "results.csv")) == 1
+    assert main([*command, "--overwrite"]) == 0
+    assert len(rows(tmp_path / "results.csv")) == 2
+
+
+def test_overwrite_deletes_only_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "pop.yaml", POP)
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter.tex").touch()
+    command = ["train", "pop.yaml", "--folder", "thesis", "--overwrite"]
+    assert main(command) == 2
+    assert "thesis is not a run folder" in capsys.readouterr().err
+    assert (tmp_path / "thesis" / "chapter.tex").exists()
+
+
+def test_ctrl_c_says_how_to_continue(tmp_path: Path) -> None:
+    train = EXPERIMENT["train"] | {"max_epochs": 10_000, "patience": None}
+    path = tmp_path / "long.yaml"
+    path.write_text(yaml.safe_dump(EXPERIMENT | {"train": train | {"progress": True}}))
+    run = tmp_path / "a run"
+    options = ["--folder", str(run), *DATA]
+    command = [sys.executable, "-m", "graphseq", "train", str(path), *options]
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, text=True, **pipes) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline().startswith("epoch   1")
+        running.send_signal(signal.SIGINT)
+        _, message = running.communicate(timeout=120)
+    assert running.returncode == 130
+    assert f"repeat the command with --folder '{run}' --resume" in message
+    assert "Traceback" not in message
+    trained = load_run(run).epochs
+    assert trained >= 1
+    more = ["--set", f"train.max_epochs={trained + 1}", "--resume"]
+    assert main(["train", str(path), *options, *more]) == 0
+    assert load_run(run).epochs == trained + 1
+
+
+@pytest.mark.parametrize(
+    ("option", "path", "words"),
+    [
+        ("--record", "log.csv", "is no table of results: it has the columns who, what"),
+        ("--record", "", "is a folder; --record names a file"),
+        ("--folder", "log.csv", "is a file; --folder names a folder"),
+    ],
+)
+def test_an_output_that_cannot_be_written_is_reported_before_training(
+    option: str,
+    path: str,
+    words: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    log, run = tmp_path / "log.csv", tmp_path / "run"
+    log.write_text("who,what\nana,tea\n")
+    experiment = tmp_path / "small.yaml"
+    experiment.write_text(yaml.safe_dump(EXPERIMENT))
+    places = {"--folder": str(run), option: str(tmp_path / path)}
+    options = [word for pair in places.items() for word in pair]
+    assert main(["train", str(experiment), *options, *DATA]) == 2
+    assert words in capsys.readouterr().err
+    assert log.read_text() == "who,what\nana,tea\n"
+    assert not run.exists()
+
+
+def test_all_problems_of_an_experiment_are_reported_and_nothing_is_left(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, run = tmp_path / "bad.yaml", tmp_path / "run"
+    path.write_text(yaml.safe_dump(EXPERIMENT | {"trian": {}, "model": {"SASrec": {}}}))
+    assert main(["train", str(path), "--folder", str(run), "--seeds", "1"]) == 2
+    captured = capsys.readouterr()
+    assert captured.err.splitlines()[0] == f"{path}: 2 problems"
+    assert "did you mean 'train'?" in captured.err
+    assert not run.exists()
+
+
+def write(path: Path, options: object) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(yaml.safe_dump(options))
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_many_runs_record_what_can_run_and_report_what_cannot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "experiments" / "pop" / "good.yaml", POP)
+    absent = {"data": {"path": "absent.csv"}}
+    write(tmp_path / "experiments" / "pop" / "lost.yaml", POP | absent)
+    command = ["train", "experiments", "--record", "results.csv", "--jobs", "2"]
+    command += ["--skip-recorded"]
+    assert main([*command, "--dry-run"]) == 0
+    assert "2 to do, 0 skipped" in capsys.readouterr().out
+    assert main(command) == 1
+    shown = capsys.readouterr().out
+    assert "absent.csv" in shown
+    assert shown.splitlines()[-1] in ("1 done, 1 failed", "1 failed, 1 done")
+    [row] = rows(tmp_path / "results.csv")
+    assert (row["experiment"], row["seed"]) == ("experiments/pop/good.yaml", "0")
+    assert row["settings"] == ""
+    good = ["experiments/pop/good.yaml", "--record", "results.csv", "--skip-recorded"]
+    assert main(["train", *good]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "0 to do, 1 skipped",
+        "nothing to do",
+    ]
+    bad = POP | {"model": {"POPP": {}}}
+    write(tmp_path / "experiments" / "pop" / "lost.yaml", bad)
+    assert main([*command, "--seeds", "0"]) == 1
+    captured = capsys.readouterr()
+    assert captured.out.splitlines()[-1] == "1 refused"
+    assert "cannot run experiments/pop/lost.yaml" in captured.err
+
+
+def test_a_row_counts_by_the_options_and_the_seed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "pop.yaml", POP)
+    [[job], _] = list_jobs(["pop.yaml"])
+    row = {"model": "POP", "data": "cycle", "seed": 0}
+    append("results.csv", row | {"fingerprint": job.fingerprint})
+    append("results.csv", row | {"fingerprint": ""})  # a row of an older version
+    assert recorded(Path("results.csv")) == {(job.fingerprint, 0)}
+    command = ["train", "pop.yaml", "--record", "results.csv", "--skip-recorded"]
+    for more, line in (
+        ([], "0 to do, 1 skipped"),
+        (["--seeds", "0", "1"], "1 to do, 1 skipped"),
+        (["--set", "evaluate.history=kept"], "1 to do, 0 skipped"),
+    ):
+        assert main([*command, *more, "--dry-run"]) == 0
+        assert capsys.readouterr().out.splitlines()[0] == line
+
+
+def test_an_experiment_without_epochs_is_skipped_among_several(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "some" / "one.yaml", POP)
+    write(tmp_path / "some" / "none.yaml", POP | {"train": {"max_epochs": 0}})
+    assert main(["train", "some", "--dry-run"]) == 0
+    assert "1 to do, 1 skipped" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--skip-recorded"], "add --record FILE"),
+        (["--seeds", "0", "1", "--folder", "run"], "--folder is for a single run"),
+        (["--record", "log.csv"], "log.csv is "),
+        (["--runs", "log.csv"], "log.csv is "),
+        (["--jobs", "0"], "--jobs takes a whole number of 1 or more; got 0"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused_before_training(
+    options: list[str],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "pop.yaml", POP)
+    (tmp_path / "log.csv").write_text("who,what\nana,tea\n")
+    assert main(["train", "pop.yaml", *options]) == 2
+    assert message in capsys.readouterr().err
+    assert (tmp_path / "log.csv").read_text() == "who,what\nana,tea\n"
+    assert not (tmp_path / "runs").exists()
+
+
+def test_interrupted_runs_are_resumed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    long = {
+        "data": {"cycle": {"num_users": 8, "num_items": 4, "length": 5}},
+        "model": {"SASRec": {"dim": 4, "layers": 1}},
+        "train": {"max_epochs": 100_000, "patience": None, "evaluate_every": 1000},
+    }
+    write(tmp_path / "one.yaml", POP | long)
+    command = [sys.executable, "-m", "graphseq", "train", "one.yaml"]
+    command += ["--seeds", "0", "1", "--record", "results.csv"]
+    running = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    while not (found := list(tmp_path.glob("runs/*/history.csv"))):
+        assert running.poll() is None
+        time.sleep(0.1)
+    time.sleep(0.5)
+    os.kill(running.pid, signal.SIGINT)
+    output = running.communicate(timeout=60)[0]
+    assert running.returncode == 130
+    assert output.splitlines()[-1] == "1 stopped, 1 not started"
+    [history] = found
+    epochs = history.read_text().count("\n") - 1
+    assert epochs >= 1
+    assert '"finished": false' in (history.parent / "run.json").read_text()
+    assert not (tmp_path / "results.csv").exists()
+    more = ["--set", f"train.max_epochs={epochs + 2}", "--resume"]
+    resumed = ["train", "one.yaml", "--folder", str(history.parent), *more]
+    assert main(resumed) == 0
+    record = json.loads((history.parent / "run.json").read_text())
+    assert record["resumed_after"] == [epochs]
+    assert record["finished"]
