@@ -83,7 +83,7 @@ def test_a_finished_run_is_not_trained_over(
         *DATA,
     ]
     assert main(arguments) == 2
-    assert "holds a run already" in capsys.readouterr().err
+    assert "contains a run already" in capsys.readouterr().err
     assert main([*arguments, "--resume"]) == 0
     assert main([*arguments, "--resume", "--overwrite"]) == 2
     assert "exclude each other" in capsys.readouterr().err
