@@ -191,7 +191,7 @@ def save(
     """
     from graphseq import graphs
     from graphseq.cli.provenance import BUILD
-    from graphseq.graphs.progress import Advance, watching
+    from graphseq.graphs.progress import Advance, progress_callback
 
     names = [describe_step(step)[0] for step in steps]
     upcoming = iter(names)
@@ -203,7 +203,7 @@ def save(
             stages.begin(next(upcoming))
 
     updates: dict[str, str] = {}
-    with watching(watch):
+    with progress_callback(watch):
         if older is None:
             graph = graphs.build_graph(split, steps)
         else:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from graphseq.cli.build import BuildOptions
     from graphseq.data import Interactions
     from graphseq.graphs import Attributes, CoOccurrence, Transitions
-    from graphseq.graphs.cooccurrence import Kind
+    from graphseq.graphs.cooccurrence import NodeKind
     from graphseq.graphs.cost import Estimate
 
 READING = 40  # bytes of memory per event while a log is read, with ids
@@ -45,7 +45,7 @@ def parse_steps(options: "BuildOptions") -> "list[BaseTransform]":
 
 
 def co_occurrence(
-    kind: "Kind", text: str, hub_cap: int | None = None
+    kind: "NodeKind", text: str, hub_cap: int | None = None
 ) -> "CoOccurrence":
     """``WEIGHT[:K[:SYMMETRIZE]]`` as a step.
 

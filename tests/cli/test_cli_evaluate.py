@@ -13,7 +13,7 @@ EXPERIMENT = {
     "data": {"path": "tiny.csv"},
     "split": {"leave_one_out": {}},
     "graph": [{"CoOccurrence": {"kind": "item"}}],
-    "model": {"SASRec": {"dim": 8}},
+    "model": {"SASRec": {"backbone": {"Backbone": {"dim": 8}}}},
     "train": {"max_epochs": 1, "progress": False},
     "evaluate": {"ks": [1, 3]},
 }

@@ -25,7 +25,7 @@ EXPERIMENT = {
     "data": {"path": "tiny.csv"},
     "split": {"leave_one_out": {}},
     "graph": [{"CoOccurrence": {"kind": "item"}}],
-    "model": {"SASRec": {"dim": 8}},
+    "model": {"SASRec": {"backbone": {"Backbone": {"dim": 8}}}},
     "train": {"max_epochs": 1, "progress": False},
     "evaluate": {"ks": [1, 3]},
 }
@@ -281,7 +281,7 @@ def test_interrupted_runs_are_resumed(
     monkeypatch.chdir(tmp_path)
     long = {
         "data": {"cycle": {"num_users": 8, "num_items": 4, "length": 5}},
-        "model": {"SASRec": {"dim": 4, "layers": 1}},
+        "model": {"SASRec": {"backbone": {"Backbone": {"dim": 4}}}},
         "train": {"max_epochs": 100_000, "patience": None, "evaluate_every": 1000},
     }
     write(tmp_path / "one.yaml", POP | long)

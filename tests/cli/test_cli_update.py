@@ -173,7 +173,12 @@ def test_earlier_events_and_repeated_ones(shop: Path) -> None:
         ("empty.csv", "", [], "is empty"),
         ("header.csv", HEADER, [], "a header and no line below"),
         ("bad.csv", HEADER + "a,b,soon\n", [], "line 2: time is neither"),
-        ("order.csv", "user,item\na,b\n", ORDER, "old log has times and the new one"),
+        (
+            "order.csv",
+            "user,item\na,b\n",
+            ORDER,
+            "old log has timestamps and the new one",
+        ),
         ("new.csv", None, ["--memory", "0.0000001"], "reading"),
         ("new.csv", None, ["--memory", "0.00001"], "memory"),
         ("new.csv", None, ["--format", "cvs"], "did you mean 'csv'"),
