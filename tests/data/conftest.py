@@ -1,4 +1,4 @@
-"""A web server in a thread, which misbehaves as it is told."""
+"""A web server in a thread, which misbehaves on request."""
 
 import hashlib
 import socket
@@ -18,12 +18,12 @@ class Web:
 
     files: dict[str, bytes] = field(default_factory=dict)
     resumes: bool = True
-    marked: bool = True  # sends an ETag
-    page: bool = False  # says that it is a web page
+    etag: bool = True  # sends an ETag
+    page: bool = False  # claims to be a web page
     measured: bool = True  # sends a Content-Length
     cuts: list[int] = field(default_factory=list)  # bytes sent, one a request
     hangs: bool = False  # a cut is silence, not an end
-    asked: list[tuple[str, str | None]] = field(default_factory=list)
+    requests: list[tuple[str, str | None]] = field(default_factory=list)
     address: str = ""
     closing: threading.Event = field(default_factory=threading.Event)
 
@@ -32,12 +32,12 @@ class Web:
 
     @property
     def ranges(self) -> list[str | None]:
-        return [wanted for _, wanted in self.asked]
+        return [wanted for _, wanted in self.requests]
 
 
 def answer(web: Web, request: BaseHTTPRequestHandler) -> None:
     wanted = request.headers.get("Range")
-    web.asked.append((request.path, wanted))
+    web.requests.append((request.path, wanted))
     data = web.files.get(request.path.lstrip("/"))
     if data is None:
         request.send_error(404)
@@ -56,7 +56,7 @@ def answer(web: Web, request: BaseHTTPRequestHandler) -> None:
     if start:
         place = f"bytes {start}-{len(data) - 1}/{len(data)}"
         request.send_header("Content-Range", place)
-    if web.marked:
+    if web.etag:
         request.send_header("ETag", mark)
     if web.measured:
         request.send_header("Content-Length", str(len(data) - start))

@@ -16,7 +16,7 @@ def test_canonical_order_is_the_stable_sort_at_every_width(
     user = np.array([row[0] for row in rows], dtype=np.int64)
     time = np.array([row[1] for row in rows], dtype=np.int64)
     order = canonical_order(user, time)
-    expected = sorted(range(len(rows)), key=lambda place: rows[place])
+    expected = sorted(range(len(rows)), key=lambda index: rows[index])
     assert (list(range(len(rows))) if order is None else order.tolist()) == expected
 
 

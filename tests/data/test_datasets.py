@@ -54,7 +54,7 @@ def test_a_gzip_of_the_file_is_as_good(tmp_path: Path) -> None:
         load_dataset("shop", root, folder=root)
 
 
-def test_the_environment_says_where_things_lie(
+def test_environment_variables_name_the_folders(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = place(tmp_path)
@@ -74,7 +74,7 @@ def test_another_file_or_other_counts_are_refused(tmp_path: Path) -> None:
         load_dataset("shop", root, folder=root)
 
 
-def test_absent_data_are_told_with_the_command_that_fetches_them(
+def test_missing_data_are_reported_with_the_command_that_downloads_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = place(tmp_path)
@@ -89,7 +89,7 @@ def test_absent_data_are_told_with_the_command_that_fetches_them(
 
 
 @pytest.mark.parametrize("name", sorted(catalog()))
-def test_data_that_are_here_are_as_their_facts_say(name: str, shared) -> None:
+def test_data_on_this_machine_match_their_entry(name: str, shared) -> None:
     facts = catalog()[name]
     path = find_file(facts.file, [shared / "data"])
     if path is None:
@@ -106,7 +106,7 @@ def test_the_tiny_log_is_readable() -> None:
     assert (log.num_users, log.num_items, len(log)) == (12, 14, 55)
 
 
-def test_the_times_of_beauty_lie_apart_and_change_no_sequence(shared) -> None:
+def test_the_separate_times_of_beauty_change_no_sequence(shared) -> None:
     log = load_dataset("amazon-beauty", shared / "data")
     timed = load_dataset("amazon-beauty", shared / "data", with_times=True)
     assert timed.has_time and not log.has_time
@@ -125,7 +125,7 @@ licence: free
 """
 
 
-def test_facts_are_read_and_what_is_not_known_is_none(tmp_path: Path) -> None:
+def test_an_entry_is_read_and_unknown_fields_are_none(tmp_path: Path) -> None:
     download = "downloads: [{file: shop.csv, urls: [http://a.shop/log], sha256: null}]"
     (tmp_path / "shop.yaml").write_text(SHOP + download)
     facts = catalog(tmp_path)["shop"]
@@ -134,7 +134,7 @@ def test_facts_are_read_and_what_is_not_known_is_none(tmp_path: Path) -> None:
     assert facts.downloads[0].checksum is None
 
 
-def test_what_is_no_recipe_is_refused(tmp_path: Path) -> None:
+def test_incomplete_entries_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no folder of data set descriptions"):
         catalog(tmp_path / "elsewhere")
     (tmp_path / "bad.yaml").write_text("source: x\n")
@@ -143,9 +143,7 @@ def test_what_is_no_recipe_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("file", ["../shop.csv", "/etc/shop.csv", "a/../../shop.csv"])
-def test_a_recipe_does_not_lead_out_of_the_folder_of_the_data(
-    file: str, tmp_path: Path
-) -> None:
+def test_an_entry_cannot_lead_out_of_the_data_folder(file: str, tmp_path: Path) -> None:
     (tmp_path / "shop.yaml").write_text(f"{SHOP}downloads: [{{file: {file}}}]\n")
     with pytest.raises(DataError, match="leads out of the data folder"):
         catalog(tmp_path)
@@ -157,7 +155,7 @@ def test_a_misspelt_name_gets_the_nearest(tmp_path: Path) -> None:
         find_dataset("shp", tmp_path)
 
 
-def test_data_lie_where_asked_else_in_the_environments_folder_then_in_the_cache(
+def test_data_are_searched_in_root_or_the_environment_then_the_cache(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
@@ -171,14 +169,14 @@ def test_data_lie_where_asked_else_in_the_environments_folder_then_in_the_cache(
 ALL = catalog()
 
 
-def test_the_catalogue_has_what_people_ask_for() -> None:
+def test_the_catalog_has_the_common_benchmarks() -> None:
     amazon = {f"amazon-{c}" for c in ("beauty", "sports", "toys", "clothing", "cds")}
     others = {"ml-100k", "ml-1m", "ml-20m", "gowalla", "yelp", "steam", "diginetica"}
     assert amazon | others | {"amazon-books"} <= set(ALL)
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_a_recipe_is_whole_and_its_digests_look_like_digests(name: str) -> None:
+def test_an_entry_is_complete_and_its_checksums_are_well_formed(name: str) -> None:
     facts = ALL[name]
     assert facts.format in LAYOUTS
     assert {step for each in facts.filters for step in each} <= set(FILTERS)

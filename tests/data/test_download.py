@@ -1,4 +1,4 @@
-"""What comes over a network that breaks, from servers that do not do as they should."""
+"""Downloads over unreliable connections, from servers that misbehave."""
 
 import fcntl
 import hashlib
@@ -20,25 +20,27 @@ def leftovers(path: Path) -> list[str]:
     return sorted(other.name for other in path.parent.iterdir() if other != path)
 
 
-def test_a_file_comes_whole_once_and_leaves_nothing_beside_it(web, tmp_path) -> None:
+def test_a_file_is_downloaded_once_and_no_other_file_remains(web, tmp_path) -> None:
     web.files["log.gz"] = DATA
     path, seen = tmp_path / "deep" / "log.gz", []
-    download(web.url("log.gz"), path, SHA256, progress=lambda *told: seen.append(told))
+    download(
+        web.url("log.gz"), path, SHA256, progress=lambda *sizes: seen.append(sizes)
+    )
     assert path.read_bytes() == DATA
     assert leftovers(path) == []
     assert seen[-1] == (len(DATA), len(DATA))
     download(web.url("log.gz"), path, SHA256)
-    assert len(web.asked) == 1, "what is there is not fetched again"
+    assert len(web.requests) == 1, "an existing file is not downloaded again"
 
 
-def test_a_killed_connection_is_resumed_where_it_broke(web, tmp_path) -> None:
+def test_a_lost_connection_is_resumed(web, tmp_path) -> None:
     web.files["log"], web.cuts = DATA, [CUT, CUT]
     download(web.url("log"), tmp_path / "log", SHA256)
     assert (tmp_path / "log").read_bytes() == DATA
     assert web.ranges == [None, f"bytes={CUT}-", f"bytes={2 * CUT}-"]
 
 
-def test_a_later_call_resumes_what_an_earlier_one_left(web, tmp_path) -> None:
+def test_a_later_call_resumes_an_earlier_one(web, tmp_path) -> None:
     path = tmp_path / "log"
     web.files["log"], web.cuts = DATA, [CUT, 0]
     with pytest.raises(Unreachable, match="409,600 bytes are kept"):
@@ -52,22 +54,22 @@ def test_a_later_call_resumes_what_an_earlier_one_left(web, tmp_path) -> None:
     assert leftovers(path) == []
 
 
-def test_a_server_that_does_not_resume_sends_all_again(web, tmp_path) -> None:
+def test_a_server_that_cannot_resume_sends_the_whole_file_again(web, tmp_path) -> None:
     web.files["log"], web.cuts, web.resumes = DATA, [CUT], False
     download(web.url("log"), tmp_path / "log", SHA256)
     assert (tmp_path / "log").read_bytes() == DATA
     assert web.ranges == [None, f"bytes={CUT}-"]
 
 
-def test_a_server_that_always_breaks_is_given_up_at_last(web, tmp_path) -> None:
+def test_a_server_that_always_fails_is_given_up(web, tmp_path) -> None:
     web.files["log"], web.cuts, web.resumes = DATA, [CUT] * 20, False
     with pytest.raises(Unreachable, match="the connection was lost"):
         download(web.url("log"), tmp_path / "log", SHA256)
-    assert len(web.asked) == 4, "one that brought something, three that did not"
+    assert len(web.requests) == 4, "one with data, three without"
 
 
-def test_two_states_of_a_file_are_never_joined(web, tmp_path) -> None:
-    """No checksum is known: the server's mark alone tells that the file changed."""
+def test_two_versions_of_a_file_are_never_mixed(web, tmp_path) -> None:
+    """Without a checksum, only the server's ETag shows that the file has changed."""
     path = tmp_path / "log"
     web.files["log"], web.cuts = DATA, [CUT, 0]
     with pytest.raises(Unreachable):
@@ -77,38 +79,36 @@ def test_two_states_of_a_file_are_never_joined(web, tmp_path) -> None:
     assert path.read_bytes() == DATA[::-1]
 
 
-@pytest.mark.parametrize("change", ["no mark", "another address"])
-def test_without_a_mark_or_a_checksum_nothing_is_resumed(
+@pytest.mark.parametrize("change", ["no etag", "another address"])
+def test_without_an_etag_or_a_checksum_a_download_starts_over(
     change: str, web, tmp_path
 ) -> None:
     path = tmp_path / "log"
     web.files |= {"log": DATA, "mirror": DATA}
-    web.cuts, web.marked = [CUT, 0], change != "no mark"
+    web.cuts, web.etag = [CUT, 0], change != "no etag"
     with pytest.raises(Unreachable):
         download(web.url("log"), path, attempts=1)
     web.cuts = []
-    download(web.url("log" if change == "no mark" else "mirror"), path)
+    download(web.url("log" if change == "no etag" else "mirror"), path)
     assert path.read_bytes() == DATA
     assert web.ranges[-1] is None
 
 
-def test_a_part_that_is_the_whole_is_not_fetched_again(web, tmp_path) -> None:
+def test_a_complete_part_is_not_downloaded_again(web, tmp_path) -> None:
     (tmp_path / "log.part").write_bytes(DATA)
     web.files["log"] = DATA
     download(web.url("log"), tmp_path / "log", SHA256)
     assert (tmp_path / "log").read_bytes() == DATA
 
 
-def test_a_part_longer_than_the_file_is_thrown_away(web, tmp_path) -> None:
+def test_a_part_longer_than_the_file_is_discarded(web, tmp_path) -> None:
     (tmp_path / "log.part").write_bytes(DATA + b"more")
     web.files["log"] = DATA
     download(web.url("log"), tmp_path / "log", SHA256)
     assert (tmp_path / "log").read_bytes() == DATA
 
 
-def test_a_part_that_is_of_another_file_does_not_survive_the_checksum(
-    web, tmp_path
-) -> None:
+def test_a_part_of_another_file_fails_the_checksum(web, tmp_path) -> None:
     (tmp_path / "log.part").write_bytes(b"x" * 1000)
     web.files["log"] = DATA
     with pytest.raises(Unreachable, match="has the wrong checksum"):
@@ -117,7 +117,7 @@ def test_a_part_that_is_of_another_file_does_not_survive_the_checksum(
     assert (tmp_path / "log").read_bytes() == DATA
 
 
-def test_silence_counts_as_a_broken_connection(web, tmp_path) -> None:
+def test_a_silent_server_counts_as_a_lost_connection(web, tmp_path) -> None:
     web.files["log"], web.cuts, web.hangs = DATA, [CUT, CUT, 0], True
     with pytest.raises(
         Unreachable, match=r"stopped responding\. 819,200 bytes are kept"
@@ -126,13 +126,13 @@ def test_silence_counts_as_a_broken_connection(web, tmp_path) -> None:
     assert (tmp_path / "log.part").stat().st_size == 2 * CUT
 
 
-def test_a_length_that_nobody_says_is_taken_as_it_comes(web, tmp_path) -> None:
+def test_a_file_without_a_content_length_is_downloaded(web, tmp_path) -> None:
     web.files["log"], web.measured = DATA, False
     download(web.url("log"), tmp_path / "log", SHA256)
     assert (tmp_path / "log").read_bytes() == DATA
 
 
-def test_a_wrong_checksum_names_both_and_keeps_nothing(web, tmp_path) -> None:
+def test_a_wrong_checksum_is_reported_and_the_file_deleted(web, tmp_path) -> None:
     web.files["log"] = b"another"
     other = hashlib.md5(b"another").hexdigest()
     with pytest.raises(Unreachable, match=f"md5 is {other}, expected {'0' * 32}"):
@@ -140,21 +140,21 @@ def test_a_wrong_checksum_names_both_and_keeps_nothing(web, tmp_path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_is_not_there_is_not_tried_again(web, tmp_path) -> None:
+def test_an_http_error_is_not_retried(web, tmp_path) -> None:
     with pytest.raises(Unreachable, match=r"answers 404 Not Found.*with --url"):
         download(web.url("log"), tmp_path / "log")
-    assert len(web.asked) == 1
+    assert len(web.requests) == 1
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_page_for_people_is_no_file(web, tmp_path) -> None:
+def test_a_web_page_is_refused(web, tmp_path) -> None:
     web.files["log"], web.page = b"<html>agree?</html>", True
     with pytest.raises(Unreachable, match="a web page, not a file"):
         download(web.url("log"), tmp_path / "log")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_no_server_is_told_in_plain_words(web, tmp_path) -> None:
+def test_a_missing_server_is_reported_in_plain_words(web, tmp_path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{taken.getsockname()[1]}/log"
@@ -166,7 +166,7 @@ def test_no_server_is_told_in_plain_words(web, tmp_path) -> None:
         download("ftp://127.0.0.1/log", tmp_path / "log")
 
 
-def test_a_disk_that_fills_up_keeps_what_came(web, tmp_path) -> None:
+def test_a_full_disk_keeps_the_received_bytes(web, tmp_path) -> None:
     web.files["log"], path = DATA, tmp_path / "log"
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (CUT, limits[1]))
@@ -181,7 +181,7 @@ def test_a_disk_that_fills_up_keeps_what_came(web, tmp_path) -> None:
     assert web.ranges[-1] == f"bytes={CUT}-"
 
 
-def test_a_file_that_cannot_fit_is_not_begun(
+def test_a_file_larger_than_the_free_space_is_not_started(
     web, tmp_path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from collections import namedtuple
@@ -194,7 +194,7 @@ def test_a_file_that_cannot_fit_is_not_begun(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_two_processes_do_not_write_one_file(web, tmp_path) -> None:
+def test_two_processes_do_not_write_the_same_file(web, tmp_path) -> None:
     web.files["log"] = DATA
     with (tmp_path / "log.part").open("ab") as other:
         other.write(b"x")

@@ -1,4 +1,4 @@
-"""Every documented layout, served from this machine, until it can be read by name."""
+"""Each entry of the catalog, served from this machine, downloaded and read."""
 
 import gzip
 import hashlib
@@ -79,7 +79,7 @@ def packed(text: str, file: str, archive: str | None, member: str | None) -> byt
 
 
 def recipe(facts: Dataset, web, folder: Path, **other: Any) -> dict[str, Any]:
-    """The recipe of the catalogue, but for its addresses, checksums and counts."""
+    """The entry of the catalog, with other addresses, checksums and counts."""
     first, text = facts.downloads[0], TEXTS[facts.format]
     data = packed(text, first.file, first.archive, first.member)
     name = first.archive or Path(first.file).name
@@ -112,7 +112,7 @@ def recipe(facts: Dataset, web, folder: Path, **other: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Of the recipes; the data of this user are out of reach."""
+    """The folder of entries; the data of this user are not found."""
     monkeypatch.setenv("GRAPHSEQ_DATASETS", str(tmp_path / "recipes"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.delenv("GRAPHSEQ_DATA", raising=False)
@@ -123,7 +123,7 @@ FETCHED = {name: facts for name, facts in catalog().items() if facts.downloads}
 
 
 @pytest.mark.parametrize("name", FETCHED)
-def test_every_recipe_fetches_unpacks_reads_and_counts_its_layout(
+def test_every_entry_is_downloaded_extracted_read_and_counted(
     name: str, web, folder: Path, tmp_path: Path
 ) -> None:
     facts = FETCHED[name]
@@ -136,9 +136,9 @@ def test_every_recipe_fetches_unpacks_reads_and_counts_its_layout(
     digest = hashlib.sha256(TEXTS[facts.format].encode()).hexdigest()
     assert found.sha256 == {facts.file: digest}
     assert load_dataset(name, root) == found.log
-    asked = len(web.asked)
+    before = len(web.requests)
     assert fetch_dataset(name, root).log == found.log
-    assert len(web.asked) == asked, "what is there is not fetched again"
+    assert len(web.requests) == before, "an existing file is not downloaded again"
 
 
 def test_the_environment_or_the_cache_is_where_it_goes_and_is_found(
@@ -152,7 +152,7 @@ def test_the_environment_or_the_cache_is_where_it_goes_and_is_found(
     assert (tmp_path / "mine" / "amazon-toys" / "Toys_and_Games.txt").is_file()
 
 
-def test_the_next_address_is_asked_when_one_fails(
+def test_the_next_address_is_tried_when_one_fails(
     web, folder: Path, tmp_path: Path
 ) -> None:
     web.files["damaged"] = b"1 2 3\n"
@@ -161,7 +161,7 @@ def test_the_next_address_is_asked_when_one_fails(
     recipe(facts, web, folder, urls=addresses)
     web.files["ratings.zip"] = web.files["ml-1m.zip"]
     assert len(fetch_dataset("ml-1m", tmp_path).log) == 30
-    assert [path for path, _ in web.asked] == ["/gone", "/damaged", "/ratings.zip"]
+    assert [path for path, _ in web.requests] == ["/gone", "/damaged", "/ratings.zip"]
     recipe(facts, web, folder, urls=addresses[:2])
     with pytest.raises(DataError, match=r"404 (.|\n)*wrong checksum"):
         fetch_dataset("ml-1m", tmp_path / "other")
@@ -187,7 +187,7 @@ def test_an_unknown_checksum_is_reported(web, folder: Path, tmp_path: Path) -> N
     assert lines[-1].endswith(f"its sha256 is {digest}")
 
 
-def test_what_people_must_fetch_is_explained_and_taken_from_where_they_put_it(
+def test_a_download_by_hand_is_explained_and_found(
     web, folder: Path, tmp_path: Path
 ) -> None:
     recipe(FETCHED["yelp"], web, folder, urls=[], sha256=None, page="yelp's page")
@@ -199,13 +199,13 @@ def test_what_people_must_fetch_is_explained_and_taken_from_where_they_put_it(
     archive.parent.mkdir()
     archive.write_bytes(web.files["yelp_dataset.tar"])
     assert len(fetch_dataset("yelp", tmp_path).log) == 6
-    assert archive.is_file(), "what people put there stays"
+    assert archive.is_file(), "a file saved by hand is kept"
     archive.unlink()
     assert len(fetch_dataset("yelp", tmp_path).log) == 6
-    assert web.asked == []
+    assert web.requests == []
 
 
-def test_an_archive_that_lies_there_is_held_against_its_checksum(
+def test_an_existing_archive_is_compared_with_its_checksum(
     web, folder: Path, tmp_path: Path
 ) -> None:
     recipe(FETCHED["ml-1m"], web, folder)
@@ -215,7 +215,7 @@ def test_an_archive_that_lies_there_is_held_against_its_checksum(
         fetch_dataset("ml-1m", tmp_path)
 
 
-def test_a_file_that_lies_there_but_is_another_is_not_replaced(
+def test_an_existing_file_with_another_checksum_is_not_replaced(
     web, folder: Path, tmp_path: Path
 ) -> None:
     facts = FETCHED["amazon-clothing"]
@@ -230,12 +230,14 @@ def test_a_file_that_lies_there_but_is_another_is_not_replaced(
     assert path.read_text() == "1 2\n"
 
 
-def test_what_belongs_to_a_log_comes_with_it(web, folder: Path, tmp_path: Path) -> None:
+def test_related_files_are_downloaded_with_the_log(
+    web, folder: Path, tmp_path: Path
+) -> None:
     facts = FETCHED["amazon-beauty"]
     made = recipe(facts, web, folder)
     web.files["attributes"] = b"{}"
-    beside = {"file": facts.downloads[1].file, "urls": [web.url("attributes")]}
-    made["downloads"].append(beside)
+    related = {"file": facts.downloads[1].file, "urls": [web.url("attributes")]}
+    made["downloads"].append(related)
     (folder / "amazon-beauty.yaml").write_text(yaml.safe_dump(made))
     assert list(fetch_dataset("amazon-beauty", tmp_path).sha256) == [
         "amazon-beauty/Beauty.txt",
@@ -250,19 +252,21 @@ def test_other_counts_are_an_error_where_they_were_counted_else_a_warning(
     made = recipe(FETCHED["gowalla"], web, folder)
     made |= {"users": 3, "counted": counted}
     (folder / "gowalla.yaml").write_text(yaml.safe_dump(made))
-    said = r"should have \(3, 3, 6\) users, items and interactions; found \(2, 3, 6\)"
+    message = (
+        r"should have \(3, 3, 6\) users, items and interactions; found \(2, 3, 6\)"
+    )
     if counted:
-        with pytest.raises(DataError, match=said):
+        with pytest.raises(DataError, match=message):
             fetch_dataset("gowalla", tmp_path)
         return
-    with pytest.warns(CountMismatch, match=said):
+    with pytest.warns(CountMismatch, match=message):
         fetch_dataset("gowalla", tmp_path)
     with warnings.catch_warnings(), pytest.raises(CountMismatch):
         warnings.simplefilter("error")
         load_dataset("gowalla", tmp_path)
 
 
-def test_a_folder_that_cannot_be_written_is_the_users_to_mend(
+def test_a_folder_that_is_not_writable_is_reported(
     web, folder: Path, tmp_path: Path
 ) -> None:
     recipe(FETCHED["ml-100k"], web, folder)
@@ -271,16 +275,16 @@ def test_a_folder_that_cannot_be_written_is_the_users_to_mend(
         DataError, match=r"is not writable .*another folder with --root"
     ):
         fetch_dataset("ml-100k", tmp_path / "file" / "data")
-    assert web.asked == []
+    assert web.requests == []
 
 
-def test_a_disk_too_small_is_known_before_anything_is_asked(
+def test_a_disk_too_small_is_reported_before_any_request(
     web, folder: Path, tmp_path: Path
 ) -> None:
     recipe(FETCHED["ml-100k"], web, folder, bytes=10**18)
     with pytest.raises(DataError, match=r"needs 1,000,000,000,000,000,000 bytes"):
         fetch_dataset("ml-100k", tmp_path)
-    assert web.asked == []
+    assert web.requests == []
 
 
 LOG = b"1::1193::5::978300760\n" * 1000
@@ -301,7 +305,7 @@ def tarred(path: Path, mode: str, *entries: tuple[tarfile.TarInfo, bytes]) -> Pa
     return path
 
 
-def test_one_file_comes_out_of_a_zip_and_no_other(tmp_path: Path) -> None:
+def test_one_file_of_a_zip_is_extracted_and_no_other(tmp_path: Path) -> None:
     files = {"ml-1m/": b"", "ml-1m/ratings.dat": LOG, "ml-1m/users.dat": b"x"}
     archive = zipped(tmp_path / "ml-1m.zip", **files)
     extract(archive, "ml-1m/ratings.dat", tmp_path / "ratings.dat")
@@ -310,7 +314,7 @@ def test_one_file_comes_out_of_a_zip_and_no_other(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2"])
-def test_a_tar_is_read_packed_or_not_whatever_its_name(
+def test_a_tar_is_read_compressed_or_not_whatever_its_name(
     mode: str, tmp_path: Path
 ) -> None:
     """Yelp's ``yelp_dataset.tar`` has been a packed tar for years."""
@@ -321,7 +325,7 @@ def test_a_tar_is_read_packed_or_not_whatever_its_name(
 
 
 @pytest.mark.parametrize("name", ["../../evil.dat", "/tmp/evil.dat", "a/../evil.dat"])
-def test_no_name_in_an_archive_decides_where_a_file_goes(
+def test_no_path_in_an_archive_decides_where_a_file_goes(
     name: str, tmp_path: Path
 ) -> None:
     folder = tmp_path / "a" / "b"
@@ -352,7 +356,7 @@ def test_a_link_in_a_zip_is_refused(tmp_path: Path) -> None:
         extract(tmp_path / "log.zip", "log", tmp_path / "log")
 
 
-def test_what_swells_beyond_reason_is_refused(tmp_path: Path) -> None:
+def test_an_archive_that_grows_beyond_reason_is_refused(tmp_path: Path) -> None:
     archive = tmp_path / "log.zip"
     with (
         zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as made,
@@ -365,7 +369,7 @@ def test_what_swells_beyond_reason_is_refused(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["log.zip"]
 
 
-def test_a_disk_without_room_is_told_before_anything_is_written(
+def test_a_full_disk_is_reported_before_anything_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Usage:
@@ -379,7 +383,7 @@ def test_a_disk_without_room_is_told_before_anything_is_written(
 
 
 @pytest.mark.parametrize("kind", ["zip", "tar.gz"])
-def test_a_damaged_archive_is_told_and_leaves_nothing(
+def test_a_damaged_archive_is_reported_and_leaves_no_file(
     kind: str, tmp_path: Path
 ) -> None:
     archive = tmp_path / f"log.{kind}"
@@ -400,7 +404,9 @@ def test_a_damaged_archive_is_told_and_leaves_nothing(
 
 
 @pytest.mark.parametrize("kind", ["zip", "text"])
-def test_what_is_no_archive_or_cut_short_is_told(kind: str, tmp_path: Path) -> None:
+def test_a_truncated_archive_or_another_file_is_reported(
+    kind: str, tmp_path: Path
+) -> None:
     archive = zipped(tmp_path / "log.zip", log=LOG)
     whole = archive.read_bytes()
     archive.write_bytes(whole[:-40] if kind == "zip" else b"<html>")

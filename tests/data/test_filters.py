@@ -70,10 +70,10 @@ def test_deduplicate_keeps_one_event_a_pair(
     log = log_of(events)
     every = log.frame().rows()
     kept: dict[tuple[int, int], int] = {}
-    for place, (user, item, _) in enumerate(every):
+    for row, (user, item, _) in enumerate(every):
         if keep == "last" or (user, item) not in kept:
-            kept[user, item] = place
-    expected = [every[place] for place in sorted(kept.values())]
+            kept[user, item] = row
+    expected = [every[row] for row in sorted(kept.values())]
     for part in (1, 5, filters.BLOCK):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(filters, "BLOCK", part)
@@ -109,7 +109,7 @@ def test_a_date_bounds_unix_times_of_any_unit(scale: int) -> None:
     assert len(time_window(log, end="2002-01-01 00:00:01")) == 1
 
 
-def test_a_moment_that_says_nothing_of_the_times_is_refused() -> None:
+def test_a_date_is_refused_if_times_are_not_unix_times() -> None:
     log = log_of([(0, 0, 0), (0, 1, 1), (0, 2, 2)])
     with pytest.raises(DataError, match="0 … 2, which are not unix times"):
         time_window(log, "2002-01-02")
@@ -124,7 +124,7 @@ def test_a_filter_leaves_its_input_alone() -> None:
     assert log.frame().equals(before)
 
 
-def test_what_makes_no_sense_is_refused() -> None:
+def test_invalid_arguments_are_refused() -> None:
     log = log_of([(0, 0, 0)])
     with pytest.raises(OptionError, match=r"user: .* found 0"):
         k_core(log, 0)

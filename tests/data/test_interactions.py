@@ -43,7 +43,7 @@ def test_a_frame_survives_the_round_trip_up_to_order(
 ) -> None:
     frame = frame_of(rows)
     log = Interactions.from_frame(frame)
-    first = {user: place for place, (user, _, _) in reversed([*enumerate(rows)])}
+    first = {user: index for index, (user, _, _) in reversed([*enumerate(rows)])}
     expected = sorted(rows, key=lambda row: (first[row[0]], row[2]))
     assert log.frame().rows() == expected
 
@@ -95,7 +95,7 @@ def test_equality_is_of_events_and_vocabularies() -> None:
     assert small() != "a log"
 
 
-def test_repr_tells_counts_density_length_and_span() -> None:
+def test_repr_has_counts_density_length_and_time_range() -> None:
     assert repr(small()) == (
         "Interactions(4 events of 2 users and 3 items; density 66.67%, mean length "
         "2.00; time 1 … 5 (1970-01-01 … 1970-01-01))"
@@ -106,7 +106,7 @@ def test_repr_tells_counts_density_length_and_span() -> None:
     )
 
 
-def test_faulty_tables_are_refused() -> None:
+def test_invalid_columns_are_refused() -> None:
     one = Vocabulary(["x"])
     with pytest.raises(DataError, match=r"item ids must be 0 … 0.*found 0 … 1"):
         Interactions.from_arrays([0, 0], [0, 1], [0, 1], items=one)

@@ -1,4 +1,4 @@
-"""Items and their attributes, in every form in which they come."""
+"""Items and their attributes, in every supported form."""
 
 import gzip
 import inspect
@@ -29,7 +29,7 @@ def test_a_mapping_is_pairs_in_its_order() -> None:
 
 
 @pytest.mark.parametrize("owned", ["red", 3, None])
-def test_attributes_that_are_no_list_are_refused(owned: object) -> None:
+def test_attributes_that_are_not_a_list_are_refused(owned: object) -> None:
     with pytest.raises(DataError, match="item 'a' has"):
         inspect.unwrap(pairs_of)({"a": owned})
 
@@ -100,14 +100,14 @@ def test_a_missing_column_is_named_with_a_suggestion(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["[1, 2]", "{not json", '{"a": "red"}'])
-def test_what_is_no_table_is_refused(tmp_path: Path, text: str) -> None:
+def test_other_json_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "items.json"
     path.write_text(text, "utf-8")
     with pytest.raises(DataError):
         read(path)
 
 
-def test_pairs_without_an_item_or_an_attribute_are_left_out(tmp_path: Path) -> None:
+def test_pairs_without_an_item_or_an_attribute_are_omitted(tmp_path: Path) -> None:
     path = tmp_path / "items.parquet"
     frame = pl.DataFrame({"item": [1, None, 2], "attribute": [[3, None], [4], None]})
     frame.write_parquet(path)

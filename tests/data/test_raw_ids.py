@@ -29,14 +29,14 @@ def test_blocks_are_numbered_as_one_column_is(columns: list[list[int | str]]) ->
     assert found == expected or not raw
 
 
-def test_text_stays_text_if_asked() -> None:
+def test_text_remains_text_on_request() -> None:
     numbering = BlockNumbering(text=True)
     for column in (["7", "8"], ["8", "9"]):
         numbering.add(pl.Series(column))
     assert Vocabulary(numbering.ids()) == Vocabulary(["7", "8", "9"])
 
 
-def test_each_id_is_put_together_a_few_times_however_many_blocks(
+def test_each_id_is_merged_a_few_times_for_any_number_of_blocks(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from graphseq.data import ids as module

@@ -16,7 +16,7 @@ from graphseq.data import (
 from graphseq.errors import DataError
 from graphseq.schema import OptionError
 
-LARGE = 2**24  # from here on float32 cannot tell neighbours apart
+LARGE = 2**24  # from here on float32 cannot represent every integer
 
 lengths = st.lists(st.integers(1, 8), min_size=1, max_size=25)
 
@@ -85,7 +85,7 @@ def test_leave_one_out_takes_the_last_two_events(sizes: list[int]) -> None:
     assert split.dropped == ({"users with fewer than 3 events": short} if short else {})
 
 
-def test_leave_one_out_of_a_log_of_short_users_says_how_many() -> None:
+def test_leave_one_out_reports_the_number_of_short_users() -> None:
     with pytest.raises(DataError, match="'users with fewer than 3 events': 2"):
         leave_one_out(log_of([2, 2]))
 
@@ -114,7 +114,7 @@ def test_by_user_gives_every_user_one_part(sizes: list[int], seed: int) -> None:
     assert sum(map(len, parts)) + sum(split.dropped.values()) == len(sizes)
 
 
-def test_by_user_cuts_histories_as_the_oracle_says() -> None:
+def test_by_user_cuts_histories_as_the_oracle_does() -> None:
     sizes = [5, 6, 7, 8, 9, 10, 15, 20, 21, 25, 35]
     expected = dict(zip(sizes, [4, 4, 5, 6, 7, 8, 12, 16, 16, 20, 28], strict=True))
     split = by_user(log_of(sizes * 4), fractions=(0.1, 0.1, 0.8))
@@ -125,7 +125,7 @@ def test_by_user_cuts_histories_as_the_oracle_says() -> None:
     assert found == expected
 
 
-def test_by_user_refuses_a_seed_that_is_none() -> None:
+def test_by_user_refuses_a_negative_seed() -> None:
     with pytest.raises(OptionError, match=r"seed: .*0 or more, found -4"):
         by_user(log_of([4] * 30), seed=-4)
 
@@ -152,7 +152,7 @@ def test_users_with_one_event_have_no_history_and_are_counted() -> None:
         ((0.8, 0.1, 0.1), float("inf")),
     ],
 )
-def test_by_user_refuses_shares_that_make_no_sense(
+def test_by_user_refuses_fractions_out_of_range(
     fractions: tuple[float, float, float], history: float
 ) -> None:
     with pytest.raises(
@@ -174,7 +174,7 @@ def test_times_and_ids_beyond_2_to_the_24_stay_exact() -> None:
     assert split.validation.target.tolist() == [LARGE + 2] * 2
 
 
-def test_repr_tells_what_was_dropped() -> None:
+def test_repr_reports_dropped_users() -> None:
     assert repr(leave_one_out(log_of([2, 3, 4]))) == (
         "Split(leave_one_out: 5 training events, 2 validation and 2 test users, "
         "1 users with fewer than 3 events)"
@@ -188,7 +188,7 @@ def test_the_user_split_of_clothing_has_the_published_sizes(shared) -> None:
     assert sizes == (31_509, 3_938, 3_940)
 
 
-def test_yelp_repeats_items_in_the_published_share(shared) -> None:
+def test_yelp_repeats_items_in_the_published_fraction(shared) -> None:
     split = leave_one_out(load_dataset("yelp-2019", shared / "data"))
     history, test = split.test.history.numpy(), split.test
     row = np.repeat(np.arange(len(test.user)), np.diff(test.history_ptr.numpy()))

@@ -44,7 +44,7 @@ def test_an_integer_is_found_under_its_decimal_spelling_and_back() -> None:
     assert Vocabulary([42]).encode(["042"], missing=-1).tolist() == [-1]
 
 
-def test_membership_tells_ids_from_others() -> None:
+def test_membership_is_of_raw_ids() -> None:
     vocabulary = Vocabulary(["a", "b"])
     assert "a" in vocabulary
     assert "c" not in vocabulary
@@ -58,9 +58,9 @@ def test_membership_tells_ids_from_others() -> None:
 @pytest.mark.parametrize("ids", [list(range(500)), [f"i{n}" for n in range(500)]])
 def test_few_ids_are_found_as_many_are(ids: list[int] | list[str]) -> None:
     vocabulary = Vocabulary(ids)
-    asked = [ids[n] for n in (3, 499, 3, 0)]
-    assert vocabulary.encode(asked).tolist() == [3, 499, 3, 0]
-    assert vocabulary.encode(asked * 50).tolist() == [3, 499, 3, 0] * 50
+    raw = [ids[n] for n in (3, 499, 3, 0)]
+    assert vocabulary.encode(raw).tolist() == [3, 499, 3, 0]
+    assert vocabulary.encode(raw * 50).tolist() == [3, 499, 3, 0] * 50
     assert vocabulary.encode([]).tolist() == []
 
 
@@ -74,7 +74,7 @@ def test_unknown_ids_are_listed_with_close_matches() -> None:
         vocabulary.encode([f"x{i}" for i in range(15)])
 
 
-def test_missing_stands_for_unknown_ids() -> None:
+def test_missing_replaces_unknown_ids() -> None:
     assert Vocabulary(["a"]).encode(["b", "a"], missing=-1).tolist() == [-1, 0]
 
 
@@ -84,7 +84,7 @@ def test_dense_ids_out_of_range_have_no_raw_id(dense: list[int]) -> None:
         Vocabulary(["a", "b"]).decode(dense)
 
 
-def test_faulty_ids_are_refused() -> None:
+def test_invalid_ids_are_refused() -> None:
     with pytest.raises(DataError, match="a missing id; found one at row 2"):
         Vocabulary.number(pl.Series([7, 7, None]))
     with pytest.raises(DataError, match="'a' occurs 2 times"):

@@ -92,7 +92,7 @@ def write(frame: pl.DataFrame, folder: Path, format: str) -> dict[str, Any]:
 
 
 def outcome(make: Any) -> Any:
-    """What comes of it: hashes of the graph, or what the error says."""
+    """The result: hashes of the graph, or the message of the error."""
     try:
         graph = make()
     except DataError as error:

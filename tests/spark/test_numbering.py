@@ -25,9 +25,9 @@ def test_many_files_are_one_log_in_the_order_of_their_names(
     folder = tmp_path / "a log [1]"
     folder.mkdir()
     lines = PLAIN.splitlines(keepends=True)[1:]
-    for place, name in enumerate(("part b%20é.csv", "part a.csv", "part c.csv")):
-        some = lines[100 * place : 100 * place + 100]
-        (folder / name).write_text("user,item,time\n" + "".join(some))
+    for index, name in enumerate(("part b%20é.csv", "part a.csv", "part c.csv")):
+        part = lines[100 * index : 100 * index + 100]
+        (folder / name).write_text("user,item,time\n" + "".join(part))
     (folder / "_SUCCESS").touch()
     order = lines[100:200] + lines[:100] + lines[200:300]
     (tmp_path / "one.csv").write_text("user,item,time\n" + "".join(order))

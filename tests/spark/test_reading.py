@@ -1,4 +1,4 @@
-"""Logs are read as the local reader reads them, and refused in its words."""
+"""Logs are read, and refused, as by the local reader."""
 
 import gzip
 import warnings
@@ -50,15 +50,15 @@ FILES: dict[str, bytes] = {
 
 
 def tried(make: Any) -> tuple[Any, list[str]]:
-    """What comes of it, an error's words included, and what it warns of."""
-    with warnings.catch_warnings(record=True) as told:
+    """The result or the message of the error, and the warnings."""
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
             found = make()
         except DataError as error:
             found = str(error)
     return found, [
-        str(each.message) for each in told if ": skipped" in str(each.message)
+        str(each.message) for each in caught if ": skipped" in str(each.message)
     ]
 
 
@@ -85,7 +85,7 @@ def test_a_file_is_read_as_the_local_reader_reads_it(
         assert found[0].skipped == wanted[0].skipped
 
 
-def test_what_is_not_there_or_called_wrong_is_told(spark: Any, tmp_path: Path) -> None:
+def test_missing_and_misnamed_files_are_reported(spark: Any, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="there is no"):
         read_events(spark, str(tmp_path / "none.csv"))
     (tmp_path / "log.csv").write_bytes(FILES["packed.csv.gz"])

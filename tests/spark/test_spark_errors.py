@@ -7,7 +7,7 @@ from graphseq.errors import DataError
 from graphseq.spark.numbering import read_events
 
 
-def test_a_faulty_line_of_several_files_is_told_with_its_file(
+def test_a_malformed_line_of_several_files_is_reported_with_its_file(
     spark: Any, tmp_path: Path
 ) -> None:
     (tmp_path / "a.csv").write_text("user,item\n1,2\n")

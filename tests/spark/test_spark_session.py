@@ -1,4 +1,4 @@
-"""Sessions, and what is said where Spark cannot run."""
+"""Sessions, and messages where Spark cannot run."""
 
 from pathlib import Path
 from typing import Any
@@ -46,12 +46,12 @@ def test_the_command_line_builds_the_same_graph(
     assert not (tmp_path / "plan").exists()
 
 
-def test_the_first_line_is_what_is_told() -> None:
+def test_only_the_first_line_of_an_error_is_reported() -> None:
     assert first_line(RuntimeError("\n a cause\n\tat Java\n")) == "a cause"
     assert first_line(RuntimeError()) == "RuntimeError"
 
 
-def test_without_java_it_is_said(
+def test_a_missing_java_is_reported(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr("graphseq.spark.session.NEEDED", ())

@@ -12,7 +12,7 @@ def test_quoted_fields_may_hold_separators_and_line_breaks(tmp_path: Path) -> No
     assert read_log(path).frame().rows() == [("a,b", 'x "y"', 1), ("c", "z", 2)]
 
 
-def test_blanks_around_fields_and_names_are_no_part_of_them(tmp_path: Path) -> None:
+def test_spaces_around_fields_and_names_are_removed(tmp_path: Path) -> None:
     path = tmp_path / "log.csv"
     path.write_text("user_id, item_id, timestamp\n1, 5, 10\n1,6 ,11\n 1,5,12\n")
     rows = [(1, 5, 10), (1, 6, 11), (1, 5, 12)]

@@ -105,7 +105,7 @@ def test_windows_line_ends_byte_order_mark_and_blank_lines_change_nothing(
         assert read_log(path).frame().rows() == rows
 
 
-def test_columns_name_what_the_file_calls_otherwise(tmp_path: Path) -> None:
+def test_columns_assign_the_names_of_the_file(tmp_path: Path) -> None:
     path = tmp_path / "log.csv"
     path.write_text("when;who;what\n2;a;x\n1;a;y\n")
     columns = {"user": "who", "item": "what", "time": "when"}
@@ -137,7 +137,7 @@ def test_unknown_columns_come_with_a_suggestion(tmp_path: Path) -> None:
     )
 
 
-def test_columns_that_cannot_be_guessed_are_asked_for(tmp_path: Path) -> None:
+def test_columns_that_cannot_be_detected_must_be_named(tmp_path: Path) -> None:
     path = write(tmp_path, "user,item,price\na,x,1\n")
     with pytest.raises(DataError, match=r"no column looks like the time.*time order"):
         read_log(path)
@@ -155,7 +155,7 @@ def test_columns_that_cannot_be_guessed_are_asked_for(tmp_path: Path) -> None:
         ({"user": 0, "item": 9}, "has 3 columns, 0 … 2"),
     ],
 )
-def test_columns_that_make_no_sense_are_refused(
+def test_invalid_columns_are_reported(
     tmp_path: Path, columns: dict[str, str | int], match: str
 ) -> None:
     with pytest.raises(DataError, match=match):
@@ -181,21 +181,21 @@ def test_columns_that_make_no_sense_are_refused(
         ),
     ],
 )
-def test_an_unknown_format_says_what_was_seen(
+def test_an_unknown_format_is_reported_with_the_first_line(
     tmp_path: Path, text: str, seen: str
 ) -> None:
     with pytest.raises(DataError, match=seen):
         read_log(write(tmp_path, text))
 
 
-def test_numbers_in_line_1_are_no_names(tmp_path: Path) -> None:
+def test_numbers_in_line_1_are_not_column_names(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         read_log(write(tmp_path, "1,2,3\n1,3,4\n"))
     assert "Line 1" not in str(caught.value)
     assert "separator" not in str(caught.value)
 
 
-def test_a_separator_that_is_not_asked_for_is_seen(tmp_path: Path) -> None:
+def test_an_unusual_separator_is_suggested(tmp_path: Path) -> None:
     path = write(tmp_path, "who;what\nana;tea\n")
     with pytest.raises(DataError, match="to be ';': --separator ';'"):
         read_log(path, columns={"user": "who", "item": "what"})

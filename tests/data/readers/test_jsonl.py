@@ -40,7 +40,7 @@ def test_a_python_literal_is_never_run(tmp_path: Path) -> None:
     assert not (tmp_path / "x").exists()
 
 
-def test_the_amazon_recipe_numbers_and_sorts_stably(tmp_path: Path) -> None:
+def test_amazon_reviews_are_numbered_and_sorted_stably(tmp_path: Path) -> None:
     """Ties keep the order of the file; ids are by first appearance."""
     path = tmp_path / "reviews.json"
     events = [("u", "c"), ("v", "b"), ("u", "b"), ("u", "a")]
@@ -61,7 +61,7 @@ def write(folder: Path, data: str | bytes, name: str = "log.csv") -> Path:
     return path
 
 
-def test_faulty_json_lines_are_found(tmp_path: Path) -> None:
+def test_malformed_json_lines_are_found(tmp_path: Path) -> None:
     good = '{"user_id": "u", "business_id": "b", "date": "2019-01-01"}\n'
     bad = '{"user_id": "u", \n{"user_id": "u", "date": "2019-01-01"}\n[1]\n'
     path = write(tmp_path, good + bad + good, "yelp.json")

@@ -23,7 +23,7 @@ def lines(kind: str) -> str:
 
 @pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
 @pytest.mark.parametrize("kind", ["csv", "jsonl", "sequences"])
-def test_the_first_lines_tell_how_many_events_there_are_about(
+def test_the_number_of_events_is_estimated_from_the_first_lines(
     kind: str, packed: bool, tmp_path: Path
 ) -> None:
     path = tmp_path / "log"
@@ -46,13 +46,13 @@ def test_a_table_without_a_header_counts_its_lines(tmp_path: Path) -> None:
     assert estimate_events(path) == 50
 
 
-def test_what_cannot_be_opened_has_no_size(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_opened_has_no_estimate(tmp_path: Path) -> None:
     assert estimate_events(tmp_path / "none") is None
     (tmp_path / "log").write_bytes(b"PAR1 no more")
     assert estimate_events(tmp_path / "log") is None
 
 
-def test_what_to_do_with_faults_is_one_of_two_words(tmp_path: Path) -> None:
+def test_on_error_is_raise_or_skip(tmp_path: Path) -> None:
     path = tmp_path / "log.csv"
     path.write_text("user,item\n1,5\n1,\n")
     with pytest.raises(
@@ -85,7 +85,7 @@ def write(folder: Path, data: str | bytes, name: str = "log.csv") -> Path:
     return path
 
 
-def test_options_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+def test_options_of_another_format_are_refused(tmp_path: Path) -> None:
     path = write(tmp_path, "1 5 6\n")
     with pytest.raises(
         DataError, match=r"no format 'sequence' \(did you mean 'sequences'"

@@ -52,17 +52,17 @@ def test_rows_of_parquet_are_numbered_as_rows(tmp_path: Path) -> None:
 
 
 def outcome(path: Path, **options: object) -> tuple[object, ...]:
-    """What reading gives, skipping included: the log, or the words of the error."""
+    """The result of reading, with and without skipping: the log or the error."""
     found: list[object] = []
     for on_error in ("raise", "skip"):
-        with warnings.catch_warnings(record=True) as told:
+        with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             try:
                 log = read_log(path, on_error=on_error, **options)  # type: ignore[arg-type]
                 found.append((rows(log), dict(log.skipped), list(log.skipped)))
             except DataError as error:
                 found.append(str(error))
-        found.append([str(warning.message) for warning in told])
+        found.append([str(warning.message) for warning in caught])
     return tuple(found)
 
 

@@ -1,4 +1,4 @@
-"""What bad input is told, and what is left when its faults are skipped."""
+"""Malformed lines are reported, or skipped and counted."""
 
 import warnings
 from pathlib import Path
@@ -27,7 +27,7 @@ def write(folder: Path, data: str | bytes, name: str = "log.csv") -> Path:
     return path
 
 
-def test_all_faults_are_told_at_once_with_their_lines(tmp_path: Path) -> None:
+def test_all_malformed_lines_are_reported_at_once(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         read_log(write(tmp_path, FAULTY))
     assert str(caught.value) == (
@@ -44,11 +44,11 @@ def test_all_faults_are_told_at_once_with_their_lines(tmp_path: Path) -> None:
 
 def test_skipping_counts_warns_once_and_keeps_the_rest(tmp_path: Path) -> None:
     path = write(tmp_path, FAULTY)
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         log = read_log(path, on_error="skip")
-    assert [warning.category for warning in told] == [SkippedLines]
-    assert str(told[0].message) == (
+    assert [warning.category for warning in caught] == [SkippedLines]
+    assert str(caught[0].message) == (
         "log.csv: skipped 5 of 7 lines (2 wrong number of columns, 1 no user, 1 no "
         "item, 1 time is neither a number nor a date (ISO 8601))"
     )
@@ -62,12 +62,12 @@ def test_skipping_counts_warns_once_and_keeps_the_rest(tmp_path: Path) -> None:
     assert path.read_text() == FAULTY
 
 
-def test_a_sound_file_skips_nothing_and_warns_of_nothing(tmp_path: Path) -> None:
+def test_a_valid_file_skips_no_line_and_does_not_warn(tmp_path: Path) -> None:
     log = read_log(write(tmp_path, "user,item,time\na,x,1\n"), on_error="skip")
     assert log.skipped == {}
 
 
-def test_ten_faults_are_shown_and_all_are_counted(tmp_path: Path) -> None:
+def test_ten_malformed_lines_are_shown_and_all_are_counted(tmp_path: Path) -> None:
     rows = "".join(f"a,x,{'t' if n < 25 else n}\n" for n in range(30))
     with pytest.raises(DataError) as caught:
         read_log(write(tmp_path, f"user,item,time\n{rows}"))
@@ -76,7 +76,7 @@ def test_ten_faults_are_shown_and_all_are_counted(tmp_path: Path) -> None:
     assert text.count("  line ") == 10
 
 
-def test_a_file_without_a_sound_line_is_refused_even_when_skipping(
+def test_a_file_without_valid_lines_is_refused_even_when_skipping(
     tmp_path: Path,
 ) -> None:
     with pytest.raises(

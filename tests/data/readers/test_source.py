@@ -46,21 +46,26 @@ TEXTS: dict[str, list[str]] = {
     "sequences": ["1 5 6\n", "2 5\n", "3\t7 8\r\n", "1 9\n", "4\n", "\n", "é 5  é\n"],
 }  # fmt: skip
 HEADERS = {"csv", "tsv", "movielens", "diginetica", "recbole"}
-FIRST = {"amazon", "amazon-2023", "yelp", "jsonl"}  # the first record tells the fields
+FIRST = {
+    "amazon",
+    "amazon-2023",
+    "yelp",
+    "jsonl",
+}  # the first record defines the fields
 
 
 def outcome(path: Path, **options: object) -> tuple[object, ...]:
-    """What reading gives, skipping included: the log, or the words of the error."""
+    """The result of reading, with and without skipping: the log or the error."""
     found: list[object] = []
     for on_error in ("raise", "skip"):
-        with warnings.catch_warnings(record=True) as told:
+        with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             try:
                 log = read_log(path, on_error=on_error, **options)  # type: ignore[arg-type]
                 found.append((rows(log), dict(log.skipped), list(log.skipped)))
             except DataError as error:
                 found.append(str(error))
-        found.append([str(warning.message) for warning in told])
+        found.append([str(warning.message) for warning in caught])
     return tuple(found)
 
 
@@ -123,8 +128,8 @@ def test_a_block_may_end_anywhere(
     check_blocks(path, (*range(1, 16), len(data), len(data) + 1), **options)
 
 
-def test_the_unit_of_most_times_is_that_of_the_whole_file(tmp_path: Path) -> None:
-    """The first blocks tell milliseconds, the file seconds: it is read again."""
+def test_the_usual_unit_of_times_is_that_of_the_whole_file(tmp_path: Path) -> None:
+    """Milliseconds in the first blocks, seconds in the file: it is read again."""
     path = tmp_path / "log.csv"
     times = [1_600_000_000_000] * 3 + [1_600_000_000] * 5
     path.write_text("user,item,time\n" + "".join(f"a,{n},{t}\n" for n, t in
@@ -139,13 +144,13 @@ def test_the_unit_of_most_times_is_that_of_the_whole_file(tmp_path: Path) -> Non
     ["7 20 10\n\n2 5\n3 1 2\n", "7 20 10\n2 5 6\n3 1 2\n", "7 20 10\n2 5\n",
      "7 20 10\n2 5\n3 1 2\n4 1\n"],
 )  # fmt: skip
-def test_times_beside_sequences_are_cut_otherwise_than_they(
+def test_parallel_times_are_cut_into_other_blocks_than_the_sequences(
     times: str, tmp_path: Path
 ) -> None:
-    items, beside = tmp_path / "items.txt", tmp_path / "times.txt"
+    items, times_file = tmp_path / "items.txt", tmp_path / "times.txt"
     items.write_text("7 3 1\n2 1\n\n3 1000000 1\n")
-    beside.write_text(times)
-    check_blocks(items, tuple(range(1, 16)), times=beside)
+    times_file.write_text(times)
+    check_blocks(items, tuple(range(1, 16)), times=times_file)
 
 
 def test_a_truncated_gzip_is_found_where_it_ends(tmp_path: Path) -> None:
@@ -204,14 +209,14 @@ def zipped() -> bytes:
         (zipped(), "is a zip archive"),
     ],
 )
-def test_files_that_hold_no_log_say_why(
+def test_files_without_a_log_are_refused_with_the_reason(
     tmp_path: Path, data: bytes, match: str
 ) -> None:
     with pytest.raises(DataError, match=match):
         read_log(write(tmp_path, data))
 
 
-def test_files_that_are_not_there_say_what_is(tmp_path: Path) -> None:
+def test_missing_files_are_reported_with_a_suggestion(tmp_path: Path) -> None:
     write(tmp_path, "x", "ratings.csv")
     with pytest.raises(DataError, match=r"Did you mean 'ratings.csv'\?"):
         read_log(tmp_path / "rating.csv")

@@ -28,7 +28,7 @@ SECONDS = ["1600000000", "1600000001", "1600000002"]
         (["1", "2", "1600000000", "1600000000000"], []),
     ],
 )
-def test_numbers_of_another_unit_than_most_are_found(
+def test_numbers_in_another_unit_than_most_are_found(
     times: list[str | None], faulty: list[int]
 ) -> None:
     raw = pl.Series(times, dtype=pl.String)
@@ -39,7 +39,7 @@ def test_numbers_of_another_unit_than_most_are_found(
         assert np.flatnonzero(judged(numbers).faulty).tolist() == faulty
 
 
-def test_a_time_of_another_unit_is_told_with_its_unit() -> None:
+def test_a_time_in_another_unit_is_reported_with_its_unit() -> None:
     raw = pl.Series([1600000000, 1600000001, 1600000000000])
     check = judged(raw)
     assert check.found(2) == "found 1600000000000, milliseconds; most are seconds"

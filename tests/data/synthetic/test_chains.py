@@ -36,7 +36,7 @@ def test_a_chain_follows_its_matrix(order: int) -> None:
     np.testing.assert_allclose(found, expected, atol=0.04)
 
 
-def test_the_last_item_alone_tells_nothing_in_a_chain_of_order_two() -> None:
+def test_the_last_item_alone_is_not_informative_in_a_chain_of_order_two() -> None:
     matrix = synthetic.transition_matrix(7, order=2, randomness=0.1)
     np.testing.assert_allclose(matrix.mean(axis=0), 1 / 7)
 
@@ -58,7 +58,7 @@ def test_the_seed_decides(make) -> None:
     assert make(1) != make(2)
 
 
-def test_chains_refuse_what_cannot_be() -> None:
+def test_chains_refuse_arguments_out_of_range() -> None:
     with pytest.raises(OptionError, match=r"order: expected .*, found 3"):
         synthetic.markov(order=3)
     with pytest.raises(OptionError, match="randomness"):

@@ -11,19 +11,19 @@ def hit_rate(scores: np.ndarray, target: np.ndarray) -> float:
     return float(np.mean((scores > own[:, None]).sum(axis=1) < 10))
 
 
-def test_communities_have_users_and_items_as_asked() -> None:
+def test_communities_have_the_requested_users_and_items() -> None:
     log = synthetic.communities()
     assert (log.num_users, log.num_items) == (2000, 800)
     assert log.has_time
     assert log.lengths.min() >= 5
     assert log.lengths.mean() == pytest.approx(12, rel=0.1)
     pair = log.user * log.num_items + log.item
-    assert len(np.unique(pair)) == len(log), "nobody takes an item twice"
+    assert len(np.unique(pair)) == len(log), "no user has an item twice"
     count = np.sort(np.bincount(log.item, minlength=800))[::-1]
     assert count[:160].sum() > 2 * count[-320:].sum(), "a few items are popular"
 
 
-def test_in_communities_sequences_and_neighbours_tell_more_than_popularity() -> None:
+def test_in_communities_sequences_and_neighbours_beat_popularity() -> None:
     split = leave_one_out(synthetic.communities())
     user, item, size = split.train.user, split.train.item, split.train.num_items
     popular = np.bincount(item, minlength=size).astype(float)
@@ -53,6 +53,6 @@ def test_in_communities_sequences_and_neighbours_tell_more_than_popularity() -> 
         ({"num_communities": 500}, "communities"),
     ],
 )
-def test_communities_refuse_what_cannot_be(options: dict, match: str) -> None:
+def test_communities_refuse_arguments_out_of_range(options: dict, match: str) -> None:
     with pytest.raises((DataError, OptionError), match=match):
         synthetic.communities(**options)

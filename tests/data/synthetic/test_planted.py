@@ -1,4 +1,4 @@
-"""Planted important places: as many, of one category, anywhere, with their target."""
+"""Planted important items: their number, category and positions, and the target."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ def rows(**options) -> np.ndarray:
     return log.item.reshape(log.num_users, -1)
 
 
-def test_sizes_are_as_asked() -> None:
+def test_the_log_has_the_requested_sizes() -> None:
     log = synthetic.planted(50, categories=4, size=5, noise=30, important=2, length=6)
     assert (log.num_users, log.num_items, len(log)) == (50, 50, 50 * 7)
     assert log.items.decode(np.array([0, 49])) == ["item-0", "item-49"]
@@ -32,15 +32,15 @@ def test_the_planted_items_and_the_target_are_of_one_category() -> None:
     assert set(category) == set(range(20))
 
 
-def test_nobody_takes_an_item_twice() -> None:
+def test_no_user_has_an_item_twice() -> None:
     items = np.sort(rows(num_users=500), axis=1)
     assert (np.diff(items, axis=1) > 0).all()
 
 
-def test_places_and_items_are_uniform() -> None:
+def test_positions_and_items_are_uniform() -> None:
     items = rows(num_users=4000)
-    places = (items[:, :-1] < 160).sum(axis=0)
-    assert np.abs(places - 1200).max() < 5 * (4000 * 0.3 * 0.7) ** 0.5
+    positions = (items[:, :-1] < 160).sum(axis=0)
+    assert np.abs(positions - 1200).max() < 5 * (4000 * 0.3 * 0.7) ** 0.5
     noise = np.bincount(items[:, :-1].ravel(), minlength=260)[160:]
     assert np.abs(noise - 280).max() < 5 * 280**0.5
     targets = np.bincount(items[:, -1], minlength=160)
