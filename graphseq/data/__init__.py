@@ -1,4 +1,4 @@
-"""From the rows of a log to interactions, and from there to a split."""
+"""Logs, filters, splits and published data sets."""
 
 from graphseq.data import synthetic
 from graphseq.data.datasets import (

@@ -9,6 +9,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -102,6 +103,7 @@ def check_free_space(size: int, folder: Path, name: str) -> None:
         )
 
 
+@dataclass
 class _Transfer:
     """One file on its way: ``….part`` and, next to it, ``….part.json``.
 
@@ -110,18 +112,15 @@ class _Transfer:
     mixture of two versions, the transfer starts over.
     """
 
-    def __init__(
-        self,
-        url: str,
-        path: Path,
-        checksum: str | None,
-        progress: Progress | None,
-        timeout: float,
-    ) -> None:
-        self.url, self.checksum, self.timeout = url, checksum, timeout
-        self.part = path.with_name(f"{path.name}.part")
-        self.state = path.with_name(f"{path.name}.part.json")
-        self.progress = progress or (lambda done, total: None)
+    url: str
+    path: Path
+    checksum: str | None
+    progress: Progress | None
+    timeout: float
+
+    def __post_init__(self) -> None:
+        self.part = self.path.with_name(f"{self.path.name}.part")
+        self.state = self.path.with_name(f"{self.path.name}.part.json")
 
     def run(self, attempts: int) -> None:
         """Connect until the file is complete, then verify its checksum."""
@@ -183,7 +182,8 @@ class _Transfer:
             self._remember(reply.headers)
             for block in reply.iter_content(BLOCK):
                 self._write(file, block)
-                self.progress(file.tell(), total)
+                if self.progress is not None:
+                    self.progress(file.tell(), total)
         return total is None or file.tell() == total
 
     def _range(self, size: int) -> dict[str, str]:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Integers = NDArray[np.integer[Any]]
+Int32s = NDArray[np.int32]
+Int64s = NDArray[np.int64]
 
 LISTS = "neighbour int, term bigint, blocks array<int>, nodes array<int>"
 EDGES = "source int, target int, weight float"
@@ -74,11 +76,11 @@ def node_lists(plan: Plan, terms: Integers | None, batch: Columns) -> dict[str, 
     neighbour, node = key >> 32, (key & 0xFFFFFFFF).astype(np.int32)
     starts = np.flatnonzero(np.diff(neighbour, prepend=-1))
     sizes = np.diff(starts, append=len(key))
-    used = sizes > 1  # else nobody shares it
+    used = sizes > 1  # a single node links no pair
     if plan.hub_cap is not None:
         used &= sizes <= plan.hub_cap
-    stays = np.repeat(used, sizes)
-    neighbour, node, sizes = neighbour[stays], node[stays], sizes[used]
+    kept = np.repeat(used, sizes)
+    neighbour, node, sizes = neighbour[kept], node[kept], sizes[used]
     own = np.repeat(np.arange(len(sizes)), sizes)
     touched = np.unique(own * plan.blocks + node % plan.blocks)
     parts = -(-sizes // plan.chunk)
@@ -86,14 +88,14 @@ def node_lists(plan: Plan, terms: Integers | None, batch: Columns) -> dict[str, 
     first = np.cumsum(sizes) - sizes
     part = np.arange(len(owner)) - np.repeat(np.cumsum(parts) - parts, parts)
     bounds = np.append(first[owner] + part * plan.chunk, len(node))
-    which = neighbour[first[owner]]
+    neighbour = neighbour[first[owner]]
     blocks = pa.ListArray.from_arrays(
         _pointers(touched // plan.blocks, len(sizes)),
         (touched % plan.blocks).astype(np.int32),
     )
     return {
-        "neighbour": which,
-        "term": np.ones(len(which), np.int64) if terms is None else terms[which],
+        "neighbour": neighbour,
+        "term": np.ones(len(owner), np.int64) if terms is None else terms[neighbour],
         "blocks": blocks.take(pa.array(owner)),
         "nodes": pa.ListArray.from_arrays(bounds.astype(np.int32), node),
     }
@@ -108,21 +110,21 @@ def products(plan: Plan, degrees: Integers, table: "pa.Table") -> dict[str, Any]
         table: The lists that were sent to this block.
     """
     block = table.column("block")[0].as_py()
-    names, which = np.unique(table.column("neighbour").to_numpy(), return_inverse=True)
-    parts = table.column("nodes").combine_chunks().take(np.argsort(which))
+    names, index = np.unique(table.column("neighbour").to_numpy(), return_inverse=True)
+    parts = table.column("nodes").combine_chunks().take(np.argsort(index))
     nodes, sizes = parts.values.to_numpy(), np.diff(parts.offsets.to_numpy())
     terms = np.ones(len(names), np.int32)
     if plan.sums_logarithms:
         terms = terms.astype(np.int64)
-        terms[which] = table.column("term").to_numpy()
-    owner = np.repeat(np.sort(which), sizes).astype(np.int32)
+        terms[index] = table.column("term").to_numpy()
+    owner = np.repeat(np.sort(index), sizes).astype(np.int32)
     own = np.flatnonzero(nodes % plan.blocks == block)
     own = own[np.argsort(nodes[own], kind="stable")]
     ids, degree = np.unique(nodes[own], return_counts=True)
     across = _pointers(owner, len(names))
     made = np.add.reduceat(np.diff(across)[owner[own]], np.cumsum(degree) - degree)
     most = np.minimum(made, min(plan.top_k, len(degrees)))
-    target, weight, lengths = compiled().shared(
+    target, weight, lengths = local_kernels().shared(
         np.append(0, np.cumsum(degree)).astype(np.int32),
         owner[own],
         ids.astype(np.int64),
@@ -143,7 +145,7 @@ def _pointers(owner: Integers, owners: int) -> Integers:
     return np.append(0, np.cumsum(sizes)).astype(np.int32)
 
 
-def compiled() -> ModuleType:
+def local_kernels() -> ModuleType:
     """The inner loops of the local engine, loaded without their package and torch."""
     name = "graphseq.graphs.kernels"
     if name in sys.modules:
@@ -158,10 +160,6 @@ def compiled() -> ModuleType:
     sys.modules[name] = module
     spec.loader.exec_module(module)
     return module
-
-
-Int32s = NDArray[np.int32]
-Int64s = NDArray[np.int64]
 
 
 def renumber(users: Int32s, items: Int32s, batch: Columns) -> dict[str, Any]:

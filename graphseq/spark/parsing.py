@@ -109,13 +109,11 @@ class Parser:
             block = Block(data.removeprefix(BOM_UTF8), begin)
             above = run.line if self.layout.kind == "sequences" else 0
             base = (self.files[run.file] << FILE_BITS) + run.start
-            for table in self._tables(
-                PartialSource(Path(self.name), self.start, block)
-            ):
+            source = PartialSource(Path(self.name), self.start, block)
+            for table in self._tables(source):
                 numbers = base + run.row + np.arange(len(table.lines))
-                yield from self.to_batches(
-                    table, numbers, base + above + table.lines - 1
-                )
+                lines = base + above + table.lines - 1
+                yield from self.to_batches(table, numbers, lines)
                 run.row += len(table.lines)
         run.line += height
 
