@@ -1,7 +1,8 @@
-"""EC4SRec: variants, updates, what each term compares, retrieval, presets."""
+"""EC4SRec: updates, terms against loops, guided views, guided retrieval."""
 
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -10,57 +11,63 @@ from torch_geometric.data import HeteroData
 
 from graphseq import fit
 from graphseq.errors import ConfigError
-from graphseq.models import ec4srec
-from graphseq.models.ec4srec import EC4SRec, schedule
-from graphseq.models.explaining import explain_all, importances, shares
-from graphseq.nn import GRU, Convolution
-from graphseq.objectives import negative_contrast, nt_xent
+from graphseq.models import EC4SRec, ExplainedViews, ec4srec
+from graphseq.models.ec4srec import update_epochs
+from graphseq.models.explanation import importances, normalise
 from graphseq.sequences import Batch
-from graphseq.sequences.retrieval import probabilities, shared
-from graphseq.sequences.same_target import same_target
+from graphseq.sequences.guided_augment import GuidedAugmentation
+from graphseq.sequences.same_target import (
+    retrieval_probabilities,
+    shared_importance,
+)
 
-TERMS = {
-    "SSL": ({"next_item"}, {"next_item", "views", "negative_views"}),
-    "SL": ({"next_item", "same_target"}, {"next_item", "same_target"}),
-    "full": (
-        {"next_item", "same_target"},
-        {"next_item", "same_target", "views", "negative_views"},
-    ),
-}
+SSL: dict[str, Any] = {"target_weight": 0.0}
+SL: dict[str, Any] = {"view_weight": 0.0, "negative_weight": 0.0}
+VIEWS = {"views", "negative_views"}
 
 
-def small(**options) -> EC4SRec:
+def small(backbone: dict[str, Any] | None = None, **options: Any) -> EC4SRec:
     torch.manual_seed(0)
-    given = {"dim": 8, "max_length": 6, "updates": [2, 5]}
-    return EC4SRec(48, 12, **(given | options)).double().eval()
+    sizes = {"dim": 8, "max_length": 6} | (backbone or {})
+    objective = ExplainedViews(**{"updates": [2, 5]} | options)
+    return EC4SRec(48, EC4SRec.default_backbone(12, **sizes), objective=objective)
+
+
+def refreshed(graph: HeteroData, epoch: int, model: EC4SRec) -> tuple[Any, Any, Any]:
+    """The objective, its index and its importances before an epoch."""
+    with torch.no_grad():
+        model.eval().refresh(graph, epoch)
+    [objective] = model.objectives
+    return objective, objective.index, objective.scores
 
 
 @pytest.fixture
-def batch(lab, cycle: HeteroData) -> Batch:
+def batch(lab: Any, cycle: HeteroData) -> Batch:
     return lab.load(small(), cycle, batch_size=10)[0]
 
 
-@torch.no_grad()
-def refreshed(model: EC4SRec, graph: HeteroData, epoch: int) -> EC4SRec:
-    model.refresh(graph, epoch)
-    return model
-
-
-def last(model: EC4SRec, batch: Batch) -> Tensor:
-    return model.backbone.last(model.backbone.features.weight, batch)
-
-
-@pytest.mark.parametrize("variant", TERMS)
+@pytest.mark.parametrize(
+    "options, before, later",
+    [
+        ({}, {"same_target"}, VIEWS),
+        (SSL, set(), VIEWS),
+        (SL, {"same_target"}, set()),
+    ],
+)
 def test_terms_before_and_after_the_first_update(
-    cycle: HeteroData, batch: Batch, variant: str
+    cycle: HeteroData,
+    batch: Batch,
+    options: dict[str, Any],
+    before: set[str],
+    later: set[str],
 ) -> None:
-    model = small(variant=variant)
-    before, after = TERMS[variant]
-    assert set(model.losses(batch, cycle)) == before, "without an epoch's start"
-    for epoch in range(7):
-        refreshed(model, cycle, epoch)
-        expected = before if epoch < 2 else after
-        assert set(model.losses(batch, cycle)) == expected
+    model = small(**options)
+    with pytest.raises(RuntimeError, match="call refresh"):
+        model.losses(batch, cycle)
+    for epoch in range(4):
+        refreshed(cycle, epoch, model)
+        expected = before if epoch < 2 else before | later
+        assert model.losses(batch, cycle).keys() == {"next_item", *expected}
         assert bool(model.epoch_state) == (epoch >= 2)
 
 
@@ -80,98 +87,160 @@ def test_a_run_does_not_stop_before_the_first_update() -> None:
         (3, 10, (2, 5, 7)),
     ],
 )
-def test_updates_are_named_or_spread_evenly(
+def test_updates_are_listed_or_spread_evenly(
     updates: list[int] | int, horizon: int, expected: tuple[int, ...]
 ) -> None:
-    assert schedule(updates, horizon) == expected
+    assert update_epochs(updates, horizon) == expected
     if isinstance(updates, int):
-        found = [math.floor(k * horizon / (updates + 1)) for k in range(1, updates + 1)]
-        assert expected == tuple(found)
+        steps = range(1, updates + 1)
+        assert expected == tuple(math.floor(k * horizon / (updates + 1)) for k in steps)
 
 
 def test_importances_change_at_updates_only(cycle: HeteroData) -> None:
-    model = small()
-    kept = {}
+    model, kept = small(), {}
     for epoch in range(8):
         with torch.no_grad():
             for parameter in model.parameters():
                 parameter.add_(0.1 * torch.randn_like(parameter))
-        refreshed(model, cycle, epoch)
-        kept[epoch] = model.epoch_state.get("scores")
+        _, index, kept[epoch] = refreshed(cycle, epoch, model)
     assert kept[0] is None and kept[1] is None
     assert all(torch.equal(kept[2], kept[e]) for e in (3, 4))
     assert all(torch.equal(kept[5], kept[e]) for e in (6, 7))
     assert not torch.equal(kept[2], kept[5])
-    index = same_target(cycle, "prefix", 6)
-    assert len(kept[2]) == int(index.examples.length.sum()), "ragged, without padding"
-    refreshed(model, cycle, 0)
-    assert not model.epoch_state, "a run that starts anew explains anew"
+    assert len(kept[2]) == int(index.examples.length.sum()), "without padding"
+    refreshed(cycle, 0, model)
+    assert not model.epoch_state, "another run starts without importances"
 
 
-@pytest.mark.parametrize("explanation", ["saliency", "gradients", "attention"])
-def test_importances_are_those_of_the_method(
-    cycle: HeteroData, explanation: str
+@pytest.mark.parametrize("explanation", ["occlusion", "popularity"])
+@pytest.mark.parametrize("sampler", ["prefix", "targets", "user"])
+def test_importances_are_those_of_the_row(
+    loops: Any, noise: HeteroData, sampler: Any, explanation: Any
 ) -> None:
-    model = refreshed(small(explanation=explanation), cycle, 2)
-    table, index = model.item_vectors(cycle), same_target(cycle, "prefix", 6)
-    expected = explain_all(model.backbone, table.detach(), index, explanation)
-    torch.testing.assert_close(model.epoch_state["scores"], expected)
+    objective = ExplainedViews(updates=[0], explanation=explanation)
+    model = loops.build(EC4SRec, noise, {"sampler": sampler}, objective=objective)
+    objective, index, scores = refreshed(noise, 0, model)
+    batch, items = loops.batch(model, noise), model.item_vectors(noise)
+    found = importances(scores, index, index.indices(batch), batch)
+    encoder, count = model.backbone.encoder, torch.bincount(index.flat, minlength=20)
+    for i, n in enumerate(batch.lengths.tolist()):
+        row, real = batch.items[i, :n], torch.ones(1, n, dtype=torch.bool)
+        if explanation == "popularity":
+            assert found[i, :n].tolist() == count[row].tolist()
+            continue
+        x = items[row][None]
+        best = (encoder(x, real)[0, -1] @ items.T).max()
+        for t in range(n):
+            occluded = x.clone()
+            occluded[0, t] = 0
+            without = (encoder(occluded, real)[0, -1] @ items.T).max()
+            torch.testing.assert_close(found[i, t], best - without)
 
 
-@pytest.mark.parametrize("denominator", ["code", "paper"])
-def test_the_view_terms_are_their_equations(
-    monkeypatch: pytest.MonkeyPatch, cycle: HeteroData, batch: Batch, denominator: str
+def negative_contrast(
+    first: Tensor, second: Tensor, negative: Tensor, t: float
+) -> float:
+    """L_cl- of the authors' code, anchor by anchor."""
+    everything, number, total = [*first, *second, *negative], len(first), 0.0
+    for u in range(number):
+        mass = sum(
+            math.exp(float(negative[u] @ other) / t)
+            for at, other in enumerate(everything)
+            if at != 2 * number + u
+        )
+        for v in range(number):
+            own = float(negative[u] @ negative[v]) / t
+            total += 0.0 if u == v else (math.log(mass) - own) / (number - 1)
+    return total / number
+
+
+@pytest.mark.parametrize("exclude", [True, False])
+@pytest.mark.parametrize("sampler", ["prefix", "targets", "user"])
+def test_terms_are_their_equations(
+    loops: Any, noise: HeteroData, sampler: Any, exclude: bool
 ) -> None:
-    model = refreshed(
-        small(variant="SSL", denominator=denominator, view_weight=0.3), cycle, 2
+    weights = {"view_weight": 0.2, "negative_weight": 0.03, "target_weight": 0.4}
+    objective = ExplainedViews(
+        updates=[0],
+        temperature=0.7,
+        negative_temperature=0.3,
+        exclude_same_target=exclude,
+        **weights,
     )
-    torch.manual_seed(1)
-    views = model.views(batch, cycle)
-    monkeypatch.setattr(model, "views", lambda *_: views)
-    h1, h2, n = last(model, views).chunk(3)
-    found = model.losses(batch, cycle)
-    torch.testing.assert_close(found["views"], 0.3 * nt_xent(h1, h2))
-    expected = negative_contrast(h1, h2, n, temperature=0.1, denominator=denominator)
-    torch.testing.assert_close(found["negative_views"], 0.05 * expected)
+    model = loops.build(EC4SRec, noise, {"sampler": sampler}, objective=objective)
+    objective, index, scores = refreshed(noise, 0, model)
+    batch, items = loops.batch(model, noise, 20), model.item_vectors(noise)
+    terms = loops.after(5, lambda: model.losses(batch, noise))
+    torch.manual_seed(5)
+    others = objective.retrieved(batch, index)
+    views = objective.views(batch, index, scores)
+    assert len(views) == 3 * len(batch)
+    h, r = (loops.vectors(model.backbone, items, rows) for rows in (batch, others))
+    first, second, negative = loops.vectors(model.backbone, items, views).chunk(3)
+    targets = loops.last_targets(batch)
+    assert loops.last_targets(others) == targets
+    same = loops.equal_pairs(targets) if exclude else None
+    loops.check(terms["same_target"], 0.4 * loops.nt_xent(h, r, 0.7, same))
+    loops.check(terms["views"], 0.2 * loops.nt_xent(first, second, 0.7))
+    expected = 0.03 * negative_contrast(first, second, negative, 0.3)
+    loops.check(terms["negative_views"], expected)
 
 
-def test_views_spare_what_is_important(lab, cycle: HeteroData) -> None:
-    """With 6 items: 1 important, 4 unimportant."""
-    model = refreshed(small(), cycle, 2)
+def test_the_second_pass_has_its_own_dropout(
+    cycle: HeteroData, batch: Batch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = small(**SL)
+    refreshed(cycle, 0, model)
+    last, passes = model.train().backbone.last, []
+
+    def encode(*arguments: Any) -> Tensor:
+        passes.append(last(*arguments))
+        return passes[-1]
+
+    monkeypatch.setattr(model.backbone, "last", encode)
+    model.losses(batch, cycle)
+    assert len(passes) == 3  # the next item, once more, and the retrieved rows
+    assert not torch.allclose(passes[0], passes[1])
+
+
+@pytest.mark.parametrize("sampler", ["prefix", "targets", "user"])
+def test_positive_views_keep_what_is_important(
+    lab: Any, cycle: HeteroData, sampler: Any
+) -> None:
+    """Of 6 items, 1 is important and 4 are unimportant."""
+    model = small({"sampler": sampler})
+    objective, index, scores = refreshed(cycle, 2, model)
     torch.manual_seed(0)
     checked = 0
     for batch in lab.load(model, cycle, batch_size=40):
-        index = same_target(cycle, "prefix", 6)
-        rows = index.of(batch)
-        scores = importances(model.epoch_state["scores"], index, rows, batch)
-        made = model.views(batch, cycle).items.chunk(3)
-        for row, views in enumerate(zip(*made, strict=True)):
-            n = int(batch.lengths[row])
-            if n != 6:
-                continue
-            items, order = batch.items[row].tolist(), scores[row].argsort(stable=True)
-            best, worst = int(order[-1]), set(order[:4].tolist())
-            for view in views[:2]:
-                kept = [item for item in view.tolist() if item != 12]
+        importance = importances(scores, index, index.indices(batch), batch)
+        views = objective.views(batch, index, scores).items.chunk(3)
+        for row in (batch.lengths == 6).nonzero()[:, 0].tolist():
+            items, order = batch.items[row].tolist(), importance[row].argsort().tolist()
+            positive = [view[row].tolist() for view in views[:2]]
+            for view in positive:
+                kept = [item for item in view if item != 12]
                 if len(kept) == 1:
-                    assert kept == [items[best]]
+                    assert kept == [items[order[-1]]]
                 else:
-                    places = set(range(6)) - worst
-                    assert all(view[i] == items[i] for i in places)
-            assert not torch.equal(views[0], views[1])
-            negative = [item for item in views[2].tolist() if item != 12]
+                    assert all(view[i] == items[i] for i in order[4:])
+            assert positive[0] != positive[1]
+            negative = [item for item in views[2][row].tolist() if item != 12]
             if len(negative) < 6:
-                assert items[best] not in negative
+                assert items[order[-1]] not in negative
             checked += 1
-    assert checked > 40
+    assert checked >= 48
 
 
-def test_rows_of_one_item_are_their_own_positive_views(lab, cycle: HeteroData) -> None:
-    model = refreshed(small(), cycle, 2)
+def test_rows_of_one_item_are_their_own_positive_views(
+    lab: Any, cycle: HeteroData
+) -> None:
+    model = small()
+    objective, index, scores = refreshed(cycle, 2, model)
     batch = lab.load(model, cycle, batch_size=200)[0]
     single = batch.lengths == 1
     assert single.sum() > 20
-    first, second, negative = model.views(batch, cycle).items.chunk(3)
+    first, second, negative = objective.views(batch, index, scores).items.chunk(3)
     assert torch.equal(first[single], second[single])
     assert torch.equal(first[single, 0], batch.items[single, 0])
     drawn = negative[single]
@@ -179,132 +248,107 @@ def test_rows_of_one_item_are_their_own_positive_views(lab, cycle: HeteroData) -
     assert len(drawn[:, 0].unique()) > 5
 
 
-@pytest.mark.parametrize("utility", ["code", "paper"])
+@pytest.mark.parametrize("utility, temperature", [("code", 0.5), ("paper", 1.0)])
 @pytest.mark.parametrize("clip", [False, True])
-def test_sequences_are_retrieved_by_the_importance_of_what_they_share(
-    cycle: HeteroData, utility: str, clip: bool
+def test_retrieval_is_by_the_importance_of_shared_items(
+    cycle: HeteroData, utility: Any, temperature: float, clip: bool
 ) -> None:
-    model = refreshed(small(utility=utility, clip=clip), cycle, 2)
-    index = same_target(cycle, "prefix", 6)
+    options = {"utility": utility, "utility_temperature": temperature, "clip": clip}
+    objective, index, scores = refreshed(cycle, 2, small(**options))
     row = int((index.examples.length == 4).nonzero()[0])
     rows = torch.full((3000,), row)
-    torch.manual_seed(0)
-    found = model.retrieved(index.gather(rows), cycle).example
+    torch.manual_seed(0)  # of the sampler "prefix", examples are prefixes
+    found = objective.retrieved(index.gather(rows), index).example
     owner, candidates = index.candidates(rows[:1])
-    others = index.gather(candidates)
-    weight = importances(model.epoch_state["scores"], index, candidates, others)
-    weight = shares(weight, others.mask, clip=clip)
-    batch = index.gather(rows[:1])
-    a, number = shared(batch, owner, others, weight)
-    own = batch.lengths[owner]
-    p = probabilities(a, number, own, others.lengths, owner, utility=utility)
+    others, batch = index.gather(candidates), index.gather(rows[:1])
+    weight = importances(scores, index, candidates, others)
+    weight = normalise(weight, others.mask, clip=clip)
+    p = retrieval_probabilities(
+        *shared_importance(batch, owner, others, weight),
+        batch.lengths[owner],
+        others.lengths,
+        owner,
+        utility=utility,
+        temperature=temperature,
+    )
     assert p.max() > 1.3 * p.min()
-    count = torch.stack([(found == c).sum() for c in candidates]) / 3000
-    assert ((count - p).abs() <= 5 * (p * (1 - p) / 3000).sqrt() + 1e-9).all()
+    frequency = torch.stack([(found == c).sum() for c in candidates]) / 3000
+    assert ((frequency - p).abs() <= 5 * (p * (1 - p) / 3000).sqrt() + 1e-6).all()
+
+
+@pytest.mark.parametrize("limit", [512, 1])
+def test_candidates_are_limited(cycle: HeteroData, limit: int) -> None:
+    """Near the temperature 0 the best candidate is drawn; a single one is random."""
+    options = {"max_candidates": limit, "utility_temperature": 1e-4}
+    objective, index, _ = refreshed(cycle, 2, small(**options))
+    row = int((index.examples.length == 4).nonzero()[0])
+    found = objective.retrieved(index.gather(torch.full((200,), row)), index)
+    different = len(found.items.unique(dim=0))
+    assert different == 1 if limit == 512 else different > 3
 
 
 def test_before_the_first_update_retrieval_is_duorecs(
     monkeypatch: pytest.MonkeyPatch, cycle: HeteroData, batch: Batch
 ) -> None:
-    model = refreshed(small(), cycle, 0)
-    index = same_target(cycle, "prefix", 6)
+    objective, index, _ = refreshed(cycle, 0, small())
     monkeypatch.setattr(type(index), "draw", lambda self, rows: rows.flip(0))
-    found = model.retrieved(batch, cycle)
+    found = objective.retrieved(batch, index)
     assert torch.equal(found.example, batch.example.flip(0))
 
 
-def test_the_retrieved_sequence_is_contrasted_with_a_second_pass(
-    monkeypatch: pytest.MonkeyPatch, cycle: HeteroData, batch: Batch
-) -> None:
-    model = refreshed(small(variant="SL", target_weight=0.4), cycle, 2)
-    found = model.retrieved(batch, cycle)
-    monkeypatch.setattr(model, "retrieved", lambda *_: found)
-    expected = 0.4 * nt_xent(last(model, batch), last(model, found))
-    torch.testing.assert_close(model.losses(batch, cycle)["same_target"], expected)
-
-
-@pytest.mark.parametrize("encoder", [GRU, Convolution])
-def test_any_encoder_will_do(cycle: HeteroData, batch: Batch, encoder: type) -> None:
-    """Table 4 of the paper has GRU4Rec and Caser under it."""
-    model = refreshed(small(encoder=encoder(8)), cycle, 2)
-    assert set(model.losses(batch, cycle)) == TERMS["full"][1]
-
-
-def test_presets_are_those_of_the_specification() -> None:
+def test_parameters_are_those_of_the_specification() -> None:
     """2.16."""
     model = EC4SRec(22_363, 12_101)
     assert sum(p.numel() for p in model.parameters()) == 877_824 - 64
-    assert (model.view_weight, model.negative_weight) == (0.1, 0.05)
-    assert (model.target_weight, model.updates) == (0.1, (15, 30))
-    assert model.repel.keywords == {"temperature": 0.1, "denominator": "code"}
-    guide = model.guide
-    assert (guide.important, guide.unimportant, guide.mu) == (0.3, 0.7, None)
-    assert (guide.order, guide.ways) == ("time", ("crop", "mask", "reorder"))
-    code = EC4SRec.preset("code", 9, 9, dim=8)
-    assert (code.guide.order, code.backbone.dim) == ("importance", 8)
-    paper = EC4SRec.preset("paper", 9, 9, mu=0.4)
-    assert (paper.guide.mu, paper.guide.ways) == (0.4, ("crop", "mask"))
-    assert paper.repel.keywords["denominator"] == "paper"
-    assert paper.retrieve.keywords["utility"] == "paper"
 
 
-@pytest.mark.parametrize(
-    "options, words",
-    [
-        ({"updates": 0}, "updates"),
-        ({"updates": []}, "updates"),
-        ({"updates": [-1]}, "updates"),
-        ({"negative": ()}, "negative"),
-        ({"explanation": "attention", "encoder": GRU(8)}, "Transformer"),
-    ],
-)
-def test_options_that_cannot_train_are_refused(options: dict, words: str) -> None:
-    with pytest.raises(ConfigError, match=words):
-        small(**options)
+@pytest.mark.parametrize("updates", [0, [], [-1]])
+def test_objectives_without_updates_are_refused(updates: Any) -> None:
+    with pytest.raises(ConfigError, match="updates"):
+        ExplainedViews(updates=updates)
+    with pytest.raises(ConfigError, match="negative"):
+        GuidedAugmentation(negative=())
 
 
-def test_a_resumed_run_has_its_importances_again(
+def test_attention_of_another_encoder_is_refused() -> None:
+    with pytest.raises(ConfigError, match="Transformer"):
+        small({"encoder": {"GRU": {}}}, explanation="attention")
+
+
+def test_a_resumed_run_restores_its_importances(
     cycle: HeteroData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It explains nothing anew, and ends with the weights of an unbroken run."""
+    """It computes none again, and ends with the weights of an uninterrupted run."""
     calls, real = [], ec4srec.explain_all
     monkeypatch.setattr(ec4srec, "explain_all", lambda *a: calls.append(1) or real(*a))
 
-    def run(name: str, dies_in: int | None = None, **options) -> EC4SRec:
-        model = small(updates=[1]).float()
-        losses = model.losses
+    def run(name: str, dies_in: int | None = None, **options: Any) -> EC4SRec:
+        model = small(updates=[1])
+        losses, refresh, epochs = model.losses, model.refresh, []
 
-        def dying(batch: Batch, graph: HeteroData) -> dict[str, Tensor]:
-            if dying.epoch == dies_in:
+        def failing(batch: Batch, graph: HeteroData) -> dict[str, Tensor]:
+            if epochs[-1] == dies_in:
                 raise RuntimeError("killed")
             return losses(batch, graph)
 
-        refresh = model.refresh
-
         def counting(graph: HeteroData, epoch: int) -> None:
-            dying.epoch = epoch
+            epochs.append(epoch)
             refresh(graph, epoch)
 
-        model.losses, model.refresh = dying, counting
+        model.losses, model.refresh = failing, counting
         where = {"folder": tmp_path / name, "accelerator": "cpu", "threads": 1}
-        fit(
-            model,
-            cycle,
-            max_epochs=4,
-            batch_size=64,
-            progress=False,
-            **where,
-            **options,
-        )
+        options = {"max_epochs": 3, "batch_size": 128, "progress": False} | options
+        fit(model, cycle, **where, **options)
         return model
 
     whole = run("whole")
     assert len(calls) == 1
     with pytest.raises(RuntimeError, match="killed"):
-        run("part", dies_in=3)
+        run("part", dies_in=2)
     assert len(calls) == 2
     resumed = run("part", resume=True)
     assert len(calls) == 2
-    assert torch.equal(resumed.memory["scores"], whole.memory["scores"])
-    for mine, its in zip(resumed.parameters(), whole.parameters(), strict=True):
-        assert torch.equal(mine, its)
+    [(name, scores)] = resumed.epoch_state.items()
+    assert torch.equal(scores, whole.epoch_state[name])
+    pairs = zip(resumed.parameters(), whole.parameters(), strict=True)
+    assert all(torch.equal(mine, its) for mine, its in pairs)

@@ -1,4 +1,6 @@
-"""Importances of all training examples: each its own, kept ragged, as shares."""
+"""Importances of all training prefixes: each row by itself, without padding."""
+
+from typing import Any
 
 import pytest
 import torch
@@ -7,14 +9,14 @@ from torch_geometric.data import HeteroData
 from graphseq.constants import INTERACTS
 from graphseq.data import synthetic
 from graphseq.errors import ConfigError
-from graphseq.models import explaining
+from graphseq.models import explanation
 from graphseq.models.backbone import Backbone
-from graphseq.models.explaining import (
+from graphseq.models.explanation import (
     check_method,
     explain,
     explain_all,
     importances,
-    shares,
+    normalise,
 )
 from graphseq.nn import GRU, Transformer
 from graphseq.nn.importance import occlusion
@@ -31,20 +33,25 @@ def backbone() -> Backbone:
     return Backbone(12, dim=8, max_length=6).double().eval()
 
 
+@pytest.fixture(scope="module")
+def ring(lab: Any) -> HeteroData:
+    return lab.graph_of(synthetic.cycle(16, 12, length=9, seed=0))
+
+
 @pytest.fixture
-def index(cycle: HeteroData) -> SameTargetIndex:
-    return same_target(cycle, "prefix", 6)
+def index(ring: HeteroData) -> SameTargetIndex:
+    return same_target(ring, "prefix", 6)
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_every_example_is_explained_by_itself(
+def test_every_prefix_is_explained_by_itself(
     backbone: Backbone,
     index: SameTargetIndex,
     method: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Whatever is explained beside it, and wherever it is kept."""
-    monkeypatch.setattr(explaining, "ROWS", 37)
+    """In whichever batch it is, and wherever its scores are stored."""
+    monkeypatch.setattr(explanation, "ROWS", 37)
     table = backbone.features.weight.detach()
     kept = explain_all(backbone, table, index, method)
     assert len(kept) == int(index.examples.length.sum())
@@ -60,7 +67,7 @@ def test_every_example_is_explained_by_itself(
         torch.testing.assert_close(found[i, : len(expected)], expected.to(found))
 
 
-def test_what_is_explained_is_the_best_items_score(
+def test_the_best_items_score_is_explained(
     backbone: Backbone, index: SameTargetIndex
 ) -> None:
     table = backbone.features.weight.detach()
@@ -78,30 +85,30 @@ def test_what_is_explained_is_the_best_items_score(
 
 
 def test_popularity_is_of_training_events(
-    backbone: Backbone, index: SameTargetIndex, cycle: HeteroData
+    backbone: Backbone, index: SameTargetIndex, ring: HeteroData
 ) -> None:
     table = backbone.features.weight.detach()
     kept = explain_all(backbone, table, index, "popularity")
     row = torch.tensor([5])
     batch = index.gather(row)
     n = int(batch.lengths)
-    items = cycle[INTERACTS].edge_index[1].tolist()
+    items = ring[INTERACTS].edge_index[1].tolist()
     expected = [items.count(item) for item in batch.items[0, :n].tolist()]
     assert importances(kept, index, row, batch)[0, :n].tolist() == expected
 
 
-def test_shares_are_equation_5() -> None:
-    """U-7(a); negative scores by size or not at all; nothing known: evenly."""
+def test_normalised_importances_are_equation_5() -> None:
+    """U-7(a); negative scores by size or as zero; equal if all are zero."""
     scores = torch.tensor([[0.7, 0.1, 1.2], [-1, 3, 0], [0, 0, 0]], dtype=torch.float64)
     mask = torch.tensor([[True] * 3, [True, True, False], [True, True, False]])
-    by_size = shares(scores, mask, clip=False)
+    by_size = normalise(scores, mask, clip=False)
     assert by_size[0].tolist() == pytest.approx([0.35, 0.05, 0.60])
     assert by_size[1].tolist() == pytest.approx([0.25, 0.75, 0])
     assert by_size[2].tolist() == pytest.approx([0.5, 0.5, 0])
-    assert shares(scores, mask, clip=True)[1].tolist() == pytest.approx([0, 1, 0])
+    assert normalise(scores, mask, clip=True)[1].tolist() == pytest.approx([0, 1, 0])
 
 
-def test_attention_is_asked_of_a_transformer_only() -> None:
+def test_attention_needs_a_transformer() -> None:
     check_method("attention", Transformer(8))
     check_method("saliency", GRU(8))
     with pytest.raises(ConfigError, match="GRU"):
@@ -110,7 +117,7 @@ def test_attention_is_asked_of_a_transformer_only() -> None:
 
 @pytest.fixture(scope="module")
 def reader() -> tuple[Backbone, Batch]:
-    """A model that has learnt the last item of users with three planted places."""
+    """A model of the last item of users, which depends on three planted items."""
     log = synthetic.planted(1200, categories=6, size=6, noise=40, length=8, seed=0)
     items = torch.tensor(log.item).view(1200, 9)
     torch.manual_seed(0)
@@ -130,10 +137,10 @@ def reader() -> tuple[Backbone, Batch]:
 
 
 @pytest.mark.parametrize("method", [*METHODS, "random"])
-def test_planted_places_rank_above_the_noise(
+def test_planted_items_rank_above_the_noise(
     reader: tuple[Backbone, Batch], method: str
 ) -> None:
-    """AUC within each history; popularity has it the wrong way round."""
+    """AUC within each history; popularity ranks the noise above."""
     backbone, batch = reader
     count = torch.bincount(batch.items.flatten(), minlength=batch.num_items)
     table = backbone.features.weight.detach()
