@@ -26,7 +26,10 @@ from graphseq.training import Run, fit
 SIZES = {"num_users": 1500, "num_items": 600, "num_communities": 15}
 MODELS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "POP": ({}, {}),
-    "SASRec": ({"dropout": 0.2}, {"lr": 3e-3, "max_epochs": 12}),
+    "SASRec": (
+        {"backbone": {"encoder": {"Transformer": {"dropout": 0.2}}}},
+        {"lr": 3e-3, "max_epochs": 12},
+    ),
     "MCLSR": ({}, {"lr": 1e-2, "max_epochs": 15}),
 }
 """Model: its options, and those of its training, for a log of this size."""
