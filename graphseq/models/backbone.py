@@ -66,6 +66,7 @@ class Backbone(Configurable, nn.Module):
         width = dim or next(iter(parts), 64)
         self.features = features or Embedding(num_items, dim=width)
         self.encoder = encoder or Transformer(width, max_length)
+        self.options |= {"features": self.features, "encoder": self.encoder}
         self.dim = width
         self.requires = self.features.requires
         self.num_items, self.max_length = num_items, max_length
