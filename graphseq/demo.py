@@ -1,4 +1,4 @@
-"""The main job at the size of a demonstration: a log, its graphs, three models."""
+"""The demo: a synthetic log, its graphs, and three models."""
 
 import shutil
 import time
@@ -32,15 +32,15 @@ MODELS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     ),
     "MCLSR": ({}, {"lr": 1e-2, "max_epochs": 15}),
 }
-"""Model: its options, and those of its training, for a log of this size."""
+"""Options of each model, and of its training, for a log of this size."""
 
 MARK = "about.txt"
-ABOUT = "Written by graphseq demo, and written anew by the next one.\n"
+ABOUT = "Written by graphseq demo; the next demo replaces this folder.\n"
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A model with its run and its figures on the test part."""
+    """A model with its run and its report on the test part."""
 
     model: Model
     run: Run
@@ -54,19 +54,19 @@ def run(
     sizes: Mapping[str, int] = SIZES,
     epochs: int | None = None,
 ) -> dict[str, Trained]:
-    """Make a log, build its graphs, train the models, print a table, draw.
+    """Create a log, build its graphs, train the models, print a table, and plot.
 
     Args:
-        output: Folder for the graph, the runs and the pictures.
-        seed: Of the log and of the models.
+        output: Folder for the graph, the runs and the plots.
+        seed: Seed of the log and the models.
         sizes: Users, items and communities of the log.
-        epochs: Epochs of each model at most; ``None`` takes those of ``MODELS``.
+        epochs: Maximum number of epochs; ``None`` uses those of ``MODELS``.
 
     Returns:
         The trained models by name.
 
     Raises:
-        ConfigError: The folder holds something other than an earlier demo.
+        ConfigError: The folder contains something other than an earlier demo.
     """
     console, started = Console(soft_wrap=True, highlight=False), time.perf_counter()
     output = _fresh(Path(output))
@@ -103,21 +103,21 @@ def run(
 
 
 NEXT = """\
-pictures:  {output}/learning.png  {output}/degrees.png  {output}/items.png
+plots:     {output}/learning.png  {output}/degrees.png  {output}/items.png
 next:      graphseq recommend {output}/runs/SASRec --users user-1 user-2
            graphseq compare {output}/runs/SASRec {output}/runs/MCLSR
            graphseq show {output}/graph --node item:item-1 --plot neighbours.png"""
 
 
 def _fresh(output: Path) -> Path:
-    """The folder, without the graph and the runs of an earlier demo."""
+    """The folder, cleared of the graph and the runs of an earlier demo."""
     if output.is_dir() and any(output.iterdir()) and not (output / MARK).is_file():
         raise ConfigError(
-            f"{output} holds something other than an earlier demo, and is left alone. "
+            f"{output} contains something other than an earlier demo, which is kept. "
             "Choose another folder: --output FOLDER"
         )
-    for made in ("graph", "runs"):
-        shutil.rmtree(output / made, ignore_errors=True)
+    for name in ("graph", "runs"):
+        shutil.rmtree(output / name, ignore_errors=True)
     output.mkdir(parents=True, exist_ok=True)
     (output / MARK).write_text(ABOUT, encoding="utf-8")
     return output

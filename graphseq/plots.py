@@ -1,4 +1,4 @@
-"""Pictures of what was trained: learning curves, and a map of the items."""
+"""Plots of trained models: learning curves, and a map of the items."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,12 +15,12 @@ from graphseq.training import Run
 def plot_learning(
     runs: Mapping[str, Run] | Run, path: str | Path, metric: str = "NDCG@10"
 ) -> None:
-    """Draw the validation metric of every epoch; what is not trained is a level.
+    """Plot the validation metric by epoch; an untrained model is a horizontal line.
 
     Args:
-        runs: Runs by the names that the picture is to give them, or one run.
-        path: Picture to write; its ending says of what kind.
-        metric: One that the runs were validated by.
+        runs: Runs by their names in the legend, or one run.
+        path: File to write; its suffix determines the format.
+        metric: A metric of the runs' validation.
     """
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
@@ -47,13 +47,13 @@ def plot_learning(
 
 
 def plot_items(model: Model, graph: HeteroData, path: Path) -> None:
-    """Draw the item vectors on their two main axes.
+    """Plot the item vectors on their first two principal axes.
 
-    Colours are communities found in the item-item graph, of which a model that reads
-    only sequences has never heard: neighbours in one picture are neighbours in both.
+    Colours are communities of the item-item graph, which a sequence model has not seen:
+    clusters of one colour show that sequences and graph agree.
 
     Raises:
-        ConfigError: The vectors have one dimension only, as those of ``POP``.
+        ConfigError: The vectors have only one dimension, as those of ``POP``.
     """
     from matplotlib.figure import Figure
 
@@ -61,8 +61,8 @@ def plot_items(model: Model, graph: HeteroData, path: Path) -> None:
         vectors = torch.nn.functional.normalize(model.catalogue(graph).float())
     if vectors.shape[1] < 2:
         raise ConfigError(
-            "plot_items draws two axes, and the item vectors of "
-            f"{type(model).__name__} have one; draw a model that learns vectors"
+            "plot_items needs two dimensions, and the item vectors of "
+            f"{type(model).__name__} have one; plot a model that learns vectors"
         )
     vectors = vectors - vectors.mean(dim=0)
     _, _, axes_of = torch.linalg.svd(vectors, full_matrices=False)
@@ -79,7 +79,7 @@ def plot_items(model: Model, graph: HeteroData, path: Path) -> None:
 
 
 def _communities(graph: HeteroData) -> list[int]:
-    """The community of every item in the item-item graph, by Louvain's method."""
+    """The Louvain community of every item in the item-item graph."""
     import networkx
 
     found: networkx.Graph[int] = networkx.Graph()

@@ -1,4 +1,4 @@
-"""Results for people and for tables: one row a finished run, one table of reports."""
+"""Tables of results: one row a finished run, and reports side by side."""
 
 import csv
 import io
@@ -17,25 +17,22 @@ if TYPE_CHECKING:
     from graphseq.evaluation import Report
     from graphseq.training import Run
 
-KEYS = ("model", "data", "seed", "fingerprint")  # in every table of results
+KEYS = ("model", "data", "seed", "fingerprint")  # columns of every results table
 HEADLINE = ("HR", "Recall", "NDCG", "MRR", "coverage")
 
 
 def table(reports: Mapping[str, "Report"], ks: Sequence[int] | None = None) -> "Table":
-    """Models beside each other, under each history protocol.
-
-    The best value of a block stands out.
+    """Compare models under each history protocol; the best values are bold.
 
     Args:
-        reports: By name of the model; they have the same protocols and lists.
-        ks: Lengths of the lists to show; ``None`` shows all.
+        reports: Reports by model name, with the same protocols and list lengths.
+        ks: List lengths to show; ``None`` shows all.
     """
     from rich.table import Table
 
     first = next(iter(reports.values()))
-    names = [
-        name for name in HEADLINE if f"{name}@{first.facts['ks'][0]}" in _any(first)
-    ]
+    [means, *_], k = first.means.values(), first.facts["ks"][0]
+    names = [name for name in HEADLINE if f"{name}@{k}" in means]
     shown = Table("history", "model", "k", header_style="bold")
     for name in names:
         shown.add_column(name, justify="right")
@@ -51,10 +48,6 @@ def table(reports: Mapping[str, "Report"], ks: Sequence[int] | None = None) -> "
     return shown
 
 
-def _any(report: "Report") -> dict[str, float]:
-    return next(iter(report.means.values()))
-
-
 def _cell(value: float, best: bool) -> str:
     return f"[bold]{value:.4f}[/bold]" if best else f"{value:.4f}"
 
@@ -68,16 +61,15 @@ def row(
     settings: str = "",
     fingerprint: str = "",
 ) -> dict[str, Any]:
-    """A finished run as one row: what it was, what it cost, what it reached.
+    """A finished run as one row: its identity, cost and metrics.
 
     Args:
         run: The run.
         report: Its report on the test part.
-        data: Name of the data set, or of the file.
+        data: Name of the data set or file.
         experiment: The experiment file.
-        settings: What was overridden in it.
-        fingerprint: What the experiment says, as a short word; by it a queue knows
-            what is done.
+        settings: Options that override it.
+        fingerprint: Hash of the experiment, by which recorded runs are found.
 
     Returns:
         Column to value; a metric's column is named ``HR@5 excluded``.
@@ -107,18 +99,17 @@ def row(
 
 
 def append(path: str | Path, new: Mapping[str, Any]) -> None:
-    """Add a row to a CSV file, which is made if it is not there.
+    """Append a row to a CSV file, which is created if needed.
 
-    The file is replaced at once, so that no reader ever sees half a row, and two
-    processes that append at the same time both get their row. Columns that the file
-    does not have yet are added on the right, empty in the older rows.
+    The file is replaced atomically, and processes that append at the same time wait for
+    each other. New columns are added on the right, empty in the older rows.
 
     Raises:
-        DataError: The file is there and is no table of results.
+        DataError: The file is not a table of results.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _alone(path.parent):
+    with _locked(path.parent):
         rows = _read(path)
         rows.append({name: str(value) for name, value in new.items()})
         columns = dict.fromkeys(name for old in rows for name in old)
@@ -130,16 +121,16 @@ def append(path: str | Path, new: Mapping[str, Any]) -> None:
 
 
 def check_table(path: str | Path) -> None:
-    """Refuse a file to which :func:`append` would add no row; none at all is fine.
+    """Refuse a file to which :func:`append` cannot add a row.
 
     Raises:
-        DataError: The file is there and is no table of results.
+        DataError: The file exists and is not a table of results.
     """
     _read(Path(path))
 
 
 def _read(path: Path) -> list[dict[str, str]]:
-    """The rows of a table of results; none if the file is not there, or is empty."""
+    """The rows of a table of results; empty if the file is missing or empty."""
     if not path.exists():
         return []
     with path.open(encoding="utf-8", newline="") as file:
@@ -149,26 +140,26 @@ def _read(path: Path) -> list[dict[str, str]]:
             columns = list(reader.fieldnames or [])
         except (csv.Error, UnicodeDecodeError) as error:
             raise DataError(
-                f"{path} is no CSV table: {error}; choose another --record"
+                f"{path} is not a CSV table: {error}; choose another --record"
             ) from error
     if columns and not set(KEYS) <= set(columns):
         shown = ", ".join(columns[:10]) + ", …" * (len(columns) > 10)
         raise DataError(
-            f"{path} is no table of results: it has the columns {shown}; choose "
+            f"{path} is not a table of results: it has the columns {shown}; choose "
             "another --record"
         )
     if any(None in read or None in read.values() for read in rows):
         raise DataError(
-            f"{path}: rows have not as many fields as the header. Mend the file; "
+            f"{path}: some rows do not have the fields of the header. Fix the file; "
             "nothing was written"
         )
     return rows
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Wait until no other process appends to a file of the folder."""
-    if os.name == "nt":  # folders cannot be opened there; the rename alone must do
+def _locked(folder: Path) -> Iterator[None]:
+    """Lock a folder, so that one process at a time appends to its files."""
+    if os.name == "nt":  # folders cannot be opened there; the last writer wins
         yield
         return
     handle = os.open(folder, os.O_RDONLY)

@@ -81,10 +81,10 @@ def test_a_table_of_something_else_is_left_alone(text: str, tmp_path: Path) -> N
     with pytest.raises(DataError) as error:
         append(path, KEYS)
     assert str(error.value) == (
-        f"{path} is no table of results: it has the columns who, what, when; choose "
+        f"{path} is not a table of results: it has the columns who, what, when; choose "
         "another --record"
     )
-    with pytest.raises(DataError, match="no table of results"):
+    with pytest.raises(DataError, match="not a table of results"):
         check_table(path)
     assert path.read_text() == text
 

@@ -182,7 +182,7 @@ def faults(call: str, **environment: str) -> int:
 
 @glibc
 def test_memory_is_reused_without_page_faults() -> None:
-    fresh = 20 * 2**23 // 4096  # pages that twenty arrays would fetch anew
+    fresh = 20 * 2**23 // 4096  # pages that twenty arrays would fetch again
     assert faults("keep_freed_memory()") < fresh / 10
 
 
@@ -193,7 +193,7 @@ def test_the_environment_wins(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @glibc
-def test_it_can_be_asked_twice() -> None:
+def test_it_can_be_called_twice() -> None:
     assert keep_freed_memory()
     assert keep_freed_memory()
 

@@ -89,7 +89,7 @@ class Report:
             "format": FORMAT,
             "means": self.means,
             "facts": self.facts,
-            "card": self.protocol_text(),
+            "protocol": self.protocol_text(),
         }
         text = json.dumps(content, indent=2, default=str) + "\n"
         write_text(path, text, shared=True)

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 KS = (5, 10, 20)
 
 
-def figures(ranks: np.ndarray) -> dict[str, float]:
+def metrics(ranks: np.ndarray) -> dict[str, float]:
     """HR and NDCG from ranks, by their definition."""
     gains = 1 / np.log2(ranks + 1)
     hr = {f"HR@{k}": float((ranks <= k).mean()) for k in KS}
@@ -24,7 +24,7 @@ def figures(ranks: np.ndarray) -> dict[str, float]:
 def test_no_ranking_contradicts_itself(seed: int) -> None:
     chance = np.random.default_rng(seed)
     ranks = chance.geometric(chance.uniform(0.01, 0.5), 400)
-    assert impossible(figures(ranks), tolerance=1e-12) == {}
+    assert impossible(metrics(ranks), tolerance=1e-12) == {}
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_no_ranking_contradicts_itself(seed: int) -> None:
 def test_the_bounds_are_those_of_the_first_and_the_last_place(
     rank: int, shift: float
 ) -> None:
-    cells = figures(np.full(10, rank))
+    cells = metrics(np.full(10, rank))
     k = min(k for k in KS if rank <= k)
     assert impossible(cells, tolerance=1e-12) == {}
     later = {f"NDCG@{b}": cells[f"NDCG@{b}"] + shift for b in KS if b >= k}
@@ -44,7 +44,7 @@ def test_the_bounds_are_those_of_the_first_and_the_last_place(
 
 
 def test_where_no_hit_is_added_nothing_may_be_gained() -> None:
-    cells = figures(np.full(10, 3))
+    cells = metrics(np.full(10, 3))
     assert list(impossible(cells | {"NDCG@20": cells["NDCG@20"] + 0.01})) == ["NDCG@20"]
 
 

@@ -23,9 +23,9 @@ def test_metrics_and_columns_of_a_report(small) -> None:
     report = evaluate(*small, ks=(10, 5, 5))
     assert report.facts["ks"] == [5, 10]
     names = ["HR", "Recall", "NDCG", "MRR", "popularity", "coverage"]
-    asked = {f"{name}@{k}" for name in names for k in (5, 10)} | {"MRR"}
-    assert set(report["kept"]) == asked
-    columns = {name for name in asked if not name.startswith("coverage")}
+    expected = {f"{name}@{k}" for name in names for k in (5, 10)} | {"MRR"}
+    assert set(report["kept"]) == expected
+    columns = {name for name in expected if not name.startswith("coverage")}
     keys = {"user", "protocol", "targets", "best_rank"}
     assert set(report.per_user.columns) == columns | keys
     assert report.per_user["targets"].to_list() == [2] * 12
@@ -150,7 +150,7 @@ def test_popularity_has_the_exact_published_figures(
     events = [item for line in lines for item in line[:stop]]
     counts = torch.tensor(events).bincount(minlength=num_items)
     report = evaluate(Popular(len(lines), counts), graph)
-    for protocol, figures in POPULAR[name, counted].items():
+    for protocol, values in POPULAR[name, counted].items():
         means = report[protocol]
         found = [means[f"{m}@{k}"] for k in (5, 10, 20) for m in ("HR", "NDCG")]
-        assert [round(value, 4) for value in found] == figures, protocol
+        assert [round(value, 4) for value in found] == values, protocol

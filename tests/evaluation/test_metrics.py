@@ -47,15 +47,15 @@ def test_one_user_has_the_figures_of_the_specification(written, case, k) -> None
 
 
 @pytest.mark.parametrize(
-    ("k", "figures"),
+    ("k", "values"),
     [(2, (0.444444, 0.666667, 0.462284, 0.543643)),
      (5, (0.555556, 0.666667, 0.492541, 0.541350))],
 )  # fmt: skip
 def test_means_over_users_have_the_figures_of_the_specification(
-    written, k, figures
+    written, k, values
 ) -> None:
     found = of_cases(written, ["A", "B", "C"])["kept"]
-    assert [found[f"{name}@{k}"] for name in NAMES] == pytest.approx(figures, abs=1e-6)
+    assert [found[f"{name}@{k}"] for name in NAMES] == pytest.approx(values, abs=1e-6)
 
 
 def test_one_target_by_rank() -> None:

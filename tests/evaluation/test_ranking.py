@@ -84,8 +84,8 @@ def test_both_protocols_are_the_naive_loops(written, problem, k, size) -> None:
             None if first == math.inf else first for first in firsts
         ]
         shown = {item for row in rows for item in row["shown"]}
-        share = len(shown) / best.shape[1]
-        assert report[protocol][f"coverage@{k}"] == pytest.approx(share)
+        fraction = len(shown) / best.shape[1]
+        assert report[protocol][f"coverage@{k}"] == pytest.approx(fraction)
         popular = [
             sum(counts[i] for i in row["shown"]) / max(1, len(row["shown"]))
             for row in rows
@@ -122,8 +122,8 @@ def test_padding_is_never_ranked_or_recommended(written, num_items) -> None:
     report = evaluate(model, graph, ks=(num_items + 5,))
     assert report.per_user["best_rank"].to_list() == [num_items, num_items - 1]
     assert report["kept"][f"coverage@{num_items + 5}"] == 1
-    share = (num_items - 1) / num_items
-    assert report["excluded"][f"coverage@{num_items + 5}"] == share
+    fraction = (num_items - 1) / num_items
+    assert report["excluded"][f"coverage@{num_items + 5}"] == fraction
 
 
 @pytest.mark.parametrize("rows", [1, 3, 1000])

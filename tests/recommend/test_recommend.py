@@ -60,7 +60,7 @@ def test_known_users_get_what_follows_all_that_is_known(shop) -> None:
     assert found["score"].to_list() == [4, 3, 16, 15]
 
 
-def test_vectors_stand_beside_the_raw_ids(shop) -> None:
+def test_vectors_come_with_raw_ids(shop) -> None:
     found = shop.vectors()
     assert found["item"].to_list() == shop.items.ids.to_list()
     expected = shop.model.item_vectors(shop.graph)
@@ -68,15 +68,15 @@ def test_vectors_stand_beside_the_raw_ids(shop) -> None:
 
 
 @pytest.mark.parametrize(
-    "given, told",
+    "given, message",
     [
         ({"users": "ann"}, "users is a list; found only 'ann'"),
         ({"histories": "milk"}, "histories is a list; found only 'milk'"),
         ({"histories": ["milk", "tea"]}, "each history is a list .* found 'milk'"),
     ],
 )
-def test_a_word_is_not_taken_apart(shop, given: dict[str, Any], told: str) -> None:
-    with pytest.raises(ConfigError, match=told):
+def test_a_word_is_not_taken_apart(shop, given: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
         shop.recommend(**given, k=2)
 
 
@@ -86,7 +86,7 @@ def test_histories_of_strangers(shop) -> None:
     assert found["item"].to_list() == ["bread", "rice", "bread"]
 
 
-def test_history_can_be_recommended_when_asked(shop) -> None:
+def test_history_can_be_recommended_on_request(shop) -> None:
     found = shop.recommend(histories=[["bread", "milk"]], k=3, exclude_history=False)
     assert found["item"].to_list()[0] == "bread"
     assert set(found["item"]) == {"bread", "milk", "eggs"}
@@ -100,7 +100,7 @@ def test_lists_end_with_the_catalogue_and_hold_no_padding(shop) -> None:
     assert sorted(everything["item"]) == sorted(ITEMS)
 
 
-def test_nobody_gets_nothing(shop) -> None:
+def test_no_users_give_no_rows(shop) -> None:
     assert len(shop.recommend(users=[])) == len(shop.recommend(histories=[])) == 0
     assert len(shop.similar_items([])) == 0
 
@@ -186,7 +186,7 @@ KINDS |= {"salt": "dry", "tea": "drink"}
 
 
 @pytest.mark.parametrize("index", ["exact", "faiss", "hnsw"])
-def test_lists_mix_categories_as_much_as_is_asked(graph, index) -> None:
+def test_lists_mix_categories_by_the_weight(graph, index) -> None:
     shop = Recommender(Next(3, 6), graph, index=index, categories=KINDS)
     # After milk: bread 1, eggs 0 and milk 0, rice -3, salt -8, tea -15.
     given = {"histories": [["milk"]], "k": 4}

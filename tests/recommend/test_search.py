@@ -38,8 +38,8 @@ def test_lists_are_as_long_as_there_are_items_and_may_be_none(kind) -> None:
     vectors, queries, seen = problem(4, num_items=15)
     make = ExactSearch if kind == "exact" else lambda v: FaissSearch(v, kind)
     assert make(vectors).search(queries, seen, 40).shape == (25, 15)
-    nobody = Ragged(seen.items[:0], seen.ptr[:1])
-    assert make(vectors).search(queries[:0], nobody, 3).shape == (0, 3)
+    empty = Ragged(seen.items[:0], seen.ptr[:1])
+    assert make(vectors).search(queries[:0], empty, 3).shape == (0, 3)
 
 
 def test_hnsw_is_near_among_many() -> None:

@@ -34,7 +34,7 @@ GRAPH = build_graph(leave_one_out(synthetic.cycle(30, 12, length=8, seed=0)))
 
 
 def train(folder: Path, seed: int) -> None:
-    """One attempt; the model is made anew, as after a reboot, from some seed."""
+    """One attempt; the model is created again, as after a reboot, from a seed."""
     torch.manual_seed(seed)
     model = SASRec(30, 12, dim=8, layers=1, heads=1, loss="bce", max_length=8)
     options = {"max_epochs": EPOCHS, "batch_size": 30, "lr": 0.01, "threads": 1}
@@ -95,7 +95,7 @@ def child(folder: Path, seed: int, arm: Callable[[], None] = lambda: None) -> in
 
 
 def at_random(folder: Path, seed: int, epochs: int, seconds: float) -> int:
-    """Train in a fork and kill it from outside, some time after so many epochs."""
+    """Train in a fork and kill it from outside, some time after a number of epochs."""
     pid = os.fork()
     if pid == 0:
         train(folder, seed)

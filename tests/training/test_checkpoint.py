@@ -1,4 +1,4 @@
-"""Checkpoints: the same structure comes back, nothing is pickled, damage is told."""
+"""Checkpoints: the same structure comes back, nothing is pickled, damage is refused."""
 
 import math
 from collections import OrderedDict, defaultdict
@@ -156,7 +156,7 @@ def test_a_failed_write_leaves_the_old_file(
 
 
 @pytest.mark.parametrize("keep", [0, 4, 100, -1])
-def test_a_truncated_file_is_told(tmp_path: Path, keep: int) -> None:
+def test_a_truncated_file_is_refused(tmp_path: Path, keep: int) -> None:
     path = tmp_path / "state.safetensors"
     save_state({"x": torch.ones(50)}, path)
     path.write_bytes(path.read_bytes()[:keep])
@@ -164,7 +164,7 @@ def test_a_truncated_file_is_told(tmp_path: Path, keep: int) -> None:
         load_state(path)
 
 
-def test_a_missing_or_foreign_file_is_told(tmp_path: Path) -> None:
+def test_a_missing_or_foreign_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="there is no such file"):
         load_state(tmp_path / "absent")
     torch.save({"epoch": 1}, tmp_path / "pickle")
@@ -175,7 +175,7 @@ def test_a_missing_or_foreign_file_is_told(tmp_path: Path) -> None:
         load_state(tmp_path / "weights")
 
 
-def test_a_checkpoint_that_names_an_absent_tensor_is_told(tmp_path: Path) -> None:
+def test_a_checkpoint_that_names_an_absent_tensor_is_refused(tmp_path: Path) -> None:
     words = {"format": 1, "state": {"dict": [["x", {"tensor": "gone"}]]}}
     write_tensors(tmp_path / "state", {}, words)
     with pytest.raises(RunError, match="is inconsistent"):

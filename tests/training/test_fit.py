@@ -113,7 +113,7 @@ def test_a_graph_model_trains_too(short: Short, graph: HeteroData) -> None:
     assert run.history[-1]["loss"] < run.history[0]["loss"]
 
 
-def test_a_graph_without_validation_users_is_told(short: Short, tiny: Make) -> None:
+def test_a_graph_without_validation_users_is_refused(short: Short, tiny: Make) -> None:
     bare = build_graph(leave_one_out(synthetic.cycle(30, 12, length=8, seed=0)))
     del bare["validation"]
     with pytest.raises(GraphError, match="pass monitor=None"):

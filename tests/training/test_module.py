@@ -73,7 +73,7 @@ def test_adam_clipping_and_decay_are_torchs(short: Short, graph: HeteroData) -> 
 
 
 class Own(Model):
-    """A model that does as it is told."""
+    """A model with configurable faults."""
 
     def __init__(self, terms: Any = None, rows: int = 12, step: str = "items") -> None:
         super().__init__()
@@ -94,7 +94,7 @@ class Own(Model):
         return (Stage((Step(self.losses, (self.step,)),)),)
 
 
-def test_a_model_that_breaks_the_contract_is_told_how(
+def test_a_model_that_breaks_the_contract_is_refused(
     short: Short, graph: HeteroData
 ) -> None:
     with pytest.raises(RunError, match=r"Own\.losses must return loss terms.*{}"):
@@ -111,9 +111,7 @@ def test_a_model_that_breaks_the_contract_is_told_how(
         short(model, graph)
 
 
-def test_the_learning_rate_rises_and_falls_as_asked(
-    short: Short, graph: HeteroData
-) -> None:
+def test_the_learning_rate_rises_and_falls(short: Short, graph: HeteroData) -> None:
     """Three epochs of several steps, against torch's own Adam set by hand."""
 
     def make() -> BPRMF:

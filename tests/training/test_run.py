@@ -116,7 +116,7 @@ def test_a_graph_of_another_hash_is_refused(run: Run, graph: HeteroData) -> None
         run.model(other)
 
 
-def test_an_empty_folder_is_told(tmp_path: Path) -> None:
+def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"contains no run: there is no run\.json"):
         load_run(tmp_path)
     with pytest.raises(RunError, match="nowhere: there is no such folder"):
@@ -124,7 +124,7 @@ def test_an_empty_folder_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["run.json", "experiment.yaml", "history.csv"])
-def test_a_damaged_file_is_told(run: Run, tmp_path: Path, name: str) -> None:
+def test_a_damaged_file_is_refused(run: Run, tmp_path: Path, name: str) -> None:
     assert run.folder is not None
     for path in run.folder.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
@@ -133,7 +133,7 @@ def test_a_damaged_file_is_told(run: Run, tmp_path: Path, name: str) -> None:
         load_run(tmp_path)
 
 
-def test_weights_of_another_program_are_told(
+def test_weights_of_another_program_are_refused(
     run: Run, graph: HeteroData, tmp_path: Path
 ) -> None:
     assert run.folder is not None
@@ -154,7 +154,7 @@ def test_epochs_that_were_not_evaluated_have_no_metric(
     assert load_run(tmp_path).history == done.history
 
 
-def test_options_that_are_not_data_are_told(
+def test_options_that_are_not_data_are_refused(
     tiny: Callable[..., Any], graph: HeteroData, tmp_path: Path
 ) -> None:
     model = tiny()

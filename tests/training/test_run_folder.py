@@ -91,9 +91,9 @@ def test_resuming_something_else_lists_every_difference(
 ) -> None:
     short(tiny(), graph, folder=tmp_path)
     other = build_graph(leave_one_out(synthetic.cycle(30, 12, length=8, seed=9)))
-    with pytest.raises(RunError) as told:
+    with pytest.raises(RunError) as error:
         short(tiny(dim=4), other, folder=tmp_path, lr=0.02, seed=1, resume=True)
-    lines = str(told.value)
+    lines = str(error.value)
     assert "model.SASRec.dim: the run has 8, requested is 4" in lines
     assert "train.lr: the run has 0.01, requested is 0.02" in lines
     assert "train.seed: the run has 0, requested is 1" in lines
@@ -105,13 +105,13 @@ def test_resuming_another_model_names_both(
     short: Short, tiny: Make, graph: HeteroData, tmp_path: Path
 ) -> None:
     short(POP(30, 12), graph, folder=tmp_path)
-    with pytest.raises(RunError) as told:
+    with pytest.raises(RunError) as error:
         short(tiny(), graph, folder=tmp_path, resume=True)
-    _, line, *_ = str(told.value).splitlines()
+    _, line, *_ = str(error.value).splitlines()
     assert line == "  the run is of POP, this file of SASRec"
 
 
-def test_a_file_where_the_folder_should_be_is_told(
+def test_a_file_where_the_folder_should_be_is_refused(
     short: Short, tiny: Make, graph: HeteroData, tmp_path: Path
 ) -> None:
     (tmp_path / "log.csv").touch()

@@ -76,7 +76,7 @@ def test_another_logger_hears_of_every_epoch(
         ({"loggers": ["tensorbord"]}, r"tensorboard.*found 'tensorbord'"),
     ],
 )
-def test_what_is_not_on_this_machine_is_told_before_a_run_folder_is_made(
+def test_what_is_not_on_this_machine_is_refused_before_a_run_folder_is_made(
     short: Short,
     tiny: Make,
     graph: HeteroData,
@@ -89,18 +89,18 @@ def test_what_is_not_on_this_machine_is_told_before_a_run_folder_is_made(
     assert not (tmp_path / "run").exists()
 
 
-def test_a_gpu_that_is_not_there_is_told(
+def test_a_gpu_that_is_not_there_is_refused(
     short: Short, tiny: Make, graph: HeteroData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from lightning.pytorch.accelerators import CUDAAccelerator
 
     monkeypatch.setattr(CUDAAccelerator, "is_available", staticmethod(lambda: False))
-    with pytest.raises(ConfigError) as told:
+    with pytest.raises(ConfigError) as error:
         short(tiny(), graph, accelerator="cuda")
-    assert str(told.value).startswith(
+    assert str(error.value).startswith(
         "accelerator 'cuda' is not on this machine; there are cpu"
     )
-    assert str(told.value).endswith("; leave it out (auto)")
+    assert str(error.value).endswith("; leave it out (auto)")
 
 
 def test_each_epoch_is_a_line(
@@ -145,7 +145,7 @@ def test_the_checkpoint_holds_no_pickle(
     }
 
 
-def test_a_truncated_checkpoint_is_told(
+def test_a_truncated_checkpoint_is_refused(
     short: Short, tiny: Make, graph: HeteroData, tmp_path: Path
 ) -> None:
     short(tiny(), graph, folder=tmp_path)

@@ -37,7 +37,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def told(folder: Path, rank: int) -> tuple[list[list[int]], list[Any]]:
+def reported(folder: Path, rank: int) -> tuple[list[list[int]], list[Any]]:
     seen, histories = json.loads((folder / f"rank{rank}.json").read_text())
     return seen, histories
 
@@ -51,7 +51,7 @@ def test_both_end_with_the_same_weights(folder: Path) -> None:
 
 
 def test_each_trains_its_own_batches_and_together_all(folder: Path) -> None:
-    first, second = (told(folder, rank)[0] for rank in (0, 1))
+    first, second = (reported(folder, rank)[0] for rank in (0, 1))
     assert len(first) == len(second)
     assert first != second
     steps = len(first) // 4  # two runs of two epochs
@@ -61,7 +61,7 @@ def test_each_trains_its_own_batches_and_together_all(folder: Path) -> None:
 
 
 def test_both_have_the_same_history_with_and_without_a_folder(folder: Path) -> None:
-    histories = [history for rank in (0, 1) for history in told(folder, rank)[1]]
+    histories = [history for rank in (0, 1) for history in reported(folder, rank)[1]]
     assert len(histories) == 4
     assert all(history == histories[0] for history in histories)
     assert load_run(folder / "run").history == histories[0]
