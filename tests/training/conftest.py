@@ -9,7 +9,7 @@ from torch_geometric.data import HeteroData
 
 from graphseq.data import leave_one_out, synthetic
 from graphseq.graphs import build_graph
-from graphseq.models import Model, SASRec
+from graphseq.models import Model, create
 from graphseq.training import Run, fit
 
 
@@ -20,13 +20,25 @@ def graph() -> HeteroData:
 
 
 @pytest.fixture
-def tiny() -> Callable[..., SASRec]:
+def tiny() -> Callable[..., Model]:
     """A SASRec with dropout and sampled negatives: everything random is in use."""
 
-    def make(**options: Any) -> SASRec:
+    def make(dropout: float = 0.5, **options: Any) -> Model:
         torch.manual_seed(7)
-        given = {"dim": 8, "layers": 1, "heads": 1, "loss": "bce", "max_length": 8}
-        return SASRec(30, 12, **(given | options))
+        encoder = {"Transformer": {"layers": 1, "heads": 1, "dropout": dropout}}
+        given = {"dim": 8, "loss": "bce", "max_length": 8, "encoder": encoder}
+        return create({"SASRec": {"backbone": given | options}}, 30, 12)
+
+    return make
+
+
+@pytest.fixture
+def small() -> Callable[..., Model]:
+    """A model by name, of width 8, for the graph."""
+
+    def make(name: str, **options: Any) -> Model:
+        backbone = {"backbone": {"dim": 8, "max_length": 8}}
+        return create({name: backbone | options}, 30, 12)
 
     return make
 

@@ -22,7 +22,8 @@ import torch
 from graphseq import atomic
 from graphseq.data import leave_one_out, synthetic
 from graphseq.graphs import build_graph
-from graphseq.models import SASRec
+from graphseq.models import Backbone, SASRec
+from graphseq.nn import Transformer
 from graphseq.training import fit, trainer  # noqa: F401  (imports Lightning once)
 from graphseq.training.run import CHECKPOINT, HISTORY, RECORD, WEIGHTS
 
@@ -36,7 +37,9 @@ GRAPH = build_graph(leave_one_out(synthetic.cycle(30, 12, length=8, seed=0)))
 def train(folder: Path, seed: int) -> None:
     """One attempt; the model is created again, as after a reboot, from a seed."""
     torch.manual_seed(seed)
-    model = SASRec(30, 12, dim=8, layers=1, heads=1, loss="bce", max_length=8)
+    encoder = Transformer(8, 8, layers=1, heads=1)
+    backbone = Backbone(12, dim=8, loss="bce", max_length=8, encoder=encoder)
+    model = SASRec(30, backbone)
     options = {"max_epochs": EPOCHS, "batch_size": 30, "lr": 0.01, "threads": 1}
     fit(model, GRAPH, folder=folder, progress=False, resume=True, **options)
 

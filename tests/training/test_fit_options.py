@@ -7,11 +7,11 @@ import pytest
 from torch_geometric.data import HeteroData
 
 from graphseq.errors import ConfigError
-from graphseq.models import EC4SRec, SASRec
+from graphseq.models import Model
 from graphseq.training import Run
 from graphseq.training.options import FitOptions
 
-Make = Callable[..., SASRec]
+Make = Callable[..., Model]
 Short = Callable[..., Run]
 
 
@@ -48,9 +48,9 @@ def test_invalid_options_are_reported_together(
 
 
 def test_epochs_that_end_before_the_views_begin_are_reported(
-    short: Short, graph: HeteroData
+    small: Make, short: Short, graph: HeteroData
 ) -> None:
-    model = EC4SRec(30, 12, dim=8, max_length=8, updates=(5,))
+    model = small("EC4SRec", objective={"ExplainedViews": {"updates": [5]}})
     with pytest.warns(UserWarning, match="trains 5 epochs before all"):
         short(model, graph, max_epochs=2)
 

@@ -14,11 +14,11 @@ from torch_geometric.data import HeteroData
 
 from graphseq.errors import RunError
 from graphseq.evaluation import evaluate
-from graphseq.models import MCLRec, Model, S3Rec, SASRec
+from graphseq.models import Model
 from graphseq.training import Run, fit, load_run
 from graphseq.training.run import CHECKPOINT, HISTORY, RECORD, WEIGHTS
 
-Make = Callable[..., SASRec]
+Make = Callable[..., Model]
 
 
 def short(model: Model, graph: HeteroData, **options: Any) -> Run:
@@ -127,23 +127,24 @@ def test_a_run_without_an_evaluated_epoch_can_be_shown(
         _ = run.best
 
 
-@pytest.mark.parametrize("cls", [S3Rec, MCLRec, SASRec])
+@pytest.mark.parametrize("name", ["S3Rec", "MCLRec", "SASRec"])
 @pytest.mark.parametrize("option", [{"gradient_clip": 0.5}, {"precision": "64-true"}])
 def test_models_of_one_stage_or_more_clip_and_train_in_float64(
-    graph: HeteroData, cls: type[Model], option: dict[str, Any]
+    small: Make, graph: HeteroData, name: str, option: dict[str, Any]
 ) -> None:
-    stages = {"pretrain_epochs": 1} if cls is S3Rec else {}
-    model = cls(30, 12, dim=8, max_length=8, **stages)
+    objective = {"MutualInformation": {"pretrain_epochs": 1}}
+    stages = {"objective": objective} if name == "S3Rec" else {}
+    model = small(name, **stages)
     run = short(model, graph, **option)
     assert run.epochs == 2
     kinds = {weight.dtype for weight in model.parameters()}
     assert kinds == {torch.float64 if "precision" in option else torch.float32}
 
 
-def test_clipping_bounds_the_step_of_every_turn(graph: HeteroData) -> None:
+def test_clipping_bounds_the_step_of_every_turn(small: Make, graph: HeteroData) -> None:
     def moved(clip: float | None) -> float:
         torch.manual_seed(0)
-        model = MCLRec(30, 12, dim=8, max_length=8)
+        model = small("MCLRec")
         before = [weight.detach().clone() for weight in model.parameters()]
         # Adam forgets the size of a gradient, unless it is as small as its epsilon
         short(model, graph, max_epochs=1, gradient_clip=clip)
@@ -159,7 +160,7 @@ def test_a_reader_of_the_lines_may_leave_and_training_goes_on(tmp_path: Path) ->
     code = f"""
 import graphseq as gs
 graph = gs.build_graph(gs.leave_one_out(gs.data.synthetic.cycle(30, 12, length=8)))
-model = gs.models.SASRec(30, 12, dim=8, max_length=8)
+model = gs.models.SASRec(30, gs.models.Backbone(12, dim=8, max_length=8))
 gs.fit(model, graph, folder={str(tmp_path / "run")!r}, max_epochs=8, threads=1)
 """
     command = f'{sys.executable} -c "$CODE" | head -n 1'

@@ -20,7 +20,7 @@ from graphseq.models import (
 from graphseq.sequences import SequenceLoader
 from graphseq.training import Run
 
-Make = Callable[..., SASRec]
+Make = Callable[..., Model]
 Short = Callable[..., Run]
 
 

@@ -18,7 +18,8 @@ from graphseq.data import leave_one_out, synthetic
 from graphseq.errors import ConfigError, RunError
 from graphseq.evaluation import evaluate
 from graphseq.graphs import CoOccurrence, build_graph, graph_hash, held_out_hash
-from graphseq.models import SASRec
+from graphseq.models import Backbone, SASRec
+from graphseq.nn import Transformer
 from graphseq.nn.features import Propagated
 from graphseq.training import Run, fit, load_run
 
@@ -36,7 +37,9 @@ def run(graph: HeteroData, tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("runs") / "deep" / "one"
     torch.manual_seed(7)
     features = Propagated(12, dim=8)
-    model = SASRec(30, 12, layers=1, heads=1, max_length=8, features=features)
+    encoder = Transformer(8, 8, layers=1, heads=1)
+    backbone = Backbone(12, max_length=8, features=features, encoder=encoder)
+    model = SASRec(30, backbone)
     options: dict[str, Any] = {"max_epochs": 3, "batch_size": 30, "seed": 5}
     done = fit(model, graph, folder=folder, progress=False, threads=1, **options)
     evaluate(model, graph, "test", ks=(5,), folder=folder)
@@ -79,7 +82,7 @@ def test_the_experiment_is_complete(run: Run, graph: HeteroData) -> None:
     assert run.folder is not None
     experiment = yaml.safe_load((run.folder / "experiment.yaml").read_text())
     assert experiment["graph"]["split"]["protocol"] == "leave_one_out"
-    options = experiment["model"]["SASRec"]
+    options = experiment["model"]["SASRec"]["backbone"]
     assert options["features"]["Propagated"]["dim"] == 8
     assert "num_users" not in options
     assert experiment["train"]["lr"] == 1e-3

@@ -15,13 +15,11 @@ from torch_geometric.data import HeteroData
 
 from graphseq.errors import ConfigError, RunError
 from graphseq.graphs import graph_hash
-from graphseq.models import (
-    SASRec,
-)
+from graphseq.models import Model
 from graphseq.training import Run, load_state
 from graphseq.training.run import CHECKPOINT
 
-Make = Callable[..., SASRec]
+Make = Callable[..., Model]
 Short = Callable[..., Run]
 
 

@@ -9,12 +9,10 @@ import torch
 from torch_geometric.data import HeteroData
 
 from graphseq.evaluation import evaluate
-from graphseq.models import (
-    SASRec,
-)
+from graphseq.models import Model
 from graphseq.training import Run
 
-Make = Callable[..., SASRec]
+Make = Callable[..., Model]
 Short = Callable[..., Run]
 
 

@@ -13,7 +13,8 @@ import torch
 from safetensors.torch import load_file
 from torch_geometric.data import HeteroData
 
-from graphseq.models import SASRec
+from graphseq.models import Backbone, SASRec
+from graphseq.nn import Transformer
 from graphseq.sequences import SequenceLoader
 from graphseq.training import load_run
 
@@ -82,7 +83,8 @@ def test_a_step_is_adams_on_the_mean_of_both_gradients(
     folder: Path, graph: HeteroData
 ) -> None:
     torch.manual_seed(7)
-    model = SASRec(30, 12, dim=8, layers=1, heads=1, dropout=0.0, max_length=8)
+    encoder = Transformer(8, 8, layers=1, heads=1, dropout=0.0)
+    model = SASRec(30, Backbone(12, dim=8, max_length=8, encoder=encoder))
     adam = torch.optim.Adam(model.parameters(), lr=0.01)
     loaders = [
         SequenceLoader(graph, model.sampler, 30, 8, seed=0, rank=rank, world=2)

@@ -18,7 +18,8 @@ from safetensors.torch import save_file
 
 from graphseq.data import leave_one_out, synthetic
 from graphseq.graphs import build_graph
-from graphseq.models import SASRec
+from graphseq.models import Backbone, SASRec
+from graphseq.nn import Transformer
 from graphseq.training import fit
 
 
@@ -36,7 +37,8 @@ def main(folder: Path) -> None:
     runs = []
     for place in (folder / "run", None):
         torch.manual_seed(7)
-        model = SASRec(30, 12, dim=8, layers=1, heads=1, dropout=0.0, max_length=8)
+        encoder = Transformer(8, 8, layers=1, heads=1, dropout=0.0)
+        model = SASRec(30, Backbone(12, dim=8, max_length=8, encoder=encoder))
         options: dict[str, Any] = {"max_epochs": 2, "batch_size": 30, "lr": 0.01}
         options |= {"devices": 2, "accelerator": "cpu", "progress": False}
         runs.append(fit(model, graph, folder=place, **options))
