@@ -91,7 +91,7 @@ def main() -> None:
     torch.set_num_threads(1)
     many_targets()
     graph = gs.build_graph(gs.leave_one_out(log))
-    model = gs.models.SASRec(log.num_users, log.num_items, dim=64).eval()
+    model = gs.models.SASRec(log.num_users, log.num_items).eval()
     ours = seconds(lambda: gs.evaluate(model, graph))
     for name, work in {
         "encoding the histories": lambda: represent_only(model, graph),

@@ -167,21 +167,22 @@ class Reader:
                 options.setdefault(name, inherited[name])
         defaults: Mapping[str, Any] = getattr(target, "part_defaults", {})
         for name, part in defaults.items():
-            options[name] = merge(part, options.get(name))
+            given = self._unnamed(options.get(name), known[name].annotation)
+            options[name] = merge(part, given)
         sizes = {**inherited, **{n: options[n] for n in INHERITED if n in options}}
-        given = {
+        read = {
             name: self._value(value, known[name].annotation, f"{place}.{name}", sizes)
             if name in known
             else value
             for name, value in options.items()
         }
-        ready = {n: v for n, v in given.items() if not _is_nested(v)}
+        ready = {n: v for n, v in read.items() if not _is_nested(v)}
         for name, message in find_invalid(target, ready):
             self._problem(f"{place}.{name}", message)
-        for name, message in find_missing(target, given):
+        for name, message in find_missing(target, read):
             if name not in self.supplied:
                 self._problem(f"{place}.{name}", message)
-        spec = Spec(target, given, place)
+        spec = Spec(target, read, place)
         if len(self.problems) == before and issubclass_of(target, Configurable):
             for name, message in target.conflicts(spec.options):  # type: ignore[attr-defined]
                 self._problem(f"{place}.{name}", message)
@@ -219,6 +220,14 @@ class Reader:
             return self.read(part, entry[named], where, sizes) or _BROKEN
         self.pick(choices, value, place)
         return _BROKEN
+
+    def _unnamed(self, value: Any, hint: Any) -> Any:
+        """The options of ``{Name: options}``, where no other name is possible."""
+        members = get_args(hint) or (hint,)
+        names = {name for member in members for name in self._choices(member)}
+        if len(names) == 1 and isinstance(value, Mapping) and value.keys() == names:
+            [value] = value.values()
+        return value
 
     def _choices(self, hint: Any) -> dict[str, type]:
         """The classes that an option of a type may name."""

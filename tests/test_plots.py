@@ -8,7 +8,7 @@ from graphseq import fit
 from graphseq.data import leave_one_out, synthetic
 from graphseq.errors import ConfigError
 from graphseq.graphs import CoOccurrence, build_graph
-from graphseq.models import POP, SASRec
+from graphseq.models import POP, Backbone, SASRec
 from graphseq.plots import plot_items, plot_learning
 
 GRAPH = build_graph(
@@ -17,7 +17,7 @@ GRAPH = build_graph(
 
 
 def test_one_run_is_drawn_like_several(tmp_path: Path) -> None:
-    model = SASRec(30, 12, dim=8, max_length=8)
+    model = SASRec(30, Backbone(12, dim=8, max_length=8))
     run = fit(model, GRAPH, max_epochs=2, progress=False)
     plot_learning(run, tmp_path / "one.png")
     plot_learning({"SASRec": run}, tmp_path / "several.png")

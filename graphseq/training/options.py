@@ -15,7 +15,7 @@ from graphseq.schema import NAMED, describe
 
 METRIC = re.compile(r"(HR|Recall|NDCG|MRR|coverage)@([1-9]\d*)|MRR")
 Metric = Annotated[str, Predicate(lambda name: bool(METRIC.fullmatch(name)))]
-NAMED[Metric] = "a metric that grows with quality, such as 'NDCG@10', 'HR@5' or 'MRR',"
+NAMED[Metric] = "a metric that grows with quality, such as 'NDCG@10', 'HR@5' or 'MRR'"
 Precision = Literal["32-true", "bf16-softmax", "bf16-mixed", "16-mixed", "64-true"]
 EVERYWHERE: dict[str, tuple[Any, ...]] = {
     "accelerator": ("auto", "cpu"),

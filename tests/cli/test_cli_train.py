@@ -141,7 +141,11 @@ def test_ctrl_c_says_how_to_continue(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("option", "path", "words"),
     [
-        ("--record", "log.csv", "is not a table of results: it has the columns who, what"),
+        (
+            "--record",
+            "log.csv",
+            "is not a table of results: it has the columns who, what",
+        ),
         ("--record", "", "is a folder; --record names a file"),
         ("--folder", "log.csv", "is a file; --folder names a folder"),
     ],

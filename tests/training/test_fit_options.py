@@ -27,7 +27,7 @@ Short = Callable[..., Run]
         ({"lr_warmup": -1}, "lr_warmup: expected a whole number of 0 or more"),
         ({"precision": "bf16"}, "precision: expected '32-true' or .* found 'bf16'"),
         ({"monitor": "loss"}, "monitor: expected a metric .*NDCG@10.* found 'loss'"),
-        ({"patience": 0}, "patience: expected a whole number of 1 or more or None"),
+        ({"patience": 0}, "patience: expected a whole number of 1 or more, or None"),
         ({"max_epoch": 3}, "max_epoch: not an option; did you mean 'max_epochs'"),
     ],
 )

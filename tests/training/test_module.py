@@ -75,7 +75,7 @@ def test_adam_clipping_and_decay_are_torchs(short: Short, graph: HeteroData) -> 
 class Own(Model):
     """A model with configurable faults."""
 
-    def __init__(self, terms: Any = None, rows: int = 12, step: str = "items") -> None:
+    def __init__(self, terms: Any = None, rows: int = 12, step: Any = ()) -> None:
         super().__init__()
         self.num_users, self.num_items = 30, 12
         self.items = torch.nn.Parameter(torch.randn(rows, 4))
@@ -91,7 +91,7 @@ class Own(Model):
         return self.terms
 
     def stages(self) -> tuple[Stage, ...]:
-        return (Stage((Step(self.losses, (self.step,)),)),)
+        return (Stage((Step(self.losses, self.step),)),)
 
 
 def test_a_model_that_breaks_the_contract_is_refused(
@@ -104,7 +104,7 @@ def test_a_model_that_breaks_the_contract_is_refused(
     with pytest.raises(GraphError, match=r"ranks 12 items, .* shape \(11, 4\)"):
         evaluate(Own({}, rows=11), graph)
     with pytest.raises(ConfigError, match=r"trains no parameter. .* are items"):
-        short(Own({}, step="table"), graph)
+        short(Own({}, step=(torch.nn.ReLU(),)), graph)
     model = Own({})
     del model.num_users
     with pytest.raises(GraphError, match=r"set self\.num_users"):

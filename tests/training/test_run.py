@@ -82,9 +82,9 @@ def test_the_experiment_is_complete(run: Run, graph: HeteroData) -> None:
     assert run.folder is not None
     experiment = yaml.safe_load((run.folder / "experiment.yaml").read_text())
     assert experiment["graph"]["split"]["protocol"] == "leave_one_out"
-    options = experiment["model"]["SASRec"]["backbone"]
+    options = experiment["model"]["SASRec"]["backbone"]["Backbone"]
     assert options["features"]["Propagated"]["dim"] == 8
-    assert "num_users" not in options
+    assert "num_items" not in options
     assert experiment["train"]["lr"] == 1e-3
     assert experiment["train"]["batch_size"] == 30
 

@@ -94,7 +94,7 @@ def test_resuming_something_else_lists_every_difference(
     with pytest.raises(RunError) as error:
         short(tiny(dim=4), other, folder=tmp_path, lr=0.02, seed=1, resume=True)
     lines = str(error.value)
-    assert "model.SASRec.backbone.dim: the run has 8, requested is 4" in lines
+    assert "model.SASRec.backbone.Backbone.dim: the run has 8, requested is 4" in lines
     assert "train.lr: the run has 0.01, requested is 0.02" in lines
     assert "train.seed: the run has 0, requested is 1" in lines
     assert "graph.hash: the run has " in lines
