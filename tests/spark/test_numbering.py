@@ -35,7 +35,7 @@ def test_many_files_are_one_log_in_the_order_of_their_names(
     pattern = str(tmp_path / "a log ?1?")
     assert read_events(spark, pattern).collect()[0] == one
     (folder / "part c.csv").write_text("item,user,time\n1,2,3\n")
-    with pytest.raises(DataError, match="begin with different lines"), failures():
+    with pytest.raises(DataError, match="have different first lines"), failures():
         read_events(spark, pattern)
 
 
