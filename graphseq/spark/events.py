@@ -13,7 +13,6 @@ from graphseq.data import Interactions, Split, Vocabulary
 from graphseq.data.arrays import Int64s, canonical_order, positions
 from graphseq.data.interactions import summary, time_range
 from graphseq.errors import DataError, GraphError
-from graphseq.schema import Size, checked
 from graphseq.spark.batches import map_batches, persist
 from graphseq.spark.kernel import before, count_events, renumber
 
@@ -101,19 +100,17 @@ class Events:
 COUNTS = "kind int, id int, n bigint"
 
 
-@checked
 def filter_events(
     events: Events,
     *,
     deduplicate: Literal["first", "last"] | None = None,
-    k_core: Size | None = None,
+    k_core: int | None = None,
     min_length: int | None = None,
 ) -> Events:
     """Apply :func:`graphseq.data.deduplicate`, ``k_core`` and ``min_length``.
 
     Raises:
-        DataError: No event remains.
-        OptionError: ``k_core`` is below 1.
+        DataError: No event remains, or ``k_core`` is below 1.
     """
     if deduplicate is not None:
         events = _deduplicate(events, deduplicate)
@@ -163,6 +160,8 @@ def _deduplicate(events: Events, keep: Literal["first", "last"]) -> Events:
 
 def _k_core(events: Events, least: int) -> Events:
     """Filter until all users and items have at least ``least`` events."""
+    if least < 1:
+        raise DataError(f"k_core needs a minimum of at least 1; found {least}")
     users, items = event_counts(events)
     while ((users > 0) & (users < least)).any() or (
         (items > 0) & (items < least)
