@@ -61,5 +61,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _print_warning(message: Warning | str, *where: Any, **more: Any) -> None:
-    """A warning as one line, without the place in the source."""
+    """A warning as one line, without its position in the source."""
     print(f"warning: {message}", file=sys.stderr)

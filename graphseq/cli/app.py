@@ -107,7 +107,7 @@ def join_hyphens(tokens: Iterable[str]) -> list[str]:
     """Attach values that begin with one hyphen to their option.
 
     ``--users -ana -ben`` becomes ``--users=-ana --users=-ben``. No option but ``-h``
-    is written with one hyphen, so every other such token is a value.
+    is written with one hyphen, so every other token with one hyphen is a value.
     """
     joined: list[str] = []
     option = None
@@ -123,7 +123,7 @@ def join_hyphens(tokens: Iterable[str]) -> list[str]:
 
 
 def explain(error: CycloptsError) -> str:
-    """What is wrong with a command line, and what was expected."""
+    """The message of a parser error: what was found, and what was expected."""
     argument = error.argument
     name = "" if argument is None else argument.name
     name = name if name.startswith("--") else name.upper()
@@ -195,7 +195,7 @@ def check_file(option: str, path: Path) -> None:
     """Refuse an output file that is a folder, or cannot be created.
 
     Raises:
-        ConfigError: Naming what is in the way.
+        ConfigError: Naming the folder or file in the way.
     """
     if path.is_dir():
         raise ConfigError(f"{path} is a folder; {option} names a file")

@@ -39,7 +39,7 @@ class ReadOptions:
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class BuildOptions:
-    """What is built from a log.
+    """Filters, split, relations and engine of a build.
 
     Attributes:
         k_core: Keep only users and items with at least N events, repeatedly.
@@ -48,8 +48,8 @@ class BuildOptions:
         split: Held-out events: each user's last two events, a tenth of the users each
             for validation and test, or the last fifth of the time.
         seed: Random seed of the split by_user.
-        user_user: Edges between users with common items, as WEIGHT:K:SYMMETRIZE; none
-            for no such edges.
+        user_user: Edges between users with common items, as WEIGHT:K:SYMMETRIZE, or
+            none.
         item_item: Edges between items with common users, in the same form.
         transitions: Edges from an item to its successors, as WINDOW:K:DECAY: the
             number of steps, the successors that an item keeps (default 50, or all),
@@ -141,7 +141,7 @@ def build(
         log: Log file, plain or gzip.
         output: Output folder; it must not exist unless --overwrite is given.
         reading: How the log is read.
-        options: What is built from it.
+        options: Filters, split, relations and engine.
         memory: Memory limit in gigabytes; default: the free memory.
         overwrite: Replace an existing graph once the new one is complete.
         dry_run: Show the plan and its expected cost; build nothing.

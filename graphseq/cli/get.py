@@ -56,13 +56,13 @@ def get(
     print(f"{name}: {facts.source}\nterms: {facts.licence}")
     with warnings.catch_warnings(record=True) as doubts, _watching() as watch:
         warnings.simplefilter("always")
-        found = fetch_dataset(name, root, url=url, progress=watch, report=_say)
+        found = fetch_dataset(name, root, url=url, progress=watch, report=_print)
     for doubt in doubts:
         print(f"warning: {doubt.message}", file=sys.stderr)
     _sum_up(found, root)
 
 
-def _say(line: str) -> None:
+def _print(line: str) -> None:
     print(line, flush=True)
 
 
@@ -89,7 +89,7 @@ def _show_all(root: Path | None) -> None:
     from graphseq.data import catalog
     from graphseq.data.datasets import data_folders, find_file
 
-    places = data_folders(root)
+    folders = data_folders(root)
     shown = Table(header_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     shown.add_column("name", no_wrap=True)
     for title in ("users", "items", "events"):
@@ -98,11 +98,11 @@ def _show_all(root: Path | None) -> None:
     shown.add_column("here", no_wrap=True)
     for facts in catalog().values():
         sizes = [f"{number:,}" for number in facts.sizes]
-        here = "yes" if find_file(facts.file, places) else ""
+        here = "yes" if find_file(facts.file, folders) else ""
         shown.add_row(facts.name, *sizes, _effort(facts), here)
     console = Console(soft_wrap=True)
     console.print(shown)
-    console.print(f"Downloads go to {places[0]}; see --root and GRAPHSEQ_DATA.")
+    console.print(f"Downloads go to {folders[0]}; see --root and GRAPHSEQ_DATA.")
 
 
 def _effort(facts: "Dataset") -> str:
@@ -147,4 +147,4 @@ class _Lines:
         mark = done * MARKS // total if total else 0
         if total and mark > self.printed:
             self.printed = mark
-            _say(f"{self.name}: {done:,} of {total:,} bytes")
+            _print(f"{self.name}: {done:,} of {total:,} bytes")

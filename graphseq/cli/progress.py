@@ -27,7 +27,7 @@ class Stage:
         name: Its name.
         seconds: Wall-clock time.
         memory: Peak memory of the process up to its end, in bytes.
-        result: What it made, in words.
+        result: Its result, in words.
     """
 
     name: str
@@ -172,7 +172,7 @@ class RunLines:
     def __call__(
         self, running: "Mapping[Job, float]", outcomes: "Sequence[Outcome]"
     ) -> None:
-        """Print what is new; ``running`` gives the seconds of each run."""
+        """Print the changes; ``running`` gives the seconds of each run."""
         for outcome in outcomes[self._ended :]:
             self._ended += 1
             words = f"{outcome.state}  {_describe_run(outcome.job, outcome.seconds)}"

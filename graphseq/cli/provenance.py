@@ -62,10 +62,10 @@ def fingerprint(path: str) -> dict[str, Any]:
 
 def _files(path: str) -> list[Path]:
     """The file itself, or those that Spark reads from a folder or pattern, in order."""
-    place = Path(path)
-    if place.is_file():
-        return [place]
-    found = place.iterdir() if place.is_dir() else map(Path, glob(path))
+    source = Path(path)
+    if source.is_file():
+        return [source]
+    found = source.iterdir() if source.is_dir() else map(Path, glob(path))
     return sorted(p for p in found if p.is_file() and p.name[0] not in "._")
 
 

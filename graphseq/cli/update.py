@@ -62,9 +62,9 @@ def update(
     from graphseq.cli.provenance import UPDATES, record
     from graphseq.graphs.cost import estimate
 
-    place = output or graph
+    target = output or graph
     relations.check_size(new_log, memory, reading.format)
-    with nullcontext() if dry_run else locked_folder(place), Stages() as stages:
+    with nullcontext() if dry_run else locked_folder(target), Stages() as stages:
         if output is not None and not dry_run:
             check_output(output, overwrite=False)
         stages.begin("load")
@@ -81,13 +81,13 @@ def update(
             table = _table(graphs.plan_update(older, split, steps))
             build_steps.show(both, split, table)
             return
-        relations.check_cost(split.train, costs, place, memory)
+        relations.check_cost(split.train, costs, target, memory)
         inputs = {"graph": graph, "new_log": new_log}
         step = {**record("update", inputs, reading), "events": len(later)}
         whole = {**made, UPDATES: [*made.get(UPDATES, []), step]}
-        build_steps.save(stages, split, steps, whole, place, log=both, older=older)
+        build_steps.save(stages, split, steps, whole, target, log=both, older=older)
         build_steps.show(both, split, stages.table())
-        build_steps.show_next(place)
+        build_steps.show_next(target)
 
 
 def _provenance(graph: Path, provenance: Mapping[str, Any]) -> dict[str, Any]:
@@ -117,7 +117,7 @@ def _recorded(made: Mapping[str, Any]) -> tuple[ReadOptions, BuildOptions]:
     file = building.get("attributes")
     if file is not None and not file.is_file():
         raise ConfigError(
-            f"the graph was built with --attributes {file}, and there is no such file "
+            f"the graph was built with --attributes {file}, which does not exist "
             f"from here. Run graphseq update in the folder in which it was built, or "
             f"restore the file"
         )

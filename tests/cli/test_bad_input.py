@@ -1,4 +1,4 @@
-"""What ``graphseq build`` makes of odd logs and places: a graph, or a clear error."""
+"""``graphseq build`` on unusual logs and folders: a graph, or a clear error."""
 
 import os
 import resource
@@ -27,7 +27,7 @@ def write(folder: Path, content: str | bytes, name: str = "log.csv") -> str:
 
 
 def refused(folder: Path, log: str, *options: str) -> str:
-    """What is said of a log that cannot be used; that nothing else was written."""
+    """The error message for a log; checks that nothing else was written."""
     before = sorted(os.listdir(folder))
     command = [sys.executable, "-m", "graphseq", "build", log, *options]
     output = str(folder / "graph")
@@ -40,7 +40,9 @@ def refused(folder: Path, log: str, *options: str) -> str:
     return done.stderr
 
 
-def told(folder: Path, capsys: pytest.CaptureFixture[str], content: str | bytes) -> str:
+def error_of(
+    folder: Path, capsys: pytest.CaptureFixture[str], content: str | bytes
+) -> str:
     """The same, in this process."""
     log = write(folder, content)
     assert main(["build", log, "--output", str(folder / "graph")]) == 2
@@ -74,10 +76,10 @@ def built(folder: Path, content: str | bytes, *options: str, name: str = "g") ->
         (HEADER + 'a,"x,1\n' * 3, "never closed"),
     ],
 )
-def test_faults_of_a_log_are_told_with_their_place(
+def test_errors_in_a_log_are_reported_with_their_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str | bytes, words: str
 ) -> None:
-    assert words.lower() in told(tmp_path, capsys, content).lower()
+    assert words.lower() in error_of(tmp_path, capsys, content).lower()
 
 
 def test_an_empty_log_is_refused_by_the_command_itself(tmp_path: Path) -> None:
@@ -114,7 +116,7 @@ def test_events_of_one_time_keep_the_order_of_the_log(
     assert not Path(output).exists()
 
 
-def test_a_user_with_100_000_events_is_built_and_foretold(
+def test_the_cost_of_a_user_with_100_000_events_is_estimated(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     items = np.random.default_rng(0).integers(0, 300, 100_000)
@@ -183,9 +185,9 @@ def test_faulty_lines_can_be_left_out(
     log = write(tmp_path, PLAIN + "a,w,soon\nb,,3\n")
     output = str(tmp_path / "graph")
     main(["build", log, "--output", output, "--on-error", "skip", *ALL])
-    told = capsys.readouterr().err
-    assert "skipped 2 of 11" in told
-    assert told.startswith("warning: ") and ".py" not in told
+    message = capsys.readouterr().err
+    assert "skipped 2 of 11" in message
+    assert message.startswith("warning: ") and ".py" not in message
     assert hashes(output) == hashes(built(tmp_path, PLAIN, name="plain"))
 
 
@@ -211,7 +213,7 @@ def large_log() -> str:
     return HEADER + "".join(f"user-{u},item-{i},{t}\n" for t, (u, i) in pairs)
 
 
-def test_a_disk_that_is_too_small_is_told_before_the_work(
+def test_a_disk_that_is_too_small_is_reported_before_the_work(
     tmp_path: Path, small_disk: Path
 ) -> None:
     log = write(tmp_path, large_log())
@@ -280,7 +282,7 @@ def test_the_second_of_two_builds_into_one_folder_is_refused(
     assert load_graph(output).validate()
 
 
-def test_a_read_only_place_is_told(
+def test_a_read_only_file_system_is_reported(
     tmp_path: Path, small_disk: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     log = write(tmp_path, PLAIN)
@@ -290,7 +292,7 @@ def test_a_read_only_place_is_told(
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="nothing is forbidden to root")
-def test_a_forbidden_folder_is_told(
+def test_a_folder_without_permission_is_reported(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     place = tmp_path / "locked"
@@ -300,7 +302,7 @@ def test_a_forbidden_folder_is_told(
     assert "Permission denied" in capsys.readouterr().err
 
 
-def test_a_place_below_a_file_is_told(
+def test_an_output_below_a_file_is_reported(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     log = write(tmp_path, PLAIN)

@@ -30,7 +30,7 @@ def run(*arguments: str) -> int:
     return main(["build", *arguments])
 
 
-def test_build_saves_the_graph_that_was_asked_for(
+def test_build_saves_the_requested_graph(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     output = tmp_path / "graph"
@@ -115,7 +115,7 @@ def test_a_graph_is_replaced_on_demand_only(
         ([TINY, "--format", "cvs"], "did you mean 'csv'"),
     ],
 )
-def test_what_a_user_can_mend_is_told_and_leaves_nothing(
+def test_user_errors_are_reported_and_leave_nothing(
     arguments: list[str],
     complaint: str,
     capsys: pytest.CaptureFixture[str],

@@ -32,19 +32,19 @@ def test_options_that_do_not_fit_are_refused(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_without_spark_it_is_said_and_nothing_is_left(
+def test_missing_spark_is_reported_and_nothing_is_left(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     output = ["--output", str(tmp_path / "deep" / "graph")]
     assert main(["build", TINY, *output, "--engine", "spark"]) == 2
-    told = capsys.readouterr().err
-    assert "pyspark and pyarrow and pandas, which are not installed" in told
-    assert "pip install 'graphseq[spark]'" in told
+    message = capsys.readouterr().err
+    assert "pyspark and pyarrow and pandas, which are not installed" in message
+    assert "pip install 'graphseq[spark]'" in message
     assert list(tmp_path.iterdir()) == []
 
 
-def test_without_java_it_is_said(
+def test_missing_java_is_reported(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("graphseq.spark.session.NEEDED", ())

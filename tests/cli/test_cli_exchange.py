@@ -30,7 +30,7 @@ def test_what_is_exported_comes_back_with_its_hash(
     assert (hashes(back) == hashes(graph)) == (name == "tables")
 
 
-def test_diff_tells_what_changed_and_by_its_exit_code_whether(
+def test_diff_prints_the_changes_and_returns_whether_there_are_any(
     graph: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     other = str(tmp_path / "other")
@@ -61,7 +61,7 @@ def test_diff_tells_what_changed_and_by_its_exit_code_whether(
         (["diff", "nowhere", "there"], "nowhere"),
     ],
 )
-def test_what_a_user_can_mend_is_told(
+def test_user_errors_are_reported(
     arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(arguments) == 2

@@ -185,7 +185,7 @@ def test_earlier_events_and_repeated_ones(shop: Path) -> None:
         ("new.csv", None, ["--output", "both.csv"], "not a saved graph"),
     ],
 )
-def test_what_cannot_be_added_is_told_and_leaves_the_graph(
+def test_events_that_cannot_be_added_are_reported_and_leave_the_graph(
     shop: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -200,9 +200,9 @@ def test_what_cannot_be_added_is_told_and_leaves_the_graph(
     before, there = files(shop / "old"), sorted(os.listdir())
     capsys.readouterr()
     assert main(["update", "old", name, *options]) == 2
-    told = capsys.readouterr().err
-    assert words in told
-    assert "Traceback" not in told
+    message = capsys.readouterr().err
+    assert words in message
+    assert "Traceback" not in message
     assert files(shop / "old") == before
     assert sorted(os.listdir()) == there
 
@@ -213,19 +213,21 @@ def test_a_graph_without_its_log_says_what_to_do(
     build(shop, "both", *OPTIONS, "--no-log")
     assert not (shop / "both" / "log.parquet").exists()
     assert update(shop, "later.csv", graph="both") == 2
-    told = capsys.readouterr().err
-    assert "--no-log" in told
-    assert "Build it again with its log" in told
+    message = capsys.readouterr().err
+    assert "--no-log" in message
+    assert "Build it again with its log" in message
 
 
-def test_a_damaged_log_is_told(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_damaged_log_is_reported(
+    shop: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = shop / "old" / "log.parquet"
     path.write_bytes(path.read_bytes()[:-20])
     assert update(shop, "new.csv") == 2
     assert "is damaged: its log" in capsys.readouterr().err
 
 
-def test_a_graph_from_python_is_told_where_to_go(
+def test_a_graph_from_python_is_refused_with_a_remedy(
     shop: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     log = read_log(shop / "old.csv")
@@ -318,7 +320,7 @@ def test_a_full_disk_leaves_the_graph(
     assert files(shop / "old") == before
 
 
-def test_the_card_names_the_log_and_both_sources(shop: Path) -> None:
+def test_the_metadata_name_the_log_and_both_sources(shop: Path) -> None:
     update(shop, "new.csv")
     card = json.loads((shop / "old" / METADATA).read_text())
     assert card["log"]["events"] == len(OLD) + len(NEW)

@@ -66,11 +66,11 @@ def test_a_data_set_is_fetched_and_an_experiment_finds_it(
     assert main(["get", "shop"]) == 0
     path = tmp_path / "cache" / "graphseq" / "shop" / "log.csv"
     assert path.read_text() == LOG
-    said = capsys.readouterr()
-    assert said.err == ""
-    assert f"downloading {shop}" in said.out
-    assert "terms: free for all" in said.out
-    assert "3 users, 4 items, 12 events, as expected" in said.out
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    assert f"downloading {shop}" in captured.out
+    assert "terms: free for all" in captured.out
+    assert "3 users, 4 items, 12 events, as expected" in captured.out
     experiment = tmp_path / "shop-experiment.yaml"
     experiment.write_text(
         "data: {dataset: shop}\nsplit: {leave_one_out: {}}\nmodel: {POP: {}}\n"
@@ -108,11 +108,11 @@ def test_other_counts_than_published_are_a_warning_in_one_line(
 ) -> None:
     write(tmp_path, shop, users=4)
     assert main(["get", "shop", "--root", str(tmp_path / "data")]) == 0
-    said = capsys.readouterr()
-    assert said.err.startswith("warning: 'shop' should have (4, 4, 12)")
-    assert said.err.count("\n") == 1
-    assert "as expected" not in said.out
-    assert "export GRAPHSEQ_DATA=" in said.out
+    captured = capsys.readouterr()
+    assert captured.err.startswith("warning: 'shop' should have (4, 4, 12)")
+    assert captured.err.count("\n") == 1
+    assert "as expected" not in captured.out
+    assert "export GRAPHSEQ_DATA=" in captured.out
 
 
 @pytest.mark.parametrize(
@@ -140,12 +140,12 @@ def test_mistakes_exit_with_2_and_say_what_to_do(
     (tmp_path / "served" / "other.csv").write_text("another")
     places = {"SHOP.gz": f"{shop}.gz", "SHOP/other.csv": shop.replace("log", "other")}
     assert main(["get", *(places.get(a, a) for a in arguments)]) == 2
-    said = capsys.readouterr().err
-    assert complaint in said
-    assert "Traceback" not in said
+    message = capsys.readouterr().err
+    assert complaint in message
+    assert "Traceback" not in message
 
 
-def test_a_long_download_tells_how_far_it_is(
+def test_a_long_download_prints_its_progress(
     shop: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     more = LOG + "c,3,9\n" * 100_000

@@ -54,7 +54,7 @@ def test_the_folder_names_the_source_and_its_checksum(tmp_path: Path) -> None:
     assert "polars" in made["versions"]
 
 
-def test_provenance_tells_whether_the_source_has_changed(
+def test_provenance_reports_whether_the_source_has_changed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     log, output = tmp_path / "log.csv", str(tmp_path / "graph")

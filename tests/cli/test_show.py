@@ -1,4 +1,4 @@
-"""``graphseq show``: figures, pictures, sources."""
+"""``graphseq show``: numbers, plots, sources."""
 
 import json
 import subprocess
@@ -50,7 +50,7 @@ def test_distributions_are_drawn(graph: str, of: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("more", [[], ["--node", "item:bread"]])
 @pytest.mark.parametrize("picture", ["x.docx", "nofolder/x.png"])
-def test_a_picture_that_cannot_be_written_is_told(
+def test_a_plot_that_cannot_be_written_is_reported(
     graph: str,
     picture: str,
     more: list[str],
@@ -63,14 +63,16 @@ def test_a_picture_that_cannot_be_written_is_told(
     assert captured.out == ""
 
 
-def test_a_plot_beside_the_provenance_is_refused(
+def test_a_plot_with_the_provenance_is_refused(
     graph: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["show", graph, "--provenance", "--plot", str(tmp_path / "a.png")]) == 2
     assert "--provenance takes neither --plot nor --node" in capsys.readouterr().err
 
 
-def test_json_holds_all_figures(graph: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_contains_all_numbers(
+    graph: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     from graphseq.graphs import graph_hash, load_graph
 
     assert main(["show", graph, "--json"]) == 0
@@ -83,7 +85,7 @@ def test_json_holds_all_figures(graph: str, capsys: pytest.CaptureFixture[str]) 
     assert facts["provenance"]["build"]["command"][:2] == ["graphseq", "build"]
 
 
-def test_a_node_is_told_as_json_too(
+def test_a_node_is_also_printed_as_json(
     graph: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["show", graph, "--node", "item:bread", "--json"]) == 0
@@ -100,20 +102,20 @@ def test_provenance_of_a_graph_from_python_says_so(
     assert "not made by graphseq build" in capsys.readouterr().out
 
 
-def test_a_graph_that_is_not_there_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_graph_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["show", "nowhere"]) == 2
     assert "nowhere" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("node", ["item", "thing:1", "item:breat"])
-def test_a_node_that_is_not_there_is_told(
+def test_a_missing_node_is_reported(
     graph: str, node: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["show", graph, "--node", node]) == 2
     assert node.split(":")[-1] in capsys.readouterr().err
 
 
-def test_a_reader_who_has_enough_is_no_fault(graph: str) -> None:
+def test_a_closed_pipe_is_not_an_error(graph: str) -> None:
     command = f"{sys.executable} -m graphseq show {graph} --json | head -1"
     done = subprocess.run(
         ["bash", "-c", command], capture_output=True, text=True, check=True
