@@ -145,8 +145,9 @@ def explain(error: CycloptsError) -> str:
             hint = f" Did you mean {' or '.join(similar)}?" if similar else ""
             text = f"there is no option {written}.{hint}"
         case ValidationError(argument=Argument() as argument):
-            hint = format_type(argument.field_info.annotation).removesuffix(" or None")
-            text = f"{name} takes {hint}; got {format_value(argument.value)}."
+            expected = format_type(argument.field_info.annotation)
+            expected = expected.removesuffix(" or None").rstrip(",")
+            text = f"{name} takes {expected}; got {format_value(argument.value)}."
         case CoercionError(token=Token(value=value), target_type=kind) if kind in TYPES:
             text = f"{name} takes {TYPES[kind]}; got {value!r}."
         case _:
