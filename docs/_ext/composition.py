@@ -1,74 +1,64 @@
-"""The parts of a model, from the names that its file imports."""
+"""The parts of a model with its default options, from the built model."""
 
 import inspect
 import sys
-from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
-from graphseq.models import MODELS
-from graphseq.nn.encoder import Encoder
-from graphseq.nn.features import Features
-from graphseq.sequences import Batch
+from graphseq import nn, objectives
+from graphseq.models import MODELS, Auxiliary, Backbone, Model
+from graphseq.nn import Encoder, Features
+from graphseq.sequences import Augmentation, GuidedAugmentation
 
-OF_EVERY_MODEL = {f"graphseq.models.{n}" for n in ("base", "by_length", "stages")}
-CONTRASTS = {"contrastive", "intents", "negative_views", "prototypes"}
+CONTRASTS = {"contrastive", "prototypes"}
 KINDS = {
-    "models": "Shared by models",
-    "encoder": "Encoders",
-    "features": "Item features",
-    "sequences": "Examples and views",
-    "objectives": "Objectives",
-    "graphs": "Graphs",
-    "nn": "Other blocks",
+    "Item features": Features,
+    "Encoder": Encoder,
+    "Auxiliary objectives": Auxiliary,
+    "Augmentation": (Augmentation, GuidedAugmentation),
 }
 
 
 @cache
-def parts(model: str) -> dict[str, list[Any]]:
-    """Kind of part -> classes and functions that a model's file imports.
-
-    Files of ``models`` that define no model themselves (the backbone, session graphs)
-    are parts; their imports count, too.
-    """
-    found: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}
-    for value in _imports(MODELS[model].__module__, set()):
-        found[_kind(value)][value.__name__] = value
-    return {kind: list(named.values()) for kind, named in found.items() if named}
+def example(name: str) -> Model:
+    """The model with its default options, for four users and six items."""
+    return MODELS[name](4, 6)
 
 
-def contrastive(model: str) -> bool:
-    """Whether one of a model's objectives contrasts views, states or intents."""
-    objectives = [v.__module__ for v in parts(model).get("objectives", ())]
-    return any(module.rpartition(".")[2] in CONTRASTS for module in objectives)
+@cache
+def parts(name: str) -> dict[str, list[Any]]:
+    """Kind of part -> the classes and functions of that kind."""
+    modules = list(example(name).modules())
+    modules += [vars(m)["augmentation"] for m in modules if "augmentation" in vars(m)]
+    found: dict[str, list[Any]] = {}
+    for kind, base in KINDS.items():
+        found[kind] = [type(m) for m in modules if isinstance(m, base)]
+    found["Losses"] = _losses(modules)
+    known = {value for values in found.values() for value in values}
+    blocks = [type(m) for m in modules if type(m).__name__ in nn.__all__]
+    found["Other blocks"] = [block for block in blocks if block not in known]
+    return {kind: list(dict.fromkeys(v)) for kind, v in found.items() if v}
 
 
-def _imports(module: str, seen: set[str]) -> Iterator[Any]:
-    """Imported classes and functions of graphseq, those of shared files included."""
-    seen.add(module)
-    models = {cls.__module__ for cls in MODELS.values()}
-    for value in vars(sys.modules[module]).values():
-        home = getattr(value, "__module__", "")
-        known = inspect.isclass(value) or inspect.isfunction(value)
-        if not known or home == module or not _package(home):
-            continue
-        if home in OF_EVERY_MODEL or value is Batch or inspect.isabstract(value):
-            continue
-        yield value
-        if home.startswith("graphseq.models.") and home not in models | seen:
-            yield from _imports(home, seen)
+def contrastive(name: str) -> bool:
+    """Whether one of a model's losses contrasts views, states or intents."""
+    losses = parts(name).get("Losses", ())
+    return any(loss.__module__.rpartition(".")[2] in CONTRASTS for loss in losses)
 
 
-def _package(module: str) -> str | None:
-    """The package of graphseq whose parts are listed, if a module is in one."""
-    top, _, rest = module.partition(".")
-    package = rest.partition(".")[0]
-    return package if top == "graphseq" and package in KINDS else None
-
-
-def _kind(value: Any) -> str:
-    if inspect.isclass(value) and issubclass(value, Encoder):
-        return "encoder"
-    if inspect.isclass(value) and issubclass(value, Features):
-        return "features"
-    return _package(value.__module__) or ""
+def _losses(modules: list[Any]) -> list[Any]:
+    """The loss of the backbone, and the losses that the files of the model import."""
+    losses = {getattr(objectives, n) for n in objectives.__all__}
+    names = {"ce": "cross_entropy", "bce": "bce", "gbce": "gbce"}
+    found = [
+        getattr(objectives, names[m.loss]) for m in modules if isinstance(m, Backbone)
+    ]
+    files = [type(m).__module__ for m in modules if not isinstance(m, Backbone)]
+    files = [file for file in files if file.startswith("graphseq.models.")]
+    for file in files:
+        for value in filter(inspect.isfunction, vars(sys.modules[file]).values()):
+            if value in losses:
+                found.append(value)
+            elif value.__module__.startswith("graphseq.models."):
+                files += [value.__module__] * (value.__module__ not in files)
+    return found

@@ -1,17 +1,12 @@
-"""A section for every model: class, parts, requirements, presets, experiments."""
+"""A section for every model: class, parts, requirements, experiments."""
 
-import json
 from collections.abc import Iterable
-from functools import cache
-from itertools import product
-from typing import Any
 
 import evidence
-from composition import KINDS, contrastive, parts
+from composition import contrastive, example, parts
 from reference import heading, link, table
 
-from graphseq.models import MODELS, PARTS, Model
-from graphseq.schema import describe, parameters
+from graphseq.models import MODELS
 
 SHOWN = ("HR@10", "NDCG@10", "HR@20", "NDCG@20")
 SAMPLERS = {
@@ -34,12 +29,10 @@ def section(name: str) -> list[str]:
         f".. autoclass:: graphseq.models.{name}",
         "   :no-index:",
         "",
-        *rubric("Parts"),
+        *rubric("Parts, with the default options"),
         *_parts(name),
         *rubric("Requirements, with the default options"),
         *_requirements(name),
-        *rubric("Presets"),
-        *_presets(name),
         *rubric("Experiments and results"),
         *_experiments(name),
     ]
@@ -53,14 +46,8 @@ def rubric(title: str) -> list[str]:
 def _parts(name: str) -> list[str]:
     lines = []
     for kind, values in parts(name).items():
-        lines += [KINDS[kind], f"   {', '.join(map(link, values))}"]
+        lines += [kind, f"   {', '.join(map(link, values))}"]
     return [*(lines or ["None."]), ""]
-
-
-@cache
-def example(name: str) -> Model:
-    """The model with its default options, for a few users and items."""
-    return MODELS[name](num_users=4, num_items=6)
 
 
 def _requirements(name: str) -> list[str]:
@@ -83,44 +70,6 @@ def _requirements(name: str) -> list[str]:
 def _stage(epochs: int | None, steps: int) -> str:
     duration = "until the end" if epochs is None else f"{epochs} epochs"
     return f"{duration}, {steps} step{'s' * (steps > 1)} per batch"
-
-
-def _presets(name: str) -> list[str]:
-    """Every preset with the data sets that it applies to and the options it sets."""
-    model = MODELS[name]
-    if not model.presets:
-        return ["None.", ""]
-    found: dict[tuple[str, str], list[str]] = {}
-    for preset, data in product(model.presets, model.for_data or (None,)):
-        changes = _changes(example(name), model.preset(preset, 4, 6, data=data))
-        found.setdefault((preset, changes), []).extend([f"``{data}``"] if data else [])
-    rows = [
-        (f"``{preset}``", ", ".join(data) or "–", changes or "the defaults")
-        for (preset, changes), data in found.items()
-    ]
-    return table(rows, ("preset", "data", "sets"))
-
-
-def _changes(default: Model, preset: Model) -> str:
-    """The options that differ from the defaults, as in an experiment file."""
-    [options] = describe(preset).values()
-    [before] = describe(default).values()
-    changed = {k: v for k, v in options.items() if v != before[k]}
-    return ", ".join(f"``{k}: {_format(v, options)}``" for k, v in changed.items())
-
-
-def _format(value: Any, options: dict[str, Any]) -> str:
-    """A value as in a file; of a part, the options that are not implied."""
-    if isinstance(value, list):
-        return f"[{', '.join(map(str, value))}]"
-    if not isinstance(value, dict):
-        return value if isinstance(value, str) else json.dumps(value)
-    [(part, own)] = value.items()
-    defaults = parameters(PARTS[part])
-    shown = {
-        k: v for k, v in own.items() if v not in (defaults[k].default, options.get(k))
-    }
-    return f"{part}({', '.join(f'{k}={v}' for k, v in shown.items())})"
 
 
 def _experiments(name: str) -> list[str]:

@@ -1,7 +1,6 @@
 """Every model has a section that agrees with the code."""
 
 import importlib
-import re
 import sys
 from functools import cache
 from pathlib import Path
@@ -10,10 +9,11 @@ from types import ModuleType
 import pytest
 from docstring_parser import parse
 
-from graphseq.models import MODELS
+from graphseq.models import MODELS, ViewContrast
 from graphseq.nn import Transformer
-from graphseq.objectives import bpr, cross_entropy, nt_xent
+from graphseq.objectives import bpr, cross_entropy, nt_xent, sampled_softmax
 from graphseq.schema import parameters
+from graphseq.sequences import CropMaskReorder, GuidedAugmentation
 
 ROOT = Path(__file__).resolve().parents[2]
 EXTENSIONS = str(ROOT / "docs" / "_ext")
@@ -55,29 +55,16 @@ def test_a_section_documents_the_class(model: str) -> None:
     assert set(parameters(MODELS[model])) <= described
 
 
-def test_a_section_has_every_preset_with_what_it_sets() -> None:
-    for name, model in MODELS.items():
-        rows = section(name).partition(".. rubric:: Presets")[2]
-        rows = rows.partition(".. rubric::")[0]
-        shown = set(re.findall(r"^   \* - ``(\w+)``$", rows, re.MULTILINE))
-        assert shown == set(model.presets)
-    table = section("CoSeRec").partition(".. rubric:: Presets")[2]
-    assert (
-        "``beauty``\n     - ``encoder: Transformer(positions=end)``, ``loss: bce``, "
-        in table
-    )
-    assert "``short: [insert, substitute, mask, reorder]``" in table
-    assert "``complement_weight: 0.0``" in section("SRMA")
-
-
-def test_parts_are_those_that_the_files_import() -> None:
+def test_parts_are_those_of_the_model_with_its_default_options() -> None:
     parts = extension("composition").parts
-    assert parts("SASRec")["encoder"] == [Transformer]
-    assert cross_entropy in parts("SASRec")["objectives"]  # through the backbone
-    assert nt_xent not in parts("SASRec")["objectives"]
-    assert parts("BPRMF")["objectives"] == [bpr]
-    assert "encoder" not in parts("BPRMF")
-    assert [part.__name__ for part in parts("SASRec")["models"]] == ["Backbone"]
+    assert parts("SASRec")["Encoder"] == [Transformer]
+    assert parts("SASRec")["Losses"] == [cross_entropy]
+    assert parts("BPRMF") == {"Losses": [bpr]}
+    assert parts("CL4SRec")["Auxiliary objectives"] == [ViewContrast]
+    assert parts("CL4SRec")["Augmentation"] == [CropMaskReorder]
+    assert parts("CL4SRec")["Losses"] == [cross_entropy, nt_xent]
+    assert parts("EC4SRec")["Augmentation"] == [GuidedAugmentation]
+    assert sampled_softmax in parts("ComiRec")["Losses"]  # through a shared file
     assert parts("POP") == {}
 
 
