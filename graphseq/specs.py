@@ -5,9 +5,8 @@ they are checked against the signatures (:mod:`graphseq.schema`), all problems a
 and before anything is built, completed with the defaults, and built.
 """
 
-import inspect
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -28,6 +27,7 @@ from graphseq.schema import (
 
 INHERITED = ("dim", "max_length")
 """Sizes that the parts of a part take over, where they do not set their own."""
+NOTHING: Mapping[str, Any] = types.MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -40,22 +40,32 @@ class Spec:
         target: The class or function.
         given: The options as written, with :class:`Spec` for nested parts.
         place: Where they are written, such as ``model.SASRec``.
+        supplied: Options that the data supply; they are not part of the description.
     """
 
     target: Callable[..., Any]
     given: Mapping[str, Any] = field(default_factory=dict)
     place: str = ""
+    supplied: frozenset[str] = frozenset()
 
     @property
     def options(self) -> dict[str, Any]:
         """All options, defaults included; supplied ones are left out."""
         filled = fill_defaults(self.target, self.given)
-        return {k: v for k, v in filled.items() if v is not inspect.Parameter.empty}
+        return {name: filled[name] for name in filled if name not in self.supplied}
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or name not in self.options:
             raise AttributeError(name)
         return self.options[name]
+
+    def walk(self) -> Iterator["Spec"]:
+        """This specification and those of all parts."""
+        yield self
+        for value in self.given.values():
+            for part in value if isinstance(value, list | tuple) else [value]:
+                if isinstance(part, Spec):
+                    yield from part.walk()
 
     def resolve(self) -> dict[str, Any]:
         """The options with all defaults, as plain data."""
@@ -107,14 +117,21 @@ class Reader:
             type.
         supplied: Options that the data supply, never a file.
         problems: What has been found to be wrong so far.
+        ignore_supplied: Whether supplied options are dropped, as in the description of
+            a built model, or are problems, as in a file.
     """
 
     parts: Mapping[str, type] = field(default_factory=dict)
     supplied: frozenset[str] = frozenset()
     problems: list[InvalidOption] = field(default_factory=list)
+    ignore_supplied: bool = False
 
     def pick(
-        self, table: Mapping[str, Callable[..., Any]], entry: Any, place: str
+        self,
+        table: Mapping[str, Callable[..., Any]],
+        entry: Any,
+        place: str,
+        inherited: Mapping[str, Any] = NOTHING,
     ) -> Spec | None:
         """Read ``{Name: options}`` or ``Name`` against a table of names.
 
@@ -133,14 +150,14 @@ class Reader:
             what = f"unknown name; {suggest(name, table)}"
             self._problem(f"{place}.{name}", what)
             return None
-        return self.read(table[name], options, f"{place}.{name}")
+        return self.read(table[name], options, f"{place}.{name}", inherited)
 
     def read(
         self,
         target: Callable[..., Any],
         options: Any,
         place: str,
-        inherited: Mapping[str, Any] = types.MappingProxyType({}),
+        inherited: Mapping[str, Any] = NOTHING,
     ) -> Spec | None:
         """Read the options of a class or function.
 
@@ -157,36 +174,51 @@ class Reader:
             what = f"expected options of {target.__name__} by name"
             self._problem(place, f"{what}, found {format_value(options)}")
             return None
-        known, before = parameters(target), len(self.problems)
-        options = {str(name): value for name, value in (options or {}).items()}
-        for name in self.supplied & options.keys() & known.keys():
-            self._problem(f"{place}.{name}", "comes from the data; leave it out")
-            del options[name]
-        for name in INHERITED:
-            if name in known and name in inherited:
-                options.setdefault(name, inherited[name])
-        defaults: Mapping[str, Any] = getattr(target, "part_defaults", {})
-        for name, part in defaults.items():
-            given = self._unnamed(options.get(name), known[name].annotation)
-            options[name] = merge(part, given)
-        sizes = {**inherited, **{n: options[n] for n in INHERITED if n in options}}
-        read = {
-            name: self._value(value, known[name].annotation, f"{place}.{name}", sizes)
-            if name in known
-            else value
-            for name, value in options.items()
-        }
-        ready = {n: v for n, v in read.items() if not _is_nested(v)}
-        for name, message in find_invalid(target, ready):
-            self._problem(f"{place}.{name}", message)
-        for name, message in find_missing(target, read):
+        before, every = len(self.problems), parameters(target)
+        known = {n: every[n] for n in every if n not in self.supplied}
+        written = {str(name): value for name, value in (options or {}).items()}
+        given = self._complete(target, written, known, inherited)
+        sizes = {**inherited, **_sizes(given, known)}
+        for name in list(given):
+            where = f"{place}.{name}"
+            if name in self.supplied and name in every:
+                if not self.ignore_supplied:
+                    self._problem(
+                        where, "comes from the data or the command; leave it out"
+                    )
+                del given[name]
+            elif name not in known:
+                self._problem(where, f"not an option; {suggest(name, known)}")
+                del given[name]
+            else:
+                given[name] = self._value(
+                    given[name], known[name].annotation, where, sizes
+                )
+        plain = {n: v for n, v in given.items() if not _is_nested(v)}
+        invalid = [*find_invalid(target, plain), *find_missing(target, given)]
+        for name, message in invalid:
             if name not in self.supplied:
                 self._problem(f"{place}.{name}", message)
-        spec = Spec(target, read, place)
+        spec = Spec(target, given, place, self.supplied.intersection(every))
         if len(self.problems) == before and issubclass_of(target, Configurable):
             for name, message in target.conflicts(spec.options):  # type: ignore[attr-defined]
                 self._problem(f"{place}.{name}", message)
         return spec if len(self.problems) == before else None
+
+    def _complete(
+        self,
+        target: Callable[..., Any],
+        written: Mapping[str, Any],
+        known: Mapping[str, Any],
+        inherited: Mapping[str, Any],
+    ) -> dict[str, Any]:
+        """The written options with inherited sizes and the target's own parts."""
+        given = {n: inherited[n] for n in INHERITED if n in known and n in inherited}
+        given |= written
+        defaults: Mapping[str, Any] = getattr(target, "part_defaults", {})
+        for name, part in defaults.items():
+            given[name] = merge(part, given.get(name))
+        return given
 
     def _value(
         self, value: Any, hint: Any, place: str, sizes: Mapping[str, Any]
@@ -194,59 +226,78 @@ class Reader:
         """A value with the parts that it names read as :class:`Spec`."""
         origin, arguments = get_origin(hint), get_args(hint)
         if origin in LISTS and isinstance(value, list | tuple) and arguments:
-            if not self._choices(arguments[0]):
+            [element, *_] = arguments
+            if not choices(element, self.parts):
                 return value
             each = enumerate(value)
-            element = arguments[0]
             return _Parts(
                 self._value(v, element, f"{place}[{i}]", sizes) for i, v in each
             )
         members = arguments if origin in (Union, types.UnionType) else (hint,)
-        choices: dict[str, type] = {}
         for member in members:
             if get_origin(member) in LISTS and isinstance(value, list | tuple):
                 return self._value(value, member, place, sizes)
-            choices |= self._choices(member)
-        if not choices or not isinstance(value, str | Mapping):
+        named = choices(hint, self.parts)
+        if not named or not isinstance(value, str | Mapping | int | float):
             return _convert(value, members)
-        named = value if isinstance(value, str) else next(iter(value), None)
-        if len(choices) == 1 and named not in choices and isinstance(value, Mapping):
-            [only] = choices.values()
+        first = next(iter(value), None) if isinstance(value, Mapping) else value
+        if len(named) == 1 and first not in named and isinstance(value, Mapping):
+            [only] = named.values()
             return self.read(only, value, place, sizes) or _BROKEN
-        entry = {value: {}} if isinstance(value, str) else value
-        if len(entry) == 1 and named in choices:
-            part = choices[str(named)]
-            where = f"{place}.{named}"
-            return self.read(part, entry[named], where, sizes) or _BROKEN
-        self.pick(choices, value, place)
-        return _BROKEN
-
-    def _unnamed(self, value: Any, hint: Any) -> Any:
-        """The options of ``{Name: options}``, where no other name is possible."""
-        members = get_args(hint) or (hint,)
-        names = {name for member in members for name in self._choices(member)}
-        if len(names) == 1 and isinstance(value, Mapping) and value.keys() == names:
-            [value] = value.values()
-        return value
-
-    def _choices(self, hint: Any) -> dict[str, type]:
-        """The classes that an option of a type may name."""
-        if not isinstance(hint, type):
-            return {}
-        return {
-            name: part for name, part in self.parts.items() if issubclass(part, hint)
-        }
+        return self.pick(named, value, place, sizes) or _BROKEN
 
     def _problem(self, place: str, message: str) -> None:
         self.problems.append(InvalidOption(place, message))
 
 
+def choices(hint: Any, parts: Mapping[str, type]) -> dict[str, type]:
+    """The parts that an option may name, given its type or union of types."""
+    members = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else [hint]
+    kinds = tuple(member for member in members if isinstance(member, type))
+    return {name: part for name, part in parts.items() if issubclass(part, kinds)}
+
+
+def find_option(
+    target: Callable[..., Any], option: str, parts: Mapping[str, type]
+) -> str | None:
+    """Where to write an option of a part, such as ``backbone.encoder.GRU.hidden``.
+
+    The parts of the target's own defaults are searched first.
+    """
+    defaults: Mapping[str, Any] = getattr(target, "part_defaults", {})
+    for name, parameter in parameters(target).items():
+        possible = choices(parameter.annotation, parts)
+        default = defaults.get(name)
+        usual = next(iter(default), None) if isinstance(default, Mapping) else None
+        if usual in possible:
+            possible = {str(usual): possible[str(usual)], **possible}
+        for part_name, part in possible.items():
+            prefix = name if len(possible) == 1 else f"{name}.{part_name}"
+            if option in parameters(part):
+                return f"{prefix}.{option}"
+            if inner := find_option(part, option, parts):
+                return f"{prefix}.{inner}"
+    return None
+
+
 def _convert(value: Any, members: tuple[Any, ...]) -> Any:
     """Numbers and texts of a file as the floats and paths that a signature names."""
     kinds = {get_args(m)[0] if get_origin(m) is Annotated else m for m in members}
-    if Path in kinds and isinstance(value, str):
+    if Path in kinds and str not in kinds and isinstance(value, str):
         return Path(value)
     return float(value) if type(value) is int and float in kinds - {int} else value
+
+
+def _sizes(given: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+    """The sizes for the parts: the written ones, or a width that one part sets."""
+    sizes = {name: given.get(name) for name in INHERITED}
+    for part in given.values() if "dim" in known else ():
+        if sizes["dim"] is None and isinstance(part, Configurable):
+            sizes["dim"] = getattr(part, "dim", None)
+        elif sizes["dim"] is None and isinstance(part, Mapping) and len(part) == 1:
+            [inner] = part.values()
+            sizes["dim"] = inner.get("dim") if isinstance(inner, Mapping) else None
+    return {n: size for n, size in sizes.items() if type(size) is int and size > 0}
 
 
 class _Parts(list[Any]):
@@ -266,19 +317,27 @@ def issubclass_of(target: Any, kind: type) -> bool:
 
 
 def merge(defaults: Any, options: Any) -> Any:
-    """Options over defaults, key by key; parts are merged with the same part only."""
-    if not isinstance(defaults, Mapping) or not isinstance(options, Mapping | None):
+    """Options over defaults, key by key; parts are merged with the same part only.
+
+    ``None`` stands for no options, or within options, for the value ``None``.
+    """
+    if isinstance(options, str) and _names_part(defaults):
+        options = {options: {}}
+    if not isinstance(defaults, Mapping) or not isinstance(options, Mapping):
+        return defaults if options is None else options
+    if _names_part(defaults) and defaults.keys() != options.keys():
         return options
+    if _names_part(options) and not _names_part(defaults):
+        [(name, inner)] = options.items()
+        return {name: merge(defaults, inner)}
     merged = dict(defaults)
-    for name, value in (options or {}).items():
-        mine = merged.get(name)
-        if isinstance(mine, Mapping) and isinstance(value, Mapping):
-            same = mine.keys() == value.keys() or not _names_part(mine)
-            merged[name] = merge(mine, value) if same else value
-        else:
-            merged[name] = value
+    for name, value in options.items():
+        unset = value is None and not _names_part(defaults)
+        merged[name] = None if unset else merge(defaults.get(name), value)
     return merged
 
 
-def _names_part(options: Mapping[str, Any]) -> bool:
-    return len(options) == 1 and next(iter(options))[:1].isupper()
+def _names_part(options: Any) -> bool:
+    """Whether options are ``{Name: options}`` of a class."""
+    one = isinstance(options, Mapping) and len(options) == 1
+    return one and str(next(iter(options)))[:1].isupper()

@@ -146,8 +146,8 @@ def _console(text: str) -> list[str]:
 
 def experiment_page() -> str:
     """Every name that an experiment file may use, linked to its entry."""
-    from graphseq.config import tables
-    from graphseq.config.load import NEEDED, SECTIONS
+    from graphseq.config import registry as tables
+    from graphseq.config.experiment import NEEDED, SECTIONS
 
     named: dict[str, Mapping[str, Any]] = {
         "data": tables.DATA,

@@ -1,7 +1,15 @@
-"""Experiments: complete YAML files, checked whole before anything runs."""
+"""Experiments: complete YAML files, checked before anything runs."""
 
-from graphseq.config.experiment import Experiment
-from graphseq.config.files import read_yaml
-from graphseq.config.load import check, load
+from graphseq.config.experiment import Experiment, check
+from graphseq.config.variants import experiment_names, experiments_of, load, load_all
+from graphseq.config.yaml import read_yaml
 
-__all__ = ["Experiment", "check", "load", "read_yaml"]
+__all__ = [
+    "Experiment",
+    "check",
+    "experiment_names",
+    "experiments_of",
+    "load",
+    "load_all",
+    "read_yaml",
+]

@@ -1,12 +1,12 @@
-"""An experiment: one complete YAML file, from the log to the figures of a model.
+"""An experiment: data, split, graph, model and training, checked before anything runs.
 
-A file has the sections ``data``, ``split`` and ``model``, and, as needed, ``filters``,
-``graph``, ``train`` and ``evaluate``. What it does not say is the default of the
-signature; there is no other place for defaults.
+A file has the sections ``data``, ``split`` and ``model``, and optionally ``filters``,
+``graph``, ``train`` and ``evaluate``. An option that is not written has the default of
+the signature; defaults are defined nowhere else.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,154 +14,264 @@ import torch
 from torch_geometric.data import HeteroData
 from torch_geometric.transforms import BaseTransform
 
-from graphseq.config.checks import Schema, parameters
-from graphseq.config.construct import build, resolve
-from graphseq.config.tables import (
+from graphseq.config.registry import (
     DATA,
     FILTERS,
     GRAPH,
-    MODELS,
     PARTS,
     SPLITS,
+    missing_relations,
+    model_table,
 )
-from graphseq.data import Interactions
+from graphseq.data import Interactions, catalog
 from graphseq.data.readers.source import missing_file
-from graphseq.errors import DataError
+from graphseq.errors import DataError, suggest
 from graphseq.evaluation import Report, evaluate
 from graphseq.graphs import build_graph
 from graphseq.models import Model
-from graphseq.schema import InvalidOption, OptionError
+from graphseq.models.registry import SUPPLIED
+from graphseq.models.sequence_model import SequenceModel
+from graphseq.schema import InvalidOption, format_value, parameters, refuse
+from graphseq.specs import Reader, Spec, find_option, issubclass_of
 from graphseq.training import Run, fit
 
-PLAIN = Schema()
-FILTER = Schema(supplied=frozenset({"log"}))
-STEP = Schema(PARTS, frozenset({"root"}))
-MODEL = Schema(PARTS, frozenset({"num_users", "num_items"}))
-TRAIN = Schema(supplied=frozenset({"model", "graph", "folder", "resume", "experiment"}))
-EVALUATE = Schema(supplied=frozenset({"model", "graph", "part", "folder", "progress"}))
+SECTIONS = ("data", "filters", "split", "graph", "model", "train", "evaluate")
+NEEDED = ("data", "split", "model")
+FROM_ELSEWHERE = {
+    "filters": frozenset({"log"}),
+    "split": frozenset({"log"}),
+    "graph": frozenset({"root"}),
+    "model": SUPPLIED,
+    "train": frozenset({"model", "graph", "folder", "resume", "experiment"}),
+    "evaluate": frozenset({"model", "graph", "part", "folder", "progress"}),
+}
+"""Options of each section that the data or the command line supply."""
+LISTS = {"filters": FILTERS, "graph": GRAPH}
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """A checked experiment; make one with :func:`.load`.
+    """A checked experiment; :func:`.load` reads one from a file.
 
     Attributes:
-        options: The sections of the file, as written.
-        source: Where they came from, for messages.
+        options: The sections, as written.
+        source: Where they are written, for messages.
+        name: The file, and the variant: ``beauty/sasrec.yaml:bce``.
+        claim: Condition for each metric that the file claims, and its ``source``.
     """
 
     options: Mapping[str, Any]
     source: str = "experiment"
+    name: str = ""
+    claim: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def data_name(self) -> str:
-        """What the data are called: the name of a data set, a file, or a kind."""
+        """The name of the data set, of the file, or of the synthetic log."""
         [kind] = [name for name in DATA if name in self.options["data"]]
         named = self.options["data"][kind]
         return {"path": Path(str(named)).name, "dataset": str(named)}.get(kind, kind)
 
-    def read(self, root: str | Path | None = None) -> Interactions:
-        """The log, filtered.
-
-        Args:
-            root: Folder in which the data lie; ``None`` is the default of the data set,
-                or the current folder for a path.
+    def section(self, name: str) -> Any:
+        """The specification of a section, or the list of them.
 
         Raises:
-            DataError: The log is not there, or cannot be read.
+            OptionError: Something is wrong with the section.
         """
-        options = dict(self.options["data"])
-        [kind] = [name for name in DATA if name in options]
-        if kind == "path":
-            options["path"] = str(Path(root or ".") / options["path"])
-            if not Path(options["path"]).is_file():
-                missing = missing_file(Path(options["path"]))
+        problems: list[InvalidOption] = []
+        read = read_section(name, self.options.get(name), problems)
+        refuse(self.source, problems)
+        return read
+
+    def read(self, root: str | Path | None = None) -> Interactions:
+        """The filtered log.
+
+        Args:
+            root: Folder of the data; ``None`` is the default of the data set, or for a
+                path the current folder.
+
+        Raises:
+            DataError: The log does not exist, or cannot be read.
+        """
+        spec = self.section("data")
+        supplied: dict[str, Any] = {}
+        if spec.target is DATA["path"]:
+            path = Path(root or ".") / spec.path
+            if not path.is_file():
                 raise DataError(
-                    f"{missing}. Paths in an experiment are relative to the current "
-                    "folder, or to that of --data"
+                    f"{missing_file(path)}. A path in an experiment is relative to the "
+                    "current folder, or to the folder of --data"
                 )
-            log = build(PLAIN, DATA[kind], options)
-        elif kind == "dataset":
-            options = {"name": options.pop("dataset"), **options}
-            options |= {} if root is None else {"root": str(root)}
-            log = build(PLAIN, DATA[kind], options)
-        else:
-            log = build(PLAIN, DATA[kind], options[kind])
-        for entry in self.options.get("filters") or ():
-            name, given, _ = FILTER.pick(FILTERS, entry, "")
-            log = build(FILTER, FILTERS[name], given, log=log)
-        return log  # type: ignore[no-any-return]
+            supplied = {"path": str(path)}
+        elif spec.target is DATA["dataset"] and root is not None:
+            supplied = {"root": str(root)}
+        log: Interactions = spec.build(**supplied)
+        for step in self.section("filters"):
+            log = step.build(log=log)
+        return log
 
     def graph(self, root: str | Path | None = None) -> HeteroData:
-        """The log, split, as a graph with all its relations."""
-        name, given, _ = FILTER.pick(SPLITS, self.options["split"], "")
-        split = build(FILTER, SPLITS[name], given, log=self.read(root))
+        """The split log as a graph with all relations; ``root`` as in :meth:`read`."""
+        split = self.section("split").build(log=self.read(root))
         return build_graph(split, self.steps(root))
 
     def steps(self, root: str | Path | None = None) -> list[BaseTransform]:
-        """What adds relations to the graph; ``root`` as for :meth:`read`.
-
-        Raises:
-            OptionError: Options are out of their range; it names their places.
-        """
-        entries = self.options.get("graph") or ()
-        picked = [STEP.pick(GRAPH, entry, "") for entry in entries]
-        steps: list[BaseTransform] = []
-        invalid: list[InvalidOption] = []
-        for place, (name, given, _) in enumerate(picked):
-            where = f"graph[{place}].{name}"
-            try:
-                steps.append(build(STEP, GRAPH[name], given, where, root=root))
-            except OptionError as error:
-                invalid += error.invalid
-        if invalid:
-            raise OptionError("experiment", invalid)
-        return steps
+        """The transforms that add relations; ``root`` as in :meth:`read`."""
+        return [step.build(root=root) for step in self.section("graph")]
 
     @property
     def seed(self) -> int:
         """The seed of the weights and of the batches."""
-        default = parameters(fit)["seed"].default
-        return int((self.options.get("train") or {}).get("seed", default))
+        return int(self.section("train").seed)
 
     def model(self, graph: HeteroData) -> Model:
-        """The untrained model, its weights drawn with the experiment's seed."""
-        name, given, _ = MODEL.pick(MODELS, self.options["model"], "")
+        """The untrained model; the experiment's seed determines its weights."""
         sizes = {f"num_{kind}s": graph[kind].num_nodes for kind in ("user", "item")}
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
-            where = f"model.{name}"
-            return build(MODEL, MODELS[name], given, where, **sizes)  # type: ignore[no-any-return]
+            model: Model = self.section("model").build(**sizes)
+        return model
 
     def fit(self, model: Model, graph: HeteroData, **supplied: Any) -> Run:
-        """Train the model, with the options of the section ``train``."""
-        given = self.options.get("train")
+        """Train the model with the options of the section ``train``."""
         supplied |= {"model": model, "graph": graph, "experiment": self.resolved()}
-        return build(TRAIN, fit, given, **supplied)  # type: ignore[no-any-return]
+        run: Run = self.section("train").build(**supplied)
+        return run
 
     def evaluate(self, model: Model, graph: HeteroData, **supplied: Any) -> Report:
-        """Rank the items, with the options of the section ``evaluate``."""
-        given = self.options.get("evaluate")
-        supplied |= {"model": model, "graph": graph}
-        return build(EVALUATE, evaluate, given, **supplied)  # type: ignore[no-any-return]
+        """Rank the items with the options of the section ``evaluate``."""
+        spec = self.section("evaluate")
+        report: Report = spec.build(model=model, graph=graph, **supplied)
+        return report
 
     def resolved(self) -> dict[str, Any]:
-        """All sections with every default filled in: a file that repeats this one."""
-        options = dict(self.options)
-        filled: dict[str, Any] = {"data": options["data"]}
-        filled["filters"] = _resolve_all(FILTER, FILTERS, options.get("filters"))
-        [filled["split"]] = _resolve_all(FILTER, SPLITS, [options["split"]])
-        filled["graph"] = _resolve_all(STEP, GRAPH, options.get("graph"))
-        [filled["model"]] = _resolve_all(MODEL, MODELS, [options["model"]])
-        filled["train"] = resolve(TRAIN, fit, options.get("train"))
-        filled["evaluate"] = resolve(EVALUATE, evaluate, options.get("evaluate"))
+        """All sections with every default: a file that repeats this experiment."""
+        filled: dict[str, Any] = {"data": self.options["data"]}
+        for name in SECTIONS[1:]:
+            read = self.section(name)
+            if isinstance(read, list):
+                filled[name] = [{s.target.__name__: s.resolve()} for s in read]
+            elif name in ("train", "evaluate"):
+                filled[name] = read.resolve()
+            else:
+                filled[name] = {read.target.__name__: read.resolve()}
         return filled
 
 
-def _resolve_all(
-    schema: Schema,
-    table: Mapping[str, Callable[..., Any]],
-    entries: Sequence[Any] | None,
-) -> list[dict[str, Any]]:
-    picked = [schema.pick(table, entry, "") for entry in entries or ()]
-    return [{name: resolve(schema, table[name], given)} for name, given, _ in picked]
+def check(options: Any, source: str = "experiment", **about: Any) -> Experiment:
+    """Check the sections of an experiment against the signatures, all at once.
+
+    Nothing is built and no data are read.
+
+    Args:
+        options: The sections.
+        source: Where they are written.
+        about: ``name`` and ``claim`` of the experiment.
+
+    Raises:
+        OptionError: With everything that is wrong.
+    """
+    if not isinstance(options, Mapping):
+        expected = f"expected the sections {', '.join(NEEDED)}, …"
+        found = f"found {format_value(options)}"
+        refuse(source, [InvalidOption("file", f"{expected}; {found}")])
+    problems: list[InvalidOption] = []
+    for name in options:
+        if name not in SECTIONS:
+            what = f"not a section; {suggest(name, SECTIONS)}"
+            problems.append(InvalidOption(str(name), what))
+    for name in NEEDED:
+        if not options.get(name):
+            problems.append(InvalidOption(name, "missing; an experiment needs it"))
+    read = {
+        name: read_section(name, options[name], problems)
+        for name in SECTIONS
+        if options.get(name)
+    }
+    problems = explain_old_options(options.get("model"), problems)
+    model, steps = read.get("model"), read.get("graph", [])
+    if model is not None and None not in steps:
+        problems += missing_relations(model, steps)
+    refuse(source, problems)
+    return Experiment(options, source, **about)
+
+
+def read_section(name: str, section: Any, problems: list[InvalidOption]) -> Any:
+    """Read a section; what is wrong with it is added to the problems.
+
+    Returns:
+        A :class:`Spec`, or a list of them; ``None`` for each that is wrong.
+    """
+    supplied = FROM_ELSEWHERE.get(name, frozenset())
+    reader = Reader(PARTS if name in ("graph", "model") else {}, supplied, problems)
+    if name == "data":
+        return _read_data(section, reader)
+    if name in ("train", "evaluate"):
+        target: Callable[..., Any] = fit if name == "train" else evaluate
+        return reader.read(target, section, name)
+    if name in ("split", "model"):
+        return reader.pick(SPLITS if name == "split" else model_table(), section, name)
+    if not isinstance(section, list | None):
+        what = f"expected a list of {{Name: {{option: …}}}}, found {section!r}"
+        problems.append(InvalidOption(name, what))
+        return [None]
+    each = enumerate(section or ())
+    return [reader.pick(LISTS[name], e, f"{name}[{i}]") for i, e in each]
+
+
+def _read_data(section: Any, reader: Reader) -> Spec | None:
+    """Read the section ``data``: options of a data set or path are next to its name."""
+    kinds = [name for name in DATA if isinstance(section, Mapping) and name in section]
+    if len(kinds) != 1:
+        expected = f"expected one of {', '.join(DATA)} and its options"
+        found = f"found {format_value(section)}"
+        reader.problems.append(InvalidOption("data", f"{expected}, {found}"))
+        return None
+    [kind] = kinds
+    if kind not in ("dataset", "path"):
+        return reader.pick({kind: DATA[kind]}, section, "data")
+    options = dict(section)
+    if kind == "dataset":
+        options = {"name": options.pop("dataset"), **options}
+    before = len(reader.problems)
+    spec = reader.read(DATA[kind], options, "data")
+    if kind == "path" or spec is None:
+        for i, problem in enumerate(reader.problems[before:], before):
+            place = problem.name.replace("data.name", "data.dataset")
+            reader.problems[i] = problem._replace(name=place)
+        return spec
+    known = catalog(options.get("folder"))
+    if options["name"] not in known:
+        what = f"unknown data set; {suggest(options['name'], known)}"
+        reader.problems.append(InvalidOption("data.dataset", what))
+    return spec
+
+
+def explain_old_options(
+    model: Any, problems: Sequence[InvalidOption]
+) -> list[InvalidOption]:
+    """Problems of a model section of version 0.1, where parts were not yet options.
+
+    All unknown options of the model become one problem with their new places.
+    """
+    if not isinstance(model, Mapping) or len(model) != 1:
+        return list(problems)
+    [(name, options)] = model.items()
+    target = model_table().get(name)
+    if not issubclass_of(target, SequenceModel) or not isinstance(options, Mapping):
+        return list(problems)
+    assert target is not None
+    unknown = [n for n in options if n not in {*parameters(target), *SUPPLIED}]
+    places = {n: find_option(target, n, PARTS) for n in unknown}
+    moved = [f"{n} as {place}" for n, place in places.items() if place]
+    if not moved and "preset" not in unknown:
+        return list(problems)
+    if "preset" in unknown:
+        moved.append("preset as base: presets/NAME.yaml")
+    names = {f"model.{name}.{option}" for option in unknown}
+    others = [problem for problem in problems if problem.name not in names]
+    what = (
+        "options of graphseq 0.1, whose models had no parts; write "
+        f"{', '.join(moved)} (see 'Migrate from 0.1' in the documentation)"
+    )
+    return [*others, InvalidOption(f"model.{name}", what)]

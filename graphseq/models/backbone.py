@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -47,6 +47,11 @@ class Backbone(Configurable, nn.Module):
     Raises:
         OptionError: An option is out of its range, or sizes contradict each other.
     """
+
+    part_defaults: ClassVar = {
+        "features": {"Embedding": {}},
+        "encoder": {"Transformer": {}},
+    }
 
     def __init__(
         self,

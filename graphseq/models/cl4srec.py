@@ -47,6 +47,8 @@ class ViewContrast(Auxiliary):
             WWW 2024).
     """
 
+    part_defaults: ClassVar = {"augmentation": {"CropMaskReorder": {}}}
+
     def __init__(
         self,
         augmentation: Views | None = None,
@@ -130,7 +132,10 @@ class CL4SRec(SequenceModel):
         view_targets: Whether views are also training examples.
     """
 
-    part_defaults: ClassVar = {"backbone": {"sampler": "prefix"}}
+    part_defaults: ClassVar = {
+        "backbone": {"sampler": "prefix"},
+        "augmentation": {"CropMaskReorder": {}},
+    }
 
     def __init__(
         self,

@@ -1,7 +1,7 @@
 """ComiRec-SA: several interests, by self-attention."""
 
 from functools import partial
-from typing import final
+from typing import ClassVar, final
 
 import torch
 from jaxtyping import Float
@@ -51,6 +51,8 @@ class ComiRec(Model):
         sampler: How examples are cut from the sequences.
         features: The item vectors; ``None`` is an ``Embedding``.
     """
+
+    part_defaults: ClassVar = {"features": {"Embedding": {}}}
 
     def __init__(
         self,

@@ -34,7 +34,7 @@ class CoSeRec(SequenceModel):
         pooling: One vector per view.
     """
 
-    part_defaults: ClassVar = {"backbone": {"sampler": "user"}}
+    part_defaults: ClassVar = {"backbone": {"sampler": "user"}, "augmentation": {}}
 
     def __init__(
         self,

@@ -129,7 +129,10 @@ class DSSRec(SequenceModel):
             sampler ``prefix`` only).
     """
 
-    part_defaults: ClassVar = {"backbone": {"sampler": "user", "loss": "bce"}}
+    part_defaults: ClassVar = {
+        "backbone": {"sampler": "user", "loss": "bce"},
+        "objective": {},
+    }
 
     def __init__(
         self,

@@ -121,7 +121,7 @@ class DuoRec(SequenceModel):
         objective: The contrast; ``None`` is ``TargetContrast()``.
     """
 
-    part_defaults: ClassVar = {"backbone": {"sampler": "prefix"}}
+    part_defaults: ClassVar = {"backbone": {"sampler": "prefix"}, "objective": {}}
 
     def __init__(
         self,

@@ -87,6 +87,8 @@ class ExplainedViews(Auxiliary):
 
     scores: Tensor | None
 
+    part_defaults: ClassVar = {"augmentation": {}}
+
     def __init__(
         self,
         augmentation: GuidedAugmentation | None = None,
@@ -222,7 +224,7 @@ class EC4SRec(SequenceModel):
             ``target_weight=0``; EC4SRec (SL) has ``view_weight=0, negative_weight=0``.
     """
 
-    part_defaults: ClassVar = {"backbone": {"sampler": "prefix"}}
+    part_defaults: ClassVar = {"backbone": {"sampler": "prefix"}, "objective": {}}
 
     def __init__(
         self,

@@ -1,7 +1,7 @@
 """GC-SAN: self-attention on the states of a session graph."""
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, final
+from typing import Annotated, Any, ClassVar, final
 
 import torch
 from annotated_types import Gt, Le
@@ -57,6 +57,8 @@ class GCSAN(Model):
     """
 
     sampler: Sampler = "prefix"
+
+    part_defaults: ClassVar = {"features": {"Embedding": {}}}
 
     def __init__(
         self,

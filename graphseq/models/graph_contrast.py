@@ -1,14 +1,15 @@
 """Contrasts between a sequence and graphs, for any backbone: MCLSR's levels."""
 
+from collections.abc import Mapping
 from functools import partial
-from typing import Literal, NamedTuple, final
+from typing import Any, Literal, NamedTuple, final
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
-from graphseq.constants import INTERACTS, ITEM_CO_OCCURS, USER_CO_OCCURS
+from graphseq.constants import INTERACTS, ITEM_CO_OCCURS, USER_CO_OCCURS, EdgeType
 from graphseq.models.backbone import Backbone, Encoding
 from graphseq.models.sequence_model import Auxiliary, Terms
 from graphseq.nn.features import embed_items
@@ -222,7 +223,7 @@ class FeatureContrast(Auxiliary):
     ) -> None:
         super().__init__()
         self.kind, self.weight, self.max_nodes = kind, weight, max_nodes
-        self.requires = (INTERACTS, RELATIONS[kind])
+        self.requires = self.required_relations(self.options)
         self.encoder = encoder or GraphEncoder()
         self.make_contrast = partial(
             ProjectedContrast,
@@ -230,6 +231,11 @@ class FeatureContrast(Auxiliary):
             similarity=similarity,
             scheme=scheme,
         )
+
+    @classmethod
+    def required_relations(cls, options: Mapping[str, Any]) -> tuple[EdgeType, ...]:
+        """The user-item graph and the co-occurrence graph."""
+        return (INTERACTS, RELATIONS[options["kind"]])
 
     def attach(self, num_users: int, backbone: Backbone) -> None:
         """Create the users' vectors and the projection."""

@@ -64,6 +64,10 @@ class IntentContrast(Auxiliary):
 
     every_position = True
 
+    part_defaults: ClassVar = {
+        "augmentation": {"CropMaskReorder": {"distinct": False, "reach_last": False}}
+    }
+
     def __init__(
         self,
         *,

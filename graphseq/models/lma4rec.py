@@ -118,7 +118,8 @@ class LMA4Rec(SequenceModel):
         "backbone": {
             "sampler": "user",
             "encoder": {"Transformer": {"learnable": {"LearnableDropout": {}}}},
-        }
+        },
+        "augmentation": {},
     }
 
     def __init__(

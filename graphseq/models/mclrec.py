@@ -60,6 +60,12 @@ class LearnedViews(Auxiliary):
         shared: One augmenter for both views.
     """
 
+    part_defaults: ClassVar = {
+        "augmentation": {
+            "CropMaskReorder": {"crop_keep": 0.5, "mask_rate": 0.5, "reorder_rate": 0.8}
+        }
+    }
+
     def __init__(
         self,
         augmentation: Augmentation | None = None,
@@ -166,7 +172,7 @@ class MCLRec(SequenceModel):
         ``joint``.
     """
 
-    part_defaults: ClassVar = {"backbone": {"sampler": "prefix"}}
+    part_defaults: ClassVar = {"backbone": {"sampler": "prefix"}, "objective": {}}
 
     def __init__(
         self,

@@ -92,7 +92,7 @@ def create(spec: Mapping[str, Any], num_users: int, num_items: int) -> Model:
 
     Args:
         spec: ``{"SASRec": {"backbone": {"dim": 64}}}``; what is left out has its
-            default.
+            default. Sizes that the data supply are ignored in it.
         num_users: U.
         num_items: V.
 
@@ -100,7 +100,7 @@ def create(spec: Mapping[str, Any], num_users: int, num_items: int) -> Model:
         OptionError: With all that is wrong. The names of your own models and parts
             are known after ``MODELS[name] = …`` and ``PARTS[name] = …``.
     """
-    reader = Reader(PARTS, SUPPLIED)
+    reader = Reader(PARTS, SUPPLIED, ignore_supplied=True)
     read = reader.pick(model_table(), spec, "model")
     refuse("model", reader.problems)
     assert read is not None

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
-from graphseq.constants import ATTRIBUTE, HAS_ATTRIBUTE, INTERACTS
+from graphseq.constants import ATTRIBUTE, HAS_ATTRIBUTE, INTERACTS, EdgeType
 from graphseq.errors import ConfigError, GraphError
 from graphseq.models.backbone import Backbone, Encoding
 from graphseq.models.base import Stage, Step
@@ -94,12 +94,17 @@ class MutualInformation(Auxiliary):
             "hidden_attribute": hidden_attribute_weight,
         }
         self.weights = {task: weights[task] for task in TASKS[variant]}
-        self.requires = (HAS_ATTRIBUTE,) if variant == "full" else ()
+        self.requires = self.required_relations(self.options)
         self.num_attributes = num_attributes
         self.mask_rate = mask_rate
         self.pretrain_epochs = pretrain_epochs
         self.pretrain_batch_size = pretrain_batch_size
         self.pretrain_sampler: SequenceSampler = pretrain_sampler
+
+    @classmethod
+    def required_relations(cls, options: Mapping[str, Any]) -> tuple[EdgeType, ...]:
+        """The attributes, for the variant that predicts them."""
+        return (HAS_ATTRIBUTE,) if options["variant"] == "full" else ()
 
     @classmethod
     def conflicts(cls, options: Mapping[str, Any]) -> Iterator[InvalidOption]:
@@ -249,7 +254,8 @@ class S3Rec(SequenceModel):
     """
 
     part_defaults: ClassVar = {
-        "backbone": {"sampler": "user", "loss": "bce", "mask_token": True}
+        "backbone": {"sampler": "user", "loss": "bce", "mask_token": True},
+        "objective": {},
     }
 
     def __init__(

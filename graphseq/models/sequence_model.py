@@ -107,7 +107,7 @@ class SequenceModel(Model):
         ConfigError: An objective does not fit the backbone.
     """
 
-    part_defaults: ClassVar[Mapping[str, Any]] = {}
+    part_defaults: ClassVar[Mapping[str, Any]] = {"backbone": {}}
     """The paper's options of its parts, as in an experiment file."""
     every_position: bool = False
     """Whether the next-item loss reads the state at every position."""

@@ -60,6 +60,10 @@ class ModelAugmentation(Auxiliary):
         pretrain_epochs: Epochs that train the second encoder, before the others.
     """
 
+    part_defaults: ClassVar = {
+        "augmentation": {"CropMaskReorder": {"distinct": False, "reach_last": False}}
+    }
+
     def __init__(
         self,
         augmentation: Augmentation | None = None,
@@ -213,7 +217,8 @@ class SRMA(SequenceModel):
         "backbone": {
             "sampler": "user",
             "encoder": {"Transformer": {"attention_dropout": 0.1}},
-        }
+        },
+        "objective": {},
     }
 
     def __init__(

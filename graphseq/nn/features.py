@@ -1,7 +1,8 @@
 """Item features: an embedding table, or one propagated over an item graph."""
 
 from abc import ABC, abstractmethod
-from typing import Literal, final
+from collections.abc import Mapping
+from typing import Any, Literal, final
 
 import torch
 from jaxtyping import Float, Int
@@ -93,11 +94,16 @@ class Propagated(Features):
         super().__init__()
         self.dim = dim
         self.relation = RELATIONS[relation]
-        self.requires = (self.relation,)
+        self.requires = self.required_relations(self.options)
         self.layers = layers
         self.readout: Readout = readout
         self.weight = nn.Parameter(torch.empty(num_items, dim))
         nn.init.normal_(self.weight, std=std)
+
+    @classmethod
+    def required_relations(cls, options: Mapping[str, Any]) -> tuple[EdgeType, ...]:
+        """The graph of the items."""
+        return (RELATIONS[options["relation"]],)
 
     def forward(self, graph: HeteroData) -> Float[Tensor, "V D"]:
         """The table after propagation."""

@@ -69,7 +69,7 @@ def test_every_command_has_its_help_in_the_reference() -> None:
 
 
 def test_every_name_of_an_experiment_file_is_in_the_reference() -> None:
-    from graphseq.config import tables
+    from graphseq.config import registry as tables
 
     page = reference()["experiment-files.rst"]
     for table in (tables.__dict__[name] for name in tables.__all__):

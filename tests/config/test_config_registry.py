@@ -1,4 +1,4 @@
-"""The names of an experiment file are those of Python, and none is forgotten."""
+"""The names of an experiment file are those of Python, and complete."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -8,10 +8,10 @@ import pytest
 from torch_geometric.transforms import BaseTransform
 
 from graphseq import data, graphs, models, nn
-from graphseq.config import tables
-from graphseq.config.checks import parameters
+from graphseq.config import registry as tables
 from graphseq.evaluation import evaluate
 from graphseq.nn import Encoder, Features
+from graphseq.schema import parameters
 from graphseq.training import fit
 
 TABLES = {

@@ -1,10 +1,10 @@
-"""YAML read as data only, and overridden key by key."""
+"""YAML read as data only, merged over base files, and overridden key by key."""
 
 from pathlib import Path
 
 import pytest
 
-from graphseq.config.files import override, parse, read_yaml
+from graphseq.config.yaml import override, parse, read_merged, read_yaml
 from graphseq.errors import ConfigError
 
 
@@ -33,12 +33,12 @@ def test_a_mapping_may_be_merged_into_another() -> None:
     assert parse(text, "x")["model"] == {"a": 1, "b": 3}
 
 
-def test_a_key_given_twice_is_told_with_its_line() -> None:
-    with pytest.raises(ConfigError, match="line 3: 'dim' is given twice"):
+def test_a_duplicate_key_is_refused_with_its_line() -> None:
+    with pytest.raises(ConfigError, match="line 3: duplicate key 'dim'"):
         parse("model:\n  dim: 1\n  dim: 2\n", "f.yaml")
 
 
-def test_a_broken_file_is_told_with_its_line() -> None:
+def test_a_broken_file_is_refused_with_its_line() -> None:
     with pytest.raises(ConfigError, match=r"^f\.yaml, line 2: "):
         parse("a: 1\nb: c: d\n", "f.yaml")
 
@@ -51,11 +51,11 @@ def test_nothing_but_data_is_read(text: str) -> None:
         parse(text, "f.yaml")
 
 
-def test_a_missing_file_suggests_the_one_beside_it(tmp_path: Path) -> None:
+def test_a_missing_file_suggests_a_similar_name(tmp_path: Path) -> None:
     (tmp_path / "sasrec-beauty.yaml").touch()
     with pytest.raises(ConfigError, match=r"did you mean .*sasrec-beauty.yaml\?"):
         read_yaml(tmp_path / "sasrec-beuty.yaml")
-    with pytest.raises(ConfigError, match=r"there is no such file$"):
+    with pytest.raises(ConfigError, match=r"no such file$"):
         read_yaml(tmp_path / "none" / "sasrec.yaml")
 
 
@@ -93,12 +93,52 @@ def test_a_bare_name_is_kept_when_its_options_are_overridden() -> None:
 @pytest.mark.parametrize(
     ("setting", "why"),
     [
-        ("dim", "takes KEY=VALUE"),
-        ("=3", "takes KEY=VALUE"),
-        ("graph[5].A.k=3", "no place in a list of 1"),
+        ("dim", "expects KEY=VALUE"),
+        ("=3", "expects KEY=VALUE"),
+        ("graph[5].A.k=3", "not a position in a list of 1"),
         ("seed.more=3", "below 7, a plain value"),
     ],
 )
 def test_an_override_that_cannot_be_is_refused(setting: str, why: str) -> None:
     with pytest.raises(ConfigError, match=why):
         override({"graph": [{"A": {}}], "seed": 7}, [setting])
+
+
+def write(folder: Path, **files: str) -> None:
+    for name, text in files.items():
+        (folder / f"{name}.yaml").write_text(text, "utf-8")
+
+
+def test_a_file_is_merged_over_its_bases(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        data="data: {dataset: amazon-beauty}\nsplit: {leave_one_out: {}}\n",
+        s3="model: {SASRec: {backbone: {loss: bce, encoder: {Transformer: "
+        "{layers: 1, positions: end}}}}}\ntrain: {lr: 0.1, seed: 2}\n",
+        own="base: [data.yaml, s3.yaml]\nsplit: {by_user: {}}\ntrain: {seed: 3}\n"
+        "model: {SASRec: {backbone: {encoder: {Transformer: {layers: 3}}}}}\n",
+        other="base: own.yaml\nmodel: {CL4SRec: {}}\ndata: {path: a.csv}\n",
+    )
+    encoder = {"Transformer": {"layers": 3, "positions": "end"}}
+    own = read_merged(tmp_path / "own.yaml")
+    assert own == {
+        "data": {"dataset": "amazon-beauty"},
+        "split": {"by_user": {}},
+        "model": {"SASRec": {"backbone": {"loss": "bce", "encoder": encoder}}},
+        "train": {"lr": 0.1, "seed": 3},
+    }
+    other = read_merged(tmp_path / "other.yaml")
+    assert other == {**own, "model": {"CL4SRec": {}}, "data": {"path": "a.csv"}}
+
+
+def test_bases_are_yaml_files_and_form_no_cycle(tmp_path: Path) -> None:
+    write(tmp_path, a="base: b.yaml\n", b="base: a.yaml\n", c="base: /etc/passwd\n")
+    write(tmp_path, d="base: none.yaml\n", e="base: f.yaml\n", f="variants: {x: {}}\n")
+    for name, why in (
+        ("a", r"base files form a cycle: a.yaml → b.yaml → a.yaml"),
+        ("c", r"expected a YAML file .*; found '/etc/passwd'"),
+        ("d", r"none.yaml: no such file"),
+        ("e", r"f.yaml must contain sections, without variants"),
+    ):
+        with pytest.raises(ConfigError, match=why):
+            read_merged(tmp_path / f"{name}.yaml")

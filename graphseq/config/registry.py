@@ -1,0 +1,110 @@
+"""The names that an experiment file may use, and the classes and functions behind them.
+
+Names of models and their parts are in :mod:`graphseq.models.registry`.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from torch_geometric.transforms import BaseTransform
+
+from graphseq.constants import (
+    HAS_ATTRIBUTE,
+    INTERACTS,
+    ITEM_CO_OCCURS,
+    PRECEDES,
+    USER_CO_OCCURS,
+    EdgeType,
+)
+from graphseq.data import (
+    by_time,
+    by_user,
+    deduplicate,
+    k_core,
+    leave_one_out,
+    load_dataset,
+    min_length,
+    read_log,
+    time_window,
+)
+from graphseq.data.synthetic import communities, cycle, markov
+from graphseq.graphs import (
+    Attributes,
+    CoOccurrence,
+    EdgeDropout,
+    NodeDropout,
+    Transitions,
+)
+from graphseq.models import MODELS, PARTS
+from graphseq.models.registry import model_table
+from graphseq.schema import InvalidOption
+from graphseq.specs import Spec
+
+__all__ = ["DATA", "FILTERS", "GRAPH", "MODELS", "PARTS", "SPLITS", "model_table"]
+
+DATA: dict[str, Callable[..., Any]] = {
+    "dataset": load_dataset,
+    "path": read_log,
+    "cycle": cycle,
+    "markov": markov,
+    "communities": communities,
+}
+FILTERS: dict[str, Callable[..., Any]] = {
+    "k_core": k_core,
+    "min_length": min_length,
+    "deduplicate": deduplicate,
+    "time_window": time_window,
+}
+SPLITS: dict[str, Callable[..., Any]] = {
+    "leave_one_out": leave_one_out,
+    "by_user": by_user,
+    "by_time": by_time,
+}
+GRAPH: dict[str, type[BaseTransform]] = {
+    "CoOccurrence": CoOccurrence,
+    "Transitions": Transitions,
+    "Attributes": Attributes,
+    "EdgeDropout": EdgeDropout,
+    "NodeDropout": NodeDropout,
+}
+STEPS: dict[EdgeType, str] = {
+    USER_CO_OCCURS: "CoOccurrence: {kind: user}",
+    ITEM_CO_OCCURS: "CoOccurrence: {kind: item}",
+    PRECEDES: "Transitions: {}",
+    HAS_ATTRIBUTE: "Attributes: {source: FILE}",
+}
+"""The step of the section ``graph`` that adds a relation."""
+
+
+def added_relations(steps: Sequence[Spec]) -> set[EdgeType]:
+    """The relations of a graph that is built with these steps."""
+    found = {INTERACTS}
+    for step in steps:
+        if step.target is CoOccurrence:
+            found.add(USER_CO_OCCURS if step.kind == "user" else ITEM_CO_OCCURS)
+        elif step.target is Transitions:
+            found.add(PRECEDES)
+        elif step.target is Attributes:
+            found.add(HAS_ATTRIBUTE)
+    return found
+
+
+def required_relations(spec: Spec) -> tuple[EdgeType, ...]:
+    """The relations that a model or part reads: of its class, or of its options."""
+    by_options = getattr(spec.target, "required_relations", None)
+    if by_options is not None:
+        return tuple(by_options(spec.options))
+    of_class = getattr(spec.target, "requires", ())
+    return of_class if isinstance(of_class, tuple) else ()
+
+
+def missing_relations(model: Spec, steps: Sequence[Spec]) -> Iterator[InvalidOption]:
+    """Relations that a model or one of its parts reads and that no step adds."""
+    added = added_relations(steps)
+    for spec in model.walk():
+        for relation in required_relations(spec):
+            if relation not in added:
+                name = "–".join(relation)
+                step = STEPS.get(relation, "the step that adds it")
+                message = f"reads the relation {name}; add to graph: {step}"
+                yield InvalidOption(spec.place, message)
