@@ -46,7 +46,10 @@ FROM_ELSEWHERE = {
     "evaluate": frozenset({"model", "graph", "part", "folder", "progress"}),
 }
 """Options of each section that the data or the command line supply."""
-LISTS = {"filters": FILTERS, "graph": GRAPH}
+LISTS: dict[str, Mapping[str, Callable[..., Any]]] = {
+    "filters": FILTERS,
+    "graph": GRAPH,
+}
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ def load_all(path: str | Path, settings: Sequence[str] = ()) -> list[Experiment]
         ConfigError: As :func:`load`.
     """
     options, variants = read_file(path)
-    names = [*variants] or [None]
+    names: list[str | None] = [*variants] or [None]
     return [_experiment(path, options, variants, n, settings) for n in names]
 
 

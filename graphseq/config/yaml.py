@@ -122,12 +122,11 @@ def merge_sections(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str,
         before = merged.get(name)
         if isinstance(before, str) and isinstance(section, Mapping):
             before = {before: {}}
-        both = isinstance(before, Mapping) and isinstance(section, Mapping)
-        choice = name in ("data", "split", "model")
-        if both and not (choice and not before.keys() & section.keys()):
-            merged[name] = merge({name: before}, {name: section})[name]
-        else:
-            merged[name] = section
+        merged[name] = section
+        if isinstance(before, Mapping) and isinstance(section, Mapping):
+            same = bool(before.keys() & section.keys())
+            if same or name not in ("data", "split", "model"):
+                merged[name] = merge({name: before}, {name: section})[name]
     return merged
 
 

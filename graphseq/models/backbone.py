@@ -48,7 +48,7 @@ class Backbone(Configurable, nn.Module):
         OptionError: An option is out of its range, or sizes contradict each other.
     """
 
-    part_defaults: ClassVar = {
+    part_defaults: ClassVar[dict[str, Any]] = {
         "features": {"Embedding": {}},
         "encoder": {"Transformer": {}},
     }

@@ -1,7 +1,7 @@
 """CL4SRec: contrast between two random views of a sequence."""
 
 from collections.abc import Callable
-from typing import ClassVar, final
+from typing import Any, ClassVar, final
 
 import torch
 from jaxtyping import Float
@@ -47,7 +47,7 @@ class ViewContrast(Auxiliary):
             WWW 2024).
     """
 
-    part_defaults: ClassVar = {"augmentation": {"CropMaskReorder": {}}}
+    part_defaults: ClassVar[dict[str, Any]] = {"augmentation": {"CropMaskReorder": {}}}
 
     def __init__(
         self,

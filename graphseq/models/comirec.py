@@ -1,7 +1,7 @@
 """ComiRec-SA: several interests, by self-attention."""
 
 from functools import partial
-from typing import ClassVar, final
+from typing import Any, ClassVar, final
 
 import torch
 from jaxtyping import Float
@@ -52,7 +52,7 @@ class ComiRec(Model):
         features: The item vectors; ``None`` is an ``Embedding``.
     """
 
-    part_defaults: ClassVar = {"features": {"Embedding": {}}}
+    part_defaults: ClassVar[dict[str, Any]] = {"features": {"Embedding": {}}}
 
     def __init__(
         self,

@@ -87,7 +87,7 @@ class ExplainedViews(Auxiliary):
 
     scores: Tensor | None
 
-    part_defaults: ClassVar = {"augmentation": {}}
+    part_defaults: ClassVar[dict[str, Any]] = {"augmentation": {}}
 
     def __init__(
         self,

@@ -58,7 +58,7 @@ class GCSAN(Model):
 
     sampler: Sampler = "prefix"
 
-    part_defaults: ClassVar = {"features": {"Embedding": {}}}
+    part_defaults: ClassVar[dict[str, Any]] = {"features": {"Embedding": {}}}
 
     def __init__(
         self,
