@@ -3,16 +3,19 @@
 import difflib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Annotated, Any, get_args
 
 import numpy as np
 import numpy.typing as npt
+from annotated_types import Gt, Lt
 
 from graphseq.constants import Part, Protocol
 from graphseq.errors import ConfigError, RunError
 from graphseq.evaluation.report import Report
+from graphseq.schema import Size, checked
 
 Floats = npt.NDArray[np.float64]
+Confidence = Annotated[float, Gt(0), Lt(1)]
 
 DRAWS = 2**21  # random numbers drawn at once: up to 32 MB
 KEYS = ["user", "protocol", "targets", "best_rank"]
@@ -69,6 +72,7 @@ class Comparison:
         )
 
 
+@checked
 def compare(
     a: object,
     b: object,
@@ -76,8 +80,8 @@ def compare(
     *,
     history: Protocol = "excluded",
     part: Part = "test",
-    resamples: int = 10_000,
-    confidence: float = 0.95,
+    resamples: Size = 10_000,
+    confidence: Confidence = 0.95,
     seed: int = 0,
 ) -> Comparison:
     """Compare two runs, or two models with several runs each, user by user.
@@ -109,11 +113,6 @@ def compare(
         RunError: A report is missing, or the reports are of different data.
         ConfigError: A report lacks the metric or the protocol.
     """
-    if resamples < 1 or not 0 < confidence < 1:
-        raise ConfigError(
-            f"compare needs resamples of 1 or more and a confidence between 0 and 1; "
-            f"found {resamples} and {confidence}"
-        )
     left, right = [_listed(source) for source in (a, b)]
     reports = [_report(source, part) for source in (*left, *right)]
     for source, report in zip((*left, *right), reports, strict=True):

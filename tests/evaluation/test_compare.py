@@ -95,8 +95,10 @@ def test_a_missing_metric_or_protocol_is_explained() -> None:
         compare(a, a, "coverage@10")
     with pytest.raises(ConfigError, match=r"graphseq evaluate RUN --history both \(in"):
         compare(a, a, history="kept")
-    with pytest.raises(ConfigError, match="resamples"):
+    with pytest.raises(ConfigError, match="resamples: expected a whole number of 1"):
         compare(a, a, resamples=0)
+    with pytest.raises(ConfigError, match="confidence"):
+        compare(a, a, confidence=1.0)
 
 
 def test_runs_folders_and_paths_are_read(tmp_path, written) -> None:
