@@ -251,14 +251,15 @@ def lab() -> type[Laboratory]:
 
 @pytest.fixture(scope="session")
 def noise() -> HeteroData:
-    """60 users of 3 to 13 random events, 20 items."""
+    """60 users of 3 to 13 random events, 20 items; both co-occurrence relations."""
     rng = np.random.default_rng(0)
     lengths = rng.integers(3, 14, 60)
     time = np.concatenate([np.arange(n) for n in lengths])
     log = Interactions.from_arrays(
         np.repeat(np.arange(60), lengths), rng.integers(0, 20, lengths.sum()), time
     )
-    return build_graph(leave_one_out(log), [CoOccurrence("item", weight="iuf")])
+    relations = [CoOccurrence("user"), CoOccurrence("item", weight="iuf")]
+    return build_graph(leave_one_out(log), relations)
 
 
 class Loops:
