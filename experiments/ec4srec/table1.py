@@ -35,13 +35,13 @@ import graphseq as gs
 from graphseq.data.synthetic import planted
 from graphseq.models import Model
 from graphseq.models.backbone import Backbone
-from graphseq.models.explaining import explain
+from graphseq.models.explanation import explain
 from graphseq.nn import Transformer
 from graphseq.nn.importance import Method
 from graphseq.objectives import nt_xent
 from graphseq.sequences import Batch, histories
-from graphseq.sequences.guided import guided_mask
-from graphseq.sequences.views import ask_last, join
+from graphseq.sequences.guided_augment import guided_mask
+from graphseq.sequences.operators import join, with_last_targets
 
 SIGNAL = 160  # items below tell something
 Views = Literal["none", "random", "oracle"]
@@ -97,7 +97,7 @@ class Masked(Model):
         """The last item, and the contrast of two masked views."""
         table = self.item_vectors(graph)
         h = self.backbone.last(table, batch)
-        only = ask_last(replace(batch, targets=None), batch)
+        only = with_last_targets(replace(batch, targets=None), batch)
         terms = {"next_item": self.backbone.next_item(h, table, only)}
         if self.views != "none":
             both = self.backbone.last(table, join(self.view(batch), self.view(batch)))
