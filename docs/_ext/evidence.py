@@ -5,6 +5,7 @@ model, in the same variant, on the same data set and split.
 """
 
 import csv
+import os
 import re
 import statistics
 from collections.abc import Mapping
@@ -13,8 +14,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from graphseq.config import load
+from graphseq import config
 from graphseq.config.fingerprint import fingerprint
+from graphseq.config.variants import split_name
 from graphseq.models import MODELS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,15 +28,15 @@ PROTOCOLS = ("kept", "excluded")
 
 @dataclass(frozen=True)
 class Experiment:
-    """One file of ``experiments/``.
+    """One experiment of ``experiments/``.
 
     Attributes:
-        path: Relative to the root of the repository.
+        path: Relative to the root of the repository, with the variant.
         model: Name of the model's class.
         options: Options of the model, with defaults.
         data: Name of the data set.
         split: Name of the split.
-        fingerprint: Identifies the content of the file.
+        fingerprint: Identifies the options of the experiment.
         command: Command that repeats the experiment.
     """
 
@@ -49,7 +51,7 @@ class Experiment:
     @property
     def name(self) -> str:
         """The path without the common folder and ending."""
-        return self.path.removeprefix("experiments/").removesuffix(".yaml")
+        return self.path.removeprefix("experiments/").replace(".yaml", "")
 
     @property
     def trained(self) -> bool:
@@ -59,7 +61,27 @@ class Experiment:
     @property
     def plain(self) -> bool:
         """Whether it is trained without graph features."""
-        return self.trained and not self.options.get("features")
+        return self.trained and self.part("features")[0] in ("", "Embedding")
+
+    @property
+    def variant(self) -> str:
+        """The variant of the paper: ``full``, or a part of its objective."""
+        _, objective = self.part("objective")
+        if self.model == "EC4SRec" and not objective["target_weight"]:
+            return "ssl"
+        if self.model == "EC4SRec" and not objective["view_weight"]:
+            return "sl"
+        return _bare(str(objective.get("variant", "full")))
+
+    def option(self, name: str, default: Any = None) -> Any:
+        """An option of the model or of its backbone."""
+        [backbone] = (self.options.get("backbone") or {"": {}}).values()
+        return {**backbone, **self.options}.get(name, default)
+
+    def part(self, name: str) -> tuple[str, Mapping[str, Any]]:
+        """Name and options of a part; an empty name if the model has none."""
+        [(part, options)] = (self.option(name) or {"": {}}).items()
+        return part, options
 
 
 @dataclass(frozen=True)
@@ -117,27 +139,28 @@ class Published:
 
 @cache
 def experiments() -> list[Experiment]:
-    """Every experiment file, checked."""
-    return [read(path) for path in sorted(EXPERIMENTS.rglob("*.yaml"))]
+    """Every experiment, checked."""
+    return [read(each) for each in config.experiments_of(str(EXPERIMENTS))]
 
 
-def read(path: Path) -> Experiment:
-    """One experiment file."""
-    loaded = load(path)
+def read(loaded: config.Experiment) -> Experiment:
+    """One experiment."""
     resolved = loaded.resolved()
     [(model, options)] = resolved["model"].items()
     [split] = resolved["split"]
-    file = path.relative_to(ROOT).as_posix()
-    command = command_of(path.read_text("utf-8"), file)
+    file, variant = split_name(loaded.name)
+    path = Path(os.path.relpath(file, ROOT)).as_posix()
+    name = f"{path}:{variant}" if variant else path
+    command = command_of(Path(file).read_text("utf-8"), name)
     identity = fingerprint(loaded.options)
-    return Experiment(file, model, options, loaded.data_name, split, identity, command)
+    return Experiment(name, model, options, loaded.data_name, split, identity, command)
 
 
-def command_of(text: str, path: str) -> str:
-    """The command in the head of an experiment file."""
+def command_of(text: str, name: str) -> str:
+    """The command in the head of an experiment file, else the usual one."""
     found = re.search(r"Command: ((?:.*\\\n)*.*)", text)
     if found is None:
-        return f"graphseq train {path}"
+        return f"graphseq train {name}"
     return " ".join(found[1].replace("\\\n#", " ").split())
 
 
@@ -198,38 +221,25 @@ def matches(experiment: Experiment, row: Published) -> bool:
     known = identify(row.model)
     if known is None or not experiment.plain:
         return False
-    model, *details = known
-    if (experiment.model, experiment.data, experiment.split) != (
-        model,
-        row.data,
-        row.split,
-    ):
-        return False
-    variant, encoder = details[0] or "full", details[1]
-    options = experiment.options
-    if "encoder" in options:
-        encoder = next(iter(options["encoder"] or {}), "Transformer")
-    return [_bare(str(options.get("variant", variant))), encoder] == [
-        variant,
-        details[1],
-    ]
+    model, variant, encoder = known
+    return (
+        (experiment.model, experiment.data, experiment.split)
+        == (model, row.data, row.split)
+        and experiment.variant == (variant or "full")
+        and experiment.part("encoder")[0] in ("", encoder)
+    )
 
 
 def baselines(experiment: Experiment) -> list[Experiment]:
     """SASRec with the sampler and the loss of an experiment, on the same data."""
-    wanted = _training_signal(experiment)
+
+    def signal(each: Experiment) -> tuple[str, str, str, str]:
+        sampler = each.option("sampler", MODELS[each.model].sampler)
+        return each.data, each.split, sampler, each.option("loss", "ce")
+
+    wanted = signal(experiment)
     return [
         other
         for other in experiments()
-        if other.model == "SASRec"
-        and other.plain
-        and (other.data, other.split) == (experiment.data, experiment.split)
-        and _training_signal(other) == wanted
+        if other.model == "SASRec" and other.plain and signal(other) == wanted
     ]
-
-
-def _training_signal(experiment: Experiment) -> tuple[str, str]:
-    """Sampler and loss; the loss of a model without a choice is the softmax."""
-    options = experiment.options
-    sampler = options.get("sampler", MODELS[experiment.model].sampler)
-    return str(sampler), str(options.get("loss", "ce"))

@@ -77,9 +77,8 @@ def _best_of_each() -> Iterator[tuple[str, Result]]:
     for run in evidence.experiments():
         result = evidence.result(run)
         if result and (run.data, run.split) == BEAUTY and run.trained:
-            variant = f" {run.options['variant']}" if "variant" in run.options else ""
-            label = run.model + variant * (variant != " full")
-            label += " on the item graph" * bool(run.options.get("features"))
+            label = run.model + f" {run.variant.upper()}" * (run.variant != "full")
+            label += " on the item graph" * (run.part("features")[0] == "Propagated")
             found.setdefault(label, []).append(result)
     for label, results in found.items():
         yield label, max(results, key=lambda r: r.means("excluded")["NDCG@10"])
