@@ -1,0 +1,239 @@
+"""Free compositions: any features, encoder and auxiliary objectives in one model.
+
+No paper has these models. Each must learn a planted cycle, stay at chance on shuffled
+targets, train all its parameters, and survive a file and a kill.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch_geometric.data import HeteroData
+
+from graphseq import fit
+from graphseq.data import Interactions, leave_one_out, synthetic
+from graphseq.graphs import CoOccurrence, Transitions, build_graph
+from graphseq.models import PARTS, Auxiliary, Model
+from graphseq.training import Run, load_run
+
+TRANSFORMER = {"Transformer": {"layers": 1, "dropout": 0.1}}
+LEARNABLE = {"Transformer": {"layers": 1, "learnable": {"LearnableDropout": {}}}}
+GRU = {"GRU": {"hidden": 16, "dropout": 0.1}}
+CONVOLUTION = {"Convolution": {"window": 3, "dropout": 0.1}}
+EMBEDDING, ITEM = {"Embedding": {}}, {"Propagated": {}}
+PRECEDES = {"Propagated": {"relation": "precedes"}}
+INFORMED = {"InformedAugmentation": {"offline_epochs": 1, "threshold": 2}}
+
+Part = dict[str, dict[str, Any]]
+
+
+def compose(features: Part, encoder: Part, *auxiliaries: Part, **options: Any) -> Any:
+    sizes = {"dim": 16, "max_length": 4}
+    backbone = {**sizes, "features": features, "encoder": encoder, **options}
+    return {"backbone": backbone, "auxiliaries": [*auxiliaries]}
+
+
+STEP: Part = {"GraphEncoder": {"layers": 1}}
+INTERESTS: Part = {"InterestContrast": {"encoder": STEP}}
+USERS: Part = {"FeatureContrast": {"kind": "user"}}
+ITEMS: Part = {"FeatureContrast": {"kind": "item", "encoder": STEP}}
+FUTURE = {"item_weight": 0.1, "sequence_weight": 0.05}
+COMPOSITIONS: dict[str, dict[str, Any]] = {
+    "convolution, informed views": compose(
+        EMBEDDING, CONVOLUTION, {"ViewContrast": {"augmentation": INFORMED}}
+    ),
+    "item graph, GRU, views and targets": compose(
+        ITEM, GRU, {"ViewContrast": {}}, {"TargetContrast": {}}
+    ),
+    "transitions, transformer, targets and intents": compose(
+        PRECEDES,
+        TRANSFORMER,
+        {"TargetContrast": {"mode": "us"}},
+        {"IntentContrast": {"clusters": [4]}},
+    ),
+    "GRU, intents after a warm-up": compose(
+        EMBEDDING,
+        GRU,
+        {"IntentContrast": {"clusters": [3], "sequence_weight": 0.1, "warm_up": 1}},
+    ),
+    "item graph, transformer, explained views": compose(
+        ITEM, TRANSFORMER, {"ExplainedViews": {"updates": [1, 4]}}, sampler="prefix"
+    ),
+    "transitions, GRU, explained and random views": compose(
+        PRECEDES,
+        GRU,
+        {"ExplainedViews": {"updates": [2], "explanation": "gradients"}},
+        {"ViewContrast": {"weight": 0.05}},
+    ),
+    "transformer, learned views and the future": compose(
+        EMBEDDING, TRANSFORMER, {"LearnedViews": {}}, {"DisentangledFuture": FUTURE}
+    ),
+    "item graph, convolution, learned views": compose(
+        ITEM, CONVOLUTION, {"LearnedViews": {"shared": True}}, sampler="prefix"
+    ),
+    "transformer, augmented model and item features": compose(
+        EMBEDDING,
+        TRANSFORMER,
+        {"ModelAugmentation": {"pretrain_epochs": 1, "pooling": "mean"}},
+        ITEMS,
+    ),
+    "transitions, convolution, augmented model and interests": compose(
+        PRECEDES,
+        CONVOLUTION,
+        {"ModelAugmentation": {"complement_weight": 0.0, "pooling": "last"}},
+        INTERESTS,
+    ),
+    "item graph, transformer, three objectives": compose(
+        ITEM,
+        TRANSFORMER,
+        {"MutualInformation": {"variant": "ISP", "pretrain_epochs": 1}},
+        {"IntentContrast": {"clusters": [4]}},
+        INTERESTS,
+        mask_token=True,
+    ),
+    "GRU, interests and both features": compose(
+        EMBEDDING, GRU, INTERESTS, USERS, ITEMS, loss="gbce", num_negatives=3
+    ),
+    "transitions, learnable dropout and the future": compose(
+        PRECEDES,
+        LEARNABLE,
+        {"LearnableDropoutContrast": {"augmentation": INFORMED}},
+        {"DisentangledFuture": {**FUTURE, "pretrain_epochs": 1}},
+    ),
+}
+OPTIONS = {"batch_size": 64, "lr": 0.03, "progress": False, "threads": 1}
+EPOCHS, SHORT = 14, 3  # of a run, of a killed run
+
+
+class Killed(BaseException):
+    """Ends a process's training as a kill does: nothing is saved after it."""
+
+
+def graph_of(log: Interactions) -> HeteroData:
+    steps = [CoOccurrence("user"), CoOccurrence("item"), Transitions()]
+    return build_graph(leave_one_out(log), steps)
+
+
+@pytest.fixture(scope="session")
+def cycle() -> HeteroData:
+    """48 users walk a ring of 12 items; the next item is certain."""
+    return graph_of(synthetic.cycle(48, 12, length=9, seed=0))
+
+
+@pytest.fixture(scope="session")
+def shuffled(lab) -> HeteroData:
+    """240 users whose next item is random."""
+    return graph_of(lab.shuffle(synthetic.cycle(240, 12, length=9, seed=0)))
+
+
+@pytest.fixture(params=COMPOSITIONS)
+def name(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+def made(lab, name: str, graph: HeteroData, seed: int = 0) -> Model:
+    return lab.build("SequenceModel", graph, seed=seed, **COMPOSITIONS[name])
+
+
+def train(model: Model, graph: HeteroData, **options: Any) -> Run:
+    return fit(model, graph, **(OPTIONS | {"accelerator": "cpu"} | options))
+
+
+def test_every_auxiliary_is_in_a_composition() -> None:
+    known = {n for n, part in PARTS.items() if issubclass(part, Auxiliary)}
+    used = {n for c in COMPOSITIONS.values() for part in c["auxiliaries"] for n in part}
+    assert used == known
+    pairs = {
+        (str(c["backbone"]["features"]), *c["backbone"]["encoder"])
+        for c in COMPOSITIONS.values()
+    }
+    assert len(COMPOSITIONS) >= 12 and len(pairs) == 9
+
+
+def test_a_composition_trains_all_its_parameters(
+    lab, name: str, cycle: HeteroData
+) -> None:
+    model = made(lab, name, cycle)
+    model.check(cycle)
+    with torch.no_grad():
+        for epoch in range(max(model.warmup, 1) + 1):
+            model.refresh(cycle, epoch)
+    model.train()
+    torch.manual_seed(0)
+    for stage in model.stages():
+        for batch in lab.load(model, cycle, sampler=stage.sampler):
+            for step in stage.steps:
+                torch.stack([*step.losses(batch, cycle).values()]).sum().backward()
+    for parameter_name, parameter in model.named_parameters():
+        assert parameter.grad is not None, parameter_name
+        assert parameter.grad.isfinite().all(), parameter_name
+        assert parameter.grad.any(), f"{parameter_name} is not trained"
+
+
+def test_a_composition_learns_the_cycle_and_survives_a_file(
+    lab, name: str, cycle: HeteroData, tmp_path: Path
+) -> None:
+    """HR@3, chance 0.25."""
+    model = made(lab, name, cycle)
+    train(model, cycle, max_epochs=EPOCHS, folder=tmp_path)
+    assert lab.hit_rate(model, cycle, 3) > 0.9
+    loaded = load_run(tmp_path).model(cycle)
+    batch = lab.test_batch(model, cycle)
+    scores = model.score(batch, cycle)
+    assert torch.equal(loaded.score(batch, cycle), scores)
+    best = loaded.score(batch, cycle).topk(10).indices
+    assert torch.equal(best, scores.topk(10).indices)
+
+
+def test_on_shuffled_targets_a_composition_stays_at_chance(
+    lab, name: str, shuffled: HeteroData
+) -> None:
+    """240 users: 0.25 ± 0.028."""
+    model = made(lab, name, shuffled)
+    lab.train(model, shuffled, 8, lr=0.03, batch_size=320)
+    assert lab.hit_rate(model, shuffled, 3) < 0.25 + 4 * 0.028
+
+
+def test_a_killed_composition_resumes_bit_for_bit(
+    lab, name: str, cycle: HeteroData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed in a step of the last epoch; the resumed model has other weights."""
+    options: dict[str, Any] = {
+        "max_epochs": SHORT,
+        "monitor": None,
+        "batch_size": 24,
+    }
+    unbroken = made(lab, name, cycle, seed=1)
+    train(unbroken, cycle, folder=tmp_path / "unbroken", **options)
+    killed, last, steps = made(lab, name, cycle, seed=1), [], 0
+    refresh = type(killed).refresh
+
+    def note_epoch(self: Model, graph: HeteroData, epoch: int) -> None:
+        last.append(epoch)
+        refresh(self, graph, epoch)
+
+    losses = type(killed).losses
+
+    def dying(self: Model, *arguments: Any) -> Any:
+        nonlocal steps
+        steps += last[-1] == SHORT - 1
+        if steps == 2:
+            raise Killed
+        return losses(self, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(killed), "refresh", note_epoch)
+        patch.setattr(type(killed), "losses", dying)
+        with pytest.raises(Killed):
+            train(killed, cycle, folder=tmp_path / "killed", **options)
+    assert steps == 2
+    resumed = made(lab, name, cycle, seed=2)
+    folder = tmp_path / "killed"
+    run = train(resumed, cycle, folder=folder, resume=True, **options)
+    assert run.finished and run.epochs == SHORT
+    expected = unbroken.state_dict()
+    for key, tensor in resumed.state_dict().items():
+        assert torch.equal(tensor, expected[key]), key
+    for key, tensor in resumed.epoch_state.items():
+        assert torch.equal(tensor, unbroken.epoch_state[key]), key
