@@ -1,4 +1,4 @@
-"""Errors that are the user's to mend: each says what was asked, found, and to be done.
+"""User-facing errors: each says what was requested, what was found, and what to do.
 
 The command line prints them without a traceback and exits with code 2. Any other
 exception is a fault of graphseq and keeps its traceback.
@@ -9,7 +9,7 @@ from collections.abc import Collection
 
 
 class GraphSeqError(Exception):
-    """Base of every error that a user can mend."""
+    """Base of every error that a user can fix."""
 
 
 class DataError(GraphSeqError):

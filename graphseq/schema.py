@@ -202,8 +202,8 @@ class Configurable:
 
         Args:
             options: All of them, defaults included; each fits its annotation. A part
-                that a file describes and nobody has built yet has the part's options
-                as attributes.
+                that a file describes, and that is not built yet, has the part's
+                options as attributes.
         """
         yield from ()
 
@@ -257,15 +257,17 @@ def fill_defaults(
 
 
 def checked(function: Callable[P, R]) -> Callable[P, R]:
-    """A function whose arguments are checked against its annotations at each call.
+    """A function or method whose calls are checked against its annotations.
 
     Raises:
         OptionError: When called with arguments that do not fit.
     """
+    first = next(iter(inspect.signature(function).parameters), None)
+    start = 1 if first == "self" else 0
 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        bind(function, args, kwargs)
+        bind(function, args[start:], kwargs)
         return function(*args, **kwargs)
 
     return call

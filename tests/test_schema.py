@@ -203,6 +203,18 @@ def test_a_checked_function_checks_its_calls() -> None:
     assert "lr     expected a finite number above 0, found 0" in str(caught.value)
 
 
+class Trainer:
+    @checked
+    def train(self, model: str, *, epochs: Size = 1) -> str:
+        return f"{model} {epochs}"
+
+
+def test_a_checked_method_checks_its_calls() -> None:
+    assert Trainer().train("m", epochs=2) == "m 2"
+    with pytest.raises(OptionError, match="train: epochs: expected a whole number"):
+        Trainer().train("m", epochs=0)
+
+
 def test_defaults_are_filled_in_the_order_of_the_signature() -> None:
     filled = fill_defaults(train, {"lr": 0.2, "model": "m"})
     assert list(filled.items()) == [("model", "m"), ("epochs", 1), ("lr", 0.2)]

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, final
+from typing import final
 
 import torch
 from jaxtyping import Float
@@ -210,20 +210,6 @@ class Model(Configurable, nn.Module, ABC):
         items = self.catalogue(graph) if items is None else items
         scores = self.represent(batch, graph) @ items.T
         return scores.amax(dim=1) if scores.dim() == 3 else scores
-
-
-def check_given(where: str, model: Any, graph: Any) -> None:
-    """Refuse arguments that are not a model and a graph, in this order.
-
-    Raises:
-        ConfigError: With what was passed.
-    """
-    if not isinstance(model, Model) or not isinstance(graph, HeteroData):
-        found = f"{type(model).__name__} and {type(graph).__name__}"
-        raise ConfigError(
-            f"{where} takes a model and a graph, in this order; found {found}. "
-            "build_graph(leave_one_out(log)) makes a graph of a log"
-        )
 
 
 def _users_without_events(graph: HeteroData) -> Iterator[str]:

@@ -37,7 +37,7 @@ PARTS: dict[str, type] = {
 
 
 class Auxiliary(Configurable, nn.Module):
-    """An objective beside the next item: contrast, clustering, self-supervision.
+    """An objective besides the next item: contrast, clustering, self-supervision.
 
     A subclass defines :meth:`terms`; parameters whose sizes depend on the backbone are
     created in :meth:`attach`. What is kept between epochs is a buffer that
