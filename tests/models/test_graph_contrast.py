@@ -10,8 +10,15 @@ from torch_geometric.data import HeteroData
 
 from graphseq.constants import INTERACTS, ITEM_CO_OCCURS, USER_CO_OCCURS, EdgeType
 from graphseq.errors import GraphError
-from graphseq.models import FeatureContrast, InterestContrast, SequenceModel
+from graphseq.models import (
+    Backbone,
+    Encoding,
+    FeatureContrast,
+    InterestContrast,
+    SequenceModel,
+)
 from graphseq.models.graph_contrast import ProjectedContrast, general_interests
+from graphseq.nn import GRU
 from graphseq.nn.propagation import GraphEncoder
 from graphseq.sequences import Batch
 
@@ -78,6 +85,55 @@ def prefixes(batch: Batch) -> tuple[Batch, list[int]]:
         Batch(batch.user[rows], batch.items[rows], last + 1, batch.num_items),
         rows.tolist(),
     )
+
+
+@pytest.mark.parametrize(
+    "layers, interest, user, item",
+    [
+        (0, 1.08696605, 0.23558529, 1.08696605),
+        (1, 1.43127903, 1.14617684, 1.05327940),
+        (2, 1.09401137, 0.74923484, 1.09870114),
+    ],
+)
+def test_terms_are_those_of_the_specification(
+    t1: HeteroData,
+    t1_tables: tuple[Tensor, Tensor],
+    layers: int,
+    interest: float,
+    user: float,
+    item: float,
+) -> None:
+    """6.7, case A; the current interest is given."""
+    users, items, one = t1_tables[0], t1_tables[1] / 4, torch.tensor([1, 1])
+    sequences, targets = torch.tensor([[0], [1]]), torch.tensor([[1], [2]])
+    batch = Batch(torch.tensor([0, 1]), sequences, one, 4, targets=targets)
+    backbone = Backbone(4, encoder=GRU(2))
+    encoding = Encoding(backbone, items, batch, last_states=items[[0, 1]])
+    options: dict[str, Any] = {"weight": 1.0, "encoder": GraphEncoder(layers=layers)}
+    objectives = {
+        "interest": InterestContrast(**options),
+        "user_features": FeatureContrast(kind="user", **options),
+        "item_features": FeatureContrast(kind="item", **options),
+    }
+    expected = dict(zip(objectives, (interest, user, item), strict=True))
+    for name, objective in objectives.items():
+        objective.attach(3, backbone)
+        objective.double()
+        head = objective.contrast.first
+        values = [
+            (objective.users, users),
+            (head.inner.weight, [[1.0, -1], [0.5, 2]]),
+            (head.inner.bias, [0.1, -0.2]),
+            (head.outer.weight, [[2.0, 0], [1, 1]]),
+            (head.outer.bias, [0, 0.3]),
+        ]
+        if name == "interest":
+            values.append((objective.pooling.query.weight, [[1, 0.5], [0, 1]]))
+        with torch.no_grad():
+            for weight, value in values:
+                weight.copy_(torch.as_tensor(value))
+        found = objective.terms(encoding, t1)
+        assert found[name].item() == pytest.approx(expected[name], abs=2e-7), name
 
 
 @pytest.mark.parametrize("encoder", ENCODERS, ids=["Transformer", "GRU"])
