@@ -1,4 +1,7 @@
-"""Propagation over a graph: X <- D^-1/2 A D^-1/2 X, without weights or self-loops."""
+"""Propagation over a graph: X <- R^-1/2 A C^-1/2 X, without weights or self-loops.
+
+R and C hold the row and column sums of A: the degrees D, if A is symmetric.
+"""
 
 from typing import Literal
 
@@ -30,6 +33,9 @@ def propagate(
     r"""Node vectors after a number of steps of parameter-free propagation.
 
     .. math:: X^{(l)} = D^{-1/2} A D^{-1/2} X^{(l-1)}
+
+    For a relation that is not symmetric, the first D holds the row sums of A and the
+    second one its column sums.
 
     Source:
         Wu et al., "Simplifying Graph Convolutional Networks", 2019, arXiv:1902.07153,
@@ -73,9 +79,13 @@ def operator(graph: HeteroData, relation: EdgeType) -> SymmetricOperator:
     on the device of the edges, and follows ``graph.to(...)``; delete it after a change
     of the edges.
 
+    An entry (i, j) is divided by the roots of the sum of row i and of the sum of
+    column j: no entry exceeds 1, and none of a positive weight is 0. For a symmetric
+    relation both sums are the degree.
+
     Departs from the source:
-        D holds the row sums. PyG's ``gcn_norm`` uses the column sums, which differ if
-        the edges are not symmetric.
+        PyG's ``gcn_norm`` divides by the column sums of both ends, which differ from
+        these if the edges are not symmetric.
 
     Raises:
         GraphError: The graph does not have the relation.
@@ -113,8 +123,7 @@ def _normalised(graph: HeteroData, relation: EdgeType) -> SymmetricOperator:
     flipped = matrix.T.tocsr()
     if _same(matrix, flipped):
         return SymmetricOperator(_scaled(matrix))
-    # the transpose, too, is scaled by the row sums of the matrix
-    return SymmetricOperator(_scaled(matrix), _scaled(flipped, by=matrix))
+    return SymmetricOperator(_scaled(matrix, flipped), _scaled(flipped, matrix))
 
 
 def _block(matrix: csr_matrix) -> csr_matrix:
@@ -133,14 +142,18 @@ def _same(a: csr_matrix, b: csr_matrix) -> bool:
     return all(np.array_equal(x, y) for x, y in pairs)
 
 
-def _scaled(matrix: csr_matrix, by: csr_matrix | None = None) -> CompressedRows:
-    """Entry (i, j) over the roots of the row sums of i and j; 0 where a sum is 0."""
+def _scaled(matrix: csr_matrix, flipped: csr_matrix | None = None) -> CompressedRows:
+    """Entry (i, j) over the roots of the sums of row i and of column j.
+
+    Args:
+        matrix: The adjacency.
+        flipped: Its transpose, for the column sums; ``None`` if it is symmetric.
+    """
     matrix.sort_indices()
-    sums = np.asarray((matrix if by is None else by).sum(axis=1, dtype=np.float64))
-    root: NDArray[np.float64] = np.zeros(len(sums))
-    np.divide(1, np.sqrt(sums.ravel()), out=root, where=sums.ravel() > 0)
-    values = matrix.data * np.repeat(root, np.diff(matrix.indptr))
-    values = (values * root[matrix.indices]).astype(np.float32)
+    row = _inverse_roots(matrix)
+    column = row if flipped is None else _inverse_roots(flipped)
+    values = matrix.data * np.repeat(row, np.diff(matrix.indptr))
+    values = (values * column[matrix.indices]).astype(np.float32)
     small = matrix.nnz <= np.iinfo(np.int32).max
     ids = torch.int32 if small else torch.int64
     return CompressedRows(
@@ -148,6 +161,14 @@ def _scaled(matrix: csr_matrix, by: csr_matrix | None = None) -> CompressedRows:
         torch.from_numpy(matrix.indices).to(ids),
         torch.from_numpy(values),
     )
+
+
+def _inverse_roots(matrix: csr_matrix) -> NDArray[np.float64]:
+    """One over the roots of the row sums; 0 where a sum is 0."""
+    sums = np.asarray(matrix.sum(axis=1, dtype=np.float64)).ravel()
+    roots: NDArray[np.float64] = np.zeros(len(sums))
+    np.divide(1, np.sqrt(sums), out=roots, where=sums > 0)
+    return roots
 
 
 class GraphEncoder(Configurable, nn.Module):

@@ -144,7 +144,9 @@ class Entries:
 
 
 class SymmetricOperator:
-    """The normalised adjacency D^-1/2 A D^-1/2 of one relation, D being A's row sums.
+    """The normalised adjacency R^-1/2 A C^-1/2 of one relation.
+
+    R holds the row sums of A and C its column sums: the degrees, if A is symmetric.
 
     Row i of ``operator @ x`` is the weighted sum over the edges (i, j) of x_j; a node
     without edges gives exactly 0. Products can be differentiated in x repeatedly.

@@ -200,15 +200,41 @@ def test_weighted_entries_are_as_specified_at_any_scale(
         assert found[j, i] == found[i, j]
 
 
-def test_separately_pruned_rows_are_normalised_by_row_sums() -> None:
+def test_separately_pruned_rows_are_normalised_by_row_and_column_sums() -> None:
     pruned = [[0, 2, 0, 0], [2, 0, 0, 0], [1, 0, 0, 0], [1, 0, 0, 0]]
     made = operator(square(pruned), USER_CO_OCCURS)
     assert not made.is_symmetric
     expected = torch.zeros(4, 4)
-    expected[0, 1] = expected[1, 0] = 1
-    expected[2, 0] = expected[3, 0] = math.sqrt(0.5)
+    expected[0, 1] = 1
+    expected[1, 0] = math.sqrt(0.5)  # 2 / sqrt(2 * (2 + 1 + 1))
+    expected[2, 0] = expected[3, 0] = 0.5
     torch.testing.assert_close(dense(made), expected)
     torch.testing.assert_close(dense(made.transpose), expected.T)
+
+
+def test_transitions_are_those_of_the_specification() -> None:
+    """U-G2: sequences 0,1,2 and 1,2 and 2,3; item 3 has no successor."""
+    counts = [[0, 1, 0, 0], [0, 0, 2, 0], [0, 0, 0, 1], [0, 0, 0, 0]]
+    made = operator(square(counts, "item"), ITEM_CO_OCCURS)
+    x = torch.tensor([[1.0, 0], [0, 1], [1, 1], [2, -1]])
+    successors = torch.tensor([[0.0, 1], [1, 1], [2, -1], [0, 0]])
+    predecessors = torch.tensor([[0.0, 0], [1, 0], [0, 1], [1, 1]])
+    torch.testing.assert_close(made @ x, successors)
+    torch.testing.assert_close(made.transpose @ x, predecessors)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(*[st.integers(0, 5)] * 2, st.integers(1, 9)), max_size=20))
+def test_no_directed_edge_is_lost_and_no_weight_exceeds_one(
+    edges: list[tuple[int, int, int]],
+) -> None:
+    weights = torch.zeros(6, 6)
+    for i, j, weight in edges:
+        weights[i, j] = weight
+    found = dense(operator(square(weights.tolist()), USER_CO_OCCURS))
+    assert torch.equal(found > 0, weights > 0)
+    assert found.max() <= 1 + 1e-6
+    assert torch.linalg.matrix_norm(found.double(), 2) <= 1 + 1e-6
 
 
 def test_repeated_events_count_once() -> None:
