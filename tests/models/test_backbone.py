@@ -1,15 +1,17 @@
-"""The backbone: masked places, the states that are asked for, and what must fit."""
+"""The backbone: masked items, states, pooled vectors, losses, sizes that must fit."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
+from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from graphseq.errors import ConfigError
 from graphseq.models import MODELS
-from graphseq.models.backbone import Backbone
-from graphseq.nn import Embedding, Propagated, Transformer
+from graphseq.models.backbone import Backbone, by_length
+from graphseq.nn import GRU, Embedding, Propagated, Transformer
 from graphseq.schema import OptionError
 from graphseq.sequences import Batch, SequenceLoader
 
@@ -19,29 +21,29 @@ V = 12
 def batch_of(*rows: list[int]) -> Batch:
     lengths = torch.tensor([len(row) for row in rows])
     items = torch.full((len(rows), int(lengths.max())), V)
-    for place, row in enumerate(rows):
-        items[place, : len(row)] = torch.tensor(row)
+    for index, row in enumerate(rows):
+        items[index, : len(row)] = torch.tensor(row)
     return Batch(torch.arange(len(rows)), items, lengths, V)
 
 
-def test_a_masked_place_reads_the_token_and_padding_reads_nothing() -> None:
+def test_a_masked_item_is_the_token_and_padding_is_zero() -> None:
     backbone = Backbone(V, dim=8, mask_token=True)
     table = backbone.features.weight
-    x = backbone.read(table, batch_of([3, V, 5], [4]))
+    x = backbone.embed(table, batch_of([3, V, 5], [4]))
     assert backbone.token is not None
     torch.testing.assert_close(x[0, 1], backbone.token)
     torch.testing.assert_close(x[0, 2], table[5])
     assert not x[1, 1:].any()
 
 
-def test_without_a_token_a_masked_place_reads_zeros() -> None:
+def test_without_a_token_a_masked_item_is_zero() -> None:
     backbone = Backbone(V, dim=8)
-    x = backbone.read(backbone.features.weight, batch_of([3, V, 5]))
+    x = backbone.embed(backbone.features.weight, batch_of([3, V, 5]))
     assert not x[0, 1].any()
     assert backbone.token is None
 
 
-def test_what_is_asked_is_the_same_for_prefixes_and_for_all_places(
+def test_prefixes_and_all_positions_have_the_same_states(
     cycle: HeteroData,
 ) -> None:
     torch.manual_seed(0)
@@ -50,74 +52,167 @@ def test_what_is_asked_is_the_same_for_prefixes_and_for_all_places(
     batch = SequenceLoader(cycle, "prefix", 16, 50)[0]
     table = backbone.items(cycle)
     every = backbone.states(table, batch)[batch.target_positions()[0]]
-    torch.testing.assert_close(backbone.states_at_targets(table, batch), every)
+    only_last = backbone.encode(table, batch)
+    torch.testing.assert_close(only_last.at_targets, every)
+    torch.testing.assert_close(only_last.last, every)
+    all_states = backbone.encode(table, batch, every_position=True)
+    torch.testing.assert_close(all_states.at_targets, every)
+    torch.testing.assert_close(all_states.last, every)
+    with pytest.raises(RuntimeError, match="every_position = True"):
+        _ = only_last.states
+
+
+@pytest.mark.parametrize("loss", ["ce", "bce", "gbce"])
+def test_the_next_item_loss_is_a_mean_over_the_targets(
+    cycle: HeteroData, loss: Any
+) -> None:
+    """Of the targets of two halves of a batch, it is the mean of both losses."""
+    torch.manual_seed(0)
+    backbone = Backbone(V, dim=8, loss=loss, num_negatives=2).eval()
+    assert backbone.num_negatives == (0 if loss == "ce" else 2)
+    loader = SequenceLoader(cycle, "prefix", 64, 50, num_negatives=2)
+    batch, items = loader[0], backbone.items(cycle)
+    assert len(batch) == 64
+
+    def value(rows: slice) -> Tensor:
+        names = ("user", "items", "lengths", "targets", "negatives", "example")
+        part = replace(batch, **{name: getattr(batch, name)[rows] for name in names})
+        return backbone.next_item(backbone.encode(items, part).last, items, part)
+
+    halves = value(slice(32)) + value(slice(32, None))
+    torch.testing.assert_close(value(slice(None)), halves / 2)
+    states = backbone.last(items, batch)
+    if loss == "ce":
+        expected = F.cross_entropy(states @ items.T, batch.target_positions()[1])
+        torch.testing.assert_close(value(slice(None)), expected)
 
 
 @pytest.mark.parametrize("pooling", ["last", "mean", "flatten"])
-def test_the_vector_for_contrast_knows_no_padding(pooling: str) -> None:
+def test_padding_does_not_change_pooled_vectors(pooling: str) -> None:
     torch.manual_seed(0)
     backbone = Backbone(V, dim=8, max_length=10).eval()
     table = backbone.features.weight
-    alone = backbone.view(table, batch_of([3, 1]), pooling)  # type: ignore[arg-type]
-    among = backbone.view(table, batch_of([3, 1], [1, 2, 3, 4]), pooling)  # type: ignore[arg-type]
+    alone = backbone.pooled(table, batch_of([3, 1]), pooling)  # type: ignore[arg-type]
+    among = backbone.pooled(table, batch_of([3, 1], [1, 2, 3, 4]), pooling)  # type: ignore[arg-type]
     assert (alone.shape[1], among.shape[1]) == (
         (16, 32) if pooling == "flatten" else (8, 8)
     )
     torch.testing.assert_close(alone[0], among[0, -alone.shape[1] :])
 
 
-def test_flattened_states_stand_with_the_newest_at_the_end() -> None:
+def test_flattened_states_end_with_the_newest() -> None:
     backbone = Backbone(V, dim=8, max_length=10).eval()
     batch = batch_of([3, 1], [1, 2, 3, 4])
     states = backbone.states(backbone.features.weight, batch)
-    flat = backbone.view(backbone.features.weight, batch, "flatten").view(2, 4, 8)
+    flat = backbone.pooled(backbone.features.weight, batch, "flatten").view(2, 4, 8)
     torch.testing.assert_close(flat[0, 2:], states[0, :2])
     torch.testing.assert_close(flat[1], states[1])
     assert not flat[0, :2].any()
 
 
 def test_features_and_encoder_of_different_widths_are_refused() -> None:
-    with pytest.raises(ConfigError, match=r"8 dimensions and the encoder reads 16"):
+    found = r"dim: expected one width, found encoder has 16, features has 8"
+    with pytest.raises(OptionError, match=found):
         Backbone(V, features=Embedding(V, dim=8), encoder=Transformer(16))
+    with pytest.raises(OptionError, match="found dim has 4, encoder has 16"):
+        Backbone(V, encoder=Transformer(16), dim=4)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"dim": 8},
+        {"features": Embedding(V, dim=8)},
+        {"encoder": GRU(8)},
+        {"features": Propagated(V, dim=8), "encoder": Transformer(8)},
+    ],
+)
+def test_all_parts_have_the_width_of_any_of_them(options: dict[str, Any]) -> None:
+    backbone = Backbone(V, **options)
+    widths = (backbone.dim, backbone.features.dim, backbone.encoder.dim)
+    assert widths == (8, 8, 8)
+    assert backbone.requires == backbone.features.requires
 
 
 def test_an_encoder_that_reads_less_than_the_model_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"max_length=50 .* up to 20"):
+    with pytest.raises(OptionError, match=r"reads up to 20 items, max_length is 50"):
         Backbone(V, encoder=Transformer(8, 20), max_length=50)
-
-
-PRESETS = {
-    "CL4SRec": ("s3", {}),
-    "CoSeRec": ("s3", {}),
-    "DuoRec": ("code", {"data": "ml-1m"}),
-    "ICLRec": ("code", {}),
-    "LMA4Rec": ("s3", {}),
-    "MCLRec": ("code", {"data": "ml-1m"}),
-    "S3Rec": ("s3", {}),
-    "SRMA": ("code", {}),
-}
-
-
-@pytest.mark.parametrize("name", PRESETS)
-def test_a_preset_makes_its_encoder_as_wide_as_given_features(name: str) -> None:
-    preset, options = PRESETS[name]
-    features = Embedding(V, dim=8)
-    cls: Any = MODELS[name]
-    model = cls.preset(preset, 5, V, features=features, max_length=6, **options)
-    assert (model.backbone.encoder.dim, model.backbone.encoder.max_length) == (8, 6)
-    given = Transformer(16, 9)
-    model = cls.preset(preset, 5, V, dim=8, encoder=given, max_length=6, **options)
-    assert model.backbone.encoder is given
 
 
 @pytest.mark.parametrize("rows", [V - 1, V + 1])
 @pytest.mark.parametrize("kind", [Embedding, Propagated])
 def test_features_of_other_items_are_refused(kind: type, rows: int) -> None:
-    with pytest.raises(ConfigError, match=f"of {rows} items .* ranks {V}"):
+    found = f"found {rows} rows for num_items={V}"
+    with pytest.raises(OptionError, match=found):
         Backbone(V, features=kind(rows, dim=8))
 
 
 def test_models_that_read_sequences_refuse_pairs() -> None:
-    for name in ("SASRec", "CL4SRec", "MCLSR", "ComiRec"):
+    for target in (Backbone, MODELS["MCLSR"], MODELS["ComiRec"]):
+        sizes = (V,) if target is Backbone else (5, V)
         with pytest.raises(OptionError, match="'targets' or 'user' or 'prefix'"):
-            MODELS[name](5, V, sampler="pairs")
+            target(*sizes, sampler="pairs")
+
+
+# --- Parts of similar length ----------------------------------------------------------
+
+
+@pytest.fixture
+def mixed() -> Batch:
+    """200 rows of 0 … 12 items, most of them short."""
+    torch.manual_seed(0)
+    lengths = (13 * torch.rand(200) ** 3).long()
+    items = torch.randint(V, (200, 12))
+    items = items.masked_fill(torch.arange(12) >= lengths[:, None], V)
+    return Batch(torch.arange(200), items, lengths, V)
+
+
+def test_rows_of_any_length_are_encoded_as_one_by_one(mixed: Batch) -> None:
+    backbone = Backbone(V, dim=8, max_length=12).double().eval()
+    table = backbone.features.weight
+    last, states = backbone.last(table, mixed), backbone.states(table, mixed)
+    assert states.shape == (200, 12, 8)
+    for row in range(200):
+        n = int(mixed.lengths[row])
+        one = Batch(
+            mixed.user[row : row + 1],
+            mixed.items[row : row + 1, : max(1, n)],
+            mixed.lengths[row : row + 1],
+            V,
+        )
+        torch.testing.assert_close(last[row], backbone.last(table, one)[0])
+        torch.testing.assert_close(states[row, :n], backbone.states(table, one)[0, :n])
+    (last.sum() + states[mixed.mask].sum()).backward()
+    assert backbone.features.weight.grad.any()
+
+
+@pytest.mark.parametrize("parts", [2, 5, 8, 50])
+def test_parts_are_as_wide_as_their_longest_row(mixed: Batch, parts: int) -> None:
+    seen = []
+
+    def read(part: Batch) -> Tensor:
+        seen.append(part)
+        return part.items[..., None].float()
+
+    found = by_length(read, mixed, parts=parts)
+    assert torch.equal(found[..., 0][mixed.mask], mixed.items[mixed.mask].float())
+    assert len(seen) == min(parts, 200 // 16)
+    for part in seen:
+        assert part.items.shape[1] == max(1, int(part.lengths.max()))
+        assert part.targets is None and part.negatives is None
+    cells = sum(part.items.numel() for part in seen)
+    assert cells < 0.7 * mixed.items.numel()
+
+
+def test_rows_of_one_length_and_small_batches_are_encoded_at_once(mixed: Batch) -> None:
+    seen = []
+
+    def read(part: Batch) -> Tensor:
+        seen.append(part)
+        return part.items[:, :1].float()
+
+    even = replace(mixed, lengths=torch.full((200,), 12))
+    few = Batch(mixed.user[:31], mixed.items[:31], mixed.lengths[:31], V)
+    for whole in (even, few):
+        by_length(read, whole)
+        assert seen.pop() is whole and not seen
