@@ -100,8 +100,9 @@ class Backbone(Configurable, nn.Module):
             found = f"the encoder reads up to {longest} items"
             yield InvalidOption("max_length", f"{found}, max_length is {length}")
         rows = len(features.weight) if isinstance(features, Features) else None
-        if rows not in (None, options.get("num_items")):
-            found = f"found {rows} rows for num_items={options['num_items']}"
+        number = options.get("num_items")  # unknown where a file is read
+        if number is not None and rows not in (None, number):
+            found = f"found {rows} rows for num_items={number}"
             yield InvalidOption("features", f"expected a row for each item, {found}")
 
     def items(self, graph: HeteroData) -> Float[Tensor, "V D"]:

@@ -160,7 +160,7 @@ class Model(Configurable, nn.Module, ABC):
                     f"it was built for {size} {kind}s, and the graph has {found}: pass "
                     f"the graph that it was trained on, or use num_{kind}s={found}"
                 )
-        if self.has_user_embeddings:
+        if self.has_user_embeddings and INTERACTS in graph.edge_types:
             yield from _users_without_events(graph)
 
     def check_stages(self) -> None:

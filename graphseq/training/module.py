@@ -50,7 +50,8 @@ class Training(LightningModule):
         self.parameter_groups: list[list[Parameter]] = []  # one an optimiser
         self.group_of: dict[tuple[Stage, Step], int] = {}
         self._group_parameters()
-        self.automatic_optimization = len(self.parameter_groups) == 1
+        one_step = all(len(stage.steps) == 1 for stage in self.plan)
+        self.automatic_optimization = one_step and len(self.parameter_groups) == 1
         self.compiled: dict[Step, Any] = {}
         self.loaders: dict[Stage, SequenceLoader] = {}
         self.row: dict[str, Any] = {}
@@ -150,7 +151,8 @@ class Training(LightningModule):
         batch = stage.prepare(batch) if stage.prepare else batch
         if self.automatic_optimization:
             return self._loss(stage.steps[0], batch)
-        optimizers: Any = self.optimizers()
+        found: Any = self.optimizers()
+        optimizers = found if isinstance(found, list) else [found]
         for step in stage.steps:
             group = self.group_of[stage, step]
             optimizer = optimizers[group]
