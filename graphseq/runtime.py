@@ -13,6 +13,7 @@ numbers passed by the caller take precedence over these defaults.
 import ctypes
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -29,6 +30,9 @@ KEPT_BYTES = 2**28  # at the top of the heap, not returned to the system
 LARGEST_BLOCK = 2**25  # bytes of a block from the heap; glibc's own upper limit
 
 _limit: ContextVar[int | None] = ContextVar("graphseq_threads", default=None)
+_limiting = threading.Lock()
+_limited: list[int] = []
+"""torch's number outside :func:`limit_threads`, once for each thread inside it."""
 
 
 def sleep_while_waiting() -> None:
@@ -75,6 +79,9 @@ def current_threads() -> int:
 def limit_threads(number: int | None = None) -> Iterator[int]:
     """Run torch with a number of intra-op threads, and restore the former number.
 
+    Several threads can be inside at the same time: each restores the number of before
+    the first of them entered, since torch keeps one number for the process.
+
     Args:
         number: Threads; ``None`` keeps those of an enclosing ``limit_threads``, and
             takes :func:`default_threads` where there is none.
@@ -90,12 +97,18 @@ def limit_threads(number: int | None = None) -> Iterator[int]:
     if number is not None and number < 1:
         raise ValueError(f"threads must be 1 or more, got {number}")
     number = number or current_threads()
-    before, token = torch.get_num_threads(), _limit.set(number)
-    torch.set_num_threads(number)
+    with _limiting:
+        outermost = _limited[0] if _limited else torch.get_num_threads()
+        before = _limit.get() or outermost
+        _limited.append(outermost)
+        token = _limit.set(number)
+        torch.set_num_threads(number)
     try:
         yield number
     finally:
-        torch.set_num_threads(before)
+        with _limiting:
+            torch.set_num_threads(before)
+            _limited.pop()
         _limit.reset(token)
 
 

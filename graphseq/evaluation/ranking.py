@@ -53,7 +53,6 @@ class Catalogue:
         self._table[:, : self.num_items] = vectors.T
         most = CPU_BLOCK if vectors.device.type == "cpu" else DEVICE_BLOCK
         self._rows = 2 ** int(math.log2(max(FEWEST_ROWS, most // columns)))
-        self._buffer = self._table.new_empty(0, columns)
 
     @property
     def device(self) -> torch.device:
@@ -66,22 +65,21 @@ class Catalogue:
         """Scores of consecutive users: (first row, scores of n rows).
 
         The score of a user with K vectors is the maximum over them. Each block
-        overwrites the one before.
+        overwrites the one before; calls share nothing but the item vectors, so several
+        threads can use one catalogue.
         """
         interests = vectors.shape[1] if vectors.dim() == 3 else 1
         step = max(1, self._rows // interests)
+        longest = min(step, len(vectors)) * interests
+        buffer = self._table.new_empty(longest, self._table.shape[1])
         for first in range(0, len(vectors), step):
             rows = vectors[first : first + step]
-            scores = self._product(rows.reshape(-1, rows.shape[-1]).float())
+            flat = rows.reshape(-1, rows.shape[-1]).float()
+            scores = torch.mm(flat, self._table, out=buffer[: len(flat)])
             if interests > 1:
                 scores = scores.view(len(rows), interests, -1).amax(dim=1)
             scores[:, self.num_items :] = -torch.inf
             yield first, scores
-
-    def _product(self, rows: Float[Tensor, "n D"]) -> Float[Tensor, "n W"]:
-        if len(self._buffer) < len(rows):
-            self._buffer = self._table.new_empty(len(rows), self._table.shape[1])
-        return torch.mm(rows, self._table, out=self._buffer[: len(rows)])
 
 
 class Ranked(NamedTuple):

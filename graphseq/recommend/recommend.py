@@ -1,5 +1,6 @@
 """The recommender: raw ids in, raw ids out."""
 
+import copy
 from collections.abc import Sequence
 from typing import Any, Literal, get_args
 
@@ -15,7 +16,6 @@ from graphseq.constants import ITEM, USER
 from graphseq.data import HeldOut, Vocabulary
 from graphseq.data.ragged import Ragged
 from graphseq.errors import ConfigError, GraphError, GraphSeqError
-from graphseq.evaluation.ranking import eval_mode
 from graphseq.evaluation.topk import NOTHING, decode
 from graphseq.models.base import Model
 from graphseq.recommend.diversity import Categories, diversify, encode_categories
@@ -32,7 +32,9 @@ RawIds = Sequence[str | int] | pl.Series
 class Recommender:
     """Recommends items of a graph with a trained model.
 
-    The item vectors are computed once: after more training, create a new one.
+    The item vectors are computed once: after more training, create a new one. It is
+    immutable in use: any number of threads can share it, and each gets the answers that
+    it would get alone.
 
     Args:
         model: The model.
@@ -58,7 +60,7 @@ class Recommender:
     ) -> None:
         if index not in get_args(Index):
             raise ConfigError(f"index is one of {get_args(Index)}; found {index!r}")
-        self.model = model
+        self.model = _copy_in_eval_mode(model)
         self.graph = graph
         self.index = index
         self.users: Vocabulary = _vocabulary(graph, USER, model.num_users, model)
@@ -67,8 +69,8 @@ class Recommender:
         self._category = None
         if categories is not None:
             self._category = encode_categories(categories, self.items)
-        with runtime.limit_threads(), eval_mode(model):
-            self._vectors = model.catalogue(graph).detach()
+        with runtime.limit_threads(), torch.no_grad():
+            self._vectors = self.model.catalogue(graph).detach()
             self._search = self._indexed(self._vectors)
 
     def __repr__(self) -> str:
@@ -211,7 +213,7 @@ class Recommender:
         rows = HeldOut(users[order], *ordered, ordered.items[:0], ordered.ptr * 0)
         size, device = self.model.num_items, self._vectors.device
         found = [torch.empty(0, min(k, size), dtype=torch.int64)]
-        with runtime.limit_threads(), eval_mode(self.model):
+        with runtime.limit_threads(), torch.no_grad():
             for start in range(0, len(users), BLOCK):
                 here = torch.arange(start, min(start + BLOCK, len(users)))
                 batch = batches.histories(rows, here, self.model.max_length, size)
@@ -239,6 +241,15 @@ class Recommender:
                 "score": scores.squeeze(1).numpy(),
             }
         )
+
+
+def _copy_in_eval_mode(model: Model) -> Model:
+    """The model in evaluation mode, whatever happens to the mode of the original.
+
+    The copy shares all parameters and buffers with it.
+    """
+    shared = {id(t): t for t in (*model.parameters(), *model.buffers())}
+    return copy.deepcopy(model, shared).eval()
 
 
 def _vocabulary(graph: HeteroData, kind: str, size: int, model: Model) -> Any:

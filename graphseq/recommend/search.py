@@ -101,8 +101,12 @@ class FaissSearch:
         """Items that the index returns for any vector of a user, padded with -1."""
         longest = int(seen.lengths.max()) if len(seen.items) else 0
         depth = min(k + longest, len(self._vectors))
-        if self._kind == "hnsw":
-            self._index.hnsw.efSearch = max(BEAM, 2 * depth)
+        options = {}
+        if self._kind == "hnsw":  # of this search, not of the index: threads share it
+            import faiss
+
+            width = max(BEAM, 2 * depth)
+            options["params"] = faiss.SearchParametersHNSW(efSearch=width)
         flat = queries.reshape(-1, queries.shape[-1]).contiguous()
-        _, items = self._index.search(flat.numpy(), depth)
+        _, items = self._index.search(flat.numpy(), depth, **options)
         return torch.from_numpy(items).view(len(queries), -1)

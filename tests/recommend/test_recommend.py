@@ -1,3 +1,5 @@
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import polars as pl
@@ -6,9 +8,10 @@ import torch
 from torch_geometric.data import HeteroData
 
 from graphseq.data import HeldOut, Interactions, leave_one_out
+from graphseq.data.synthetic import communities
 from graphseq.errors import ConfigError, DataError, GraphError, GraphSeqError
 from graphseq.graphs import build_graph
-from graphseq.models import BPRMF
+from graphseq.models import BPRMF, SASRec
 from graphseq.models.base import Model
 from graphseq.recommend import Recommender
 
@@ -217,3 +220,35 @@ def test_mixing_without_categories_or_with_numbers_that_mean_nothing_is_refused(
     for options in ({"diversity": -1.0}, {"diversity": 1.0, "candidates": 5}):
         with pytest.raises(ConfigError, match="diversity is 0 or more"):
             shop.recommend(users=["ann"], **options)
+
+
+@pytest.mark.parametrize("index", ["exact", "hnsw"])
+def test_threads_get_the_answers_that_each_gets_alone(index) -> None:
+    torch.manual_seed(0)
+    log = communities(300, 120, 6, seed=1)
+    graph = build_graph(leave_one_out(log))
+    model = SASRec(log.num_users, log.num_items)  # in training mode, with dropout
+    recommender = Recommender(model, graph, index=index)
+    names = recommender.users.ids.to_list()
+    calls = [(names[n :: n + 2], 1 + n % 17) for n in range(160)]
+    alone = [recommender.recommend(users, k=k) for users, k in calls]
+    threads = torch.get_num_threads()
+    switch = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            found = list(pool.map(lambda c: recommender.recommend(c[0], k=c[1]), calls))
+    finally:
+        sys.setswitchinterval(switch)
+    assert [a.equals(b) for a, b in zip(alone, found, strict=True)] == [True] * 160
+    assert all(module.training for module in model.modules())
+    assert torch.get_num_threads() == threads
+
+
+def test_training_the_model_meanwhile_does_not_switch_dropout_on(graph) -> None:
+    torch.manual_seed(0)
+    model = SASRec(3, 6)
+    recommender = Recommender(model, graph)
+    alone = recommender.recommend(users=["ann", "bob"], k=2)
+    model.train()
+    assert recommender.recommend(users=["ann", "bob"], k=2).equals(alone)
