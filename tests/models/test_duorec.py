@@ -51,6 +51,8 @@ def test_terms_are_their_equations(
     terms = loops.after(5, lambda: model.losses(batch, noise))
     others = loops.after(5, lambda: retrieve_uniformly(index, index.indices(batch)))
     assert loops.last_targets(others) == targets
+    rows = index.indices(batch)
+    assert torch.equal(others.example == rows, index.others(rows) == 0)
     same = loops.equal_pairs(targets) if exclude else None
     h, s = (loops.vectors(model.backbone, items, rows) for rows in (batch, others))
     expected = {}

@@ -1,7 +1,6 @@
 """EC4SRec: updates, terms against loops, guided views, guided retrieval."""
 
 import math
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,9 +8,8 @@ import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from graphseq import fit
 from graphseq.errors import ConfigError
-from graphseq.models import EC4SRec, ExplainedViews, ec4srec
+from graphseq.models import EC4SRec, ExplainedViews
 from graphseq.models.ec4srec import update_epochs
 from graphseq.models.explanation import importances, normalise
 from graphseq.sequences import Batch
@@ -313,42 +311,3 @@ def test_objectives_without_updates_are_refused(updates: Any) -> None:
 def test_attention_of_another_encoder_is_refused() -> None:
     with pytest.raises(ConfigError, match="Transformer"):
         small({"encoder": {"GRU": {}}}, explanation="attention")
-
-
-def test_a_resumed_run_restores_its_importances(
-    cycle: HeteroData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It computes none again, and ends with the weights of an uninterrupted run."""
-    calls, real = [], ec4srec.explain_all
-    monkeypatch.setattr(ec4srec, "explain_all", lambda *a: calls.append(1) or real(*a))
-
-    def run(name: str, dies_in: int | None = None, **options: Any) -> EC4SRec:
-        model = small(updates=[1])
-        losses, refresh, epochs = model.losses, model.refresh, []
-
-        def failing(batch: Batch, graph: HeteroData) -> dict[str, Tensor]:
-            if epochs[-1] == dies_in:
-                raise RuntimeError("killed")
-            return losses(batch, graph)
-
-        def counting(graph: HeteroData, epoch: int) -> None:
-            epochs.append(epoch)
-            refresh(graph, epoch)
-
-        model.losses, model.refresh = failing, counting
-        where = {"folder": tmp_path / name, "accelerator": "cpu", "threads": 1}
-        options = {"max_epochs": 3, "batch_size": 128, "progress": False} | options
-        fit(model, cycle, **where, **options)
-        return model
-
-    whole = run("whole")
-    assert len(calls) == 1
-    with pytest.raises(RuntimeError, match="killed"):
-        run("part", dies_in=2)
-    assert len(calls) == 2
-    resumed = run("part", resume=True)
-    assert len(calls) == 2
-    [(name, scores)] = resumed.epoch_state.items()
-    assert torch.equal(scores, whole.epoch_state[name])
-    pairs = zip(resumed.parameters(), whole.parameters(), strict=True)
-    assert all(torch.equal(mine, its) for mine, its in pairs)

@@ -33,7 +33,6 @@ from graphseq.models import (
     TargetContrast,
     ViewContrast,
 )
-from graphseq.nn.dropout import LearnableDropout
 from graphseq.schema import parameters
 from graphseq.sequences import Batch
 from graphseq.sequences.augment import (
@@ -152,14 +151,3 @@ def test_default_augmentations_are_those_of_the_published_code(name: str) -> Non
     assert (kept[:, -1] != LENGTH - 1).any() == reach  # the reordered rows
     first, second = cropped.view(2, -1)
     assert (first & second).any() == (not distinct)
-
-
-@pytest.mark.parametrize("estimator", ["arm", "concrete"])
-def test_learnable_dropout_is_trained_by_its_contrast(
-    lab: Any, cycle: HeteroData, estimator: Any
-) -> None:
-    encoder = {"Transformer": {"learnable": LearnableDropout(estimator=estimator)}}
-    model = SequenceModel(48, backbone(encoder), [LearnableDropoutContrast()])
-    run(lab, cycle, model)["contrast"].backward()
-    for block in model.backbone.encoder.blocks:
-        assert block.dropout.logit.grad.any()
