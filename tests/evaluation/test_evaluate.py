@@ -71,6 +71,9 @@ def test_cold_and_known_targets_are_counted(written) -> None:
     )
     facts = evaluate(model, graph).facts
     assert facts["cold_targets"] == facts["known_targets"] == pytest.approx(1 / 3)
+    model, graph = written(torch.rand(2, 5), [[0], [1]], [[1], [0]], [(0, 0), (1, 1)])
+    facts = evaluate(model, graph).facts
+    assert facts["known_targets"] == 0, "the histories of other users do not count"
 
 
 def test_progress_can_be_shown(small, capsys) -> None:

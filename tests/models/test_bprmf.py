@@ -1,4 +1,4 @@
-"""BPR-MF against the specification's figure and loops."""
+"""BPR-MF against the number of the specification and loops."""
 
 import math
 
@@ -23,7 +23,7 @@ def batch(users: list[int], targets: list[int], negatives: list[list[int]]) -> B
 
 
 def test_loss_of_the_specification() -> None:
-    """6.8: users (1,0), (0,1); chosen (1,1), (0,2); drawn (0,1), (1,1)."""
+    """6.8: users (1,0), (0,1); their items (1,1), (0,2); negatives (0,1), (1,1)."""
     model = BPRMF(2, 4, dim=2)
     with torch.no_grad():
         model.users[:] = torch.tensor([[1.0, 0], [0, 1]])

@@ -1,4 +1,4 @@
-"""Caser: its score, its looks ahead and its norms as loops; with and without users."""
+"""Caser: scores, multi-step losses and norms as loops; with and without users."""
 
 import math
 from dataclasses import replace
@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from graphseq.models.check import check_fits
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from graphseq.data import by_user, synthetic
-from graphseq.errors import ConfigError, GraphError
+from graphseq.errors import GraphError
 from graphseq.graphs import build_graph
-from graphseq.models import Caser
-from graphseq.nn import Embedding
+from graphseq.models import Backbone, Caser
+from graphseq.nn import Convolution
+from graphseq.schema import OptionError
 from graphseq.sequences import Batch, SequenceLoader
 
 HEADS = [(o, u) for o in ("tied", "separate") for u in (True, False)]
@@ -23,9 +23,11 @@ HEADS = [(o, u) for o in ("tied", "separate") for u in (True, False)]
 
 def small(num_users: int = 48, num_items: int = 12, **options) -> Caser:
     torch.manual_seed(0)
-    given = {"dim": 4, "window": 3, "horizontal": 2, "vertical": 2, "max_length": 8}
-    given |= {"dropout": 0.0}
-    made = Caser(num_users, num_items, **(given | options)).double().eval()
+    sizes = {"window": 3, "horizontal": 2, "vertical": 2, "dropout": 0.0}
+    names = [n for n in ("sampler", "loss") if n in options]
+    parts = {n: options.pop(n) for n in names} | {"max_length": 8}
+    backbone = Backbone(num_items, encoder=Convolution(4, **sizes), **parts)
+    made = Caser(num_users, backbone, **options).double().eval()
     if made.bias is not None:
         torch.nn.init.normal_(made.bias)
     return made
@@ -67,26 +69,26 @@ def test_scores_are_those_of_one_history_and_one_user(
 
 @pytest.mark.parametrize("sampler", ["targets", "prefix", "user"])
 @pytest.mark.parametrize(("output", "user_vector"), HEADS)
-def test_ce_is_the_softmax_over_all_items_at_every_asked_place(
+def test_ce_is_the_softmax_over_all_items_at_every_target(
     cycle: HeteroData, sampler: str, output: str, user_vector: bool
 ) -> None:
     model = small(output=output, user_vector=user_vector, sampler=sampler)
     batch = only_batch(cycle, sampler)
-    some = torch.arange(0, len(batch), 9)
+    rows = torch.arange(0, len(batch), 9)
     batch = Batch(
-        batch.user[some],
-        batch.items[some],
-        batch.lengths[some],
+        batch.user[rows],
+        batch.items[rows],
+        batch.lengths[rows],
         12,
-        batch.targets[some],
+        batch.targets[rows],
     )
     losses = []
     for row in range(len(batch)):
-        for place in range(int(batch.lengths[row])):
-            target = batch.targets[row, place]
+        for position in range(int(batch.lengths[row])):
+            target = batch.targets[row, position]
             if target == 12:
                 continue
-            history = batch.items[row, : place + 1].tolist()
+            history = batch.items[row, : position + 1].tolist()
             scores = [score(model, history, int(batch.user[row]), v) for v in range(12)]
             losses.append(F.cross_entropy(torch.stack(scores), target))
     terms = model.losses(batch, cycle)
@@ -94,26 +96,26 @@ def test_ce_is_the_softmax_over_all_items_at_every_asked_place(
     assert set(terms) == {"next_item"}
 
 
-def test_three_steps_ahead_are_the_original_loss_written_as_loops(
+def test_three_steps_are_the_original_loss_written_as_loops(
     cycle: HeteroData,
 ) -> None:
-    """Each state: three targets, three negatives; both means, as the authors' code."""
+    """Three targets and negatives of each state; two means, as in the authors' code."""
     model = small(steps=3, output="separate", loss="bce")
     batch = only_batch(cycle)
-    some = torch.arange(0, len(batch), 8)
+    rows = torch.arange(0, len(batch), 8)
     batch = replace(
         batch,
         **{
-            name: getattr(batch, name)[some]
+            name: getattr(batch, name)[rows]
             for name in ("user", "items", "lengths", "targets", "negatives", "example")
         },
     )
     positive, negative = [], []
     for row in range(len(batch)):
         n = int(batch.lengths[row])
-        for place in range(n):
-            history = batch.items[row, : place + 1].tolist()
-            for later in range(place, min(place + 3, n)):
+        for position in range(n):
+            history = batch.items[row, : position + 1].tolist()
+            for later in range(position, min(position + 3, n)):
                 target = int(batch.targets[row, later])
                 other = int(batch.negatives[row, later, 0])
                 user = int(batch.user[row])
@@ -127,7 +129,7 @@ def test_three_steps_ahead_are_the_original_loss_written_as_loops(
 
 
 def test_norms_are_of_every_weight_and_of_no_bias(cycle: HeteroData) -> None:
-    """RecBole: not squared; users, items, filters and layers, each by itself."""
+    """RecBole: not squared; users, items, filters and layers, each on its own."""
     model = small(norm_weight=0.5)
     total = 0.0
     for name, weight in model.named_parameters():
@@ -138,18 +140,18 @@ def test_norms_are_of_every_weight_and_of_no_bias(cycle: HeteroData) -> None:
     )
 
 
-def test_a_vector_for_each_user_knows_users_and_none_does_not() -> None:
+def test_only_user_vectors_need_training_events_of_each_user() -> None:
     assert (
         small().has_user_embeddings and not small(user_vector=False).has_user_embeddings
     )
     log = synthetic.cycle(40, 12, length=9, seed=0)
     graph = build_graph(by_user(log))
-    with pytest.raises(GraphError, match="embedding for each user"):
-        check_fits(small(40), graph)
-    check_fits(small(40, user_vector=False), graph)
+    with pytest.raises(GraphError, match="a vector for each user"):
+        small(40).check(graph)
+    small(40, user_vector=False).check(graph)
 
 
-def test_without_a_user_vector_only_the_history_counts(lab, cycle: HeteroData) -> None:
+def test_without_user_vectors_only_the_history_matters(lab, cycle: HeteroData) -> None:
     for user_vector in (True, False):
         model = small(user_vector=user_vector)
         batch = lab.test_batch(model, cycle)
@@ -158,30 +160,24 @@ def test_without_a_user_vector_only_the_history_counts(lab, cycle: HeteroData) -
         assert same != user_vector
 
 
-def test_looking_ahead_needs_more_than_one_target_a_row() -> None:
-    with pytest.raises(ConfigError, match="steps=3"):
+def test_several_steps_need_several_targets_per_row() -> None:
+    with pytest.raises(OptionError, match="steps above 1 need a target at every"):
         small(steps=3, sampler="prefix")
-    with pytest.raises(ConfigError, match="steps=0"):
-        small(steps=0)
 
 
-def test_features_decide_the_width(cycle: HeteroData) -> None:
-    model = small(features=Embedding(12, dim=6), output="separate")
-    assert model.outputs.shape == (12, 12) and model.users.shape == (48, 6)
-    assert model.item_vectors(cycle).shape == (12, 13), "the last one is the bias"
-
-
-def test_the_original_may_go_without_its_users() -> None:
-    model = Caser.preset("original", 48, 12, user_vector=False)
-    assert model.num_negatives == 1 and model.users is None
-    assert model.outputs.shape == (12, 50)
+def test_separate_outputs_have_the_width_of_both_vectors(cycle: HeteroData) -> None:
+    model = small(output="separate")
+    assert model.outputs.shape == (12, 8) and model.users.shape == (48, 4)
+    assert model.item_vectors(cycle).shape == (12, 9), "the last one is the bias"
+    assert small(output="separate", user_vector=False).outputs.shape == (12, 4)
 
 
 @pytest.mark.parametrize("output", ["tied", "separate"])
 def test_parameters_start_as_in_both_codes(output: Any) -> None:
     """Tables N(0, 1/D²), D their own width; RecBole's dense layers Xavier."""
     torch.manual_seed(0)
-    model = Caser(3000, 3000, dim=50, output=output)
+    backbone = Caser.default_backbone(3000, dim=50)
+    model = Caser(3000, backbone, output=output)
     tables = {"items": model.backbone.features.weight, "users": model.users}
     widths = {"items": 50, "users": 50}
     if output == "separate":

@@ -1,4 +1,4 @@
-"""ComiRec-SA: its interests, its choice of one, and what it can and cannot learn."""
+"""ComiRec-SA: its interests, the trained one, a ring that it learns."""
 
 import math
 
@@ -46,10 +46,10 @@ def interests(model: ComiRec, items: list[int]) -> list[Tensor]:
         logits.append((w["attention.outer.weight"] @ hidden).tolist())
     found = []
     for k in range(len(logits[0])):
-        mass = sum(math.exp(place[k]) for place in logits)
+        mass = sum(math.exp(logit[k]) for logit in logits)
         vector = torch.zeros(4, dtype=F64)
-        for t, place in enumerate(logits):
-            vector = vector + math.exp(place[k]) / mass * e[t]
+        for t, logit in enumerate(logits):
+            vector = vector + math.exp(logit[k]) / mass * e[t]
         found.append(vector)
     return found
 
@@ -108,11 +108,11 @@ def test_the_loss_is_of_the_interest_nearest_to_each_target(
     ranks, tries = log_uniform_sample(12, 4)
     losses, chosen = [], set()
     for row in range(len(batch)):
-        for place in range(int(batch.lengths[row])):
-            target = int(batch.targets[row, place])
+        for t in range(int(batch.lengths[row])):
+            target = int(batch.targets[row, t])
             if target == 12:
                 continue
-            each = interests(model, batch.items[row, : place + 1].tolist())
+            each = interests(model, batch.items[row, : t + 1].tolist())
             own = [(v @ items[target]).item() for v in each]
             k = own.index(max(own))
             chosen.add(k)
@@ -120,7 +120,7 @@ def test_the_loss_is_of_the_interest_nearest_to_each_target(
             if softmax == "full":
                 others = [i for i in range(12) if i != target]
             elif softmax == "uniform":
-                others = [i for i in batch.negatives[row, place].tolist()]
+                others = [i for i in batch.negatives[row, t].tolist()]
             else:
                 others = [by_rank[r] for r in ranks.tolist()]
                 others = [i for i in others if i != target]
@@ -137,8 +137,8 @@ def test_the_loss_is_of_the_interest_nearest_to_each_target(
     assert set(terms) == {"next_item"} and len(chosen) > 1
 
 
-def test_only_the_chosen_interest_is_moved() -> None:
-    """Interests that attend to one item each: the other item's row stands still."""
+def test_only_the_nearest_interest_is_trained() -> None:
+    """Two interests that attend to one item each; the target is the second item."""
     model = small(num_items=4, interests=2, softmax="full")
     with torch.no_grad():
         model.features.weight[:] = 8 * torch.eye(4)
@@ -171,7 +171,7 @@ def test_a_score_is_that_of_the_best_interest(lab, cycle: HeteroData) -> None:
 
 
 @pytest.mark.parametrize("sampler", ["prefix", "user"])
-def test_samplers_ask_for_the_same_when_sequences_fit(
+def test_all_samplers_have_the_same_loss_when_sequences_fit(
     cycle: HeteroData, sampler: str
 ) -> None:
     given = {"softmax": "full"}
@@ -189,10 +189,10 @@ def excluded_hit_rate(lab, model: ComiRec, graph: HeteroData, k: int) -> float:
 
 
 @pytest.mark.parametrize("softmax", ["log_uniform", "full"])
-def test_a_ring_is_learnt_with_the_history_excluded(lab, softmax: str) -> None:
-    """An interest is a mean of the history's own vectors, and near to each of them.
+def test_a_ring_is_learned_with_the_history_excluded(lab, softmax: str) -> None:
+    """An interest is a mean of the history's vectors, and near to each of them.
 
-    So with the history kept, every interest puts an item of it before any new one.
+    With the history kept, every interest ranks an item of it before all others.
     """
     graph = lab.graph_of(synthetic.cycle(90, 30, length=7, seed=0))
     model = lab.build("ComiRec", graph, softmax=softmax)
@@ -208,12 +208,12 @@ def test_one_interest_learns_the_ring_with_the_history_kept(
     assert lab.hit_rate(model, cycle, 3) > 0.9
 
 
-def test_features_decide_the_width_and_what_the_graph_must_hold() -> None:
+def test_features_decide_the_width_and_the_required_relations() -> None:
     model = small(features=Propagated(12, dim=6))
     assert model.requires == (INTERACTS, *model.features.requires)
     assert model.position.shape == (8, 6)
 
 
-def test_negatives_are_drawn_by_the_loader_for_uniform_only() -> None:
+def test_only_the_uniform_softmax_has_negatives_of_the_loader() -> None:
     assert small(softmax="uniform", num_negatives=7).num_negatives == 7
     assert small(softmax="log_uniform", num_negatives=7).num_negatives == 0

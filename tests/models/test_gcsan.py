@@ -8,10 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
-from graphseq.errors import ConfigError
 from graphseq.models import GCSAN
 from graphseq.nn import GatedGraph, Propagated
+from graphseq.schema import OptionError
 from graphseq.sequences import Batch
+from graphseq.sequences.batch import last_targets
 
 H = torch.tensor([[1, 0], [0, 1], [1, 1], [-1, 0.5]], dtype=torch.float64)
 SESSION = [0, 1, 2, 1, 3]
@@ -42,12 +43,12 @@ def specified(network: GatedGraph) -> None:
 
 
 def states_alone(model: GCSAN, sequence: list[int]) -> Tensor:
-    """The session states of one sequence, without other rows and without padding."""
+    """The session states of one sequence, alone and without padding."""
     items, lengths = torch.tensor([sequence]), torch.tensor([len(sequence)])
     return model.states(model.features.weight, items, lengths)[0]
 
 
-def test_gcsan_mixes_as_specified() -> None:
+def test_the_mixture_of_the_specification() -> None:
     class Attention(nn.Module):
         def forward(self, x: Tensor, context: Tensor, allowed: Tensor) -> Tensor:
             return torch.tensor([0.3, -0.2]).double().expand_as(x)
@@ -62,7 +63,7 @@ def test_gcsan_mixes_as_specified() -> None:
 
 
 @pytest.mark.parametrize("layers", [1, 3])
-def test_gcsan_attends_along_each_sequence_alone(layers: int) -> None:
+def test_attention_stays_within_each_sequence(layers: int) -> None:
     torch.manual_seed(0)
     model = GCSAN(1, 12, dim=4, layers=layers, heads=2, weight=0.7).double().eval()
     sequences = [[4, 5, 4, 6], [7], []]
@@ -76,22 +77,43 @@ def test_gcsan_attends_along_each_sequence_alone(layers: int) -> None:
     assert not found[2].any()
 
 
-def test_gcsan_has_no_positions_but_depends_on_transitions() -> None:
+def test_there_are_no_positions_but_transitions_matter() -> None:
     """Both sequences have the same items and the same last one."""
     torch.manual_seed(0)
     model = GCSAN(1, 12, dim=4).double().eval()
     found = model.represent(rows([1, 2, 3], [2, 1, 3]), HeteroData())
     assert not torch.allclose(found[0], found[1])
-    with torch.no_grad():  # without messages nothing tells them apart
+    with torch.no_grad():  # without messages both are equal
         model.states.network.messages.weight.zero_()
         model.states.network.messages.bias.zero_()
     found = model.represent(rows([1, 2, 3], [2, 1, 3]), HeteroData())
     torch.testing.assert_close(found[0], found[1])
 
 
-def test_a_weight_above_one_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"weight=1\.5"):
-        GCSAN(1, 12, weight=1.5)
+@pytest.mark.parametrize("options", [{"weight": 1.5}, {"weight": 0.0}, {"heads": 3}])
+def test_weights_and_heads_out_of_range_are_refused(options: dict) -> None:
+    with pytest.raises(OptionError, match=next(iter(options))):
+        GCSAN(1, 12, **options)
+
+
+@torch.no_grad()
+def test_blocks_drop_in_training_and_the_mixture_does_not() -> None:
+    """The same seed draws the same masks in the blocks, one after the other."""
+    torch.manual_seed(0)
+    model = GCSAN(1, 12, dim=8, layers=2, heads=2, dropout=0.35).double().train()
+    for weight in model.parameters():
+        weight.add_(0.3 * torch.randn_like(weight))
+    for sequence in ([4, 5, 4, 6, 1], [7], [2, 2, 9]):
+        h = states_alone(model, sequence)[None]
+        torch.manual_seed(1)
+        found = model.represent(rows(sequence), HeteroData())
+        torch.manual_seed(1)
+        first, last = model.attention
+        deep = first(h, h, None)
+        own = last(deep[:, -1:], deep, torch.ones(1, 1, 1, len(sequence)).bool())
+        close(found, 0.6 * own[:, 0] + 0.4 * h[:, -1])
+    assert model.attention[0].dropout.probability == 0.35
+    assert model.attention[0].attention_dropout == 0.35
 
 
 def test_the_loss_is_the_cross_entropy_of_each_rows_target(
@@ -101,15 +123,12 @@ def test_the_loss_is_the_cross_entropy_of_each_rows_target(
     batch = lab.load(model, cycle)[0]
     assert model.sampler == "prefix" and batch.target_positions()[0].sum() == len(batch)
     scores = model.represent(batch, cycle) @ model.item_vectors(cycle).T
-    place = batch.lengths - 1
-    target = batch.targets[torch.arange(len(batch)), place]
+    target = last_targets(batch)
     expected = nn.functional.cross_entropy(scores, target)
     torch.testing.assert_close(model.losses(batch, cycle)["next_item"], expected)
 
 
-def test_propagated_features_are_used_for_input_and_scores(
-    lab, cycle: HeteroData
-) -> None:
+def test_propagated_features_are_encoded_and_scored(lab, cycle: HeteroData) -> None:
     torch.manual_seed(0)
     model = GCSAN(48, 12, features=Propagated(12, dim=8, std=1.0)).double().eval()
     assert model.requires

@@ -1,4 +1,4 @@
-"""GRU4Rec: its losses as loops, its samplers, and its presets."""
+"""GRU4Rec: its losses as loops, its samplers, its widths."""
 
 import math
 
@@ -7,17 +7,15 @@ import torch
 import torch.nn.functional as F
 from torch_geometric.data import HeteroData
 
-from graphseq.errors import ConfigError
-from graphseq.models import GRU4Rec, create
-from graphseq.nn import GRU, Embedding, Propagated
-from graphseq.schema import describe
+from graphseq.models import Backbone, GRU4Rec
+from graphseq.nn import GRU
 from graphseq.sequences import SequenceLoader
 
 
 def small(**options) -> GRU4Rec:
     torch.manual_seed(0)
-    given = {"dim": 6, "hidden": 5, "max_length": 8, "dropout": 0.0}
-    return GRU4Rec(48, 12, **(given | options)).double()
+    encoder = GRU(6, hidden=5, dropout=0.0)
+    return GRU4Rec(48, Backbone(12, encoder=encoder, max_length=8, **options)).double()
 
 
 def only_batch(graph: HeteroData, sampler: str = "targets", **options):
@@ -26,24 +24,24 @@ def only_batch(graph: HeteroData, sampler: str = "targets", **options):
     return batch
 
 
-def places(model: GRU4Rec, batch):
-    """(state, target, negatives) of every place that is asked, one row at a time.
+def target_states(model: GRU4Rec, batch):
+    """(state, target, negatives) of every position with a target, row by row.
 
-    The state is that of the row's own items up to the place, encoded alone.
+    The state is that of the row's items up to the position, encoded alone.
     """
     table = model.backbone.features.weight
     for row in range(len(batch)):
-        for place in range(int(batch.lengths[row])):
-            target = int(batch.targets[row, place])
+        for position in range(int(batch.lengths[row])):
+            target = int(batch.targets[row, position])
             if target == 12:
                 continue
-            x = table[batch.items[row, : place + 1]][None]
+            x = table[batch.items[row, : position + 1]][None]
             state = model.backbone.encoder(x, torch.ones(x.shape[:2]).bool())[0, -1]
-            yield state, target, batch.negatives[row, place].tolist()
+            yield state, target, batch.negatives[row, position].tolist()
 
 
 @pytest.mark.parametrize("sampler", ["targets", "prefix", "user"])
-def test_ce_is_the_softmax_over_all_items_at_every_asked_place(
+def test_ce_is_the_softmax_over_all_items_at_every_target(
     cycle: HeteroData, sampler: str
 ) -> None:
     model = small(sampler=sampler)
@@ -51,7 +49,7 @@ def test_ce_is_the_softmax_over_all_items_at_every_asked_place(
     items = model.item_vectors(cycle)
     losses = [
         F.cross_entropy(items @ state, torch.tensor(target))
-        for state, target, _ in places(model, batch)
+        for state, target, _ in target_states(model, batch)
     ]
     terms = model.losses(batch, cycle)
     torch.testing.assert_close(terms["next_item"], torch.stack(losses).mean())
@@ -62,7 +60,7 @@ def test_bce_is_the_equation_written_as_loops(cycle: HeteroData) -> None:
     model = small(loss="bce", num_negatives=2)
     batch, items = only_batch(cycle), model.item_vectors(cycle)
     total, number = 0.0, 0
-    for state, target, negatives in places(model, batch):
+    for state, target, negatives in target_states(model, batch):
         total += math.log1p(math.exp(-(state @ items[target]).item()))
         total += sum(math.log1p(math.exp((state @ items[n]).item())) for n in negatives)
         number += 1
@@ -70,7 +68,7 @@ def test_bce_is_the_equation_written_as_loops(cycle: HeteroData) -> None:
     assert found == pytest.approx(total / number)
 
 
-def test_the_samplers_learn_the_same_when_sequences_fit(cycle: HeteroData) -> None:
+def test_all_samplers_have_the_same_loss_when_sequences_fit(cycle: HeteroData) -> None:
     losses = [
         small(sampler=sampler).losses(only_batch(cycle, sampler), cycle)["next_item"]
         for sampler in ("targets", "prefix", "user")
@@ -79,45 +77,13 @@ def test_the_samplers_learn_the_same_when_sequences_fit(cycle: HeteroData) -> No
     torch.testing.assert_close(losses[2], losses[0])
 
 
-def test_it_is_a_backbone_with_a_gru(lab, cycle: HeteroData) -> None:
-    model = small(layers=2, bias=True).eval()
-    encoder = model.backbone.encoder
-    assert isinstance(encoder, GRU)
-    assert encoder.options | {"dim": 6} == {
-        "dim": 6,
-        "hidden": 5,
-        "layers": 2,
-        "dropout": 0.0,
-        "bias": True,
-    }
-    batch = lab.test_batch(model, cycle)
-    table = model.item_vectors(cycle)
-    assert torch.equal(model.represent(batch, cycle), model.backbone.last(table, batch))
-
-
 def test_item_rows_start_xavier_normal() -> None:
-    model = GRU4Rec(10, 4000, dim=64)
+    model = GRU4Rec(10, 4000)
     found = model.backbone.features.weight.std().item()
     assert found == pytest.approx((2 / 4064) ** 0.5, rel=0.02)
 
 
-def test_features_decide_the_width(cycle: HeteroData) -> None:
-    model = small(features=Embedding(12, dim=4))
-    assert model.item_vectors(cycle).shape == (12, 4)
-    assert model.backbone.encoder.dim == 4
-    assert small(features=Propagated(12, dim=4)).requires
-
-
-def test_only_the_house_of_s3_draws_negatives() -> None:
-    assert GRU4Rec.preset("recbole", 48, 12).num_negatives == 0
-    assert GRU4Rec.preset("s3", 48, 12, num_negatives=3).num_negatives == 3
-
-
-def test_the_encoder_can_be_named_in_a_file() -> None:
-    spec = {"GRU": {"hidden": 7, "dim": 6}}
-    from graphseq.models import _part
-
-    made = _part(spec, 12)
-    assert isinstance(made, GRU) and describe(made)["GRU"]["hidden"] == 7
-    with pytest.raises(ConfigError, match="GRU4Rec"):
-        create({"GRU4rec": {}}, 48, 12)
+def test_by_default_it_has_a_gru_of_its_width() -> None:
+    backbone = GRU4Rec.default_backbone(12, dim=4)
+    assert isinstance(backbone.encoder, GRU) and backbone.encoder.dim == 4
+    assert GRU4Rec(48, backbone).item_vectors(HeteroData()).shape == (12, 4)

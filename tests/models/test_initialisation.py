@@ -1,8 +1,7 @@
-"""How every parameter starts, against a table: another start is another model.
+"""How every parameter is initialised, against a table of distributions.
 
-A law is read off many draws: their spread within a tenth, their mean, and their bounds
-or the lack of them. Widths are such that hardly a parameter has few numbers. Caser's
-start is told in ``test_caser.py``.
+A distribution is tested by many draws: their standard deviation within a tenth, their
+mean, and their bounds or the lack of them. Caser is in ``test_caser.py``.
 """
 
 import re
@@ -24,11 +23,12 @@ from graphseq.models import (
     DSSRec,
     GRU4Rec,
     LightGCN,
+    MutualInformation,
     S3Rec,
     SASRec,
 )
 from graphseq.models.backbone import Backbone
-from graphseq.nn import GRU, Embedding, Propagated
+from graphseq.nn import GRU, Embedding, Propagated, Transformer
 
 USERS, ITEMS, DIM, HIDDEN = 300, 500, 256, 384
 
@@ -54,7 +54,7 @@ def uniform(bound: float) -> Law:
 
 
 def truncated(std: float) -> Law:
-    """Normal, drawn anew beyond two deviations: 0.8796 of its spread is left."""
+    """Normal, drawn again beyond two deviations: 0.8796 of its deviation is left."""
     return Law(0.0, 0.879626 * std, 2 * std)
 
 
@@ -65,7 +65,7 @@ def xavier(rows: int, columns: int, kind: Callable[[float], Law]) -> Law:
 
 
 def torchs(inputs: int) -> Law:
-    """As torch starts a ``Linear`` of so many inputs, or a GRU of so many units."""
+    """As torch initialises a ``Linear`` by its inputs, or a GRU by its units."""
     return uniform(inputs**-0.5)
 
 
@@ -102,26 +102,37 @@ STARTS: dict[str, tuple[Callable[[], nn.Module], Laws]] = {
         {"nodes": normal(0.1)},
     ),
     "MCLSR": (
-        lambda: MCLSR.preset("reference", USERS, ITEMS, dim=DIM),
+        lambda: MCLSR(
+            USERS,
+            ITEMS,
+            dim=DIM,
+            key_dropout=0.3,
+            shared_head=False,
+        ),
         {
             "users|items|position": truncated(0.02),
             r"current\.inner\.weight": torchs(DIM),
             r"current\.outer\.weight": torchs(4 * DIM),
             r"general\.query\.weight": torchs(DIM),
-            r".*_head\..*": torchs(DIM),
+            r".*_contrast\..*": torchs(DIM),
         }
         | NORMS,
     ),
     "GRU4Rec": (
-        lambda: GRU4Rec(USERS, ITEMS, dim=DIM, hidden=HIDDEN),
+        lambda: GRU4Rec(
+            USERS,
+            GRU4Rec.default_backbone(
+                ITEMS, dim=DIM, encoder={"GRU": {"hidden": HIDDEN}}
+            ),
+        ),
         {r"backbone\.features\.weight": xavier(ITEMS, DIM, normal)} | RECURRENT,
     ),
     "SASRec": (
-        lambda: SASRec(USERS, ITEMS, dim=DIM, norm="pre"),
+        lambda: SASRec(USERS, Backbone(ITEMS, encoder=Transformer(DIM, norm="pre"))),
         TRANSFORMER,
     ),
     "BERT4Rec": (
-        lambda: BERT4Rec(USERS, ITEMS, dim=DIM),
+        lambda: BERT4Rec(USERS, BERT4Rec.default_backbone(ITEMS, dim=DIM)),
         {
             r"backbone\.token|map\.weight": SMALL,
             r"map\.bias|bias": ZERO,
@@ -129,20 +140,24 @@ STARTS: dict[str, tuple[Callable[[], nn.Module], Laws]] = {
         | TRANSFORMER,
     ),
     "S3Rec": (
-        lambda: S3Rec(USERS, ITEMS, dim=DIM, variant="full", num_attributes=40),
+        lambda: S3Rec(
+            USERS,
+            S3Rec.default_backbone(ITEMS, dim=DIM),
+            objective=MutualInformation(variant="full", num_attributes=40),
+        ),
         {
-            r"backbone\.token|parts\.attributes|parts\.maps\..*\.weight": SMALL,
-            r"parts\.maps\..*\.bias": ZERO,
+            r"backbone\.token|.*\.attributes|.*\.maps\..*\.weight": SMALL,
+            r".*\.maps\..*\.bias": ZERO,
         }
         | TRANSFORMER,
     ),
     "DSSRec": (
-        lambda: DSSRec(USERS, ITEMS, dim=DIM),
+        lambda: DSSRec(USERS, DSSRec.default_backbone(ITEMS, dim=DIM)),
         {
-            r"disentangle\.(centres|position|bias|key\.weight)": SMALL,
-            r"disentangle\.(offset|key\.bias)": ZERO,
-            r"disentangle\.norm_\w+\.weight": ONE,
-            r"disentangle\.norm_\w+\.bias": ZERO,
+            r".*\.disentangle\.(centres|position|bias|key\.weight)": SMALL,
+            r".*\.disentangle\.(offset|key\.bias)": ZERO,
+            r".*\.disentangle\.norm_\w+\.weight": ONE,
+            r".*\.disentangle\.norm_\w+\.bias": ZERO,
         }
         | TRANSFORMER,
     ),
@@ -157,7 +172,7 @@ STARTS: dict[str, tuple[Callable[[], nn.Module], Laws]] = {
     "SRGNN": (
         lambda: SRGNN(USERS, ITEMS, dim=DIM),
         {
-            # as spread as the authors' draws, which are uniform in ±1 / sqrt(D)
+            # the variance of the authors' distribution, uniform in ±1 / sqrt(D)
             r"features\.weight": normal((3 * DIM) ** -0.5),
             r"states\.network\.bias": uniform(DIM**-0.5),
             r"(of_last|of_each|query|merge)\..*": uniform(DIM**-0.5),
@@ -172,7 +187,7 @@ STARTS: dict[str, tuple[Callable[[], nn.Module], Laws]] = {
         | GATED
         | BLOCKS,
     ),
-    # parts alone, of which a model has too few numbers
+    # parts alone: a model has too few numbers of them
     "Embedding": (lambda: Embedding(ITEMS, dim=DIM, std=0.3), {"weight": normal(0.3)}),
     "Propagated": (lambda: Propagated(ITEMS, dim=DIM), {"weight": SMALL}),
     "masked item": (
@@ -185,13 +200,13 @@ PAIRS = [(name, pattern) for name, (_, laws) in STARTS.items() for pattern in la
 
 @cache
 def started(name: str) -> dict[str, Tensor]:
-    """The parameters of a model as it is made."""
+    """The parameters of a new model."""
     torch.manual_seed(0)
     return {n: p.detach() for n, p in STARTS[name][0]().named_parameters()}
 
 
 def follows(values: Tensor, law: Law) -> None:
-    """Whether numbers are draws of a law; there are hundreds or thousands of them."""
+    """Whether hundreds or thousands of numbers follow a distribution."""
     if not law.std:
         assert (values == law.mean).all()
         return
@@ -207,7 +222,7 @@ def follows(values: Tensor, law: Law) -> None:
 
 
 @pytest.mark.parametrize("name, pattern", PAIRS)
-def test_a_parameter_starts_by_its_law(name: str, pattern: str) -> None:
+def test_a_parameter_follows_its_distribution(name: str, pattern: str) -> None:
     law = STARTS[name][1][pattern]
     found = {n: p for n, p in started(name).items() if re.fullmatch(pattern, n)}
     assert found

@@ -1,4 +1,4 @@
-"""LightGCN against the specification's figures and PyG's layer."""
+"""LightGCN against the numbers of the specification and PyG's layer."""
 
 import pytest
 import torch
@@ -8,7 +8,7 @@ from torch_geometric.nn import LGConv
 
 from graphseq.constants import INTERACTS
 from graphseq.models import LightGCN
-from graphseq.sequences import Batch
+from graphseq.sequences import Batch, SequenceLoader
 
 Tables = tuple[Tensor, Tensor]
 
@@ -91,7 +91,7 @@ def test_vectors_and_their_gradients_are_those_of_pyg(
 
 
 def test_loss_and_penalty_of_the_specification(t1: HeteroData) -> None:
-    """6.8, where the vectors are read before propagation (layers=0)."""
+    """6.8, with the vectors before propagation (layers=0)."""
     users = torch.tensor([[1.0, 0], [0, 1], [9, 9]]).double()
     items = torch.tensor([[1.0, 1], [0, 2], [0, 1], [1, 1]]).double()
     model = on_t1((users, items), layers=0, decay=0.5)
@@ -112,7 +112,7 @@ def test_penalty_is_on_the_vectors_before_propagation(
     assert terms[0]["pairs"] != terms[1]["pairs"]
 
 
-def test_loss_sees_the_propagated_vectors(t1: HeteroData, t1_tables: Tables) -> None:
+def test_the_loss_reads_propagated_vectors(t1: HeteroData, t1_tables: Tables) -> None:
     model = on_t1(t1_tables, layers=2, num_negatives=2)
     given = batch([0, 2], [1, 1], [[2, 3], [0, 3]])
     users = model.propagated(t1, torch.arange(3))
@@ -122,3 +122,15 @@ def test_loss_sees_the_propagated_vectors(t1: HeteroData, t1_tables: Tables) -> 
         for j in drawn:
             total += torch.log1p(torch.exp(users[u] @ (items[j] - items[i]))).item()
     assert model.losses(given, t1)["pairs"].item() == pytest.approx(total / 4)
+
+
+def test_the_default_penalty_is_a_ten_thousandth(cycle: HeteroData) -> None:
+    model = LightGCN(48, 12, dim=6)
+    (batch,) = SequenceLoader(cycle, "pairs", 10_000, 8, num_negatives=2)
+    lengths = model.nodes.detach().square().sum(dim=1).tolist()
+    both = torch.cat([batch.targets[:, :1], batch.negatives[:, 0]], dim=1)
+    total = 0.0
+    for user, items in zip(batch.user.tolist(), both.tolist(), strict=True):
+        total += lengths[user] + sum(lengths[48 + item] for item in items)
+    found = model.losses(batch, cycle)["decay"].item()
+    assert found == pytest.approx(1e-4 * total / 2 / len(batch), rel=1e-4)

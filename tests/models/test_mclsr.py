@@ -1,4 +1,4 @@
-"""MCLSR against the specification's figures, a second implementation, and its laws."""
+"""MCLSR against the numbers of the specification and a second implementation."""
 
 import math
 from copy import copy
@@ -10,8 +10,8 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from graphseq.constants import INTERACTS, ITEM_CO_OCCURS, USER_CO_OCCURS
-from graphseq.errors import ConfigError
 from graphseq.models import MCLSR
+from graphseq.schema import OptionError
 from graphseq.sequences import Batch, SequenceLoader
 
 Tables = tuple[Tensor, Tensor]
@@ -40,7 +40,8 @@ def micro(tables: Tables, layers: int) -> MCLSR:
         (model.current.outer.weight, torch.tensor(W2)),
         (model.general.query.weight, torch.tensor(W3)),
     ]
-    for head in (model.current_head, model.user_head, model.item_head):
+    for contrast in (model.interest_contrast, model.user_contrast, model.item_contrast):
+        head = contrast.first
         parts = [head.inner.weight, head.inner.bias, head.outer.weight, head.outer.bias]
         values += zip(parts, map(torch.tensor, HEAD), strict=True)
     with torch.no_grad():
@@ -49,14 +50,14 @@ def micro(tables: Tables, layers: int) -> MCLSR:
     return model
 
 
-FIGURES = [
+NUMBERS = [
     (0, 1.52183150, 1.08696605, 0.23558529, 1.08696605, 2.67492512),
     (1, 1.52862563, 1.43127903, 1.14617684, 1.05327940, 3.06987748),
     (2, 1.56141851, 1.09401137, 0.74923484, 1.09870114, 2.74782668),
 ]
 
 
-@pytest.mark.parametrize("layers, predict, interest, users, items, whole", FIGURES)
+@pytest.mark.parametrize("layers, predict, interest, users, items, total", NUMBERS)
 def test_objective_of_the_specification(
     t1: HeteroData,
     t1_tables: Tables,
@@ -65,7 +66,7 @@ def test_objective_of_the_specification(
     interest: float,
     users: float,
     items: float,
-    whole: float,
+    total: float,
 ) -> None:
     """6.7, case A: every term and their sum."""
     terms = micro(t1_tables, layers).losses(CASE_A, t1)
@@ -73,7 +74,7 @@ def test_objective_of_the_specification(
     assert terms["interest"].item() == pytest.approx(interest, abs=1e-6)
     assert terms["user"].item() == pytest.approx(0.05 * users, abs=1e-6)
     assert terms["item"].item() == pytest.approx(0.05 * items, abs=1e-6)
-    assert sum(terms.values()).item() == pytest.approx(whole, abs=1e-6)
+    assert sum(terms.values()).item() == pytest.approx(total, abs=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -126,7 +127,7 @@ def dense(graph: HeteroData, relation: tuple[str, str, str]) -> Tensor:
     return root[:, None] * a * root
 
 
-def encoded(x: Tensor, a: Tensor, layers: int, readout: str) -> Tensor:
+def propagated(x: Tensor, a: Tensor, layers: int, readout: str) -> Tensor:
     steps = [x]
     for _ in range(layers):
         steps.append(a @ steps[-1])
@@ -146,7 +147,7 @@ def projected(model: MCLSR, head: str, rows: list[Tensor]) -> list[Tensor]:
 def contrast(
     a: list[Tensor], b: list[Tensor], identity: list[int], temperature: float
 ) -> float:
-    """Eq. (8) anchor by anchor: cosine, one-sided, rows of one identity spared."""
+    """Eq. (8) anchor by anchor: cosine, one-sided; no negatives of one identity."""
 
     def psi(x: Tensor, y: Tensor) -> float:
         cosine = (x @ y / (x.norm() * y.norm()).clamp(min=1e-12)).item()
@@ -169,57 +170,57 @@ def softmax_mean(logits: list[Tensor], values: list[Tensor]) -> Tensor:
 
 def naive(model: MCLSR, batch: Batch, graph: HeteroData) -> dict[str, float]:
     w = dict(model.named_parameters())
-    users, items, position = w["users"], w["items"], w["position"]
-    reading = model.options["layers"], model.options["readout"]
-    both = encoded(torch.cat([users, items]), dense(graph, INTERACTS), *reading)
+    users, items, table = w["users"], w["items"], w["position"]
+    steps = model.options["layers"], model.options["readout"]
+    both = propagated(torch.cat([users, items]), dense(graph, INTERACTS), *steps)
     user_ui, item_ui = both[: len(users)], both[len(users) :]
-    user_uu = encoded(users, dense(graph, USER_CO_OCCURS), *reading)
-    item_ii = encoded(items, dense(graph, ITEM_CO_OCCURS), *reading)
-    currents, generals, who, predict = [], [], [], 0.0
+    user_uu = propagated(users, dense(graph, USER_CO_OCCURS), *steps)
+    item_ii = propagated(items, dense(graph, ITEM_CO_OCCURS), *steps)
+    currents, generals, owners, predict = [], [], [], 0.0
     for row in range(len(batch)):
         user = int(batch.user[row])
         history = batch.items[row, : batch.lengths[row]].tolist()
-        for place, target in enumerate(batch.targets[row, : len(history)].tolist()):
+        for position, target in enumerate(batch.targets[row, : len(history)].tolist()):
             if target == batch.num_items:
                 continue
-            prefix, logits, scores = history[: place + 1], [], []
+            prefix, logits, scores = history[: position + 1], [], []
             for t, item in enumerate(prefix):
-                step = place - t if model.recency else t
+                step = position - t if model.recency else t
                 hidden = torch.tanh(
-                    w["current.inner.weight"] @ (items[item] + position[step])
+                    w["current.inner.weight"] @ (items[item] + table[step])
                 )
                 logits.append((w["current.outer.weight"] @ hidden)[0])
                 query = torch.tanh(w["general.query.weight"] @ user_ui[user])
                 scores.append(query @ item_ui[item])
             currents.append(softmax_mean(logits, [items[i] for i in prefix]))
             generals.append(softmax_mean(scores, [item_ui[i] for i in prefix]))
-            who.append(user)
+            owners.append(user)
             blend = model.alpha * currents[-1] + (1 - model.alpha) * generals[-1]
             mass = sum(math.exp((blend @ h).item()) for h in items)
             predict -= math.log(math.exp((blend @ items[target]).item()) / mass)
     seen = sorted({i for i in batch.items.flatten().tolist() if i != batch.num_items})
-    unique = sorted(set(who))
+    unique = sorted(set(owners))
     views = {
         "interest": [
-            projected(model, "current_head", currents),
-            projected(model, "current_head", generals),
-            who,
+            projected(model, "interest_contrast.first", currents),
+            projected(model, "interest_contrast.first", generals),
+            owners,
         ],
         "user": [
-            projected(model, "user_head", [user_ui[u] for u in unique]),
-            projected(model, "user_head", [user_uu[u] for u in unique]),
+            projected(model, "user_contrast.first", [user_ui[u] for u in unique]),
+            projected(model, "user_contrast.first", [user_uu[u] for u in unique]),
             unique,
         ],
         "item": [
-            projected(model, "item_head", [item_ui[i] for i in seen]),
-            projected(model, "item_head", [item_ii[i] for i in seen]),
+            projected(model, "item_contrast.first", [item_ui[i] for i in seen]),
+            projected(model, "item_contrast.first", [item_ii[i] for i in seen]),
             seen,
         ],
     }
     temperature = model.options["temperature"]
     terms = {name: contrast(*given, temperature) for name, given in views.items()}
     return {
-        "next_item": predict / len(who),
+        "next_item": predict / len(owners),
         "interest": model.interest_weight * terms["interest"],
         "user": model.user_weight * terms["user"],
         "item": model.item_weight * terms["item"],
@@ -272,10 +273,10 @@ def test_objective_is_the_paper_written_as_loops(
 def test_objective_of_prefixes_is_the_paper_written_as_loops(
     cycle: HeteroData, positions: str
 ) -> None:
-    """Rows that ask for their last place only; recency counts from there."""
+    """Rows with a target at their last position, from which recency counts."""
     (whole,) = SequenceLoader(cycle, "prefix", 10_000, 8)
-    some = torch.arange(0, len(whole), 9)
-    cut = {n: getattr(whole, n)[some] for n in ("user", "items", "lengths", "targets")}
+    rows = torch.arange(0, len(whole), 9)
+    cut = {n: getattr(whole, n)[rows] for n in ("user", "items", "lengths", "targets")}
     batch = Batch(**cut, num_items=12)
     options = {"sampler": "prefix", "positions": positions, "layers": 1}
     model = random_model(cycle, **options).requires_grad_(False)
@@ -285,14 +286,13 @@ def test_objective_of_prefixes_is_the_paper_written_as_loops(
 
 
 def test_target_edges_can_be_left_out_of_a_batch(cycle: HeteroData) -> None:
-    """The loops read a graph that never had them."""
+    """The loops read a graph without these edges."""
     (whole,) = SequenceLoader(cycle, "prefix", 10_000, 8)
-    some = torch.arange(0, len(whole), 9)
-    cut = {n: getattr(whole, n)[some] for n in ("user", "items", "lengths", "targets")}
+    rows = torch.arange(0, len(whole), 9)
+    cut = {n: getattr(whole, n)[rows] for n in ("user", "items", "lengths", "targets")}
     batch = Batch(**cut, num_items=12)
-    asked, targets = batch.target_positions()
-    users = batch.user[:, None].expand_as(asked)[asked]
-    pairs = {*zip(users.tolist(), targets.tolist(), strict=True)}
+    _, targets = batch.target_positions()
+    pairs = {*zip(batch.target_users().tolist(), targets.tolist(), strict=True)}
     options = {"sampler": "prefix", "target_edges": "left_out"}
     model = random_model(cycle, **options).requires_grad_(False)
     poorer = copy(cycle)
@@ -304,22 +304,22 @@ def test_target_edges_can_be_left_out_of_a_batch(cycle: HeteroData) -> None:
     expected = naive(model, batch, poorer)
     terms = {name: term.item() for name, term in model.losses(batch, cycle).items()}
     assert terms == pytest.approx(expected, abs=1e-6)
-    with pytest.raises(ConfigError, match="sampler='prefix'"):
+    with pytest.raises(OptionError, match="sampler='prefix'"):
         MCLSR(3, 4, target_edges="left_out")
 
 
-def test_samplers_ask_for_the_same_when_sequences_fit(cycle: HeteroData) -> None:
+def test_all_samplers_have_the_same_terms_when_sequences_fit(cycle: HeteroData) -> None:
     model = random_model(cycle)
     (windows,) = SequenceLoader(cycle, "targets", 10_000, 8)
     (apart,) = SequenceLoader(cycle, "prefix", 10_000, 8)
     torch.testing.assert_close(model.losses(apart, cycle), model.losses(windows, cycle))
 
 
-# --- What serves ----------------------------------------------------------------------
+# --- Scores ---------------------------------------------------------------------------
 
 
-def test_serving_needs_neither_graph_nor_user(lab, cycle: HeteroData) -> None:
-    """6.10: also for users never seen."""
+def test_scores_need_neither_graph_nor_user(lab, cycle: HeteroData) -> None:
+    """6.10: also for unknown users."""
     model = random_model(cycle).eval()
     batch = lab.test_batch(model, cycle)
     expected = model.score(batch, cycle)
@@ -365,21 +365,6 @@ def test_parity_even_layers_do_not_mix_users_and_items(
 # --- Options --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("preset", ["paper", "reference"])
-def test_presets_are_built_and_take_a_step(lab, cycle: HeteroData, preset: str) -> None:
-    torch.manual_seed(0)
-    model = MCLSR.preset(preset, 48, 12, dim=8, num_negatives=6)
-    losses = lab.train(model, cycle, 2, lr=0.02, batch_size=96)
-    assert all(map(math.isfinite, losses)) and losses[-1] < losses[0]
-    assert model.sampler == "prefix"
-
-
-def test_a_preset_can_be_overridden() -> None:
-    model = MCLSR.preset("paper", 3, 4, softmax="full", dim=8)
-    assert model.options["softmax"] == "full" and model.options["dim"] == 8
-    assert model.num_negatives == 0 and model.sampler == "prefix"
-
-
 @pytest.mark.parametrize("softmax", ["full", "uniform", "log_uniform", "in_batch"])
 @pytest.mark.parametrize("sampler", ["targets", "prefix", "user"])
 def test_every_denominator_trains_with_every_sampler(
@@ -396,7 +381,7 @@ def terms(model: MCLSR, batch: Batch, graph: HeteroData) -> dict[str, float]:
     return {name: term.item() for name, term in model.losses(batch, graph).items()}
 
 
-def test_scheme_similarity_and_temperature_reach_every_contrast(
+def test_scheme_similarity_and_temperature_change_every_contrast(
     cycle: HeteroData, batch: Batch
 ) -> None:
     first = terms(random_model(cycle), batch, cycle)
@@ -430,22 +415,34 @@ def test_weights_scale_their_terms(cycle: HeteroData, batch: Batch) -> None:
         assert twice[name] == pytest.approx(2 * once[name])
 
 
-def test_rows_of_one_user_are_spared_unless_asked_otherwise(
+def test_rows_of_one_user_are_masked_out_by_default(
     cycle: HeteroData, batch: Batch
 ) -> None:
-    spared = terms(random_model(cycle), batch, cycle)
-    blind = terms(random_model(cycle, mask_same_user=False), batch, cycle)
-    assert blind["interest"] > spared["interest"], "more negatives, a larger loss"
+    masked = terms(random_model(cycle), batch, cycle)
+    plain = terms(random_model(cycle, mask_same_user=False), batch, cycle)
+    assert plain["interest"] > masked["interest"], "more negatives, a larger loss"
     for name in ("next_item", "user", "item"):
-        assert blind[name] == pytest.approx(spared[name])
+        assert plain[name] == pytest.approx(masked[name])
 
 
-def test_interests_share_one_head_or_have_two(cycle: HeteroData) -> None:
-    shared, apart = random_model(cycle), random_model(cycle, shared_head=False)
-    assert shared.general_head is None and apart.general_head is not None
-    one_head = sum(p.numel() for p in shared.current_head.parameters())
-    sizes = [sum(p.numel() for p in m.parameters()) for m in (shared, apart)]
-    assert sizes[1] - sizes[0] == one_head
+@pytest.mark.parametrize("shared", [True, False])
+def test_interests_have_one_projection_or_two(
+    cycle: HeteroData, batch: Batch, shared: bool
+) -> None:
+    model = random_model(cycle, shared_head=shared)
+    contrast, calls = model.interest_contrast, [0, 0]
+    assert (contrast.second is None) == shared
+    for i, head in enumerate((contrast.first, contrast.second)):
+        if head is not None:
+
+            def count(*_: object, i: int = i) -> None:
+                calls[i] += 1
+
+            head.register_forward_hook(count)
+    model.losses(batch, cycle)["interest"].backward()
+    assert calls == ([2, 0] if shared else [1, 1])
+    for weight in contrast.parameters():
+        assert weight.grad is not None and weight.grad.any()
 
 
 @pytest.mark.parametrize("option", ["graph_dropout", "key_dropout"])
@@ -463,26 +460,26 @@ def test_dropout_acts_in_training_only(
     assert torch.equal(*scores)
 
 
-def test_key_dropout_touches_attention_and_no_value(cycle: HeteroData) -> None:
+def test_key_dropout_changes_attention_but_no_value(cycle: HeteroData) -> None:
     """With one item the weights are 1, whatever is dropped."""
     model = random_model(cycle, key_dropout=0.9).train()
     single = Batch(torch.tensor([0]), torch.tensor([[3]]), torch.tensor([1]), 12)
     assert torch.equal(model.represent(single, cycle)[0], model.items[3])
 
 
-def test_items_contrasted_are_at_most_as_many_as_asked(
+def test_the_number_of_contrasted_items_is_limited(
     cycle: HeteroData, batch: Batch
 ) -> None:
     whole = terms(random_model(cycle), batch, cycle)
     every = terms(random_model(cycle, max_contrast_items=12), batch, cycle)
     assert every == pytest.approx(whole)
     one = terms(random_model(cycle, max_contrast_items=1), batch, cycle)
-    assert one["item"] == pytest.approx(0, abs=1e-12), "nothing to tell it from"
-    some = terms(random_model(cycle, max_contrast_items=5), batch, cycle)
-    assert 0 < some["item"] < whole["item"]
+    assert one["item"] == pytest.approx(0, abs=1e-12), "without a negative"
+    five = terms(random_model(cycle, max_contrast_items=5), batch, cycle)
+    assert 0 < five["item"] < whole["item"]
 
 
 @pytest.mark.parametrize("sampler", ["targets", "user"])
-def test_recency_cannot_be_had_for_every_place_of_a_window(sampler: str) -> None:
-    with pytest.raises(ConfigError, match="sampler='prefix'"):
+def test_recency_needs_one_target_per_row(sampler: str) -> None:
+    with pytest.raises(OptionError, match="sampler='prefix'"):
         MCLSR(3, 4, positions="recency", sampler=sampler)

@@ -11,7 +11,7 @@ from graphseq.sequences import Batch
 
 
 def graph() -> HeteroData:
-    """Users (0 0 1 | 2 | 2), (1 3 | 2 | 3): the bars stand before the held-out."""
+    """Users (0 0 1 | 2 | 2), (1 3 | 2 | 3); held-out items follow the bars."""
     items = [0, 0, 1, 2, 2, 1, 3, 2, 3]
     users = [0] * 5 + [1] * 4
     return build_graph(leave_one_out(Interactions.from_arrays(users, items)))
@@ -22,15 +22,15 @@ def scores(model: POP, graph: HeteroData) -> list[list[float]]:
     return model.score(Batch(user, empty, torch.tensor([0, 0]), 4), graph).tolist()
 
 
-def test_scores_are_the_numbers_of_training_events_for_everybody() -> None:
+def test_scores_are_the_numbers_of_training_events() -> None:
     assert scores(POP(2, 4), graph()) == [[2, 2, 0, 1]] * 2
 
 
-def test_all_counts_take_the_held_out_events_as_well() -> None:
+def test_all_counts_include_held_out_events() -> None:
     assert scores(POP(2, 4, counts="all"), graph()) == [[2, 2, 3, 2]] * 2
 
 
-def test_items_that_nobody_chose_count_zero() -> None:
+def test_items_without_events_count_zero() -> None:
     made = HeteroData()
     made[INTERACTS].edge_index = torch.tensor([[0], [1]])
     assert scores(POP(2, 4), made) == [[0, 1, 0, 0]] * 2

@@ -1,4 +1,4 @@
-"""SASRec: its three losses, and that samplers ask for the same thing."""
+"""SASRec: its three losses as loops, and equal targets of all samplers."""
 
 import math
 from dataclasses import replace
@@ -9,15 +9,15 @@ import torch.nn.functional as F
 from torch_geometric.data import HeteroData
 
 from graphseq.data import synthetic
-from graphseq.models import SASRec
-from graphseq.nn import Embedding, Propagated
+from graphseq.models import Backbone, SASRec
+from graphseq.nn import Embedding, Propagated, Transformer
 from graphseq.sequences import SequenceLoader
 
 
 def small(**options) -> SASRec:
     torch.manual_seed(0)
-    given = {"dim": 8, "layers": 1, "max_length": 8}
-    return SASRec(48, 12, **(given | options)).double().eval()
+    given = {"encoder": Transformer(8, 8, layers=1), "max_length": 8}
+    return SASRec(48, Backbone(12, **(given | options))).double().eval()
 
 
 def only_batch(graph: HeteroData, sampler: str = "targets", **options):
@@ -33,7 +33,7 @@ def test_parameters_are_those_of_the_specification() -> None:
     assert count == 877_760 == 877_888 - 2 * 64
 
 
-def test_ce_is_the_cross_entropy_of_every_place_with_a_target(
+def test_ce_is_the_cross_entropy_of_every_position_with_a_target(
     cycle: HeteroData,
 ) -> None:
     model, batch = small(), only_batch(cycle)
@@ -43,10 +43,10 @@ def test_ce_is_the_cross_entropy_of_every_place_with_a_target(
     )
     losses = []
     for row in range(len(batch)):
-        for place in range(int(batch.lengths[row])):
-            target = batch.targets[row, place]
+        for position in range(int(batch.lengths[row])):
+            target = batch.targets[row, position]
             if target != 12:
-                losses.append(F.cross_entropy(items @ states[row, place], target))
+                losses.append(F.cross_entropy(items @ states[row, position], target))
     terms = model.losses(batch, cycle)
     torch.testing.assert_close(terms["next_item"], torch.stack(losses).mean())
     assert set(terms) == {"next_item"}
@@ -65,21 +65,21 @@ def test_sampled_losses_are_the_equations_written_as_loops(
     beta = 1.0 if loss == "bce" else alpha * (0.75 * (1 - 1 / alpha) + 1 / alpha)
     total, number = 0.0, 0
     for row in range(len(batch)):
-        for place in range(batch.items.shape[1]):
-            if batch.targets[row, place] == 12:
+        for position in range(batch.items.shape[1]):
+            if batch.targets[row, position] == 12:
                 continue
-            score = (states[row, place] @ items[batch.targets[row, place]]).item()
+            score = (states[row, position] @ items[batch.targets[row, position]]).item()
             total += beta * math.log1p(math.exp(-score))
-            for other in batch.negatives[row, place].tolist():
+            for other in batch.negatives[row, position].tolist():
                 total += math.log1p(
-                    math.exp((states[row, place] @ items[other]).item())
+                    math.exp((states[row, position] @ items[other]).item())
                 )
             number += 1
     found = model.losses(batch, cycle)["next_item"].item()
     assert found == pytest.approx(total / number)
 
 
-def test_only_the_sampled_losses_ask_for_negatives() -> None:
+def test_only_the_sampled_losses_have_negatives() -> None:
     assert small().num_negatives == 0
     assert small(loss="bce").num_negatives == 1
     assert small(loss="gbce", num_negatives=4).num_negatives == 4
@@ -87,10 +87,10 @@ def test_only_the_sampled_losses_ask_for_negatives() -> None:
 
 @pytest.mark.parametrize("sampler", ["prefix", "user"])
 @pytest.mark.parametrize("features", ["Embedding", "Propagated"])
-def test_samplers_ask_for_the_same_targets_when_sequences_fit(
+def test_all_samplers_have_the_same_loss_when_sequences_fit(
     cycle: HeteroData, sampler: str, features: str
 ) -> None:
-    """Counted from the start, a prefix alone and a place in a window are one state."""
+    """With positions from the start, a prefix has the state of a window's position."""
     kind = {"Embedding": Embedding, "Propagated": Propagated}[features]
     torch.manual_seed(1)
     model = small(features=kind(12, dim=8, std=1.0))
@@ -110,18 +110,18 @@ def test_a_state_does_not_depend_on_later_items(cycle: HeteroData) -> None:
     )
 
 
-def test_history_is_read_and_the_user_is_not(lab, cycle: HeteroData) -> None:
+def test_scores_depend_on_the_history_only(lab, cycle: HeteroData) -> None:
     model = small()
     batch = lab.test_batch(model, cycle)
     scores = model.score(batch, cycle)
     other = replace(batch, user=batch.user.flip(0))
     assert torch.equal(model.score(other, cycle), scores)
-    assert torch.equal(model.score(batch, HeteroData()), scores), "nor is the graph"
+    assert torch.equal(model.score(batch, HeteroData()), scores)
     reversed_ = replace(batch, items=batch.items.flip(1))
     assert not torch.allclose(model.score(reversed_, cycle), scores)
 
 
-def test_propagated_features_are_read_and_scored_alike(lab, cycle: HeteroData) -> None:
+def test_propagated_features_are_encoded_and_scored(lab, cycle: HeteroData) -> None:
     torch.manual_seed(0)
     model = small(features=Propagated(12, dim=8, layers=2, std=1.0))
     items = model.backbone.features(cycle)
@@ -136,10 +136,12 @@ def test_propagated_features_are_read_and_scored_alike(lab, cycle: HeteroData) -
 
 
 @pytest.mark.parametrize("loss", ["bce", "gbce"])
-def test_sampled_losses_learn_a_ring_as_well(lab, loss: str) -> None:
-    """History excluded: an item of the user is never drawn against him."""
+def test_sampled_losses_learn_a_ring(lab, loss: str) -> None:
+    """The history is excluded: a user's own items are never negatives."""
     graph = lab.graph_of(synthetic.cycle(90, 30, length=7, seed=0))
-    model = lab.build("SASRec", graph, loss=loss, num_negatives=2, dropout=0.0)
+    encoder = {"Transformer": {"dropout": 0.0}}
+    options = {"loss": loss, "num_negatives": 2, "encoder": encoder}
+    model = lab.build("SASRec", graph, backbone=options)
     lab.train(model, graph, 15, lr=0.02)
     batch = lab.test_batch(model, graph)
     scores = model.score(batch, graph).scatter(1, graph.test.history.view(90, 6), -1e9)

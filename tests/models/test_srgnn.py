@@ -11,6 +11,7 @@ from torch_geometric.data import HeteroData
 from graphseq.models import SRGNN
 from graphseq.nn import GatedGraph, Propagated
 from graphseq.sequences import Batch
+from graphseq.sequences.batch import last_targets
 
 H = torch.tensor([[1, 0], [0, 1], [1, 1], [-1, 0.5]], dtype=torch.float64)
 SESSION = [0, 1, 2, 1, 3]
@@ -41,12 +42,12 @@ def specified(network: GatedGraph) -> None:
 
 
 def states_alone(model: SRGNN, sequence: list[int]) -> Tensor:
-    """The session states of one sequence, without other rows and without padding."""
+    """The session states of one sequence, alone and without padding."""
     items, lengths = torch.tensor([sequence]), torch.tensor([len(sequence)])
     return model.states(model.features.weight, items, lengths)[0]
 
 
-def test_srgnn_reads_out_as_specified() -> None:
+def test_the_session_vector_of_the_specification() -> None:
     model = SRGNN(1, 4, dim=2, bias=False).double()
     specified(model.states.network)
     with torch.no_grad():
@@ -59,7 +60,7 @@ def test_srgnn_reads_out_as_specified() -> None:
     assert found[0].tolist() == pytest.approx([0.59428437, 2.69648150], abs=1e-8)
 
 
-def test_srgnn_equals_its_equations() -> None:
+def test_the_session_vector_equals_its_equations() -> None:
     torch.manual_seed(0)
     model = SRGNN(1, 12, dim=4).double()
     sequences = [[4, 5, 4, 6], [7]]
@@ -82,15 +83,12 @@ def test_the_loss_is_the_cross_entropy_of_each_rows_target(
     batch = lab.load(model, cycle)[0]
     assert model.sampler == "prefix" and batch.target_positions()[0].sum() == len(batch)
     scores = model.represent(batch, cycle) @ model.item_vectors(cycle).T
-    place = batch.lengths - 1
-    target = batch.targets[torch.arange(len(batch)), place]
+    target = last_targets(batch)
     expected = nn.functional.cross_entropy(scores, target)
     torch.testing.assert_close(model.losses(batch, cycle)["next_item"], expected)
 
 
-def test_propagated_features_are_used_for_input_and_scores(
-    lab, cycle: HeteroData
-) -> None:
+def test_propagated_features_are_encoded_and_scored(lab, cycle: HeteroData) -> None:
     torch.manual_seed(0)
     model = SRGNN(48, 12, features=Propagated(12, dim=8, std=1.0)).double().eval()
     assert model.requires

@@ -1,6 +1,5 @@
-"""Every denominator of the next-item loss is the objective it claims to be."""
+"""Next-item losses: every denominator of the softmax."""
 
-import inspect
 from collections import Counter
 
 import pytest
@@ -8,8 +7,7 @@ import torch
 from torch_geometric.data import HeteroData
 
 from graphseq.constants import INTERACTS
-from graphseq.errors import ConfigError
-from graphseq.models.catalogue import next_item
+from graphseq.models.next_item import next_item
 from graphseq.objectives import (
     cross_entropy,
     in_batch_softmax,
@@ -19,7 +17,7 @@ from graphseq.objectives import (
 )
 from graphseq.sequences import Batch
 
-COUNTS = [1, 4, 0, 2, 3, 0]  # so the items by popularity are 1, 4, 3, 0, 2, 5
+COUNTS = [1, 4, 0, 2, 3, 0]  # the items by popularity are 1, 4, 3, 0, 2, 5
 BY_RANK = [1, 4, 3, 0, 2, 5]
 
 
@@ -61,12 +59,14 @@ def test_full_is_the_softmax_over_all_items(batch: Batch, graph: HeteroData) -> 
     assert found(batch, graph, "full") == pytest.approx(expected)
 
 
-def test_uniform_is_over_what_the_loader_drew(batch: Batch, graph: HeteroData) -> None:
+def test_uniform_reads_the_negatives_of_the_loader(
+    batch: Batch, graph: HeteroData
+) -> None:
     expected = sampled_softmax(STATES, ITEMS, TARGETS, DRAWN).item()
     assert found(batch, graph, "uniform") == pytest.approx(expected)
 
 
-def test_in_batch_is_corrected_by_training_popularity_and_spares_the_user(
+def test_in_batch_is_corrected_by_popularity_and_masks_out_the_user(
     batch: Batch, graph: HeteroData
 ) -> None:
     counts = torch.tensor(COUNTS).float()
@@ -94,7 +94,7 @@ def test_log_uniform_is_by_rank_of_popularity_and_corrected(
 
 
 def test_log_uniform_draws_popular_items_more_often(graph: HeteroData) -> None:
-    """The item vectors are one-hot, so the gradient tells which item was drawn."""
+    """Item vectors are one-hot: the gradient shows which item was drawn."""
     batch = Batch(
         torch.tensor([0]),
         torch.tensor([[0]]),
@@ -111,11 +111,3 @@ def test_log_uniform_draws_popular_items_more_often(graph: HeteroData) -> None:
         times.update(items.grad[:5].abs().sum(1).nonzero()[:, 0].tolist())
     popular, second, rare = times[1], times[4], times[2]
     assert popular > second > rare > 0
-
-
-def test_an_unknown_softmax_is_refused_with_the_nearest_name(
-    batch: Batch, graph: HeteroData
-) -> None:
-    unchecked = inspect.unwrap(next_item)
-    with pytest.raises(ConfigError, match="'inbatch'; did you mean 'in_batch'"):
-        unchecked(STATES, ITEMS, batch, graph, softmax="inbatch", num_negatives=1)
