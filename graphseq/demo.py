@@ -1,5 +1,6 @@
 """The demo: a synthetic log, its graphs, and three models."""
 
+import shlex
 import shutil
 import time
 from collections.abc import Mapping
@@ -98,15 +99,15 @@ def run(
     plot_learning({name: t.run for name, t in trained.items()}, output / "learning.png")
     plot_items(trained["SASRec"].model, graph, output / "items.png")
     console.rule(f"done in {time.perf_counter() - started:.0f} s")
-    console.print(NEXT.format(output=output))
+    console.print(NEXT.format(output=output, folder=shlex.quote(str(output))))
     return trained
 
 
 NEXT = """\
 plots:     {output}/learning.png  {output}/degrees.png  {output}/items.png
-next:      graphseq recommend {output}/runs/SASRec --users user-1 user-2
-           graphseq compare {output}/runs/SASRec {output}/runs/MCLSR
-           graphseq show {output}/graph --node item:item-1 --plot neighbours.png"""
+next:      graphseq recommend {folder}/runs/SASRec --users user-1 user-2
+           graphseq compare {folder}/runs/SASRec {folder}/runs/MCLSR
+           graphseq show {folder}/graph --node item:item-1 --plot neighbours.png"""
 
 
 def _fresh(output: Path) -> Path:

@@ -1,11 +1,13 @@
 """The stages of a build, read, filter and split, build, save, and where they run."""
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from graphseq.cli.app import parse_pairs
+from graphseq.cli.progress import make_console
 from graphseq.cli.relations import describe_step
 from graphseq.errors import ConfigError
 
@@ -232,9 +234,7 @@ def _computed(update: "RelationUpdate") -> str:
 
 def show(log: object, split: "Split", table: "Table") -> None:
     """Print the log, the split and a table."""
-    from rich.console import Console
-
-    console = Console(soft_wrap=True)
+    console = make_console()
     console.print(repr(log), highlight=False)
     console.print(repr(split), highlight=False)
     console.print(table)
@@ -245,7 +245,7 @@ def show_next(output: Path) -> None:
     from graphseq.graphs.storage import hashes
 
     print(f"hash {hashes(output)['graph_hash'][:12]}")
-    print(f"next: graphseq show {output}")
+    print(f"next: graphseq show {shlex.quote(str(output))}")
 
 
 def _edges(graph: "HeteroData") -> dict[str, int]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from graphseq.cli.app import check_folder, parse_ids
+from graphseq.cli.progress import make_console
 from graphseq.errors import ConfigError, RunError
 from graphseq.schema import Count, Size
 
@@ -127,11 +128,9 @@ def graph_of(
 
 def print_reports(reports: Mapping[str, "Report"]) -> None:
     """Print the metrics of reports as a table, and how they were computed."""
-    from rich.console import Console
-
     from graphseq.report import table
 
-    console = Console(soft_wrap=True)
+    console = make_console()
     console.print(table(reports))
     console.print(
         next(iter(reports.values())).protocol_text(), highlight=False, style="dim"
@@ -145,6 +144,8 @@ def recommend(
     users: list[str] | None = None,
     history: list[str] | None = None,
     k: Size = 10,
+    on_unknown: Literal["error", "skip"] = "error",
+    empty_history: Literal["error", "popularity"] = "error",
     graph: Path | None = None,
     data: Path | None = None,
 ) -> None:
@@ -161,6 +162,9 @@ def recommend(
         users: Users of the log.
         history: Items of any history, oldest first.
         k: Number of items to recommend for each user.
+        on_unknown: On ids that are not in the log: stop, or skip them with a warning.
+        empty_history: For users without known items: stop, or recommend the items
+            with the most training events, whose score is then that number.
         graph: Folder of the graph; default: build it again from the experiment.
         data: Folder of the data sets.
     """
@@ -170,7 +174,7 @@ def recommend(
             "recommend takes either --users, users of the log, or --history, items of "
             f"any history; {given} given"
         )
-    from rich.console import Console
+    import polars as pl
     from rich.markup import escape
     from rich.table import Table
 
@@ -181,15 +185,17 @@ def recommend(
     built, _ = graph_of(run, graph, data)
     recommender = Recommender(loaded.model(built), built)
     if users is not None:
-        found = recommender.recommend(parse_ids(recommender.users, users), k=k)
+        given = {"users": parse_ids(recommender.users, users)}
     else:
-        items = parse_ids(recommender.items, history or [])
-        found = recommender.recommend(histories=[items], k=k)
-        found = found.drop("user")
+        given = {"histories": [parse_ids(recommender.items, history or [])]}
+    found = recommender.recommend(
+        **given, k=k, unknown=on_unknown, empty_history=empty_history
+    )
+    found = found.select(pl.exclude("history"))
     shown = Table(*found.columns, header_style="bold")
     for *words, score in found.iter_rows():
         shown.add_row(*(escape(str(word)) for word in words), f"{score:.4f}")
-    Console(soft_wrap=True, emoji=False).print(shown)
+    make_console(emoji=False).print(shown)
 
 
 def demo(*, output: Path = Path("demo"), seed: Count = 0) -> None:

@@ -4,6 +4,8 @@ from json import dumps
 from pathlib import Path
 from typing import Literal
 
+from graphseq.cli.progress import make_console
+
 Form = Literal["parquet", "graphml", "gexf"]
 
 
@@ -31,9 +33,7 @@ def diff(a: Path, b: Path, /, *, json: bool = False) -> int:
         rows = {"rows": found.rows, "options": found.options}
         print(dumps(facts | rows, indent=1, ensure_ascii=False))
         return 0 if found.same else 1
-    from rich.console import Console
-
-    console = Console(soft_wrap=True)
+    console = make_console()
     console.print(found)
     for name, (first, second) in found.options.items():
         console.print(f"{name} of A: {first}\n{name} of B: {second}", highlight=False)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from graphseq.cli.progress import make_console
 from graphseq.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -83,7 +84,6 @@ def _sum_up(found: "Fetched", root: Path | None) -> None:
 
 def _show_all(root: Path | None) -> None:
     """A table of all data sets."""
-    from rich.console import Console
     from rich.table import Table
 
     from graphseq.data import catalog
@@ -100,7 +100,7 @@ def _show_all(root: Path | None) -> None:
         sizes = [f"{number:,}" for number in facts.sizes]
         here = "yes" if find_file(facts.file, folders) else ""
         shown.add_row(facts.name, *sizes, _effort(facts), here)
-    console = Console(soft_wrap=True)
+    console = make_console()
     console.print(shown)
     console.print(f"Downloads go to {folders[0]}; see --root and GRAPHSEQ_DATA.")
 

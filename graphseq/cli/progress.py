@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from graphseq.runtime import format_bytes, peak_memory
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
     from graphseq.cli.jobs import Job, Outcome
@@ -17,6 +18,18 @@ if TYPE_CHECKING:
 
 STAGE_PAUSE = 10.0  # seconds between two lines of a stage without a terminal
 RUN_PAUSE = 60.0  # the same for a run
+UNLIMITED = 2**20  # columns of a line that is not shown on a terminal
+
+
+def make_console(*, emoji: bool = True) -> "Console":
+    """A console for results; text for a file or another program is never cut.
+
+    On a terminal, tables have its width, and longer values end with an ellipsis.
+    """
+    from rich.console import Console
+
+    width = None if sys.stdout.isatty() else UNLIMITED
+    return Console(soft_wrap=True, emoji=emoji, width=width)
 
 
 @dataclass

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from graphseq.cli.app import check_picture, parse_ids
+from graphseq.cli.progress import make_console
 from graphseq.errors import ConfigError
 from graphseq.schema import Size
 
@@ -163,9 +164,5 @@ def _dump(value: Any) -> None:
 
 
 def _print(value: object) -> None:
-    from rich.console import Console
-
     words = isinstance(value, str)  # may contain ids, which are not markup
-    Console(soft_wrap=True, emoji=False).print(
-        value, highlight=not words, markup=not words
-    )
+    make_console(emoji=False).print(value, highlight=not words, markup=not words)

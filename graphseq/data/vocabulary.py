@@ -149,7 +149,8 @@ class Vocabulary:
         shown = [f"{raw!r}{self._suggestion(raw)}" for raw in ids.head(SHOWN).to_list()]
         more = f" and {len(ids) - SHOWN:,} more" if len(ids) > SHOWN else ""
         raise DataError(
-            f"{len(ids):,} unknown ids: {', '.join(shown)}{more}; known ids: {self!r}"
+            f"{len(ids):,} unknown id{'s' * (len(ids) > 1)}: {', '.join(shown)}{more}; "
+            f"known ids: {self!r}"
         )
 
     def _suggestion(self, raw: str | int | None) -> str:

@@ -1,6 +1,7 @@
 """The recommender: raw ids in, raw ids out."""
 
 import copy
+import warnings
 from collections.abc import Sequence
 from typing import Any, Literal, get_args
 
@@ -12,11 +13,11 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from graphseq import runtime
-from graphseq.constants import ITEM, USER
+from graphseq.constants import INTERACTS, ITEM, USER
 from graphseq.data import HeldOut, Vocabulary
 from graphseq.data.ragged import Ragged
-from graphseq.errors import ConfigError, GraphError, GraphSeqError
-from graphseq.evaluation.topk import NOTHING, decode
+from graphseq.errors import ConfigError, DataError, GraphError, GraphSeqError
+from graphseq.evaluation.topk import NOTHING, decode, keys
 from graphseq.models.base import Model
 from graphseq.recommend.diversity import Categories, diversify, encode_categories
 from graphseq.recommend.histories import known_sequences
@@ -24,8 +25,11 @@ from graphseq.recommend.search import ExactSearch, FaissSearch
 from graphseq.sequences import batch as batches
 
 BLOCK = 512  # users represented at once
+SHOWN = 10  # ids in a message
 
 Index = Literal["exact", "faiss", "hnsw"]
+Choice = Literal["error", "skip"]
+Fallback = Literal["error", "popularity"]
 RawIds = Sequence[str | int] | pl.Series
 
 
@@ -58,8 +62,7 @@ class Recommender:
         index: Index = "exact",
         categories: Categories | None = None,
     ) -> None:
-        if index not in get_args(Index):
-            raise ConfigError(f"index is one of {get_args(Index)}; found {index!r}")
+        _check_choice("index", index, Index)
         self.model = _copy_in_eval_mode(model)
         self.graph = graph
         self.index = index
@@ -88,6 +91,8 @@ class Recommender:
         exclude_history: bool = True,
         diversity: float = 0.0,
         candidates: int | None = None,
+        unknown: Choice = "error",
+        empty_history: Fallback = "error",
     ) -> pl.DataFrame:
         """The k items with the highest score for each user.
 
@@ -103,16 +108,22 @@ class Recommender:
                 by score alone. The scores returned are those of the model.
             candidates: Best items of each user from which ``diversity`` chooses;
                 ``None`` is 10 k.
+            unknown: ``skip`` leaves out unknown users and items of histories, with a
+                warning that names them; ``error`` refuses them.
+            empty_history: ``popularity`` recommends the items with the most training
+                events to users without any event; their score is that number.
+                ``error`` refuses them, since they give the model nothing to read.
 
         Returns:
-            Columns ``user`` (raw id, or the index in ``histories``), ``rank`` (from 1),
-            ``item`` (raw id), ``score``; users in the order requested.
+            Columns ``user`` (raw id) or, for histories, ``history`` (the index in
+            ``histories``); ``rank`` (from 1), ``item`` (raw id), ``score``; users in
+            the order requested.
 
         Raises:
-            DataError: An id is unknown.
-            ConfigError: Both users and histories are given, or neither; histories are
-                given to a model with user embeddings; or diversity is above 0 without
-                categories.
+            DataError: An id is unknown, or a history is empty.
+            ConfigError: An option has an unknown value; both users and histories are
+                given, or neither; histories are given to a model with user embeddings;
+                or diversity is above 0 without categories.
         """
         if (users is None) == (histories is None):
             raise ConfigError(
@@ -123,18 +134,26 @@ class Recommender:
             if isinstance(given, str):
                 raise ConfigError(f"{name} is a list; found only {given!r}")
         _check_k(k)
+        _check_choice("unknown", unknown, Choice)
+        _check_choice("empty_history", empty_history, Fallback)
         pool = self._pool(k, diversity, candidates)
         if users is not None:
-            dense = torch.tensor(self.users.encode(users))
+            dense = _encode(self.users, users, unknown, "users")
+            dense = dense[dense >= 0]
             names = pl.Series("user", self.users.decode(dense.numpy()))
             sequences = self._known.take(dense)
         else:
-            sequences = self._encode(histories or [])
+            sequences = self._encode(histories or [], unknown)
             dense = torch.zeros(len(sequences.lengths), dtype=torch.int64)
-            names = pl.Series("user", np.arange(len(dense)))
+            names = pl.Series("history", np.arange(len(dense)))
         nothing = Ragged(dense[:0], torch.zeros(len(dense) + 1, dtype=torch.int64))
         seen = sequences.distinct() if exclude_history else nothing
         found = self._best(dense, sequences, seen, pool)
+        empty = sequences.lengths == 0
+        if empty.any() and not self.model.has_user_embeddings:
+            if empty_history == "error":
+                raise _empty(names.filter(pl.Series(empty.numpy())))
+            found[empty] = self._popular(pool)
         if diversity and self._category is not None:
             found = diversify(found, self._category, k, diversity)
         return self._table(names, found, "item")
@@ -187,7 +206,14 @@ class Recommender:
             return ExactSearch(vectors)
         return FaissSearch(vectors, "flat" if self.index == "faiss" else "hnsw")
 
-    def _encode(self, histories: Sequence[RawIds]) -> Ragged:
+    def _popular(self, k: int) -> Int[Tensor, "k"]:
+        """Keys of the items with the most training events."""
+        size = self.model.num_items
+        counts = self.graph[INTERACTS].edge_index[1].bincount(minlength=size).cpu()
+        best = keys(counts[None].float(), torch.arange(size)).topk(min(k, size))
+        return best.values[0]
+
+    def _encode(self, histories: Sequence[RawIds], unknown: Choice) -> Ragged:
         if self.model.has_user_embeddings:
             raise ConfigError(
                 f"{type(self.model).__name__} has an embedding for each user, and none "
@@ -201,8 +227,11 @@ class Recommender:
                 )
         lengths = [len(history) for history in histories]
         flat = [item for history in histories for item in history]
-        items = torch.tensor(self.items.encode(flat))
-        return Ragged(items, torch.tensor([0, *lengths]).cumsum(0))
+        items = _encode(self.items, flat, unknown, "items")
+        ends = torch.tensor([0, *lengths]).cumsum(0)
+        known = items >= 0
+        kept = torch.cat([ends.new_zeros(1), known.cumsum(0)])
+        return Ragged(items[known], kept[ends])
 
     def _best(
         self, users: Int[Tensor, "N"], sequences: Ragged, seen: Ragged, k: int
@@ -261,6 +290,35 @@ def _vocabulary(graph: HeteroData, kind: str, size: int, model: Model) -> Any:
             "Pass the graph that the model was trained on"
         )
     return graph[kind].vocabulary
+
+
+def _encode(
+    vocabulary: Vocabulary, ids: RawIds, unknown: Choice, kind: str
+) -> Int[Tensor, "N"]:
+    """Dense ids; with ``skip``, -1 for unknown ones, which a warning names."""
+    if unknown == "error":
+        return torch.tensor(vocabulary.encode(ids))
+    dense = torch.tensor(vocabulary.encode(ids, missing=-1))
+    skipped = dict.fromkeys(ids[int(n)] for n in (dense < 0).nonzero())
+    if skipped:
+        more = ", …" * (len(skipped) > SHOWN)
+        shown = ", ".join(map(repr, [*skipped][:SHOWN])) + more
+        warnings.warn(f"unknown {kind} skipped: {shown}", stacklevel=3)
+    return dense
+
+
+def _empty(names: pl.Series) -> DataError:
+    shown = ", ".join(map(repr, names[:SHOWN])) + ", …" * (len(names) > SHOWN)
+    return DataError(
+        f"{names.name} {shown} without any known item, so the model has nothing to "
+        "read. Leave empty histories out, or recommend the most popular items: "
+        "empty_history='popularity' (--empty-history popularity)"
+    )
+
+
+def _check_choice(name: str, value: str, choices: Any) -> None:
+    if value not in get_args(choices):
+        raise ConfigError(f"{name} is one of {get_args(choices)}; found {value!r}")
 
 
 def _check_k(k: int) -> None:

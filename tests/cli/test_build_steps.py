@@ -52,3 +52,11 @@ def test_missing_java_is_reported(
     output = ["--output", str(tmp_path / "graph")]
     assert main(["build", TINY, *output, "--engine", "spark"]) == 2
     assert "Install Java 17 or later" in capsys.readouterr().err
+
+
+def test_the_next_command_quotes_the_path(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = str(tmp_path / "my graph")
+    assert main(["build", TINY, "--output", output]) == 0
+    assert f"next: graphseq show '{output}'" in capsys.readouterr().out

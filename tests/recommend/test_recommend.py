@@ -84,9 +84,37 @@ def test_a_word_is_not_taken_apart(shop, given: dict[str, Any], message: str) ->
 
 
 def test_histories_of_strangers(shop) -> None:
-    found = shop.recommend(histories=[["milk"], ["tea", "eggs"], []], k=1)
-    assert found["user"].to_list() == [0, 1, 2]
-    assert found["item"].to_list() == ["bread", "rice", "bread"]
+    found = shop.recommend(histories=[["milk"], ["tea", "eggs"]], k=1)
+    assert found.columns == ["history", "rank", "item", "score"], "not a user's id"
+    assert found["history"].to_list() == [0, 1]
+    assert found["item"].to_list() == ["bread", "rice"]
+
+
+def test_empty_histories_are_refused_or_get_the_most_popular_items(shop) -> None:
+    with pytest.raises(DataError, match="history 1 without any known item"):
+        shop.recommend(histories=[["milk"], []])
+    found = shop.recommend(
+        histories=[["milk"], []], k=3, empty_history="popularity", unknown="skip"
+    ).filter(history=1)
+    # Training events: ann milk, bread; bob eggs, rice; cid tea, salt. Ties by id.
+    assert found["item"].to_list() == ["milk", "bread", "eggs"]
+    assert found["score"].to_list() == [1, 1, 1]
+
+
+def test_unknown_ids_are_skipped_on_request_and_named(shop) -> None:
+    with pytest.warns(UserWarning, match="unknown users skipped: 'anne'$"):
+        found = shop.recommend(users=["ann", "anne", "bob"], k=1, unknown="skip")
+    assert found.equals(shop.recommend(users=["ann", "bob"], k=1))
+    given = [["sugar", "milk"], ["tea", "mlk", "eggs"]]
+    with pytest.warns(UserWarning, match="unknown items skipped: 'sugar', 'mlk'$"):
+        found = shop.recommend(histories=given, k=2, unknown="skip")
+    known = [["milk"], ["tea", "eggs"]]
+    assert found.equals(shop.recommend(histories=known, k=2))
+    with (
+        pytest.warns(UserWarning, match="'sugar'"),
+        pytest.raises(DataError, match="history 0 without any known item"),
+    ):
+        shop.recommend(histories=[["sugar"]], unknown="skip")
 
 
 def test_history_can_be_recommended_on_request(shop) -> None:
@@ -109,7 +137,7 @@ def test_no_users_give_no_rows(shop) -> None:
 
 
 def test_unknown_ids_are_named_with_suggestions(shop) -> None:
-    with pytest.raises(DataError, match=r"'anne'.*did you mean 'ann'"):
+    with pytest.raises(DataError, match=r"1 unknown id: 'anne'.*did you mean 'ann'"):
         shop.recommend(users=["anne"])
     with pytest.raises(DataError, match=r"'mlk'.*did you mean 'milk'"):
         shop.recommend(histories=[["mlk"]])
