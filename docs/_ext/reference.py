@@ -8,16 +8,21 @@ departures from the papers, models with their results.
 import importlib
 import inspect
 import io
+import math
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
+from dataclasses import astuple
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, get_args, get_type_hints
+
+from annotated_types import Ge, Gt, Le, Lt
 
 import graphseq
+from graphseq.schema import Configurable, parameters
 
 DOCS = Path(__file__).resolve().parents[1]
 GENERATED = DOCS / "reference" / "generated"
@@ -266,25 +271,71 @@ def write(folder: Path = GENERATED) -> None:
         (folder / name).write_text(text, "utf-8")
 
 
-def use_signature_of_init(
-    app: Any, what: str, name: str, value: Any, *rest: Any
-) -> Any:
-    """The signature of ``__init__`` for classes that record their options."""
-    from sphinx.util.inspect import signature, stringify_signature
+def plain_signature(app: Any, what: str, name: str, value: Any, *rest: Any) -> Any:
+    """The signature without ranges; that of ``__init__`` for classes with options."""
+    from sphinx.util.inspect import stringify_signature
 
-    from graphseq.schema import Configurable
+    if what == "class" and not issubclass(value, Configurable):
+        return None
+    function = value.__init__ if what == "class" else value
+    try:
+        hints = get_type_hints(function)
+        found = inspect.signature(function)
+    except (NameError, TypeError, ValueError):
+        return None
+    if what != "class" and "Annotated" not in str(found):
+        return None
+    known = [
+        parameter.replace(annotation=hints.get(parameter.name, parameter.annotation))
+        for parameter in found.parameters.values()
+        if (what, parameter.name) != ("class", "self")
+    ]
+    found = found.replace(
+        parameters=known, return_annotation=hints.get("return", inspect.Signature.empty)
+    )
+    if what == "class":
+        found = found.replace(return_annotation=found.empty)
+    text = stringify_signature(found, unqualified_typehints=True)
+    arguments, arrow, returned = text.rpartition(" -> ")
+    return (arguments, returned) if arrow else (text, None)
 
-    if what == "class" and issubclass(value, Configurable):
-        found = signature(value.__init__, bound_method=True)
-        return stringify_signature(found, show_return_annotation=False), None
-    return None
 
-
-def escape_initials(
+def describe_ranges(
     app: Any, what: str, name: str, value: Any, _: Any, lines: Any
 ) -> None:
-    """Keep ``num_items: V.`` from being parsed as item V of a list."""
-    lines[:] = [re.sub(r"^(:\w+ \w+: )([A-Z]\.)", r"\1\\\2", line) for line in lines]
+    """Begin the description of a parameter with its range.
+
+    Also escapes ``num_items: V.``, which is otherwise parsed as item V of a list.
+    """
+    known: Mapping[str, inspect.Parameter] = {}
+    if what in ("class", "function", "method"):
+        with suppress(NameError, TypeError, ValueError):
+            known = parameters(value)
+    described: list[str] = []
+    text = re.sub(r"^(:\w+ \w+:)\s+([A-Z]\.)", r"\1 \\\2", "\n".join(lines), flags=re.M)
+    for line in text.split("\n"):
+        if found := re.match(r":param (\w+): ", line):
+            option = known.get(found[1])
+            limits = range_of(option.annotation) if option else ""
+            line = found[0] + f"({limits}) " * bool(limits) + line[found.end() :]
+        described.append(line)
+    lines[:] = described
+
+
+def range_of(hint: Any) -> str:
+    """The range of numbers that an annotation allows: ``≥ 1``, ``in [0, 1)``."""
+    signs = {Ge: "≥", Gt: ">", Le: "≤", Lt: "<"}
+    bounds: dict[str, float] = {}
+    for limit in getattr(hint, "__metadata__", ()):
+        if type(limit) in signs:
+            [bounds[signs[type(limit)]]] = astuple(limit)
+    bounds = {sign: bound for sign, bound in bounds.items() if bound != math.inf}
+    if len(bounds) == 2:
+        (low, first), (high, last) = bounds.items()
+        left, right = "[" if low == "≥" else "(", "]" if high == "≤" else ")"
+        return f"in {left}{first}, {last}{right}"
+    inner = (range_of(argument) for argument in get_args(hint))
+    return next((f"{s} {b}" for s, b in bounds.items()), next(filter(None, inner), ""))
 
 
 def skip_tuple_fields(
@@ -312,8 +363,8 @@ def add_aliases(app: Any, env: Any) -> None:
 def setup(app: Any) -> dict[str, Any]:
     """Connect to a Sphinx build, before autosummary writes its pages."""
     app.connect("builder-inited", lambda _: write(), priority=100)
-    app.connect("autodoc-process-signature", use_signature_of_init)
-    app.connect("autodoc-process-docstring", escape_initials, priority=900)
+    app.connect("autodoc-process-signature", plain_signature)
+    app.connect("autodoc-process-docstring", describe_ranges, priority=900)
     app.connect("autodoc-skip-member", skip_tuple_fields)
     app.connect("env-updated", add_aliases)
     return {"version": "1", "parallel_read_safe": True}

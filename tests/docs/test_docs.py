@@ -9,6 +9,9 @@ from types import ModuleType
 
 import pytest
 
+from graphseq.models import Backbone
+from graphseq.schema import Dropout
+
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 PAGES = sorted(
@@ -50,6 +53,17 @@ def test_every_public_object_has_a_home_in_the_reference() -> None:
             assert generator.homes()[id(value)].endswith(f".{name}")
     assert len(generator.homes()) > 150
     assert generator.link(load_generator) == "``load_generator``"
+
+
+def test_signatures_are_plain_and_descriptions_begin_with_the_range() -> None:
+    generator = load_generator()
+    signature, _ = generator.plain_signature(None, "class", "Backbone", Backbone)
+    assert "dim: int | None = None" in signature
+    assert "Annotated" not in signature
+    lines = [":param num_items:", "    V.", ":param loss: Of the next item."]
+    generator.describe_ranges(None, "class", "Backbone", Backbone, None, lines)
+    assert lines == [":param num_items: (≥ 1) \\V.", ":param loss: Of the next item."]
+    assert generator.range_of(Dropout | None) == "in [0, 1)"
 
 
 def test_generated_pages_are_listed_in_the_index_of_the_reference() -> None:
