@@ -1,6 +1,6 @@
 """Rank with the weights that the authors of ICLRec published, and compare the ranks.
 
-The file of the experiment says which figures are expected.
+The claim of the experiment gives the expected results.
 """
 
 import argparse
@@ -12,10 +12,11 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from graphseq.config import load
+from graphseq.config.fingerprint import fingerprint
 from graphseq.evaluation import Report
 from graphseq.report import append, row
 
-EXPERIMENT = Path(__file__).parent / "sasrec" / "beauty-published-weights.yaml"
+EXPERIMENT = "beauty/sasrec.yaml:published-weights"
 NAMES = {
     "attention.dense": "out",
     "attention.LayerNorm": "norm1",
@@ -57,7 +58,7 @@ def converted(weights: dict[str, Tensor], num_items: int) -> dict[str, Tensor]:
 
 
 def differences(report: Report, reference: Path) -> dict[str, np.ndarray]:
-    """How far each user's rank is from the stored one, under each protocol."""
+    """The absolute differences between our ranks and the stored ones, by protocol."""
     found = {}
     for protocol in ("kept", "excluded"):
         rows = report.per_user.filter(protocol=protocol).sort("user")
@@ -73,23 +74,26 @@ def main() -> None:
     parser.add_argument("--folder", help="run folder")
     parser.add_argument("--record", help="CSV file to append a row to")
     given = parser.parse_args()
-    experiment = load(EXPERIMENT)
+    experiment = load(Path(__file__).parent / EXPERIMENT)
     graph = experiment.graph(given.data)
     model = experiment.model(graph)
     weights = load_file(given.reference / "weights.safetensors")
     model.load_state_dict(converted(weights, model.num_items))
     run = experiment.fit(model, graph, folder=given.folder)
     report = experiment.evaluate(model, graph, part="test", folder=given.folder)
-    for protocol, figures in report.means.items():
-        print(protocol, {name: round(value, 4) for name, value in figures.items()})
-    for protocol, apart in differences(report, given.reference).items():
-        print(f"{protocol}: {np.count_nonzero(apart)} of {len(apart):,} ranks differ,")
-        print(f"  by at most {apart.max():.0f}")
+    for protocol, means in report.means.items():
+        print(protocol, {name: round(value, 4) for name, value in means.items()})
+    for protocol, distances in differences(report, given.reference).items():
+        differing = np.count_nonzero(distances)
+        print(f"{protocol}: {differing} of {len(distances):,} ranks differ,")
+        print(f"  by at most {distances.max():.0f}")
     if given.record:
-        name = f"experiments/sasrec/{EXPERIMENT.name}"
-        append(
-            given.record, row(run, report, data=experiment.data_name, experiment=name)
-        )
+        about = {
+            "data": experiment.data_name,
+            "experiment": f"experiments/{EXPERIMENT}",
+        }
+        about |= {"fingerprint": fingerprint(experiment.options)}
+        append(given.record, row(run, report, **about))
 
 
 if __name__ == "__main__":

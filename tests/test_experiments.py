@@ -1,28 +1,35 @@
-"""Every file under experiments/ is complete, checked, and trains for one step."""
+"""Every experiment under experiments/ is checked, and trains for a step."""
 
+import csv
 import itertools
 from pathlib import Path
 
 import pytest
 
-from graphseq.config import Experiment, check, load, read_yaml
+from graphseq.config import Experiment, check, experiments_of, read_yaml
+from graphseq.config.claims import check_claims
+from graphseq.config.fingerprint import fingerprint
+from graphseq.config.variants import split_name
 
 ROOT = Path(__file__).resolve().parents[1]
-FILES = sorted((ROOT / "experiments").rglob("*.yaml"))
+FOLDER = ROOT / "experiments"
+EXPERIMENTS = experiments_of(str(FOLDER))
+NAMES = [Path(e.source).absolute().relative_to(FOLDER).as_posix() for e in EXPERIMENTS]
+FILES = sorted({Path(split_name(e.source)[0]).absolute() for e in EXPERIMENTS})
 TINY = {"path": str(ROOT / "datasets" / "tiny.csv")}
 TASTES = {"sweet": ["honey", "jam", "figs"], "warm": ["tea", "coffee"]}
 TASTED = {item: [taste] for taste, items in TASTES.items() for item in items}
-ABOUT_TINY = {"Attributes": {"Attributes": {"source": TASTED}}}  # for another's file
+ABOUT_TINY = {"Attributes": {"Attributes": {"source": TASTED}}}  # not of Beauty
+WITH_STAGES = ("S3Rec", "DSSRec", "SRMA")
 
 
 def on_tiny(experiment: Experiment) -> Experiment:
-    """The same experiment on the hand-made log, for one epoch of one batch or so.
-
-    With a stage of pre-training, for one epoch of it and one more.
-    """
+    """The same experiment on a small log, for one epoch after one of pre-training."""
     [(name, given)] = experiment.options["model"].items()
-    first = int(bool((given or {}).get("pretrain_epochs")))
-    model = {name: {**(given or {}), "pretrain_epochs": 1} if first else given}
+    objective = (given or {}).get("objective", {})
+    first = int(name in WITH_STAGES and bool(objective.get("pretrain_epochs")))
+    if first:
+        given = {**given, "objective": {**objective, "pretrain_epochs": 1}}
     train = {**(experiment.options.get("train") or {}), "max_epochs": 1 + first}
     train |= {"progress": False, "accelerator": "cpu", "precision": "32-true"}
     graph = [
@@ -30,33 +37,53 @@ def on_tiny(experiment: Experiment) -> Experiment:
         for step in experiment.options.get("graph") or ()
     ]
     options = {**experiment.options, "data": TINY, "filters": [], "graph": graph}
-    return check(options | {"model": model, "train": train}, experiment.source)
+    return check(options | {"model": {name: given}, "train": train}, experiment.source)
 
 
-@pytest.mark.filterwarnings("ignore:EC4SRec first trains")  # one epoch is enough
-@pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
-def test_an_experiment_trains_and_evaluates_on_the_tiny_log(path: Path) -> None:
-    experiment = on_tiny(load(path))
-    graph = experiment.graph()
-    model = experiment.model(graph)
-    run = experiment.fit(model, graph)
-    report = experiment.evaluate(model, graph, part="test")
+@pytest.mark.filterwarnings("ignore:EC4SRec trains")  # one epoch is enough
+@pytest.mark.parametrize("experiment", EXPERIMENTS, ids=NAMES)
+def test_an_experiment_trains_and_evaluates_on_the_tiny_log(
+    experiment: Experiment,
+) -> None:
+    small = on_tiny(experiment)
+    graph = small.graph()
+    model = small.model(graph)
+    run = small.fit(model, graph)
+    report = small.evaluate(model, graph, part="test")
     assert run.finished
     assert all(v >= 0 for means in report.means.values() for v in means.values())
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
-def test_an_experiment_opens_with_its_claim_and_its_command(path: Path) -> None:
+@pytest.mark.parametrize("path", FILES, ids=lambda p: p.relative_to(FOLDER).as_posix())
+def test_a_file_opens_with_its_claim_and_its_command(path: Path) -> None:
     lines = path.read_text(encoding="utf-8").splitlines()
-    header = itertools.takewhile(lambda line: line.startswith("#"), lines)
+    header = [*itertools.takewhile(lambda line: line.startswith("#"), lines)]
     words = " ".join(line.lstrip("# ") for line in header)
-    commands = (f"graphseq train {path.relative_to(ROOT)}", "python experiments/")
-    assert any(command in words for command in commands)
-    assert len(words) > 100, "say the claim, the expected figures and the time"
+    assert words.startswith("Claim: ") and len(words) > 100
+    command = f"Command: graphseq train {path.relative_to(ROOT)}"
+    name = path.relative_to(FOLDER).as_posix()
+    assert any(n.startswith(f"{name}:") for n in NAMES) == (f"{command}:" in words)
+    assert command in words
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
-def test_an_experiment_names_a_published_data_set_or_a_synthetic_log(
-    path: Path,
-) -> None:
-    assert "path" not in read_yaml(path)["data"]
+@pytest.mark.parametrize("path", FILES, ids=lambda p: p.relative_to(FOLDER).as_posix())
+def test_an_experiment_names_a_published_data_set(path: Path) -> None:
+    read = read_yaml(path)
+    written = [read, *(read.get("variants") or {}).values()]
+    assert all("path" not in (each or {}).get("data", {}) for each in written)
+
+
+def test_every_row_of_the_results_is_of_an_experiment_as_it_is_written() -> None:
+    with (FOLDER / "results.csv").open(encoding="utf-8", newline="") as file:
+        rows = [*csv.DictReader(file)]
+    known = {
+        f"experiments/{name}": fingerprint(experiment.options)
+        for name, experiment in zip(NAMES, EXPERIMENTS, strict=True)
+    }
+    assert {
+        row["experiment"]: row["fingerprint"] for row in rows
+    }.items() <= known.items()
+    verdicts = [*check_claims(EXPERIMENTS, rows)]
+    assert {"reached", "missed", "never"} <= {
+        word for v in verdicts for word in str(v).split(": ")[-1].split()[:1]
+    }

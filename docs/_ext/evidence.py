@@ -157,11 +157,15 @@ def read(loaded: config.Experiment) -> Experiment:
 
 
 def command_of(text: str, name: str) -> str:
-    """The command in the head of an experiment file, else the usual one."""
-    found = re.search(r"Command: ((?:.*\\\n)*.*)", text)
-    if found is None:
-        return f"graphseq train {name}"
-    return " ".join(found[1].replace("\\\n#", " ").split())
+    """The command in the comment of an experiment, else ``graphseq train NAME``."""
+    _, variant = split_name(name)
+    if variant:
+        block = re.search(
+            rf"((?:^  #.*\n)*)^  {re.escape(variant)}:", text, re.MULTILINE
+        )
+        text = block[1] if block else ""
+    found = re.search(r"Command: (.*)", text)
+    return found[1].strip() if found else f"graphseq train {name}"
 
 
 @cache

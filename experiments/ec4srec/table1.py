@@ -1,24 +1,24 @@
-"""Which views help? Table 1 of EC4SRec, with the arm that it leaves out.
+"""Which views help? Table 1 of EC4SRec, with an arm that the paper leaves out.
 
-Histories of ten items, three of which tell the next one (graphseq.data.synthetic's
-``planted``). A SASRec learns the last item of 1,000 users, and beside it, in two arms,
-that two views with five masked items are the same: any five, or five of the seven that
-tell nothing. 500 further users choose the epoch, 500 are ranked, history excluded.
+Histories of ten items, three of which determine the next one (``planted`` of
+graphseq.data.synthetic). A SASRec learns the last item of 1,000 users, and in two arms
+also contrasts two views with five masked items: any five, or five of the seven that do
+not matter. 500 other users select the epoch, and 500 are ranked, history excluded.
 
 Published, HR@3 and NDCG@3: random masks 0.3560, 0.2573; oracle masks 0.5180, 0.3645.
-There is no figure without contrast. Expected after 60 epochs: oracle above random by
-0.05 at least, as a mean of three seeds (tests/models/test_views_matter.py); both below
-no contrast. Measured, HR@3 of seeds 0, 1, 2: without 0.634, 0.622, 0.554; random 0.310,
-0.330, 0.354; oracle 0.440, 0.424, 0.436. After 200 epochs the order is gone, seed 0:
-0.616, 0.630, 0.590.
+The paper has no result without contrast. Expected after 60 epochs: oracle above random
+by at least 0.05, as a mean of three seeds (tests/models/test_views_matter.py); both
+below no contrast. Measured, HR@3 of seeds 0, 1, 2: without 0.634, 0.622, 0.554; random
+0.310, 0.330, 0.354; oracle 0.440, 0.424, 0.436. After 200 epochs the order is gone,
+seed 0: 0.616, 0.630, 0.590.
 
-Then, for every way to explain, the share of (important, unimportant) pairs of places of
-the test users that it ranks rightly (AUC), in the model without contrast. Measured over
-the seeds: attention 1.00, saliency 0.86 to 0.89, occlusion 0.74 to 0.77, integrated
-gradients 0.59 to 0.70, random 0.49 to 0.52, popularity 0.00.
+Then, for every explanation method, the fraction of (important, unimportant) pairs of
+positions of the test users that it ranks correctly (AUC), without contrast. Measured
+over the seeds: attention 1.00, saliency 0.86 to 0.89, occlusion 0.74 to 0.77,
+integrated gradients 0.59 to 0.70, random 0.49 to 0.52, popularity 0.00.
 
 Command: python experiments/ec4srec/table1.py --seeds 0 1 2
-One CPU minute a seed.
+One CPU minute per seed.
 """
 
 import argparse
@@ -43,22 +43,22 @@ from graphseq.sequences import Batch, histories
 from graphseq.sequences.guided_augment import guided_mask
 from graphseq.sequences.operators import join, with_last_targets
 
-SIGNAL = 160  # items below tell something
+SIGNAL = 160  # smaller item ids determine the next item
 Views = Literal["none", "random", "oracle"]
 
 
 @final
 class Masked(Model):
-    """SASRec that learns the last item, and perhaps that two masked views are one.
+    """SASRec on the last item, optionally with contrast of two masked views.
 
     Args:
         num_users: U.
         num_items: V.
-        views: ``none``; ``random`` masks any places; ``oracle`` spares what matters.
-        masked: Places that a view masks.
-        weight: Of the contrast.
+        views: ``none``; ``random`` masks any positions; ``oracle`` irrelevant ones.
+        masked: Number of positions that a view masks.
+        weight: Weight of the contrast.
         dim: D.
-        dropout: In the encoder.
+        dropout: Dropout of the encoder.
     """
 
     sampler = "user"
@@ -105,8 +105,8 @@ class Masked(Model):
         return terms
 
     def view(self, batch: Batch) -> Batch:
-        """Some places masked, of those that may be."""
-        worth = torch.rand(batch.items.shape)  # which of equals go first
+        """Mask some of the positions that may be masked."""
+        worth = torch.rand(batch.items.shape)  # random order among equals
         if self.views == "oracle":
             worth = worth + (batch.items < SIGNAL)
         count = torch.full_like(batch.lengths, self.masked)
@@ -114,7 +114,7 @@ class Masked(Model):
 
 
 def train(views: Views, graph: HeteroData, seed: int, epochs: int) -> Model:
-    """A model of one arm, at the epoch that is best for the validation users."""
+    """The model of one arm, at its best epoch on the validation users."""
     torch.manual_seed(seed)
     model = Masked(graph["user"].num_nodes, graph["item"].num_nodes, views=views)
     gs.fit(
@@ -135,7 +135,7 @@ def train(views: Views, graph: HeteroData, seed: int, epochs: int) -> Model:
 
 
 def auc(model: Model, graph: HeteroData, method: Method) -> float:
-    """How often a planted place of a test history outranks another; ties count half."""
+    """How often a planted position of a history outranks others; ties count half."""
     batch = histories(
         graph.test, torch.arange(len(graph.test.user)), 10, model.num_items
     )
@@ -149,7 +149,7 @@ def auc(model: Model, graph: HeteroData, method: Method) -> float:
 
 
 def main() -> None:
-    """Train three arms a seed; print a line of JSON for each seed."""
+    """Train three arms for each seed; print a line of JSON for each."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--epochs", type=int, default=60)

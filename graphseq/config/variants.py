@@ -1,7 +1,7 @@
 """Experiments of a file: one, or a variant for each entry of ``variants``.
 
-A variant is named ``FILE.yaml:VARIANT``. It changes options of the file and may claim
-a result::
+A variant is named ``FILE.yaml:VARIANT``. Its options are merged over those of the file;
+it may claim a result::
 
     variants:
       bce:
@@ -19,7 +19,7 @@ from typing import Any
 
 from graphseq.config.claims import check_claim
 from graphseq.config.experiment import Experiment, check
-from graphseq.config.yaml import assign, merge_sections, override, read_merged
+from graphseq.config.yaml import assign, merge_sections, nest, override, read_merged
 from graphseq.errors import ConfigError, suggest
 
 VARIANT = re.compile(r"(?P<path>.*\.ya?ml):(?P<variant>[^:/\\]+)")
@@ -167,10 +167,10 @@ def _experiment(
         return check(override(options, settings), source)
     changes = dict(variants[variant]) if variant else {}
     for key, value in changes.items():
-        if "." in key or "[" in key:
+        if "[" in key:
             options = assign(options, key, value, f"{source}: {key}")
         else:
-            options = merge_sections(options, {key: value})
+            options = merge_sections(options, nest(key, value))
     sections = {key: value for key, value in options.items() if key != "claim"}
     claim = check_claim(options.get("claim"), source)
     return check(override(sections, settings), source, name=name, claim=claim)

@@ -130,6 +130,13 @@ def merge_sections(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str,
     return merged
 
 
+def nest(key: str, value: Any) -> Any:
+    """The value below the words of a dotted key: ``{"train": {"lr": 0.1}}``."""
+    for word in reversed(key.split(".")):
+        value = {word: value}
+    return value
+
+
 def override(options: Any, settings: Sequence[str]) -> Any:
     """Apply ``section.Name.option=value`` settings to a copy of the options.
 

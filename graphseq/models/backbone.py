@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -47,11 +47,6 @@ class Backbone(Configurable, nn.Module):
     Raises:
         OptionError: An option is out of its range, or sizes contradict each other.
     """
-
-    part_defaults: ClassVar[dict[str, Any]] = {
-        "features": {"Embedding": {}},
-        "encoder": {"Transformer": {}},
-    }
 
     def __init__(
         self,

@@ -117,6 +117,7 @@ class LMA4Rec(SequenceModel):
     part_defaults: ClassVar = {
         "backbone": {
             "sampler": "user",
+            "features": {"Embedding": {}},
             "encoder": {"Transformer": {"learnable": {"LearnableDropout": {}}}},
         },
         "augmentation": {},
