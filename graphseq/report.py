@@ -110,7 +110,7 @@ def append(path: str | Path, new: Mapping[str, Any]) -> None:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with _locked(path.parent):
-        rows = _read(path)
+        rows = read_table(path)
         rows.append({name: str(value) for name, value in new.items()})
         columns = dict.fromkeys(name for old in rows for name in old)
         text = io.StringIO()
@@ -126,11 +126,15 @@ def check_table(path: str | Path) -> None:
     Raises:
         DataError: The file exists and is not a table of results.
     """
-    _read(Path(path))
+    read_table(Path(path))
 
 
-def _read(path: Path) -> list[dict[str, str]]:
-    """The rows of a table of results; empty if the file is missing or empty."""
+def read_table(path: Path) -> list[dict[str, str]]:
+    """The rows of a table of results; empty if the file is missing or empty.
+
+    Raises:
+        DataError: The file is not a table of results.
+    """
     if not path.exists():
         return []
     with path.open(encoding="utf-8", newline="") as file:

@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     from graphseq.cli.app import explain, join_hyphens, make_app
     from graphseq.cli.build import build
-    from graphseq.cli.evaluate import compare, demo, evaluate, recommend
+    from graphseq.cli.evaluate import claims, compare, demo, evaluate, recommend
     from graphseq.cli.exchange import diff, export, import_
     from graphseq.cli.get import get
     from graphseq.cli.show import show
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from graphseq.cli.update import update
 
     graphs = (get, build, update, show, diff, export, import_)
-    models = (train, evaluate, compare, recommend, demo)
+    models = (train, evaluate, compare, claims, recommend, demo)
     app = make_app({"Data and graphs": graphs, "Models": models}.items())
     tokens = join_hyphens(sys.argv[1:] if arguments is None else arguments)
     try:

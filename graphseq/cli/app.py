@@ -45,7 +45,7 @@ Graphs, models and reproducible rankings from a log of user, item, time.
 graphseq demo                             try everything, in a minute or two
 graphseq build log.csv --output graph     build the graphs of your own log
 graphseq get amazon-beauty                download a published data set
-graphseq train experiments/sasrec/beauty-ce-targets.yaml
+graphseq train experiments/beauty/sasrec.yaml:ce-targets
                                           train and evaluate a model on it
 ```
 graphseq COMMAND --help explains a command; graphseq --install-completion completes

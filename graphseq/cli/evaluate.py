@@ -89,6 +89,39 @@ def compare(
     print(paired(_folders(run), _folders(other), metric, history=history))
 
 
+def claims(
+    experiments: list[str] = ["experiments"],  # noqa: B006
+    /,
+    *,
+    results: Path = Path("experiments/results.csv"),
+    missed: bool = False,
+) -> int:
+    """Compare the claims of experiments to their results.
+
+    Each claim is reached (with the value), missed (with the difference) or never run.
+    The exit code is 1 if a claim is missed.
+
+    Examples:
+      graphseq claims
+      graphseq claims experiments/beauty/sasrec.yaml --results results.csv
+      graphseq claims --missed
+
+    Args:
+        experiments: Experiment files, FILE.yaml:VARIANT, folders, or patterns.
+        results: CSV file of results, from train --record.
+        missed: Only print missed claims.
+    """
+    from graphseq.config import experiments_of
+    from graphseq.config.claims import check_claims
+    from graphseq.report import read_table
+
+    every = [each for word in experiments for each in experiments_of(word)]
+    verdicts = [*check_claims(every, read_table(results))]
+    shown = [v for v in verdicts if v.missing or not missed]
+    print("\n".join(map(str, shown)) or "no claims")
+    return int(any(verdict.missing for verdict in verdicts))
+
+
 def _folders(pattern: str) -> list[str]:
     """The folders that match a pattern; without a wildcard, the folder itself.
 

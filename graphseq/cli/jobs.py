@@ -1,6 +1,5 @@
 """Many runs: the list of jobs, and child processes that work through it."""
 
-import glob
 import os
 import signal
 import subprocess
@@ -12,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Literal
 
-from graphseq.errors import ConfigError, GraphSeqError
+from graphseq.errors import GraphSeqError
 
 if TYPE_CHECKING:
     from graphseq.config import Experiment
@@ -105,36 +104,21 @@ def _job(name: str, experiment: "Experiment", seed: int, runs: Path) -> Job:
 
 
 def find_experiments(words: Sequence[str]) -> list[str]:
-    """Experiment files that are named, match a pattern, or are in a folder; once each.
+    """Names of the experiments of files, variants, folders and patterns; once each.
 
     Raises:
-        ConfigError: A word names no file.
+        ConfigError: A word names no experiment.
     """
-    found: dict[str, None] = {}
-    for word in words:
-        path = Path(word)
-        if path.is_dir():
-            matches = sorted(str(p) for p in path.rglob("*.yaml"))
-        else:
-            matches = [word] if path.is_file() else sorted(glob.glob(word))
-        if not matches:
-            raise ConfigError(
-                f"{word} is not an experiment file, a folder of them, or a pattern "
-                "that matches any; check the path"
-            )
-        found |= dict.fromkeys(_relative(name) for name in matches)
-    return list(found)
+    from graphseq.config import experiment_names
 
-
-def _relative(name: str) -> str:
-    """The path from the current folder, if it is below it."""
-    near = os.path.relpath(name)
-    return name if near.startswith("..") else Path(near).as_posix()
+    return list(
+        dict.fromkeys(name for word in words for name in experiment_names(word))
+    )
 
 
 def _label(experiment: str) -> str:
-    """Folder and stem of a file; for the file of a run, the name of the run."""
-    path = Path(experiment).absolute()
+    """Folder, stem and variant of a file; for the file of a run, the run's name."""
+    path = Path(experiment.replace(".yaml:", "-")).absolute()
     if path.name == "experiment.yaml":
         return path.parent.name
     folder = path.parent

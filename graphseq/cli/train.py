@@ -65,22 +65,22 @@ def train(
     the others, Ctrl-C stops all of them, and --resume continues where they stopped.
 
     Examples:
-      graphseq train experiments/sasrec/beauty-ce-targets.yaml --data ../data
+      graphseq train experiments/beauty/sasrec.yaml:ce-targets --data ../data
 
       # another seed and another option, in a folder of your choice
-      graphseq train experiments/sasrec/beauty-ce-targets.yaml --seeds 1 \
+      graphseq train experiments/beauty/sasrec.yaml:ce-targets --seeds 1 \
           --set model.SASRec.dim=32 --folder runs/first
 
       # continue an interrupted run
-      graphseq train experiments/sasrec/beauty-ce-targets.yaml --resume
+      graphseq train experiments/beauty/sasrec.yaml:ce-targets --resume
 
       # all experiments of a folder with three seeds, two runs at a time
-      graphseq train experiments/sasrec --seeds 0 1 2 --jobs 2 \
+      graphseq train experiments/beauty --seeds 0 1 2 --jobs 2 \
           --record results.csv --skip-recorded --resume
 
     Args:
-        experiments: Experiment files, folders of them, or patterns such as
-            "experiments/*/beauty.yaml".
+        experiments: Experiment files, FILE.yaml:VARIANT, folders, or patterns such as
+            "experiments/beauty/sasrec.yaml:ce-*".
         options: Options of every run.
         seeds: Seeds of the weights and the batches; default: the one of each file.
         folder: Run folder of a single run; default: NAME-FINGERPRINT-SEED in --runs.

@@ -23,7 +23,7 @@ from graphseq.data import Vocabulary
 from graphseq.errors import ConfigError
 
 COMMANDS = ["get", "build", "update", "show", "diff", "export", "import"]
-COMMANDS += ["train", "evaluate", "compare", "recommend", "demo"]
+COMMANDS += ["train", "evaluate", "compare", "claims", "recommend", "demo"]
 
 
 def refuse(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:

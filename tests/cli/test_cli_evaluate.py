@@ -137,3 +137,28 @@ def test_a_run_of_python_says_that_it_needs_its_graph(
     (run / "experiment.yaml").write_text(yaml.safe_dump(options))
     assert main(["evaluate", str(run)]) == 2
     assert "--graph FOLDER" in capsys.readouterr().err
+
+
+def test_claims_are_compared_to_recorded_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("pop.yaml").write_text(
+        "data: {cycle: {num_users: 8, num_items: 4, length: 5}}\n"
+        "split: leave_one_out\n"
+        "model: POP\n"
+        "variants:\n"
+        '  one: {claim: {HR@5 kept: ">= 0.9"}}\n'
+        '  two: {evaluate: {ks: [1]}, claim: {HR@1 kept: ">= 0.99"}}\n'
+        '  new: {evaluate: {ks: [2]}, claim: {HR@2 kept: ">= 0.1"}}\n'
+    )
+    words = ["train", "pop.yaml:one", "pop.yaml:two", "--record", "results.csv"]
+    assert main(words) == 0
+    capsys.readouterr()
+    assert main(["claims", "pop.yaml", "--results", "results.csv"]) == 1
+    one, two, new = capsys.readouterr().out.splitlines()
+    assert one == "pop.yaml:one  HR@5 kept >= 0.9: reached (1.0000, seeds 0)"
+    assert two.startswith("pop.yaml:two  HR@1 kept >= 0.99: missed by 0.")
+    assert new == "pop.yaml:new  HR@2 kept >= 0.1: never run"
+    assert main(["claims", "pop.yaml", "--results", "results.csv", "--missed"]) == 1
+    assert capsys.readouterr().out.splitlines() == [two]

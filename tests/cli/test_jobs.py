@@ -53,7 +53,7 @@ def test_files_folders_and_patterns_are_found_once_each(here: Path) -> None:
 
 
 def test_a_word_that_names_no_file_is_refused(here: Path) -> None:
-    with pytest.raises(ConfigError, match="experimnts is not an experiment file"):
+    with pytest.raises(ConfigError, match="experimnts names no experiment"):
         find_experiments(["experiments", "experimnts"])
 
 
