@@ -71,7 +71,7 @@ def compare(
     A paired bootstrap over the users of both evaluations gives the difference of the
     means, its 95 % confidence interval and a p-value. Both runs must be evaluated on
     the same graph and held-out users. A quoted pattern names several runs of a model
-    with different seeds; the bootstrap then samples seeds as well.
+    with different seeds; with two or more of each, the interval covers seeds too.
 
     Examples:
       graphseq compare runs/sasrec-beauty-0 runs/mclsr-beauty-0

@@ -17,7 +17,7 @@ FACTS = {"part": "test", "training_hash": "a" * 64, "held_out_hash": "b" * 64}
 def report(values, protocol="excluded", **facts) -> Report:
     values = np.asarray(values, float)
     table = pl.DataFrame(
-        {"user": np.arange(len(values)), "protocol": protocol, "NDCG@10": values}
+        {"user_index": np.arange(len(values)), "protocol": protocol, "NDCG@10": values}
     )
     means = {protocol: {"NDCG@10": float(values.mean()), "coverage@10": 0.5}}
     return Report(means, table, FACTS | {"users": len(values)} | facts)
@@ -59,9 +59,9 @@ def test_interval_and_p_value_are_those_of_a_large_sample(kind) -> None:
 def test_drawing_counts_equals_drawing_users() -> None:
     values = np.repeat([0.0, 1.0, 3.0], [70, 20, 10])
     draw = np.random.default_rng(1)
-    means = bootstrap._resampled_means(values[None], 40_000, draw)[:, 0]
+    means = bootstrap._resampled_means(values, 40_000, draw)
     jittered = values + draw.normal(0, 1e-9, 100)  # all differ: the other branch
-    other = bootstrap._resampled_means(jittered[None], 40_000, draw)[:, 0]
+    other = bootstrap._resampled_means(jittered, 40_000, draw)
     assert means.mean() == pytest.approx(other.mean(), abs=2e-3)
     assert means.std() == pytest.approx(other.std(), rel=0.02)
     assert stats.ks_2samp(np.round(means, 6), np.round(other, 6)).pvalue > 1e-3
@@ -131,30 +131,67 @@ def test_lists_of_one_run_are_the_runs() -> None:
     assert compare([a], (b,)) == compare(a, b)
 
 
-def test_seeds_are_drawn_as_well_as_users() -> None:
-    """All users agree, and the two seeds of a lie on either side of b."""
+def test_one_run_a_side_supports_no_claim_about_seeds() -> None:
     zero = report(np.zeros(40))
     found = compare([report([0.1] * 40), report([-0.1] * 40)], zero)
-    assert found.difference == pytest.approx(0, abs=1e-12)
-    assert found.interval == pytest.approx((-0.1, 0.1))  # a quarter of the samples each
     assert found.seeds == (2, 1) and "40 users, 2 and 1 runs" in str(found)
-    other = compare(zero, [report([0.1] * 40), report([-0.1] * 40)])
-    assert other.interval == pytest.approx((-0.1, 0.1))
+    assert not found.covers_seeds and found.resamples == 10_000
+    assert "fewer than 2 runs of each model support no claim about other" in str(found)
+    both = compare([report([0.1] * 40), report([-0.1] * 40)], [zero, zero])
+    assert both.covers_seeds and both.resamples == 0
+    assert "covers the choice of users and of training seeds" in str(both)
 
 
-@pytest.mark.parametrize("kind", ["few values", "many values"])
-def test_two_levels_of_chance_add_up(kind: str) -> None:
-    """Users vary with 0.5 and seeds with 0.02: the variance of a mean is the sum."""
+def test_one_user_gives_no_interval_and_no_p_value() -> None:
+    found = compare(report([0.5]), report([0.25]))
+    assert found.interval is None and found.p_value is None
+    assert found.difference == 0.25
+    assert "1 user:" in str(found) and "need two users or more" in str(found)
+    assert "a is better for 1 user, b for 0" in str(found)
+    several = [report([0.5]), report([0.6])]
+    assert compare(several, several).interval is None
+
+
+def test_where_one_variance_is_all_the_interval_is_that_of_students_t() -> None:
+    """Users agree and the runs of b are equal, so that the runs of a are a sample."""
+    shift = np.array([0.02, 0.05, 0.03])
+    runs = [report(np.full(40, value)) for value in shift]
+    found = compare(runs, [report(np.zeros(40))] * 2)
+    test = stats.ttest_1samp(shift, 0)
+    low, high = test.confidence_interval(0.95)
+    assert found.interval == pytest.approx((low, high))
+    assert found.p_value == pytest.approx(test.pvalue)
     draw = np.random.default_rng(0)
-    users, seeds = 2000, 5
-    common, shift = draw.normal(0, 0.5, users), draw.normal(0, 0.02, seeds)
-    common = np.round(common, 1) if kind == "few values" else common
-    runs = [report(common + step) for step in shift]
-    found = compare(runs, report(np.zeros(users)), resamples=20_000)
-    variance = common.var() / users + shift.var() / seeds
-    width = (found.interval[1] - found.interval[0]) / 2 / 1.96
-    assert width == pytest.approx(variance**0.5, rel=0.05)
-    assert found.a == pytest.approx(common.mean() + shift.mean())
+    each = draw.normal(0.02, 0.5, 4000)
+    found = compare([report(each)] * 2, [report(np.zeros(4000))] * 2)
+    assert found.p_value == pytest.approx(stats.ttest_1samp(each, 0).pvalue)
+
+
+def test_equal_runs_of_several_seeds_do_not_differ() -> None:
+    runs = [report([0.3, 0.1, 0.7]), report([0.2, 0.4, 0.7])]
+    found = compare(runs, runs)
+    assert found.p_value == 1 and found.interval is not None
+    assert found.interval[0] < 0 < found.interval[1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seeds", [(2, 2), (3, 3), (5, 5), (2, 5)])
+@pytest.mark.parametrize("deviations", [(1.0, 1.0, 0.0), (1.0, 0.2, 0.5), (0.2, 1, 1)])
+def test_a_true_null_is_rejected_in_at_most_five_of_a_hundred_cases(
+    seeds: tuple[int, int], deviations: tuple[float, float, float]
+) -> None:
+    """Standard deviations of a mean: of the seeds of a and b, and of the users."""
+    draw, users, cases = np.random.default_rng(0), 60, 500
+    of_a, of_b, of_users = deviations
+    rejected = 0
+    for _ in range(cases):
+        each = draw.normal(0, of_users * users**0.5, users)
+        a = each + draw.normal(0, of_a, (seeds[0], 1))
+        b = np.zeros(users) + draw.normal(0, of_b, (seeds[1], 1))
+        (low, high), p = bootstrap._over_seeds(a.mean(0) - b.mean(0), a, b, 0.95)
+        rejected += not low <= 0 <= high
+        assert (p < 0.05) == (not low <= 0 <= high)
+    assert rejected / cases <= 0.05 + 3 * (0.05 * 0.95 / cases) ** 0.5
 
 
 def test_every_run_of_a_list_has_to_be_of_the_same_data() -> None:
