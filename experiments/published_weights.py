@@ -61,7 +61,7 @@ def differences(report: Report, reference: Path) -> dict[str, np.ndarray]:
     """The absolute differences between our ranks and the stored ones, by protocol."""
     found = {}
     for protocol in ("kept", "excluded"):
-        rows = report.per_user.filter(protocol=protocol).sort("user")
+        rows = report.per_user.filter(protocol=protocol).sort("user_index")
         stored = np.load(reference / f"ranks_{protocol}.npy", allow_pickle=False)
         found[protocol] = np.abs(rows["best_rank"].to_numpy() - stored)
     return found

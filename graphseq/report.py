@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from graphseq.training import Run
 
 KEYS = ("model", "data", "seed", "fingerprint")  # columns of every results table
+UNCOMMITTED = "+uncommitted"  # after the commit of code with changes that are not in it
 HEADLINE = ("HR", "Recall", "NDCG", "MRR", "coverage")
 
 
@@ -35,7 +36,7 @@ def table(reports: Mapping[str, "Report"], ks: Sequence[int] | None = None) -> "
     names = [name for name in HEADLINE if f"{name}@{k}" in means]
     shown = Table("history", "model", "k", header_style="bold")
     for name in names:
-        shown.add_column(name, justify="right")
+        shown.add_column(f"{name}@k", justify="right")
     for protocol in first.means:
         shown.add_section()
         for k in ks or first.facts["ks"]:
@@ -81,7 +82,7 @@ def row(
         "model": model,
         "data": data,
         "seed": run.experiment["train"]["seed"],
-        "commit": commit["id"][:12] + ("+" if commit["changed"] else ""),
+        "commit": commit["id"][:12] + (UNCOMMITTED if commit["changed"] else ""),
         "device": environment["device"],
         "cpu_seconds": round(run.cpu_seconds, 1),
         "epochs": run.epochs,

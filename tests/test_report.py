@@ -111,7 +111,7 @@ def test_a_row_says_what_the_run_was_and_what_it_reached() -> None:
         epochs=2,
     )
     found = row(run, report(), data="beauty", experiment="pop.yaml")
-    assert found["commit"] == "0123456789ab+"
+    assert found["commit"] == "0123456789ab+uncommitted"
     assert (found["model"], found["seed"], found["cpu_seconds"]) == ("POP", 4, 1.3)
     assert found["HR@5 excluded"] == "0.25"
     assert found["graph"] == "f" * 12
@@ -125,3 +125,4 @@ def test_the_table_shows_both_protocols_and_marks_the_best() -> None:
     assert "\x1b[1m0.3500" in shown
     assert "\x1b[1m0.2500" not in shown
     assert shown.count("kept") == shown.count("excluded") == 2
+    assert "MRR@k" in shown, "the MRR of the first k, not of the whole ranking"

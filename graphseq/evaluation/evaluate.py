@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, get_args
 
 import polars as pl
+import polars.selectors as cs
 import torch
 from annotated_types import MinLen
 from jaxtyping import Int
@@ -15,7 +16,7 @@ from graphseq import runtime
 from graphseq.constants import INTERACTS, ITEM, USER, Part, Protocol
 from graphseq.data import HeldOut
 from graphseq.data.ragged import Ragged
-from graphseq.errors import GraphError, GraphSeqError
+from graphseq.errors import GraphError, GraphSeqError, RunError
 from graphseq.evaluation.metrics import accuracy, coverage, popularity
 from graphseq.evaluation.ranking import Catalogue, Ranked, eval_mode, rank_block
 from graphseq.evaluation.report import Report
@@ -70,7 +71,9 @@ def evaluate(
         comirec: Add ``NDCG-ComiRec@k``, see :func:`.metrics.accuracy`.
         batch_size: Users that the model represents at once; changes no result.
         progress: Show a progress bar.
-        folder: Save the report there.
+        folder: Save the report there. Protocols and list lengths of an earlier report
+            in the folder are computed again with those requested, so that it never
+            becomes a smaller one; the report returned has those requested only.
 
     Raises:
         ConfigError: Options are invalid.
@@ -79,14 +82,18 @@ def evaluate(
     """
     model.check(graph)
     held_out = _held_out(graph, part)
-    lists = sorted(set(ks))
+    requested = sorted(set(ks))
+    protocols = get_args(Protocol) if history == "both" else (history,)
+    lists, saved = requested, protocols
+    if folder is not None:
+        lists, saved, comirec = _include_saved(folder, part, lists, saved, comirec)
     rows = by_length(held_out)
     with runtime.limit_threads(), eval_mode(model):
         ranked = _rank(model, graph, held_out, rows, lists[-1], batch_size, progress)
     counts = graph[INTERACTS].edge_index[1].bincount(minlength=model.num_items).cpu()
     means: dict[str, dict[str, float]] = {}
     frames = []
-    for protocol in get_args(Protocol) if history == "both" else (history,):
+    for protocol in saved:
         ranks = getattr(ranked, protocol)
         top = getattr(ranked, f"{protocol}_top")
         users = accuracy(ranks, rows.targets, lists, comirec=comirec)
@@ -96,12 +103,35 @@ def evaluate(
             for name, column in users.items()
             if name != "best_rank"
         } | coverage(top, model.num_items, lists)
-        frames.append(_frame(held_out, rows, protocol, users))
+        frames.append(_frame(graph, held_out, rows, protocol, users))
     facts = _facts(model, graph, part, lists, rows, counts)
     report = Report(means, pl.concat(frames), facts)
     if folder is not None:
         report.save(folder)
-    return report
+    if (lists, saved) == (requested, protocols):
+        return report
+    return report.select(protocols, requested)
+
+
+def _include_saved(
+    folder: str | Path,
+    part: Part,
+    ks: list[int],
+    protocols: tuple[Protocol, ...],
+    comirec: bool,
+) -> tuple[list[int], tuple[Protocol, ...], bool]:
+    """List lengths, protocols and comirec, with those of an earlier report."""
+    try:
+        earlier = Report.load(folder, part)
+    except RunError:  # there is none, or it is damaged and is replaced
+        return ks, protocols, comirec
+    names = [name for means in earlier.means.values() for name in means]
+    order = get_args(Protocol)
+    return (
+        sorted({*ks, *earlier.facts["ks"]}),
+        tuple(name for name in order if name in protocols or name in earlier),
+        comirec or any(name.startswith("NDCG-ComiRec") for name in names),
+    )
 
 
 def _held_out(graph: HeteroData, part: Part) -> HeldOut:
@@ -153,9 +183,9 @@ def _rank(
                 _, row, item = error.args
                 user = int(held_out.user[rows.order[begin + row]])
                 raise GraphSeqError(
-                    f"{type(model).__name__} scores item {item} NaN for user {user} "
-                    "(dense ids), so the items cannot be ranked. Its training "
-                    "diverged: lower lr, or return to an earlier checkpoint"
+                    f"{type(model).__name__} scores {_name(graph, ITEM, item)} NaN for "
+                    f"{_name(graph, USER, user)}, so the items cannot be ranked. Its "
+                    "training diverged: lower lr, or return to an earlier checkpoint"
                 ) from error
     return Ranked(*(torch.cat(column) for column in zip(*blocks, strict=True)))
 
@@ -170,23 +200,43 @@ def _steps(total: int, size: int, progress: bool) -> Iterable[int]:
 
 
 def _frame(
-    held_out: HeldOut, rows: Rows, protocol: str, users: dict[str, Tensor]
+    graph: HeteroData,
+    held_out: HeldOut,
+    rows: Rows,
+    protocol: str,
+    users: dict[str, Tensor],
 ) -> pl.DataFrame:
     """One row a user, in the order of the held-out data."""
     back = rows.order.argsort()
     frame = pl.DataFrame(
-        {"user": held_out.user.numpy(), "targets": rows.targets.lengths[back].numpy()}
+        _ids(graph, held_out.user.numpy())
+        | {"targets": rows.targets.lengths[back].numpy()}
         | {name: column[back].numpy() for name, column in users.items()}
     )
     best = pl.col("best_rank")
     best = pl.when(best.is_finite()).then(best).cast(pl.Int64)
     return frame.select(
-        "user",
+        cs.starts_with("user"),
         pl.lit(protocol).alias("protocol"),
         "targets",
         best.alias("best_rank"),
         *(name for name in users if name != "best_rank"),
     )
+
+
+def _ids(graph: HeteroData, users: Any) -> dict[str, Any]:
+    """Raw ids, if the graph has them, and dense ids of users."""
+    dense = {"user_index": users}
+    if "vocabulary" not in graph[USER]:
+        return dense
+    return {"user": graph[USER].vocabulary.ids.gather(users), **dense}
+
+
+def _name(graph: HeteroData, kind: str, dense: int) -> str:
+    """A node for a message: its raw id, if the graph has them."""
+    if "vocabulary" not in graph[kind]:
+        return f"{kind} {dense} (dense id)"
+    return f"{kind} {graph[kind].vocabulary.decode([dense])[0]!r}"
 
 
 def _facts(

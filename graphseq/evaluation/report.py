@@ -1,6 +1,7 @@
 """Evaluation reports: means, per-user values, and the protocol."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,16 +12,21 @@ from graphseq.atomic import atomic_file, write_text
 from graphseq.constants import Part
 from graphseq.errors import RunError
 
-FORMAT = 1
+FORMAT = 2  # format 1 has dense ids in the column user
+DAMAGE = (ValueError, KeyError, TypeError, AttributeError)
+PARSING = (pl.exceptions.PolarsError, pl.exceptions.PanicException, RecursionError)
+FACTS = ("part", "ks", "users", "targets", "items", "cold_targets", "known_targets")
+FACTS += ("graph_hash", "training_hash", "held_out_hash")
 PROTOCOL = """\
 {part} part: {users:,} users, {targets:,} targets; mean over users
 candidates: all {items:,} items (no sampling); padding is not among them
 {protocols}
 ties: of equal scores, the smaller dense item id ranks first
 HR@k: a target among the first k; Recall@k: targets among the first k / all targets
-NDCG@k: gain 1 / log2(rank + 1) over the best possible of min(k, targets); MRR: 1 / rank
-of the best target, over the whole ranking; coverage@k: fraction of the catalogue that
-is among the first k of any user; popularity@k: mean training events of the first k
+NDCG@k: gain 1 / log2(rank + 1) over the best possible of min(k, targets)
+MRR@k: 1 / rank of the best target if it is among the first k; MRR: whatever its rank
+coverage@k: fraction of the catalogue that is among the first k of any user;
+popularity@k: mean training events of the first k
 targets never seen in training: {cold_targets:.2%}
 graph {graph_hash:.12}, held-out data {held_out_hash:.12}"""
 PROTOCOLS = {
@@ -36,9 +42,10 @@ class Report:
 
     Attributes:
         means: Protocol (``kept``, ``excluded``) to metric to mean over users.
-        per_user: One row a user and protocol: ``user`` (dense id), ``protocol``,
-            ``targets``, ``best_rank`` (of the best target, from 1; null for a miss),
-            and a column for each per-user metric.
+        per_user: One row a user and protocol: ``user`` (raw id, if the graph has a
+            vocabulary), ``user_index`` (dense id), ``protocol``, ``targets``,
+            ``best_rank`` (of the best target, from 1; null for a miss), and a column
+            for each per-user metric.
         facts: Part, sizes, hashes and model of the evaluation; JSON data.
     """
 
@@ -73,6 +80,22 @@ class Report:
         return pl.DataFrame(
             [{"protocol": name, **means} for name, means in self.means.items()]
         )
+
+    def select(self, protocols: Sequence[str], ks: Sequence[int]) -> "Report":
+        """A report of fewer protocols and list lengths."""
+        dropped = {f"@{k}" for k in self.facts["ks"] if k not in ks}
+
+        def kept(name: str) -> bool:
+            return not any(name.endswith(end) for end in dropped)
+
+        means = {
+            protocol: {k: v for k, v in values.items() if kept(k)}
+            for protocol, values in self.means.items()
+            if protocol in protocols
+        }
+        rows = self.per_user.filter(pl.col("protocol").is_in(protocols))
+        columns = [name for name in rows.columns if kept(name)]
+        return Report(means, rows.select(columns), self.facts | {"ks": [*ks]})
 
     def save(self, folder: str | Path) -> Path:
         """Write ``report-<part>.json`` and ``per-user-<part>.parquet``.
@@ -112,12 +135,39 @@ class Report:
             )
         try:
             content = json.loads(path.read_text("utf-8"))
-            return cls(content["means"], pl.read_parquet(table), content["facts"])
-        except (ValueError, KeyError, TypeError, pl.exceptions.PolarsError) as error:
+            rows = pl.read_parquet(table)
+            if content["format"] == 1:
+                rows = rows.rename({"user": "user_index"})
+            _check(content, rows)
+            return cls(content["means"], rows, content["facts"])
+        except (*DAMAGE, *PARSING) as error:
             raise RunError(
                 f"the report in {folder} is damaged ({type(error).__name__}: {error}). "
                 "Evaluate the run again"
             ) from error
+
+
+def _check(content: dict[str, Any], rows: pl.DataFrame) -> None:
+    """Refuse a report without what its readers need.
+
+    Raises:
+        ValueError, KeyError, TypeError, AttributeError: Something is missing, or of
+            another type.
+    """
+    facts = content["facts"]
+    {name: facts[name] for name in FACTS}
+    if not all(type(facts[name]) is int for name in ("users", "targets", "items")):
+        raise ValueError("users, targets and items are not whole numbers")
+    if not all(type(k) is int for k in facts["ks"]):
+        raise ValueError(f"ks is {facts['ks']!r}")
+    for protocol, values in content["means"].items():
+        if protocol not in PROTOCOLS:
+            raise ValueError(f"there is no protocol {protocol!r}")
+        if not all(isinstance(value, float | int) for value in values.values()):
+            raise ValueError(f"the means of {protocol} are not numbers")
+        of_protocol = rows.filter(pl.col("protocol") == protocol)["user_index"]
+        if of_protocol.n_unique() != len(of_protocol) or len(of_protocol) < 1:
+            raise ValueError(f"the users of {protocol} are not listed once each")
 
 
 def _paths(folder: Path, part: str) -> tuple[Path, Path]:

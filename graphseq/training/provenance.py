@@ -53,12 +53,14 @@ def identity(graph: HeteroData) -> dict[str, Any]:
 def commit(folder: Path) -> dict[str, Any] | None:
     """Commit of the git checkout that tracks ``folder``, and whether it was changed.
 
+    Files of the folder that git does not track, and does not ignore, are changes too;
+    changes in other folders are not.
     ``None`` for an installed package, even within another project's checkout.
     """
     try:
         if not _git(folder, "ls-files", "__init__.py"):
             return None
-        changed = _git(folder, "status", "--porcelain", "--untracked-files=no")
+        changed = _git(folder, "status", "--porcelain", "--untracked-files=all", ".")
         return {"id": _git(folder, "rev-parse", "HEAD"), "changed": bool(changed)}
     except (OSError, subprocess.SubprocessError):  # no git, no checkout, or no commit
         return None

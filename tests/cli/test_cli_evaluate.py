@@ -41,8 +41,8 @@ def test_evaluate_builds_the_graph_of_the_run_again(
     assert Report.load(place / "a", "validation").facts["ks"] == [1, 3]
     assert main([*arguments, "--ks", "2", "5", "--history", "kept"]) == 0
     found = Report.load(place / "a", "validation")
-    assert found.facts["ks"] == [2, 5]
-    assert list(found.means) == ["kept"]
+    assert found.facts["ks"] == [1, 2, 3, 5], "the report never loses results"
+    assert list(found.means) == ["kept", "excluded"]
 
 
 def test_evaluate_takes_a_saved_graph_and_refuses_another(

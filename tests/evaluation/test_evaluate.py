@@ -3,8 +3,9 @@ import pytest
 import torch
 
 from graphseq.constants import INTERACTS, PRECEDES
-from graphseq.errors import ConfigError, GraphError
-from graphseq.evaluation import evaluate
+from graphseq.data import Vocabulary
+from graphseq.errors import ConfigError, GraphError, GraphSeqError
+from graphseq.evaluation import Report, compare, evaluate
 from graphseq.models.base import Model
 
 
@@ -26,7 +27,7 @@ def test_metrics_and_columns_of_a_report(small) -> None:
     expected = {f"{name}@{k}" for name in names for k in (5, 10)} | {"MRR"}
     assert set(report["kept"]) == expected
     columns = {name for name in expected if not name.startswith("coverage")}
-    keys = {"user", "protocol", "targets", "best_rank"}
+    keys = {"user_index", "protocol", "targets", "best_rank"}
     assert set(report.per_user.columns) == columns | keys
     assert report.per_user["targets"].to_list() == [2] * 12
     assert report.frame()["protocol"].to_list() == ["kept", "excluded"]
@@ -157,3 +158,29 @@ def test_popularity_has_the_exact_published_figures(
         means = report[protocol]
         found = [means[f"{m}@{k}"] for k in (5, 10, 20) for m in ("HR", "NDCG")]
         assert [round(value, 4) for value in found] == values, protocol
+
+
+def test_a_saved_report_never_becomes_a_smaller_one(small, tmp_path) -> None:
+    whole = evaluate(*small, ks=(5, 10), folder=tmp_path, comirec=True)
+    found = evaluate(*small, ks=(3, 5), history="kept", folder=tmp_path)
+    assert [*found.means] == ["kept"] and found.facts["ks"] == [3, 5]
+    assert "HR@10" not in found["kept"] and "HR@10" not in found.per_user.columns
+    saved = Report.load(tmp_path)
+    assert [*saved.means] == ["kept", "excluded"] and saved.facts["ks"] == [3, 5, 10]
+    for protocol in ("kept", "excluded"):
+        assert saved[protocol].items() >= whole[protocol].items()
+    assert found["kept"].items() <= saved["kept"].items()
+    assert compare(tmp_path, tmp_path, "NDCG@10", history="excluded").difference == 0
+
+
+def test_users_have_raw_ids_and_dense_ones_under_another_name(small) -> None:
+    model, graph = small
+    assert "user" not in evaluate(model, graph).per_user.columns, "without a vocabulary"
+    graph["user"].vocabulary = Vocabulary([60, 50, 40, 30, 20, 10])
+    rows = evaluate(model, graph, history="kept").per_user
+    assert rows["user"].to_list() == [60, 50, 40, 30, 20, 10]
+    assert rows["user_index"].to_list() == [0, 1, 2, 3, 4, 5]
+    graph["item"].vocabulary = Vocabulary([f"i{n}" for n in range(30)])
+    model.scores[3] = torch.nan
+    with pytest.raises(GraphSeqError, match=r"scores item 'i\d+' NaN for user 30"):
+        evaluate(model, graph)

@@ -1,5 +1,6 @@
 import json
 
+import polars as pl
 import pytest
 
 from graphseq.errors import RunError
@@ -38,3 +39,54 @@ def test_a_missing_or_damaged_report_is_explained(small, tmp_path) -> None:
     (tmp_path / "per-user-test.parquet").write_bytes(b"nothing")
     with pytest.raises(RunError, match="damaged"):
         Report.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (["means"], []),
+        (["means", "kept"], 3),
+        (["means", "kept", "HR@5"], "high"),
+        (["means", "of me"], {"HR@5": 0.5}),
+        (["facts"], None),
+        (["facts", "ks"], 5),
+        (["facts", "users"], "six"),
+        (["facts", "training_hash"], ...),
+        (["format"], ...),
+    ],
+)
+def test_an_edited_report_is_damaged(small, tmp_path, place, value) -> None:
+    path = evaluate(*small).save(tmp_path)
+    content = json.loads(path.read_text())
+    *outer, last = place
+    part = content
+    for key in outer:
+        part = part[key]
+    if value is ...:
+        del part[last]
+    else:
+        part[last] = value
+    path.write_text(json.dumps(content))
+    with pytest.raises(RunError, match="damaged"):
+        Report.load(tmp_path)
+
+
+def test_users_that_are_missing_or_listed_twice_are_damage(small, tmp_path) -> None:
+    report = evaluate(*small)
+    report.save(tmp_path)
+    table = tmp_path / "per-user-test.parquet"
+    report.per_user.drop("user_index").write_parquet(table)
+    with pytest.raises(RunError, match="damaged"):
+        Report.load(tmp_path)
+    pl.concat([report.per_user, report.per_user]).write_parquet(table)
+    with pytest.raises(RunError, match="not listed once each"):
+        Report.load(tmp_path)
+
+
+def test_dense_users_of_format_1_get_their_new_name(small, tmp_path) -> None:
+    path = evaluate(*small).save(tmp_path)
+    content = json.loads(path.read_text()) | {"format": 1}
+    path.write_text(json.dumps(content))
+    table = tmp_path / "per-user-test.parquet"
+    pl.read_parquet(table).rename({"user_index": "user"}).write_parquet(table)
+    assert "user_index" in Report.load(tmp_path).per_user.columns
