@@ -255,7 +255,10 @@ def with_items(
 
 
 def newest(batch: Batch, max_length: int) -> Batch:
-    """The newest ``max_length`` items of every row, without targets and negatives."""
+    """The newest ``max_length`` items of every row.
+
+    A batch that is cut has no targets and negatives; a short one stays as it is.
+    """
     if batch.items.shape[1] <= max_length:
         return batch
     lengths = batch.lengths.clamp(max=max_length)

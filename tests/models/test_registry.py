@@ -63,7 +63,7 @@ def test_an_unknown_model_is_refused_with_the_nearest_name() -> None:
         create({"SASRek": {}}, 3, 4)
 
 
-def test_all_problems_are_reported_with_their_places() -> None:
+def test_all_problems_are_reported_with_their_paths() -> None:
     spec = {
         "SequenceModel": {
             "backbone": {"dim": 0, "encoder": {"GRU": {"hidde": 3}}},
@@ -72,8 +72,8 @@ def test_all_problems_are_reported_with_their_places() -> None:
     }
     with pytest.raises(OptionError) as error:
         create(spec, 3, 4)
-    places = {problem.name for problem in error.value.invalid}
-    assert places >= {
+    paths = {problem.name for problem in error.value.invalid}
+    assert paths >= {
         "model.SequenceModel.backbone.dim",
         "model.SequenceModel.backbone.encoder.GRU.hidde",
         "model.SequenceModel.auxiliaries[0].ViewContrast.weight",

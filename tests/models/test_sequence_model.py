@@ -91,7 +91,7 @@ def test_without_auxiliaries_it_is_its_backbone(lab, cycle: HeteroData) -> None:
     )
 
 
-def test_the_number_of_items_stands_for_the_default_backbone() -> None:
+def test_a_number_of_items_makes_the_default_backbone() -> None:
     model = SequenceModel(48, 12)
     assert model.backbone.dim == 64
     assert model.options["backbone"] is model.backbone
