@@ -92,6 +92,11 @@ class Spec:
             raise OptionError("experiment", nested) from error
 
 
+def class_of(part: Any) -> Any:
+    """The class of a part, built or specified."""
+    return part.target if isinstance(part, Spec) else type(part)
+
+
 def _resolve(value: Any) -> Any:
     if isinstance(value, Spec):
         return {value.target.__name__: value.resolve()}

@@ -1,4 +1,4 @@
-"""What makes two runs the same experiment, as a short word."""
+"""Fingerprints: equal for experiments with the same options."""
 
 import hashlib
 import json
@@ -8,18 +8,18 @@ from typing import Any
 WITHOUT_EFFECT = frozenset(
     {"seed", "threads", "progress", "workers", "loggers", "accelerator"}
 )
-"""Options of training that change no figure, or that are noted beside the figures."""
+"""Options of training that change no result, or that are recorded next to it."""
 
 
 def fingerprint(options: Mapping[str, Any]) -> str:
-    """Twelve letters that two experiments share if they say the same.
+    """Twelve hexadecimal digits of a hash of the options.
 
-    Comments, the order of options and sections without content do not count, nor do
-    the seed, the device and the threads. What is not written is not part of it: a
-    default that changes later leaves the fingerprint as it is.
+    Comments, the order of options, empty sections, the seed, the device and the number
+    of threads have no effect. Options that are not written are not part of the hash, so
+    it does not change with a default.
 
     Args:
-        options: The sections of an experiment, as written (not resolved).
+        options: Sections of an experiment as written, not resolved.
     """
     written = {name: section for name, section in options.items() if section}
     train = dict(written.pop("train", None) or {})

@@ -11,13 +11,13 @@ from torch_geometric.data import HeteroData
 from graphseq.models.backbone import Backbone, Encoding
 from graphseq.models.duorec import indexed, retrieve_uniformly
 from graphseq.models.explanation import (
-    check_method,
     explain_all,
     importances,
     normalise,
 )
 from graphseq.models.sequence_model import Auxiliary, SequenceModel, Terms
 from graphseq.nn.importance import Method
+from graphseq.nn.transformer import Transformer
 from graphseq.objectives import negative_contrast, nt_xent, same_id_mask
 from graphseq.objectives.contrastive import Denominator
 from graphseq.schema import Count, InvalidOption, Positive, Size, Weight
@@ -30,6 +30,7 @@ from graphseq.sequences.same_target import (
     retrieve,
     same_target,
 )
+from graphseq.specs import class_of
 
 
 @final
@@ -134,9 +135,15 @@ class ExplainedViews(Auxiliary):
             found = f"found {options['updates']!r}"
             yield InvalidOption("updates", f"expected one update or more, {found}")
 
-    def attach(self, num_users: int, backbone: Backbone) -> None:
-        """Refuse an encoder that cannot be explained."""
-        check_method(self.explanation, backbone.encoder)
+    @classmethod
+    def check_encoder(cls, options: Mapping[str, Any], encoder: Any) -> Iterator[str]:
+        """Attention explains only an encoder that has it."""
+        kind = class_of(encoder)
+        if options["explanation"] == "attention" and kind is not Transformer:
+            yield (
+                "explanation='attention' reads the attention of a Transformer, and the "
+                f"encoder is a {kind.__name__}; use saliency or occlusion"
+            )
 
     def refresh(self, backbone: Backbone, graph: HeteroData, epoch: int) -> None:
         """Index the training prefixes; at an update, compute all importances."""

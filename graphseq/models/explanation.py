@@ -7,12 +7,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from graphseq.errors import ConfigError
 from graphseq.models.backbone import Backbone
 from graphseq.nn import importance
-from graphseq.nn.encoder import Encoder
 from graphseq.nn.importance import Method
-from graphseq.nn.transformer import Transformer
 from graphseq.sequences.batch import Batch
 from graphseq.sequences.same_target import SameTargetIndex
 
@@ -22,19 +19,6 @@ BY_MODEL: dict[str, Callable[..., Tensor]] = {
     "gradients": importance.integrated_gradients,
 }
 ROWS = 1024  # prefixes that are explained at a time
-
-
-def check_method(method: Method, encoder: Encoder) -> None:
-    """Refuse ``attention`` for an encoder without attention.
-
-    Raises:
-        ConfigError: It is.
-    """
-    if method == "attention" and not isinstance(encoder, Transformer):
-        raise ConfigError(
-            "explanation='attention' reads the attention of a Transformer, and the "
-            f"encoder is a {type(encoder).__name__}; use saliency or occlusion"
-        )
 
 
 def explain(

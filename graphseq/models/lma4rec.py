@@ -1,23 +1,23 @@
 """LMA4Rec: views encoded with a dropout whose rates are learned."""
 
-from collections.abc import Sequence
-from typing import ClassVar, final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar, final
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from graphseq.errors import ConfigError
 from graphseq.models.backbone import Backbone, Encoding
 from graphseq.models.cl4srec import ViewContrast, draw_views
 from graphseq.models.sequence_model import SequenceModel, Terms
 from graphseq.nn.dropout import LearnableDropout, Phase
 from graphseq.nn.pooling import Pooling
 from graphseq.objectives import nt_xent
-from graphseq.schema import Positive, Size, Weight
+from graphseq.schema import InvalidOption, Positive, Size, Weight
 from graphseq.sequences.augment import InformedAugmentation
 from graphseq.sequences.batch import Batch
+from graphseq.specs import class_of
 
 
 @final
@@ -34,12 +34,13 @@ class LearnableDropoutContrast(ViewContrast):
         ConfigError: When attached to a backbone without ``LearnableDropout``.
     """
 
-    def attach(self, num_users: int, backbone: Backbone) -> None:
-        """Refuse a backbone that has no dropout to learn."""
-        if not learnable_dropouts(backbone):
-            raise ConfigError(
-                f"{type(self).__name__} learns the encoder's LearnableDropout; found a "
-                f"{type(backbone.encoder).__name__} without one; use "
+    @classmethod
+    def check_encoder(cls, options: Mapping[str, Any], encoder: Any) -> Iterator[str]:
+        """There is a dropout to learn."""
+        if encoder.options.get("learnable") is None:
+            yield (
+                "learns the encoder's LearnableDropout; found a "
+                f"{class_of(encoder).__name__} without one; use "
                 "Transformer(learnable=LearnableDropout())"
             )
 
@@ -122,6 +123,14 @@ class LMA4Rec(SequenceModel):
         },
         "augmentation": {},
     }
+
+    @classmethod
+    def conflicts(cls, options: Mapping[str, Any]) -> Iterator[InvalidOption]:
+        """The encoder has a dropout to learn."""
+        encoder = getattr(options["backbone"], "encoder", None)
+        if encoder is not None:
+            for message in LearnableDropoutContrast.check_encoder({}, encoder):
+                yield InvalidOption("backbone", message)
 
     def __init__(
         self,

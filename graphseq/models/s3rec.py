@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
 from graphseq.constants import ATTRIBUTE, HAS_ATTRIBUTE, INTERACTS, EdgeType
-from graphseq.errors import ConfigError, GraphError
+from graphseq.errors import GraphError
 from graphseq.models.backbone import Backbone, Encoding
 from graphseq.models.base import Stage, Step
 from graphseq.models.sequence_model import Auxiliary, SequenceModel, Terms
@@ -27,6 +27,7 @@ from graphseq.sequences.masking import (
     swap_segment,
 )
 from graphseq.sequences.samplers import SequenceSampler
+from graphseq.specs import class_of
 
 Variant = Literal["MIP", "ISP", "full"]
 TASKS: dict[str, tuple[str, ...]] = {
@@ -113,13 +114,17 @@ class MutualInformation(Auxiliary):
             what = "variant='full' predicts attributes and needs their number"
             yield InvalidOption("num_attributes", f"{what}, found None")
 
+    @classmethod
+    def check_encoder(cls, options: Mapping[str, Any], encoder: Any) -> Iterator[str]:
+        """The encoder attends in both directions."""
+        if class_of(encoder) is not Transformer:
+            yield (
+                "needs an encoder that attends in both directions, a Transformer; "
+                f"found {class_of(encoder).__name__}"
+            )
+
     def attach(self, num_users: int, backbone: Backbone) -> None:
         """Create a linear map for each task, and the attributes' vectors."""
-        if not isinstance(backbone.encoder, Transformer):
-            raise ConfigError(
-                "MutualInformation needs an encoder that attends in both directions, a "
-                f"Transformer; found {type(backbone.encoder).__name__}"
-            )
         dim = backbone.dim
         maps = {task: nn.Linear(dim, dim) for task in self.weights}
         for linear in maps.values():

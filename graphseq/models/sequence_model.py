@@ -1,6 +1,6 @@
 """Sequence models: a backbone and any auxiliary objectives, combined freely."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from jaxtyping import Float
@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
 from graphseq.constants import EdgeType
+from graphseq.errors import ConfigError
 from graphseq.models.backbone import Backbone, Encoding
 from graphseq.models.base import Model, Stage, Step
 from graphseq.nn.convolution import Convolution
@@ -15,10 +16,10 @@ from graphseq.nn.dropout import LearnableDropout
 from graphseq.nn.features import Embedding, Propagated
 from graphseq.nn.recurrent import GRU
 from graphseq.nn.transformer import Transformer
-from graphseq.schema import Configurable, Size, refuse
+from graphseq.schema import Configurable, InvalidOption, Size, refuse
 from graphseq.sequences.augment import Augmentation
 from graphseq.sequences.batch import Batch
-from graphseq.specs import Reader, merge
+from graphseq.specs import Reader, Spec, class_of, merge
 
 Terms = dict[str, Float[Tensor, ""]]
 PARTS: dict[str, type] = {
@@ -52,6 +53,16 @@ class Auxiliary(Configurable, nn.Module):
     requires: tuple[EdgeType, ...] = ()
     every_position: bool = False
     warmup: int = 0
+
+    @classmethod
+    def check_encoder(cls, options: Mapping[str, Any], encoder: Any) -> Iterator[str]:
+        """Why the objective cannot use an encoder; nothing if it can.
+
+        Args:
+            options: Options of the objective.
+            encoder: The encoder, or its specification in a file.
+        """
+        yield from ()
 
     def attach(self, num_users: int, backbone: Backbone) -> None:
         """Create the parameters; called once, by the model that takes the objective.
@@ -146,8 +157,26 @@ class SequenceModel(Model):
         backbone: Backbone = spec.build(num_items=num_items)
         return backbone
 
+    @classmethod
+    def conflicts(cls, options: Mapping[str, Any]) -> Iterator[InvalidOption]:
+        """Objectives can use the encoder."""
+        encoder = getattr(options["backbone"], "encoder", None) or Spec(Transformer)
+        for name, value in options.items():
+            for part in value if isinstance(value, list | tuple) else [value]:
+                if issubclass(class_of(part), Auxiliary):
+                    for message in class_of(part).check_encoder(part.options, encoder):
+                        yield InvalidOption(name, message)
+
     def add(self, auxiliary: Auxiliary) -> None:
-        """Attach an auxiliary objective to the backbone."""
+        """Attach an auxiliary objective to the backbone.
+
+        Raises:
+            ConfigError: The objective cannot use the encoder.
+        """
+        for message in auxiliary.check_encoder(
+            auxiliary.options, self.backbone.encoder
+        ):
+            raise ConfigError(f"{type(auxiliary).__name__}: {message}")
         auxiliary.attach(self.num_users, self.backbone)
         self.auxiliaries.append(auxiliary)
 

@@ -204,6 +204,26 @@ def test_data_without_a_source_list_the_sources() -> None:
             "SRMA.objective.skipped: expected at most appended=2, found 3",
         ),
         (
+            {"LMA4Rec": {"backbone": {"encoder": "GRU"}}},
+            "LMA4Rec.backbone: learns the encoder's LearnableDropout; found a GRU "
+            "without one; use Transformer(learnable=LearnableDropout())",
+        ),
+        (
+            {"S3Rec": {"backbone": {"encoder": "GRU"}}},
+            "S3Rec.objective: needs an encoder that attends in both directions, a "
+            "Transformer; found GRU",
+        ),
+        (
+            {
+                "SequenceModel": {
+                    "backbone": {"encoder": "GRU"},
+                    "auxiliaries": [{"ExplainedViews": {"explanation": "attention"}}],
+                }
+            },
+            "SequenceModel.auxiliaries: explanation='attention' reads the attention of "
+            "a Transformer, and the encoder is a GRU; use saliency or occlusion",
+        ),
+        (
             {"SASRec": {"backbone": {"num_items": 3}}},
             "SASRec.backbone.num_items: comes from the data or the command; leave it "
             "out",

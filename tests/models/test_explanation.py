@@ -8,17 +8,15 @@ from torch_geometric.data import HeteroData
 
 from graphseq.constants import INTERACTS
 from graphseq.data import synthetic
-from graphseq.errors import ConfigError
 from graphseq.models import explanation
 from graphseq.models.backbone import Backbone
 from graphseq.models.explanation import (
-    check_method,
     explain,
     explain_all,
     importances,
     normalise,
 )
-from graphseq.nn import GRU, Transformer
+from graphseq.nn import Transformer
 from graphseq.nn.importance import occlusion
 from graphseq.objectives import cross_entropy
 from graphseq.sequences import Batch
@@ -106,13 +104,6 @@ def test_normalised_importances_are_equation_5() -> None:
     assert by_size[1].tolist() == pytest.approx([0.25, 0.75, 0])
     assert by_size[2].tolist() == pytest.approx([0.5, 0.5, 0])
     assert normalise(scores, mask, clip=True)[1].tolist() == pytest.approx([0, 1, 0])
-
-
-def test_attention_needs_a_transformer() -> None:
-    check_method("attention", Transformer(8))
-    check_method("saliency", GRU(8))
-    with pytest.raises(ConfigError, match="GRU"):
-        check_method("attention", GRU(8))
 
 
 @pytest.fixture(scope="module")
