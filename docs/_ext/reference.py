@@ -151,15 +151,15 @@ def _console(text: str) -> list[str]:
 
 def experiment_page() -> str:
     """Every name that an experiment file may use, linked to its entry."""
-    from graphseq.config import registry as tables
+    from graphseq.config import registry
     from graphseq.config.experiment import NEEDED, SECTIONS
 
     named: dict[str, Mapping[str, Any]] = {
-        "data": tables.DATA,
-        "filters": tables.FILTERS,
-        "split": tables.SPLITS,
-        "graph": tables.GRAPH,
-        "model": tables.MODELS,
+        "data": registry.DATA,
+        "filters": registry.FILTERS,
+        "split": registry.SPLITS,
+        "graph": registry.GRAPH,
+        "model": registry.model_table(),
     }
     lines = [
         *heading("Experiment files", "="),
@@ -176,7 +176,9 @@ def experiment_page() -> str:
         else:
             target = graphseq.fit if section == "train" else graphseq.evaluate
             lines += [f"The options of {link(target)}.", ""]
-    return "\n".join([*lines, *heading("Parts of a model", "-"), *_names(tables.PARTS)])
+    return "\n".join(
+        [*lines, *heading("Parts of a model", "-"), *_names(registry.PARTS)]
+    )
 
 
 def _names(entries: Mapping[str, Any]) -> list[str]:

@@ -64,11 +64,11 @@ def test_names_of_models_in_tables_are_identified(name: str, known: object) -> N
 
 def test_an_experiment_aims_at_its_model_variant_data_and_split() -> None:
     sasrec = aiming(row("SASRec", "ICLRec"))
-    assert "sasrec/beauty-ce-prefix" in sasrec
-    assert "sasrec/beauty-propagated" not in sasrec  # other features
-    assert "sasrec/beauty-published-weights" not in sasrec  # not trained here
-    assert not any(name.startswith("mclsr") for name in sasrec)
-    assert "mclsr/clothing" in aiming(row("MCLSR", "MCLSR", "amazon-clothing"))
+    assert "beauty/sasrec:ce-prefix" in sasrec
+    assert "beauty/sasrec:propagated" not in sasrec  # other features
+    assert "beauty/sasrec:published-weights" not in sasrec  # not trained here
+    assert not any("mclsr" in name for name in sasrec)
+    assert "clothing:mclsr" in aiming(row("MCLSR", "MCLSR", "amazon-clothing"))
     if mip := aiming(row("S3-Rec-MIP", "EC4SRec")):
         assert all("full" not in name and "isp" not in name for name in mip)
 
@@ -90,7 +90,7 @@ def results() -> list[dict[str, str]]:
 
 def test_means_are_over_the_seeds_newest_row_first() -> None:
     evidence = extension("evidence")
-    [run] = [r for r in evidence.experiments() if r.name == "pop/beauty"]
+    [run] = [r for r in evidence.experiments() if r.name == "pop:beauty"]
     rows = [{"HR@5 kept": v, "seed": s} for s, v in (("0", "0.25"), ("1", "0.75"))]
     made = evidence.Result(run, (0, 1), tuple(rows))
     assert made.means("kept") == {"HR@5": 0.5}
@@ -128,10 +128,10 @@ def test_a_contrastive_model_is_listed_with_sasrec_of_its_sampler_and_loss() -> 
         if baseline is not None:
             assert baseline.model == "SASRec"
             for option in ("sampler", "loss"):
-                assert baseline.options[option] == run.options[option]
+                assert baseline.option(option) == run.option(option)
             assert (baseline.data, baseline.split) == (run.data, run.split)
     assert "SASRec, same sampler and loss" in page()
-    [plain] = [r for r in evidence.experiments() if r.name == "pop/beauty"]
+    [plain] = [r for r in evidence.experiments() if r.name == "pop:beauty"]
     assert published.baselines([plain]) == []
 
 
