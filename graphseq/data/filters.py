@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import date, datetime
-from math import floor
+from math import ceil
 from numbers import Real
 from typing import Literal
 
@@ -11,7 +11,13 @@ import polars as pl
 
 from graphseq.data.arrays import Mask
 from graphseq.data.interactions import Interactions
-from graphseq.data.timestamps import count_units, to_whole_numbers, usual_unit
+from graphseq.data.timestamps import (
+    UNITS,
+    count_units,
+    rescale,
+    split_times,
+    usual_unit,
+)
 from graphseq.errors import DataError
 from graphseq.schema import Size, checked
 
@@ -106,9 +112,9 @@ def _user_blocks(log: Interactions) -> Iterator[slice]:
 
 
 def _moment(moment: Moment, log: Interactions) -> int:
-    """A moment in the unit of the log's times."""
+    """A moment in the unit of the log's times, rounded up: no event lies between."""
     if isinstance(moment, Real):
-        return floor(moment)
+        return ceil(moment)
     if isinstance(moment, np.datetime64):
         moment = moment.astype("datetime64[us]").item()
     if isinstance(moment, str) and moment.strip().isdigit():
@@ -116,8 +122,8 @@ def _moment(moment: Moment, log: Interactions) -> int:
             f"{moment!r} is a number in quotes. Write {moment.strip()} for a time in "
             "the unit of the log, or a date such as '2019-01-31'"
         )
-    found = to_whole_numbers(pl.Series([moment]))[0]
-    if found is None:
+    times, parts = split_times(pl.Series([moment]))
+    if times[0] is None:
         raise DataError(
             f"{moment!r} is not a date or time. Write a number in the unit of the log, "
             "'2019-01-31' or '2019-01-31 12:00:00'"
@@ -129,8 +135,9 @@ def _moment(moment: Moment, log: Interactions) -> int:
             f"{log.time.min()} … {log.time.max()}, which are not unix times. Write a "
             "number in their unit"
         )
-    scale: int = 1000**unit
-    return int(found) * scale
+    fraction = np.zeros(1, dtype=np.int64) if parts is None else parts
+    found = rescale(times.to_numpy(), fraction, unit)[0]
+    return int(found) + bool(fraction[0] % 1000 ** (len(UNITS) - 1 - unit))
 
 
 def _select(log: Interactions, mask: Mask, step: str) -> Interactions:

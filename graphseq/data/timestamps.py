@@ -1,13 +1,15 @@
-"""Timestamps as whole numbers, and the units that they can be in."""
+"""Timestamps as whole numbers and fractions, and the units that they can be in."""
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from graphseq.data.arrays import Int64s
+from graphseq.data.arrays import LARGEST, Int64s
 
 UNITS = ("seconds", "milliseconds", "microseconds", "nanoseconds")
 FIRST, LAST = 10**8, 10**10  # unix seconds of 1973 and of 2286
+PARTS = 10**9  # a fraction counts the billionths of the source's unit
+DECIMAL = r"^(-?)(\d+)\.(\d*)$"
 
 DATES = (
     "%Y-%m-%dT%H:%M:%S%.fZ",
@@ -19,41 +21,133 @@ DATES = (
     "%Y-%m-%dT%H:%M",
 )
 
+Split = tuple[pl.Series, Int64s | None]
+
 
 def to_whole_numbers(times: pl.Series) -> pl.Series:
-    """Timestamps as Int64; null where one cannot be parsed.
+    """Timestamps as Int64, rounded down; null where one cannot be parsed.
 
-    Numbers keep the unit of the source and are rounded down. Dates and ISO 8601 moments
-    (to the minute or finer, with or without an offset) become unix seconds; UTC is
-    assumed where there is no offset.
+    Numbers keep the unit of the source. Dates and ISO 8601 moments (to the minute or
+    finer, with or without an offset) become unix seconds; UTC is assumed where there is
+    no offset.
+    """
+    return split_times(times)[0]
+
+
+def split_times(times: pl.Series) -> Split:
+    """Timestamps as whole numbers, and their fractions in billionths.
+
+    Decimal text is split exactly. Binary floating-point numbers are rounded to the
+    decimals that they can hold: six for unix seconds.
+
+    Returns:
+        As :func:`to_whole_numbers`, (E,); and the fractions, 0 … 10^9 - 1, (E,), or
+        ``None`` if all are 0.
     """
     if times.dtype.is_integer():
-        return times.cast(pl.Int64, strict=False)
+        return times.cast(pl.Int64, strict=False), None
     if times.dtype.is_float():
-        return times.floor().cast(pl.Int64, strict=False)
+        return _split_floats(times)
     if times.dtype == pl.Date or isinstance(times.dtype, pl.Datetime):
-        return times.dt.epoch("s").cast(pl.Int64)
+        return _split_moments(
+            times.cast(pl.Datetime) if times.dtype == pl.Date else times
+        )
     if times.dtype != pl.String:
-        return pl.Series(times.name, [None] * len(times), dtype=pl.Int64)
+        return pl.Series(times.name, [None] * len(times), dtype=pl.Int64), None
     text = times.str.strip_chars()
-    found = text.cast(pl.Int64, strict=False)
-    for form in (None, *DATES):  # each pattern on the rows that are still null
-        left = (found.is_null() & text.is_not_null()).arg_true()
+    whole = text.cast(pl.Int64, strict=False)
+    fraction: Int64s | None = None
+    for form in ("decimal", "float", *DATES):  # each on the rows that are still null
+        left = (whole.is_null() & text.is_not_null()).arg_true()
         if not len(left):
             break
-        found = found.scatter(left, _parse(text.gather(left), form))
-    return found
+        found, part = _parse(text.gather(left), form)
+        whole = whole.scatter(left, found)
+        if part is not None:
+            fraction = np.zeros(len(times), np.int64) if fraction is None else fraction
+            fraction[left.to_numpy()] = part
+    return whole, fraction
 
 
-def _parse(times: pl.Series, form: str | None) -> pl.Series:
-    """Text as Int64: floating-point numbers, or dates in the given form."""
-    if form is None:
-        return times.cast(pl.Float64, strict=False).floor().cast(pl.Int64, strict=False)
+def _parse(times: pl.Series, form: str) -> Split:
+    """Text as numbers, or as dates in the given form."""
+    if form == "decimal":
+        return _split_decimals(times)
+    if form == "float":
+        return _split_floats(times.cast(pl.Float64, strict=False))
     if form == "%Y-%m-%d":
-        days = times.str.to_date(form, strict=False)
-        return days.cast(pl.Datetime("us")).dt.epoch("s")
+        return _split_moments(times.str.to_date(form, strict=False).cast(pl.Datetime))
     moments = times.str.to_datetime(form, strict=False, time_unit="us")
-    return moments.dt.replace_time_zone(None).dt.epoch("s")
+    whole, fraction = _split_moments(moments.dt.replace_time_zone(None))
+    digits = times.str.extract(r"[.](\d{7,9})\D*").str.pad_end(9, "0")
+    if digits.null_count() < len(digits):  # finer than polars keeps
+        exact = digits.cast(pl.Int64).filter(whole.is_not_null()).drop_nulls()
+        rows = (digits.is_not_null() & whole.is_not_null()).to_numpy()
+        fraction = np.zeros(len(times), np.int64) if fraction is None else fraction
+        fraction[rows] = exact.to_numpy()
+    return whole, fraction
+
+
+def _split_decimals(text: pl.Series) -> Split:
+    """Numbers such as -12.345, exactly, to nine decimals."""
+    parts = text.str.extract_groups(DECIMAL).struct.unnest()
+    sign, digits, decimals = (parts.to_series(n) for n in range(3))
+    whole = digits.cast(pl.Int64, strict=False)
+    billionths = decimals.str.slice(0, 9).str.pad_end(9, "0").cast(pl.Int64)
+    fraction = billionths.fill_null(0).to_numpy().copy()
+    negative = (sign == "-").fill_null(False).to_numpy()
+    if negative.any():
+        borrows = negative & (fraction > 0)
+        whole = whole * pl.Series(np.where(negative, -1, 1)) - pl.Series(
+            borrows.astype(np.int64)
+        )
+        fraction[borrows] = PARTS - fraction[borrows]
+    return whole, fraction if fraction.any() else None
+
+
+def _split_floats(times: pl.Series) -> Split:
+    """Floating-point numbers, rounded to the decimals that their precision allows."""
+    floor = times.floor()
+    whole = floor.cast(pl.Int64, strict=False)
+    rest = (times - floor).fill_null(0.0).fill_nan(0.0).to_numpy()
+    if not rest.any():
+        return whole, None
+    size = times.abs().fill_null(0.0).fill_nan(0.0).to_numpy()
+    step = np.select(
+        [size < 2**20, size < 2**33, size < 2**43], [1, 10**3, 10**6], PARTS
+    )
+    fraction = np.rint(rest * PARTS / step).astype(np.int64) * step
+    full = fraction >= PARTS
+    if full.any():
+        whole = whole + pl.Series(full.astype(np.int64))
+        fraction[full] = 0
+    return whole, fraction if fraction.any() else None
+
+
+def _split_moments(moments: pl.Series) -> Split:
+    """Datetimes as unix seconds."""
+    fraction = moments.dt.nanosecond().fill_null(0).to_numpy().astype(np.int64)
+    return moments.dt.epoch("s").cast(pl.Int64), fraction if fraction.any() else None
+
+
+def thousands(fraction: Int64s) -> npt.NDArray[np.int8]:
+    """Divisions of the unit by 1,000 that each fraction needs, 0 … 3, (E,)."""
+    steps = (fraction > 0).astype(np.int8)
+    for part in (10**6, 10**3):
+        steps += fraction % part > 0
+    return steps
+
+
+def rescale(time: Int64s, fraction: Int64s, steps: int) -> Int64s:
+    """Times in a unit that is ``1000 ** steps`` times finer, (E,)."""
+    return time * 1000**steps + fraction // 1000 ** (3 - steps)
+
+
+def fitting(steps: int, largest: int) -> int:
+    """The largest number of steps up to ``steps`` for which times stay 64-bit."""
+    while steps and largest * 1000**steps >= LARGEST:
+        steps -= 1
+    return steps
 
 
 def units_of(times: pl.Series) -> npt.NDArray[np.int8]:

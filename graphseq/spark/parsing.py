@@ -18,7 +18,7 @@ from graphseq.data.readers.jsonl import read_jsonl
 from graphseq.data.readers.sequences import REPEATED_USER, read_sequences
 from graphseq.data.readers.source import Block, Source
 from graphseq.data.readers.table import Table, make_table, other_units
-from graphseq.data.timestamps import UNITS, units_of
+from graphseq.data.timestamps import UNITS, rescale, thousands, units_of
 from graphseq.errors import DataError
 from graphseq.spark.errors import encode_faults
 
@@ -29,6 +29,7 @@ ROWS = (
     "user string, item string, time bigint, unit int, row bigint, line bigint, "
     "fault string"
 )
+KINDS = len(UNITS) + 1  # units of a time, and none of them
 FILE_BITS = 44  # of a row number, below the number of its file: 17 TB per file
 
 
@@ -54,6 +55,7 @@ class Parser:
         columns: Columns of user, item and time; ``None``: those of the format.
         files: Number of each file by its path, in the order of the log.
         usual: Index of the usual unit of times, if it is known.
+        steps: Times are written in a unit that is 1000 ** steps times finer.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Parser:
     columns: Columns | None
     files: Mapping[str, int]
     usual: int | None = None
+    steps: int = 0
 
     def peek(self) -> Table | None:
         """The first lines, parsed; ``None`` if there is only a header."""
@@ -161,8 +164,15 @@ class Parser:
         units = np.zeros(len(rows), np.int8)
         if "time" in frame.columns:
             time = frame["time"]
-            units = units_of(time) % (len(UNITS) + 1)
+            units = units_of(time) % KINDS
             checks.append(other_units(frame["raw_time"], time, self.usual))
+            fraction = np.zeros(len(rows), np.int64)
+            if "fraction" in frame.columns:
+                fraction = frame["fraction"].to_numpy()
+                units = units + KINDS * thousands(fraction)
+            if self.steps:
+                whole = time.fill_null(0).to_numpy()
+                time = pl.Series(rescale(whole, fraction, self.steps))
         else:
             time = pl.Series(rows)
         checks = [check for check in checks if check.reason != REPEATED_USER]

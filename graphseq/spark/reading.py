@@ -13,12 +13,13 @@ from graphseq.data.readers.log import choose_layout
 from graphseq.data.readers.source import GZIP, Source, check_text, missing_file
 from graphseq.data.timestamps import (
     count_units,
+    fitting,
     to_whole_numbers,
     usual_unit,
 )
 from graphseq.errors import DataError
 from graphseq.spark.batches import persist
-from graphseq.spark.parsing import ROWS, Parser, plain_path
+from graphseq.spark.parsing import KINDS, ROWS, Parser, plain_path
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -160,17 +161,25 @@ def _parse(
     while True:
         step = parser.typed if typed else parser.text
         rows = persist(lines.mapInArrow(step, ROWS))
-        amounts = rows.groupBy("unit").agg(F.count("*"), F.count("fault")).collect()
-        units = np.zeros(5, dtype=np.int64)
-        for unit, amount, _ in amounts:
-            units[unit] = amount
+        largest = F.max(F.when(F.col("fault").isNull(), F.abs("time")))
+        counts = F.count("*"), F.count("fault"), largest
+        amounts = rows.groupBy("unit").agg(*counts).collect()
+        units = np.zeros(KINDS, dtype=np.int64)
+        steps = 0
+        for unit, amount, bad, _ in amounts:
+            units[unit % KINDS] += amount
+            steps = max(steps, unit // KINDS if amount > bad else 0)
         if not units.sum():
             raise DataError(_empty(parser))
-        if not has_time or usual_unit(units) == parser.usual:
+        usual = usual_unit(units)
+        steps = fitting(steps, max((top or 0 for *_, top in amounts), default=0))
+        if parser.steps or not has_time or (usual == parser.usual and not steps):
             break
         rows.unpersist()
-        parser = replace(parser, usual=usual_unit(units))
-    faulty = any(bad for _, _, bad in amounts)
+        parser = replace(
+            parser, usual=usual, steps=steps if usual == parser.usual else 0
+        )
+    faulty = any(bad for _, _, bad, _ in amounts)
     size = int(units.sum())
     return Rows(rows, lines, parser, has_time, size, faulty, integers)
 

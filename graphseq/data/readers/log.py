@@ -45,6 +45,10 @@ def read_log(
     Users and items are numbered by first appearance in the file; events are sorted by
     user, then time, and keep the order of the file where times tie.
 
+    Times keep the unit of the file; dates become unix seconds. If any time has a
+    fraction of that unit, all times are in the coarsest unit, 1,000, 10^6 or 10^9 times
+    finer, that holds the fractions: ISO times with milliseconds become milliseconds.
+
     >>> log = read_log("ratings.csv", columns={"user": "buyer", "item": "product",
     ...                                        "time": "date"})  # doctest: +SKIP
 

@@ -6,14 +6,17 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from graphseq.data.arrays import GrowingColumn, Int64s
+from graphseq.data.arrays import GrowingColumn, Int64s, Integral
 from graphseq.data.ids import BlockNumbering
 from graphseq.data.interactions import Interactions
 from graphseq.data.readers.errors import Check, MalformedLines
 from graphseq.data.timestamps import (
     UNITS,
     count_units,
-    to_whole_numbers,
+    fitting,
+    rescale,
+    split_times,
+    thousands,
     units_of,
     usual_unit,
 )
@@ -27,8 +30,9 @@ class Table:
     """The rows of one block, malformed ones included.
 
     Attributes:
-        frame: Columns user and item (string or integer), and optionally time (Int64)
-            and raw_time, as the source writes it.
+        frame: Columns user and item (string or integer), and optionally time (Int64),
+            raw_time, as the source writes it, and fraction, the billionths of the
+            unit that follow the whole time.
         lines: Line number of each row, counted from 1, (E,).
         checks: Checks of the rows: the same ones for each block of a file.
     """
@@ -46,8 +50,10 @@ def make_table(
     checks = [*checks, *(_missing(role, columns[role]) for role in ("user", "item"))]
     if "time" in columns:
         raw = columns["time"]
-        time = to_whole_numbers(raw)
+        time, fraction = split_times(raw)
         frame = frame.with_columns(raw.alias("raw_time"), time.alias("time"))
+        if fraction is not None:
+            frame = frame.with_columns(pl.Series("fraction", fraction))
         checks.append(
             Check(
                 "time is neither a number nor a date (ISO 8601)",
@@ -132,6 +138,8 @@ class Combined:
         self.units: Int64s = np.zeros(5, dtype=np.int64)
         self._users, self._items = BlockNumbering(text_ids), BlockNumbering(text_ids)
         self._times: GrowingColumn | None = None
+        self._fractions: GrowingColumn | None = None
+        self._events = self._steps = 0
 
     @property
     def is_final(self) -> bool:
@@ -156,13 +164,39 @@ class Combined:
         self._items.add(frame["item"])
         if self._times is not None:
             self._times.append(frame["time"].to_numpy())
+        self._add_fractions(frame)
+
+    def _add_fractions(self, frame: pl.DataFrame) -> None:
+        """Keep the fractions of times, from the first block that has any."""
+        if "fraction" in frame.columns:
+            fraction = frame["fraction"].to_numpy()
+            self._steps = max(self._steps, int(thousands(fraction).max(initial=0)))
+        else:
+            fraction = np.zeros(frame.height, dtype=np.int64)
+        if self._steps and self._fractions is None:
+            self._fractions = GrowingColumn()
+            self._fractions.append(np.zeros(self._events, dtype=np.int64))
+        if self._fractions is not None:
+            self._fractions.append(fraction)
+        self._events += frame.height
+
+    def _take_times(self) -> Integral | None:
+        """All times, in a unit that holds their fractions."""
+        if self._times is None:
+            return None
+        time = self._times.take()
+        if self._fractions is None:
+            return time
+        time = time.astype(np.int64)
+        steps = fitting(self._steps, int(np.abs(time).max(initial=0)))
+        return rescale(time, self._fractions.take().astype(np.int64), steps)
 
     def take(self, skipped: Mapping[str, int]) -> Interactions:
         """Return the valid rows as interactions, and forget them."""
         return Interactions.from_arrays(
             self._users.take_column(),
             self._items.take_column(),
-            None if self._times is None else self._times.take(),
+            self._take_times(),
             users=Vocabulary(self._users.ids()),
             items=Vocabulary(self._items.ids()),
             skipped=skipped,
