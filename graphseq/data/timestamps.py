@@ -52,6 +52,8 @@ def split_times(times: pl.Series) -> Split:
         return _split_moments(
             times.cast(pl.Datetime) if times.dtype == pl.Date else times
         )
+    if times.dtype.is_decimal():
+        times = times.cast(pl.String)
     if times.dtype != pl.String:
         return pl.Series(times.name, [None] * len(times), dtype=pl.Int64), None
     text = times.str.strip_chars()

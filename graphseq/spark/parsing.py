@@ -69,7 +69,7 @@ class Parser:
     def peek(self) -> Table | None:
         """The first lines, parsed; ``None`` if there is only a header."""
         data = self.start
-        if data.count(b'"') % 2:
+        if self.layout.quotes and data.count(b'"') % 2:
             data, _ = split_at_open_quote(data)
         lines = PartialSource(Path(self.name), self.start, Block(data, 1))
         return next(iter(self._tables(lines)), None)
@@ -94,7 +94,7 @@ class Parser:
                     run = Run(file, start)
                 data = run.held + lines + b"\n"
                 run.held = b""
-                if self.layout.kind == "delimited" and data.count(b'"') % 2:
+                if self.layout.quotes and data.count(b'"') % 2:
                     data, run.held = split_at_open_quote(data)
                 yield from self._rows(run, data)
         yield from self._rows(run, run.held)
@@ -102,6 +102,11 @@ class Parser:
     def _rows(self, run: "Run", data: bytes) -> "Iterator[pa.RecordBatch]":
         """Parse the next lines of a run."""
         height = data.count(b"\n")
+        if b"\0" in data:
+            raise DataError(
+                f"{self.name} is binary: it contains a byte 0, which text never "
+                "contains. Save it as UTF-8 text, gzip or Parquet"
+            )
         begin = 1 if self.layout.kind == "sequences" else run.line + 1
         if data.strip():
             if self.header and not run.past_header:

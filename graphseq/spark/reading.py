@@ -90,7 +90,7 @@ def _read_text(spark: "SparkSession", path: str, parser: Parser) -> Rows:
     lines = _lines(spark, path)
     before = {name: spark.conf.get(name, None) for name in WHOLE_FILES}
     try:
-        if parser.layout.kind == "delimited" and _splits_quotes(lines):
+        if parser.layout.quotes and _splits_quotes(lines):
             for name, value in WHOLE_FILES.items():
                 spark.conf.set(name, value)
             lines = _lines(spark, path)

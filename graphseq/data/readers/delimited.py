@@ -1,6 +1,7 @@
 """Delimited text (CSV, TSV, ``.dat``, ``.inter``), parsed by polars."""
 
 import csv
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -11,12 +12,10 @@ import polars as pl
 from graphseq.data.arrays import Int64s, Mask
 from graphseq.data.readers.errors import Check
 from graphseq.data.readers.formats import Columns, Layout, find_roles
-from graphseq.data.readers.source import Block, Source
+from graphseq.data.readers.source import NOT_UTF8, Block, Source, decode, is_utf8
 from graphseq.data.readers.table import Table, make_table
 from graphseq.data.timestamps import to_whole_numbers
 from graphseq.errors import DataError
-
-NOT_UTF8 = "\ufffd"  # replaces bytes that are not UTF-8
 
 
 @dataclass(frozen=True)
@@ -26,16 +25,19 @@ class Fields:
     Attributes:
         frame: One column per field, and one more if a row has too many, (E rows).
         lines: Number of the line on which each row begins, (E,).
+        rows: Index of each row in the block, blank lines included, (E,).
         width: Expected number of fields per row.
     """
 
     frame: pl.DataFrame
     lines: Int64s
+    rows: Int64s
     width: int
 
-    def keep(self, rows: Mask) -> "Fields":
+    def keep(self, kept: Mask) -> "Fields":
         """The selected rows."""
-        return Fields(self.frame.filter(rows), self.lines[rows], self.width)
+        frame, lines, rows = self.frame.filter(kept), self.lines[kept], self.rows[kept]
+        return Fields(frame, lines, rows, self.width)
 
 
 def read_delimited(
@@ -43,12 +45,16 @@ def read_delimited(
 ) -> Iterator[Table]:
     """Read delimited text block by block; spaces around fields and names are removed.
 
+    In tab-separated text a row is a line, and a quotation mark is a character like any
+    other, unless a pair of them encloses a field. Elsewhere, quoted fields may contain
+    separators and line breaks.
+
     Raises:
         DataError: A requested column does not exist, or a quotation mark is not closed.
     """
     separator = layout.separator if len(layout.separator) == 1 else "\t"
     first = source.head(1)[0].replace(layout.separator, separator)
-    header = [n.strip() for n in next(csv.reader([first], delimiter=separator))]
+    header = [name.strip() for name in _names(first, separator)]
     wanted = columns or layout.columns or None
     by_index = wanted is not None and isinstance(wanted["user"], int)
     width = len(header)
@@ -60,7 +66,7 @@ def read_delimited(
     if layout.offset in header and columns is None:
         roles["offset"] = header.index(layout.offset)
     skip_header, empty = not by_index, True
-    for block in source.blocks(quotes=True):
+    for block in source.blocks(quotes=layout.quotes):
         if len(layout.separator) > 1:  # polars supports separators of one byte only
             data = block.data.replace(layout.separator.encode(), separator.encode())
             block = Block(data, block.first)
@@ -73,6 +79,23 @@ def read_delimited(
             yield _table(block, fields, roles, separator)
     if empty:
         raise DataError(f"{source.name} has a header and no line below it")
+
+
+def _names(first: str, separator: str) -> list[str]:
+    """The fields of the first line."""
+    if separator == "\t":
+        return unquoted(pl.Series(first.split(separator))).to_list()
+    try:
+        return next(csv.reader([first], delimiter=separator))
+    except csv.Error:
+        return first.split(separator)
+
+
+def unquoted(fields: pl.Series) -> pl.Series:
+    """Fields without the quotation marks that enclose them."""
+    inner = fields.str.slice(1, fields.str.len_chars() - 2).str.replace_all('""', '"')
+    enclosed = fields.str.contains(r'^"(?:[^"]|"")*"$')
+    return inner.zip_with(enclosed.fill_null(False), fields)
 
 
 def _check_indices(source: Source, columns: Columns, width: int) -> dict[str, int]:
@@ -90,10 +113,13 @@ def _table(
 ) -> Table:
     found = {role: fields.frame.to_series(index) for role, index in roles.items()}
     raw = {role: column.str.strip_chars(" \t") for role, column in found.items()}
+    if separator == "\t" and b'"' in block.data:
+        raw = {role: unquoted(column) for role, column in raw.items()}
     if "offset" in raw:
         milliseconds = to_whole_numbers(raw.pop("offset"))
         raw["time"] = to_whole_numbers(raw["time"]) * 1000 + milliseconds
-    return make_table(raw, fields.lines, shape_checks(block, fields, separator))
+    checks = shape_checks(block, fields, separator, sorted({*roles.values()}))
+    return make_table(raw, fields.lines, checks)
 
 
 def split_fields(source: Source, block: Block, separator: str, width: int) -> Fields:
@@ -106,6 +132,7 @@ def split_fields(source: Source, block: Block, separator: str, width: int) -> Fi
         "separator": separator,
         "has_header": False,
         "infer_schema": False,
+        "quote_char": None if separator == "\t" else '"',
     }
     try:
         frame = pl.read_csv(_with_header(block.data, separator, width), **options)
@@ -117,13 +144,14 @@ def split_fields(source: Source, block: Block, separator: str, width: int) -> Fi
         try:
             frame = pl.read_csv(data, **options)
         except pl.exceptions.ComputeError as error:
-            raise DataError(_unclosed_quote(source)) from error
+            raise DataError(_unclosed_quote(source, separator)) from error
     frame = frame.slice(1)
-    lines = np.arange(block.first, block.first + frame.height)
-    if b'"' in block.data:
+    rows = np.arange(frame.height)
+    lines = block.first + rows
+    if b'"' in block.data and separator != "\t":
         lines += _line_breaks_before(frame)
     blank = frame.select(pl.all_horizontal(pl.all().is_null())).to_series().to_numpy()
-    fields = Fields(frame, lines, width)
+    fields = Fields(frame, lines, rows, width)
     return fields.keep(~blank) if blank.any() else fields
 
 
@@ -140,34 +168,47 @@ def _line_breaks_before(frame: pl.DataFrame) -> Int64s:
     return before
 
 
-def _unclosed_quote(source: Source) -> str:
-    where = "no line"
+def _unclosed_quote(source: Source, separator: str) -> str:
+    where = 'no line has an odd number of "'
     for block in source.blocks():
-        lines = enumerate(block.data.split(b"\n"), block.first)
-        odd = (number for number, line in lines if line.count(b'"') % 2)
-        if found := next(odd, None):
-            where = f"line {found}"
-            break
+        for number, line in enumerate(block.data.split(b"\n"), block.first):
+            if line.count(b'"') % 2:
+                where = f'line {number} is the first with an odd number of "'
+            elif b'"' in _without_quoted(decode(line), separator).encode():
+                where = f'line {number} is the first with a " inside a field'
+            else:
+                continue
+            return _open_quote(source, where)
+    return _open_quote(source, where)
+
+
+def _open_quote(source: Source, where: str) -> str:
     return (
-        f'{source.name}: a quotation mark " is never closed; {where} is the first with '
-        'an odd number of ". Correct that line'
+        f'{source.name}: a quotation mark " is never closed; {where}. Correct that line'
     )
 
 
-def shape_checks(block: Block, fields: Fields, separator: str) -> list[Check]:
-    """Checks for the number of fields of each row, and for bytes that are not UTF-8."""
+def shape_checks(
+    block: Block, fields: Fields, separator: str, wanted: list[int]
+) -> list[Check]:
+    """Checks for the number of fields, and for bytes that are not UTF-8 in the ids.
+
+    Args:
+        block: The lines.
+        fields: The same, split.
+        separator: Separator of one byte.
+        wanted: Indices of the columns that are read.
+    """
     frame, width = fields.frame, fields.width
     wrong = _too_short(block, fields, separator)
     not_utf8 = np.zeros(frame.height, np.bool_)
     if frame.width > width:  # only if the block was read again
         wrong |= frame.to_series(width).is_not_null().to_numpy()
-        not_utf8 = _not_utf8(block, fields)
+        not_utf8 = _not_utf8(block, fields, wanted)
 
     def count(row: int) -> str:
         line = block.line(int(fields.lines[row]))
-        quoted = '"' in line
-        parts = next(csv.reader([line], delimiter=separator)) if quoted else None
-        found = len(parts if parts is not None else line.split(separator))
+        found = _without_quoted(line, separator).count(separator) + 1
         return f"expected {width}, found {found}"
 
     return [
@@ -176,34 +217,39 @@ def shape_checks(block: Block, fields: Fields, separator: str) -> list[Check]:
     ]
 
 
+def _without_quoted(text: str, separator: str) -> str:
+    """Text without its quoted fields, so that each row is one line."""
+    if separator == "\t" or '"' not in text:
+        return text
+    return re.sub(rf'(?m)(^|{re.escape(separator)})(?:"[^"]*")+', r"\1", text)
+
+
 def _too_short(block: Block, fields: Fields, separator: str) -> Mask:
     """Rows with too few fields; an empty last field counts as a field."""
     ends = fields.frame.to_series(fields.width - 1).is_null().to_numpy()
     if not ends.any():
         return ends
-    lines = pl.Series([block.data.decode("utf-8", errors="replace")])
-    candidates = (
-        lines.str.split("\n").explode().gather(fields.lines[ends] - block.first)
-    )
+    lines = pl.Series([_without_quoted(decode(block.data), separator)])
+    candidates = lines.str.split("\n").explode().gather(fields.rows[ends])
     found = candidates.str.count_matches(separator, literal=True).to_numpy()
     short = np.zeros_like(ends)
     short[ends] = found < fields.width - 1
     return short
 
 
-def _not_utf8(block: Block, fields: Fields) -> Mask:
-    """Rows with bytes that are not UTF-8; a genuine replacement character is valid."""
-    marked = pl.all().str.contains(NOT_UTF8, literal=True).fill_null(False)
-    found = fields.frame.select(pl.any_horizontal(marked)).to_series().to_numpy()
+def _not_utf8(block: Block, fields: Fields, wanted: list[int]) -> Mask:
+    """Rows with bytes that are not UTF-8 in one of the columns that are read.
+
+    A genuine replacement character is valid.
+    """
+    columns = [fields.frame.to_series(index) for index in wanted]
+    marked = [c.str.contains(NOT_UTF8, literal=True).fill_null(False) for c in columns]
+    found: Mask = np.logical_or.reduce([column.to_numpy() for column in marked])
     if not found.any() or NOT_UTF8.encode() not in block.data:
         return found
     lines = block.data.split(b"\n")
     starts = np.append(fields.lines - block.first, len(lines))
     found = found.copy()
     for row in np.flatnonzero(found):
-        try:
-            b"\n".join(lines[starts[row] : starts[row + 1]]).decode()
-            found[row] = False
-        except UnicodeDecodeError:
-            continue
+        found[row] = not is_utf8(b"\n".join(lines[starts[row] : starts[row + 1]]))
     return found

@@ -1,16 +1,23 @@
 """Malformed lines of a file: detected, counted, and reported at once."""
 
+import csv
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import polars as pl
 
 from graphseq.data.arrays import Int64s, Mask
 from graphseq.errors import DataError
 
 OnError = Literal["raise", "skip"]
+PARSER_ERRORS = (
+    *(pl.exceptions.PolarsError, pl.exceptions.PanicException),
+    *(csv.Error, UnicodeError, OverflowError, RecursionError, OSError),
+)
 SHOWN = 10  # malformed lines that a report lists
 
 
@@ -119,3 +126,27 @@ def first_reasons(checks: Sequence[Check], rows: int) -> Int64s:
     for number in reversed(range(len(checks))):
         reason[checks[number].faulty] = number
     return reason
+
+
+@contextmanager
+def parser_errors(
+    name: str, cure: str, problem: str = "cannot be read"
+) -> Iterator[None]:
+    """Report whatever a parser raises as an error of the file.
+
+    Parsers raise more than they document: a panic of polars is not even an
+    ``Exception``, deep JSON exhausts the stack, and text may not be encodable.
+
+    Args:
+        name: File name, for messages.
+        cure: What to do.
+        problem: What is wrong with the file.
+
+    Raises:
+        DataError: The block raised an error of a parser.
+    """
+    try:
+        yield
+    except PARSER_ERRORS as error:
+        why = " ".join(str(error).split())[:120] or type(error).__name__
+        raise DataError(f"{name} {problem} ({why}). {cure}") from error

@@ -4,10 +4,12 @@ A new format of a known kind is one entry of ``LAYOUTS``.
 """
 
 import ast
+import contextlib
 import difflib
 import json
 import re
 import shlex
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -18,6 +20,7 @@ from graphseq.errors import DataError
 Columns = Mapping[str, str | int]
 """Role (user, item, time) -> the column's name, or its index from 0."""
 
+LITERAL_ERRORS = (ValueError, TypeError, SyntaxError, MemoryError, RecursionError)
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 NUMBER = re.compile(r"-?\d+(\.\d+)?")
 
@@ -44,6 +47,11 @@ class Layout:
     offset: str | None = None
     text_ids: bool = False
     description: str = ""
+
+    @property
+    def quotes(self) -> bool:
+        """Whether quoted fields may contain separators and line breaks."""
+        return self.kind == "delimited" and self.separator not in ("\t", "::")
 
 
 LAYOUTS: dict[str, Layout] = {
@@ -211,14 +219,26 @@ def unusual_separator(line: str) -> str | None:
 
 def parse_object(line: str) -> dict[str, Any] | None:
     """A line as an object, JSON or a Python literal; None if it is neither."""
+    found: Any = None
     try:
-        found = json.loads(line)
+        found = json.loads(line, object_pairs_hook=_first_values)
+    except RecursionError:
+        return None
     except ValueError:
-        try:
-            found = ast.literal_eval(line.strip())
-        except (ValueError, SyntaxError, MemoryError, RecursionError):
+        if "'" not in line:
             return None
+        with contextlib.suppress(*LITERAL_ERRORS), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # on escapes such as "\\d"
+            found = ast.literal_eval(line.strip())
     return found if isinstance(found, dict) else None
+
+
+def _first_values(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object; of a field that occurs twice the first value, as polars reads it."""
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        found.setdefault(name, value)
+    return found
 
 
 def detect_format(source: Source) -> str:

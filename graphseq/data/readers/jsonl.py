@@ -1,7 +1,7 @@
 """JSON lines: one object per line."""
 
-import json
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -21,6 +21,9 @@ def read_jsonl(
 ) -> Iterator[Table]:
     """Read JSON lines, or Python literals as in the full Amazon files of 2014.
 
+    Ids are strings or numbers. A number is the id of its value: 1 and 1.0 are the id 1,
+    as is the string "1"; the string "1.0" is another one.
+
     Raises:
         DataError: The first object lacks a requested field.
     """
@@ -39,39 +42,111 @@ def read_jsonl(
             yield _table(block, fields)
 
 
+@dataclass(frozen=True)
+class Records:
+    """The requested fields of the lines of a block.
+
+    Attributes:
+        frame: The fields as text, (E rows).
+        numbers: Line numbers, (E,).
+        broken: Lines that are not objects, (E,).
+        odd: Lines with an id that is neither a string nor a finite number, (E,).
+        not_utf8: Lines with bytes that are not UTF-8, or half a surrogate pair, in a
+            requested field, (E,).
+    """
+
+    frame: pl.DataFrame
+    numbers: Int64s
+    broken: Mask
+    odd: Mask
+    not_utf8: Mask
+
+
 def _table(block: Block, fields: dict[str, str]) -> Table:
-    schema = {name: pl.String for name in fields.values()}
+    names = list(dict.fromkeys(fields.values()))
+    ids = [fields["user"], fields["item"]]
     try:
-        frame = pl.read_ndjson(block.data, schema=schema)
+        frame = pl.read_ndjson(block.data, schema=dict.fromkeys(names, pl.String))
         if frame.height != block.height:
             raise pl.exceptions.ComputeError("blank lines shift the line numbers")
         numbers = np.arange(block.first, block.first + frame.height)
-        broken = np.zeros(frame.height, dtype=np.bool_)
+        none = np.zeros(frame.height, dtype=np.bool_)
+        records = _check_ids(block, Records(frame, numbers, none, none, none), ids)
     except pl.exceptions.ComputeError:
-        frame, numbers, broken = _line_by_line(block, list(schema))
-    check = Check(
-        "not a JSON object",
-        broken,
-        lambda row: f"found {block.line(int(numbers[row]))!r:.60}",
-    )
-    raw = {role: frame[name] for role, name in fields.items()}
-    return make_table(raw, numbers, [check])
+        records = _line_by_line(block, names, ids)
+
+    def found(row: int) -> str:
+        return f"found {block.line(int(records.numbers[row]))!r:.60}"
+
+    checks = [
+        Check("not a JSON object", records.broken, found),
+        Check(
+            "bytes that are not UTF-8", records.not_utf8, lambda row: "save it as UTF-8"
+        ),
+        Check("an id is neither a string nor a number", records.odd, found),
+    ]
+    raw = {role: records.frame[name] for role, name in fields.items()}
+    return make_table(raw, records.numbers, checks)
 
 
-def _line_by_line(block: Block, names: list[str]) -> tuple[pl.DataFrame, Int64s, Mask]:
-    """Parse what polars rejects: values, line numbers, and malformed lines; slow."""
+def _check_ids(block: Block, records: Records, ids: list[str]) -> Records:
+    """Parse the lines again whose ids, as text, may be values of another type.
+
+    polars writes lists, objects and booleans as text, and half a surrogate pair as a
+    character 0.
+    """
+    text = pl.col(ids)
+    doubtful = text.str.contains(r"^[\[{]|^true$|^false$|\x00").fill_null(False)
+    rows = records.frame.select(pl.any_horizontal(doubtful)).to_series().arg_true()
+    if not len(rows):
+        return records
+    lines = block.data.split(b"\n")
+    few = [lines[row] for row in rows.to_list()]
+    again = _line_by_line(Block(b"\n".join(few), 1), records.frame.columns, ids)
+    odd, not_utf8 = np.zeros((2, records.frame.height), dtype=np.bool_)
+    odd[rows.to_numpy()], not_utf8[rows.to_numpy()] = again.odd, again.not_utf8
+    return replace(records, odd=odd, not_utf8=not_utf8)
+
+
+def _line_by_line(block: Block, names: list[str], ids: list[str]) -> Records:
+    """Parse what polars rejects; slow."""
     columns: dict[str, list[str | None]] = {name: [] for name in names}
-    numbers, broken = [], []
+    numbers: list[int] = []
+    broken: list[bool] = []
+    odd: list[bool] = []
+    not_utf8: list[bool] = []
     for number, line in enumerate(block.data.split(b"\n"), block.first):
         if not line.strip():
             continue
-        record = parse_object(line.decode("utf-8", errors="replace"))
+        record = parse_object(line.decode("utf-8", errors="surrogateescape"))
+        values = {name: (record or {}).get(name) for name in names}
+        texts = {name: _as_text(value) for name, value in values.items()}
         numbers.append(number)
         broken.append(record is None)
-        for name, values in columns.items():
-            values.append(_as_text((record or {}).get(name)))
+        odd.append(any(not _is_id(values[name]) for name in ids))
+        not_utf8.append(any(not _is_unicode(text) for text in texts.values()))
+        for name, text in texts.items():
+            columns[name].append(text if _is_unicode(text) else "\ufffd")
     frame = pl.DataFrame(columns, schema=dict.fromkeys(names, pl.String))
-    return frame, np.array(numbers, dtype=np.int64), np.array(broken, dtype=np.bool_)
+    masks = (np.array(mask, dtype=np.bool_) for mask in (broken, odd, not_utf8))
+    return Records(frame, np.array(numbers, dtype=np.int64), *masks)
+
+
+def _is_id(value: Any) -> bool:
+    """Whether a value is a string or a finite number, or missing."""
+    if isinstance(value, float):
+        return bool(np.isfinite(value))
+    is_text = value is None or isinstance(value, str)
+    return is_text or (isinstance(value, int) and not isinstance(value, bool))
+
+
+def _is_unicode(text: str | None) -> bool:
+    """Whether a text has no half of a surrogate pair."""
+    try:
+        (text or "").encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _as_text(value: Any) -> str | None:
@@ -80,4 +155,4 @@ def _as_text(value: Any) -> str | None:
         return value
     if isinstance(value, float) and np.isfinite(value):
         return f"{Decimal(repr(value)).normalize():f}"
-    return json.dumps(value, ensure_ascii=False, default=str)
+    return str(value)

@@ -10,7 +10,7 @@ import polars as pl
 
 from graphseq.data.interactions import Interactions
 from graphseq.data.readers.delimited import read_delimited
-from graphseq.data.readers.errors import OnError
+from graphseq.data.readers.errors import PARSER_ERRORS, OnError, parser_errors
 from graphseq.data.readers.formats import (
     LAYOUTS,
     Columns,
@@ -53,7 +53,7 @@ def read_log(
     ...                                        "time": "date"})  # doctest: +SKIP
 
     Args:
-        path: The file.
+        path: The file; ``-`` or a pipe; or a folder or a pattern of Parquet files.
         format: One of ``LAYOUTS``: sequences, csv, tsv, parquet, jsonl, amazon,
             amazon-2023, yelp, movielens, movielens-1m, movielens-100k, gowalla,
             diginetica, recbole. ``None`` detects it from the first lines.
@@ -81,12 +81,13 @@ def read_log(
             "in columns="
         )
     parallel = None if times is None else open_source(times)
-    combined = combine(
-        lambda: _tables(source, layout, columns, parallel),
-        source.name,
-        "row" if layout.kind == "parquet" else "line",
-        layout.text_ids,
-    )
+    with parser_errors(source.name, "Check the format and the columns"):
+        combined = combine(
+            lambda: _tables(source, layout, columns, parallel),
+            source.name,
+            "row" if layout.kind == "parquet" else "line",
+            layout.text_ids,
+        )
     skipped = combined.malformed.finish(on_error)
     return combined.take(skipped)
 
@@ -156,11 +157,14 @@ def estimate_events(path: str | Path, format: str | None = None) -> int | None:
     Returns:
         The number, or ``None`` if the file cannot be opened.
     """
+    if not (Path(path).is_file() or Path(path).is_dir()):  # a pipe is read only once
+        return None
     try:
         source = open_source(path)
         if source.is_parquet:
-            return int(pl.scan_parquet(path).select(pl.len()).collect().item())
-    except (DataError, pl.exceptions.PolarsError):
+            files = list(source.parts) or [source.file]
+            return int(pl.scan_parquet(files).select(pl.len()).collect().item())
+    except (DataError, *PARSER_ERRORS):
         return None
     start = source.start[: source.start.rfind(b"\n") + 1] or source.start
     size = source.path.stat().st_size

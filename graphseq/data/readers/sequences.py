@@ -8,7 +8,7 @@ import polars as pl
 
 from graphseq.data.arrays import Int64s, Mask
 from graphseq.data.readers.errors import Check
-from graphseq.data.readers.source import Block, Source
+from graphseq.data.readers.source import NOT_UTF8, Block, Source, decode, is_utf8
 from graphseq.data.readers.table import Table, make_table
 from graphseq.errors import DataError
 
@@ -23,10 +23,14 @@ class WordLines:
     Attributes:
         words: Words of each line; a single word is followed by an empty one, (L,).
         numbers: Line numbers in the file, (L,).
+        not_utf8: Lines with bytes that are not UTF-8, (L,).
+        returns: Lines with a carriage return before their end, (L,).
     """
 
     words: pl.Series
     numbers: Int64s
+    not_utf8: Mask
+    returns: Mask
 
     @property
     def users(self) -> pl.Series:
@@ -36,15 +40,30 @@ class WordLines:
 
 def split_words(block: Block) -> WordLines:
     """Split the lines of a block at spaces and tabs."""
-    text = block.data.decode("utf-8", errors="replace").replace("\t", " ")
+    text = decode(block.data).replace("\t", " ")
     lines = pl.Series([text]).str.split("\n").explode().str.strip_chars()
     if "  " in text:
         lines = lines.str.replace_all(" +", " ")
     present = (lines != "").to_numpy()
     lines = lines.filter(present)
+    numbers = np.flatnonzero(present) + block.first
+    returns = np.zeros(len(lines), dtype=np.bool_)
+    if "\r" in text:
+        returns = lines.str.contains("\r", literal=True).to_numpy()
+    not_utf8 = _not_utf8(block, lines, numbers)
     single = ~lines.str.contains(" ", literal=True)
     lines = (lines + " ").zip_with(single, lines) if single.any() else lines
-    return WordLines(lines.str.split(" "), np.flatnonzero(present) + block.first)
+    return WordLines(lines.str.split(" "), numbers, not_utf8, returns)
+
+
+def _not_utf8(block: Block, lines: pl.Series, numbers: Int64s) -> Mask:
+    """Lines with bytes that are not UTF-8, (L,)."""
+    found = np.zeros(len(lines), dtype=np.bool_)
+    if not is_utf8(block.data):
+        raw = block.data.split(b"\n")
+        for row in lines.str.contains(NOT_UTF8, literal=True).arg_true().to_list():
+            found[row] = not is_utf8(raw[int(numbers[row]) - block.first])
+    return found
 
 
 def read_sequences(source: Source, times: Source | None = None) -> Iterator[Table]:
@@ -85,6 +104,16 @@ def _table(lines: WordLines, again: Mask, times: pl.Series | None = None) -> Tab
             REPEATED_USER,
             again[rows],
             lambda row: repeated_user(user[int(rows[row])]),
+        ),
+        Check(
+            "bytes that are not UTF-8",
+            lines.not_utf8[rows],
+            lambda row: "save it as UTF-8",
+        ),
+        Check(
+            "a carriage return inside the line",
+            lines.returns[rows],
+            lambda row: "end all lines alike",
         ),
     ]
     columns = {"user": user.gather(rows), "item": items}

@@ -1,17 +1,24 @@
 """Source files: opened, decompressed, and cut into blocks of whole lines."""
 
 import difflib
+import glob
 import gzip
+import shutil
+import tempfile
 import zlib
-from codecs import BOM_UTF8
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE, getincrementaldecoder
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
+from typing import IO
 
 from graphseq.errors import DataError
 
 BLOCK = 1 << 25  # bytes that are read at a time
 HEAD = 1 << 16  # bytes that are read to detect the format
+NOT_UTF8 = "\ufffd"  # replaces bytes that are not UTF-8
+BLANK = " \t\r\v\f"  # characters of a blank line
 GZIP = b"\x1f\x8b"
 PARQUET = b"PAR1"
 UNSUPPORTED = {
@@ -45,8 +52,7 @@ class Block:
     def line(self, number: int) -> str:
         """The line with this number in the file."""
         index = number - self.first
-        line = self.data.split(b"\n", index + 1)[index]
-        return line.decode("utf-8", errors="replace").rstrip("\r")
+        return decode(self.data.split(b"\n", index + 1)[index]).rstrip("\r")
 
 
 @dataclass(frozen=True)
@@ -56,15 +62,24 @@ class Source:
     Attributes:
         path: Its path.
         start: Its first bytes, decompressed, that are not all blank.
+        parts: Files of a folder or pattern of Parquet files, in their order.
+        copy: Temporary file that holds what a pipe held; deleted with the source.
     """
 
     path: Path
     start: bytes
+    parts: tuple[Path, ...] = ()
+    copy: IO[bytes] | None = None
 
     @property
     def name(self) -> str:
         """The file name, for messages."""
-        return self.path.name
+        return self.path.name if self.copy is None else "the standard input or pipe"
+
+    @property
+    def file(self) -> Path:
+        """The file that holds the bytes."""
+        return self.path if self.copy is None else Path(self.copy.name)
 
     @property
     def is_parquet(self) -> bool:
@@ -76,8 +91,9 @@ class Source:
         head = self.start
         if len(head) == HEAD:
             head = head[: head.rfind(b"\n") + 1] or head
-        text = head.decode("utf-8-sig", errors="replace")
-        return [line for line in text.splitlines() if line.strip()][:lines]
+        text = head.removeprefix(BOM_UTF8).decode("utf-8", errors="replace")
+        found = (line.rstrip("\r") for line in text.split("\n"))
+        return [line for line in found if line.strip(BLANK)][:lines]
 
     def blocks(self, *, quotes: bool = False, parts: int = 1) -> Iterator[Block]:
         """The file in blocks of whole lines, without a byte-order mark.
@@ -90,8 +106,14 @@ class Source:
             DataError: The file cannot be read to its end.
         """
         size = max(1, BLOCK // parts)
-        for block in cut(decompressed(self.path, size), size, quotes):
+        for block in cut(decompressed(self.file, size), size, quotes):
             data = block.data.removeprefix(BOM_UTF8) if block.first == 1 else block.data
+            if b"\0" in data:
+                line = block.first + data.count(b"\n", 0, data.index(b"\0"))
+                raise DataError(
+                    f"{self.name} is binary: line {line:,} contains a byte 0, which "
+                    "text never contains. Save it as UTF-8 text, gzip or Parquet"
+                )
             yield Block(data, block.first)
 
     def read(self) -> bytes:
@@ -100,25 +122,75 @@ class Source:
         Raises:
             DataError: The file cannot be read to its end.
         """
-        return b"".join(decompressed(self.path, BLOCK))
+        return b"".join(decompressed(self.file, BLOCK))
 
 
 def open_source(path: str | Path) -> Source:
     """Read the start of a file; gzip is detected by its content, not its name.
 
+    Args:
+        path: A file; ``-`` or a pipe, which is copied to a temporary file; or a folder
+            or a pattern, such as ``parts/*.parquet``, of Parquet files.
+
     Raises:
         DataError: The file does not exist, is empty, is a truncated or damaged gzip, or
             is neither text nor Parquet.
     """
-    file = Path(path)
-    if not file.is_file():
+    file = Path("/dev/stdin" if str(path) == "-" else path)
+    if file.is_file():
+        return _started(Source(file, b""))
+    if file.exists() and not file.is_dir():
+        return _started(Source(file, b"", copy=_copied(file)))
+    parts = _parquet_parts(file)
+    if not parts:
         raise DataError(missing_file(file))
-    pieces = decompressed(file, HEAD)
+    return Source(file, PARQUET, parts)
+
+
+def _started(source: Source) -> Source:
+    """The source with its first bytes."""
+    pieces = decompressed(source.file, HEAD)
     start = next((p for p in pieces if p.removeprefix(BOM_UTF8).strip()), None)
     if start is None:
-        raise DataError(f"{file.name} is empty: it has no lines. Check the path")
-    check_text(file, start)
-    return Source(file, start)
+        raise DataError(f"{source.name} is empty: it has no lines. Check the path")
+    check_text(Path(source.name), start)
+    source = replace(source, start=start)
+    if not (source.is_parquet or source.head(1)):
+        raise DataError(f"{source.name} does not begin with a line of text")
+    return source
+
+
+def _copied(pipe: Path) -> IO[bytes]:
+    """The bytes of a pipe, in a temporary file that is deleted when it is closed."""
+    copy = tempfile.NamedTemporaryFile(prefix="graphseq-")  # noqa: SIM115
+    try:
+        with pipe.open("rb") as stream:
+            shutil.copyfileobj(stream, copy, BLOCK)
+    except OSError as error:
+        raise DataError(
+            f"{pipe} cannot be read: {error.strerror or error}. Name a file"
+        ) from error
+    copy.flush()
+    return copy
+
+
+def _parquet_parts(path: Path) -> tuple[Path, ...]:
+    """The Parquet files of a folder, or those that match a pattern, by name."""
+    if path.is_dir():
+        found = list(path.rglob("*.parquet"))
+    elif set(path.name) & set("*?["):
+        found = [Path(name) for name in glob.glob(str(path), recursive=True)]
+    else:
+        return ()
+    files = sorted(f for f in found if f.is_file() and f.name[0] not in "._")
+    for file in files:
+        with file.open("rb") as stream:
+            if stream.read(len(PARQUET)) != PARQUET:
+                raise DataError(
+                    f"{path} contains {file.name}, which is not Parquet. Only Parquet "
+                    "files can be read together: name one file"
+                )
+    return tuple(files)
 
 
 def check_text(file: Path, start: bytes) -> None:
@@ -145,10 +217,16 @@ def check_text(file: Path, start: bytes) -> None:
 def missing_file(file: Path) -> str:
     """The message for a path that is not a file."""
     if file.is_dir():
-        return f"{file} is a folder, but read_log reads one file. Name a file in it"
+        return (
+            f"{file} is a folder without Parquet files (*.parquet); it is a folder, of "
+            "which only those are read together. Name a file in it"
+        )
     if not file.parent.is_dir():
         return f"there is no folder {file.parent}. Check the path"
-    names = sorted(entry.name for entry in file.parent.iterdir())
+    try:
+        names = sorted(entry.name for entry in file.parent.iterdir())
+    except OSError:
+        names = []
     near = difflib.get_close_matches(file.name, names, n=1)
     cure = f"Did you mean {near[0]!r}?" if near else "Check the path"
     return f"there is no file {file}. {cure}"
@@ -163,13 +241,27 @@ def is_gzip(file: Path) -> bool:
 def decompressed(file: Path, size: int) -> Iterator[bytes]:
     """The bytes of a plain or gzip file, ``size`` at a time.
 
+    UTF-16 with a byte-order mark becomes UTF-8; the line ends of a file whose only
+    line ends are carriage returns become line feeds.
+
     Raises:
         DataError: The file cannot be read, or is a truncated or damaged gzip.
     """
     try:
         with gzip.open(file) if is_gzip(file) else file.open("rb") as stream:
-            while piece := stream.read(size):
-                yield piece
+            first = stream.read(max(size, HEAD))
+            rest = iter(lambda: stream.read(size), b"")
+            pieces: Iterable[bytes] = chain([first], rest)
+            if first.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+                pieces = _from_utf16(pieces)
+            elif b"\r" in first[:HEAD] and b"\n" not in first[:HEAD]:
+                pieces = (piece.replace(b"\r", b"\n") for piece in pieces)
+            yield from _resized(pieces, size)
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{file.name} begins like UTF-16 and is not ({error.reason}). Save it as "
+            "UTF-8"
+        ) from error
     except EOFError as error:
         raise DataError(
             f"{file.name} is a truncated gzip: it ends after "
@@ -183,6 +275,40 @@ def decompressed(file: Path, size: int) -> Iterator[bytes]:
         raise DataError(
             f"{file} cannot be read: {error.strerror or error}. Check its permissions"
         ) from error
+
+
+def _from_utf16(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    decoder = getincrementaldecoder("utf-16")()
+    for piece in pieces:
+        yield decoder.decode(piece).encode()
+    yield decoder.decode(b"", final=True).encode()
+
+
+def _resized(pieces: Iterable[bytes], size: int) -> Iterator[bytes]:
+    """The same bytes, ``size`` at a time."""
+    held = b""
+    for piece in pieces:
+        held = held + piece if held else piece
+        whole = len(held) - len(held) % size
+        for begin in range(0, whole, size):
+            yield held if size == len(held) else held[begin : begin + size]
+        held = held[whole:]
+    if held:
+        yield held
+
+
+def decode(data: bytes) -> str:
+    """Bytes as text, with ``NOT_UTF8`` for those that are not UTF-8."""
+    return data.decode("utf-8", errors="replace")
+
+
+def is_utf8(data: bytes) -> bool:
+    """Whether bytes are UTF-8."""
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def cut(pieces: Iterable[bytes], size: int, quotes: bool) -> Iterator[Block]:
