@@ -18,12 +18,12 @@ class ReadOptions:
     """How a log is read.
 
     Attributes:
-        format: Format of the log: sequences, csv, tsv, parquet, jsonl, amazon,
+        format: Format of the log: sequences, pairs, csv, tsv, parquet, jsonl, amazon,
             movielens, gowalla, recbole; recognised if not given.
         columns: Columns that hold the user, the item and the time: by name, such as
             user=userId item=movieId time=timestamp, or by position from 0, such as
             user=0 item=1 time=3.
-        separator: Field separator (default: `,`).
+        separator: Field separator, one character, or `tab` (default: `,`).
         times: For a log of sequences, a parallel file with the time of every item.
         on_error: On malformed lines: stop with a report (raise, the default), or skip
             and count them (skip).
@@ -138,7 +138,8 @@ def build(
       graphseq build ratings.csv --user-user cosine:all:min --output x --dry-run
 
     Args:
-        log: Log file, plain or gzip.
+        log: Log file, plain or gzip; - for the standard input; or a folder, or a quoted
+            pattern, of Parquet files.
         output: Output folder; it must not exist unless --overwrite is given.
         reading: How the log is read.
         options: Filters, split, relations and engine.

@@ -65,7 +65,7 @@ def _files(path: str) -> list[Path]:
     source = Path(path)
     if source.is_file():
         return [source]
-    found = source.iterdir() if source.is_dir() else map(Path, glob(path))
+    found = source.rglob("*") if source.is_dir() else map(Path, glob(path))
     return sorted(p for p in found if p.is_file() and p.name[0] not in "._")
 
 

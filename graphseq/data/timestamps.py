@@ -142,7 +142,8 @@ def thousands(fraction: Int64s) -> npt.NDArray[np.int8]:
 
 def rescale(time: Int64s, fraction: Int64s, steps: int) -> Int64s:
     """Times in a unit that is ``1000 ** steps`` times finer, (E,)."""
-    return time * 1000**steps + fraction // 1000 ** (3 - steps)
+    finer: Int64s = time * 1000**steps + fraction // 1000 ** (3 - steps)
+    return finer
 
 
 def fitting(steps: int, largest: int) -> int:

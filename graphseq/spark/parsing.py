@@ -71,7 +71,7 @@ class Parser:
         data = self.start
         if self.layout.quotes and data.count(b'"') % 2:
             data, _ = split_at_open_quote(data)
-        lines = PartialSource(Path(self.name), self.start, Block(data, 1))
+        lines = PartialSource(Path(self.name), self.start, block=Block(data, 1))
         return next(iter(self._tables(lines)), None)
 
     @property
@@ -117,7 +117,7 @@ class Parser:
             block = Block(data.removeprefix(BOM_UTF8), begin)
             above = run.line if self.layout.kind == "sequences" else 0
             base = (self.files[run.file] << FILE_BITS) + run.start
-            source = PartialSource(Path(self.name), self.start, block)
+            source = PartialSource(Path(self.name), self.start, block=block)
             for table in self._tables(source):
                 numbers = base + run.row + np.arange(len(table.lines))
                 lines = base + above + table.lines - 1

@@ -72,7 +72,7 @@ def built(folder: Path, content: str | bytes, *options: str, name: str = "g") ->
         (HEADER + "a,x,1600000000\n" * 3 + "a,y,1600000000000\n", "line 5: time is in"),
         (HEADER + "a,x,1600000000\n" * 3 + "a,y,-1\n", "a negative number"),
         (HEADER.encode() + b"a,caf\xc3\xa9,1\nb,caf\xe9,2\n", "line 3: bytes that are"),
-        (HEADER.encode("utf-16"), "byte"),
+        (HEADER.encode("utf-16"), "a header and no line below"),
         (HEADER + 'a,"x,1\n' * 3, "never closed"),
     ],
 )

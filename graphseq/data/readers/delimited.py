@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from graphseq.data.arrays import Int64s, Mask
+from graphseq.data.readers.advice import split_rows
 from graphseq.data.readers.errors import Check
 from graphseq.data.readers.formats import Columns, Layout, find_roles
 from graphseq.data.readers.source import NOT_UTF8, Block, Source, decode, is_utf8
@@ -62,7 +63,8 @@ def read_delimited(
         width = layout.width or width
         roles = _check_indices(source, wanted, width)
     else:
-        roles = find_roles(source.name, header, wanted)
+        rows = split_rows(source.head()[1:], separator)
+        roles = find_roles(source.name, header, wanted, rows)
     if layout.offset in header and columns is None:
         roles["offset"] = header.index(layout.offset)
     skip_header, empty = not by_index, True
@@ -170,11 +172,13 @@ def _line_breaks_before(frame: pl.DataFrame) -> Int64s:
 
 def _unclosed_quote(source: Source, separator: str) -> str:
     where = 'no line has an odd number of "'
+    sign = re.escape(separator)
+    field = re.compile(rf'(^|{sign})(?:"[^"]*")+(?={sign}|\r?$)')
     for block in source.blocks():
         for number, line in enumerate(block.data.split(b"\n"), block.first):
             if line.count(b'"') % 2:
                 where = f'line {number} is the first with an odd number of "'
-            elif b'"' in _without_quoted(decode(line), separator).encode():
+            elif b'"' in line and '"' in field.sub("", decode(line)):
                 where = f'line {number} is the first with a " inside a field'
             else:
                 continue

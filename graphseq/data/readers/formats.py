@@ -8,12 +8,23 @@ import contextlib
 import difflib
 import json
 import re
-import shlex
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, Literal
 
+from graphseq.data.readers.advice import (
+    NUMBER,
+    Rows,
+    columns_option,
+    counts_rows,
+    is_table,
+    likely_columns,
+    likely_indices,
+    normalized,
+    split_rows,
+)
 from graphseq.data.readers.source import Source
 from graphseq.errors import DataError
 
@@ -21,8 +32,8 @@ Columns = Mapping[str, str | int]
 """Role (user, item, time) -> the column's name, or its index from 0."""
 
 LITERAL_ERRORS = (ValueError, TypeError, SyntaxError, MemoryError, RecursionError)
+ARRAY = re.compile(rb"(\xef\xbb\xbf)?\s*\[\s*(\{|$)")
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
-NUMBER = re.compile(r"-?\d+(\.\d+)?")
 
 
 @dataclass(frozen=True)
@@ -56,6 +67,13 @@ class Layout:
 
 LAYOUTS: dict[str, Layout] = {
     "sequences": Layout("sequences", description="one line a user: user item item …"),
+    "pairs": Layout(
+        "delimited",
+        " ",
+        {"user": 0, "item": 1},
+        width=2,
+        description="one line an event, in time order: user item (SASRec)",
+    ),
     "csv": Layout(
         "delimited", ",", description="comma-separated, columns named in line 1"
     ),
@@ -136,7 +154,7 @@ NAMES: dict[str, tuple[str, ...]] = {
 
 
 def find_roles(
-    source: str, header: Sequence[str], columns: Columns | None
+    source: str, header: Sequence[str], columns: Columns | None, rows: Rows = ()
 ) -> dict[str, int]:
     """Indices of the user, item and time columns of a file.
 
@@ -144,18 +162,24 @@ def find_roles(
         source: File name, for messages.
         header: Names of the file's columns.
         columns: Role -> name, as requested; ``None`` detects the usual names.
+        rows: The first rows, for advice.
 
     Raises:
-        DataError: A requested name is missing, or a usual one is missing or ambiguous.
+        DataError: A requested name is missing or occurs twice, or a usual one is
+            missing or ambiguous.
     """
     if columns is None:
-        return _detect_roles(source, header)
+        return _detect_roles(source, header, rows)
     known = {name: index for index, name in enumerate(header)}
     short = {name.split(":")[0]: index for name, index in known.items()}
     found, problems = {}, []
     for role, name in columns.items():
         index = known.get(str(name), short.get(str(name)))
-        if index is None:
+        names = header if str(name) in known else [n.split(":")[0] for n in header]
+        if index is not None and names.count(str(name)) > 1:
+            several = f"{names.count(str(name))} columns are named {name!r}"
+            problems.append(f"{several}, for the {role}: rename them")
+        elif index is None:
             near = difflib.get_close_matches(str(name), [*known, *short], n=1)
             hint = f" (did you mean {near[0]!r}?)" if near else ""
             problems.append(f"no column {name!r} for the {role}{hint}")
@@ -171,7 +195,7 @@ def find_roles(
     return found
 
 
-def _detect_roles(source: str, header: Sequence[str]) -> dict[str, int]:
+def _detect_roles(source: str, header: Sequence[str], rows: Rows) -> dict[str, int]:
     found = {}
     for role, names in NAMES.items():
         matches = [i for i, name in enumerate(header) if normalized(name) in names]
@@ -180,8 +204,9 @@ def _detect_roles(source: str, header: Sequence[str]) -> dict[str, int]:
             untimed = " Without a time, the rows must be in time order."
             raise DataError(
                 f"{source}: {problem} the {role} among {', '.join(header)}. Name them: "
-                "--columns user=… item=… time=… (in Python, columns={'user': …, "
-                f"'item': …, 'time': …}}).{untimed if role == 'time' else ''}"
+                f"{columns_option(likely_columns(header, rows))} (in Python, "
+                "columns={'user': …, 'item': …, 'time': …})."
+                f"{untimed if role == 'time' else ''}"
             )
         found[role] = matches[0]
     return found
@@ -203,11 +228,6 @@ def check_columns(columns: Columns) -> None:
             "columns= takes names (for a file with a header) or indices from 0 (for a "
             f"file without one), not both; found {dict(columns)}"
         )
-
-
-def normalized(name: str) -> str:
-    """A column name in lower case, without punctuation and RecBole's ``:type``."""
-    return "".join(c for c in name.split(":")[0].lower() if c.isalnum())
 
 
 def unusual_separator(line: str) -> str | None:
@@ -254,11 +274,25 @@ def detect_format(source: Source) -> str:
         _jsonl_format(lines[0])
         or _format_by_header(lines[0])
         or _format_by_fields(lines)
+        or _pairs_format(lines)
         or _sequence_format(lines)
     )
     if found is None:
-        raise DataError(_unknown_format(source, lines[0]))
+        raise DataError(_unknown_format(source, lines))
     return found
+
+
+def refuse_json_array(source: Source) -> None:
+    """Refuse one JSON array in place of JSON lines.
+
+    Raises:
+        DataError: The file begins like an array of objects.
+    """
+    if ARRAY.match(source.start):
+        raise DataError(
+            f"{source.name} is one JSON array; read_log reads JSON lines, one object a "
+            f"line. Convert it, for instance: jq -c '.[]' {source.name} > log.jsonl"
+        )
 
 
 def _jsonl_format(first: str) -> str | None:
@@ -299,36 +333,83 @@ def _format_by_fields(lines: list[str]) -> str | None:
     return None
 
 
-def _sequence_format(lines: list[str]) -> str | None:
-    rows = [line.split() for line in lines]
-    if any(len(row) < 2 for row in rows) or any(set(line) & {*",;"} for line in lines):
+def _pairs_format(lines: list[str]) -> str | None:
+    """Pairs of numbers, all events of a user on consecutive lines."""
+    rows = [line.split(" ") for line in lines]
+    if not all(len(row) == 2 and all(w.isdecimal() for w in row) for row in rows):
         return None
-    users = {row[0] for row in rows}
-    return "sequences" if len(users) == len(rows) else None
+    users = [row[0] for row in rows]
+    changes = sum(one != other for one, other in pairwise(users))
+    several = len({*users}) < len(users)
+    return "pairs" if several and changes == len({*users}) - 1 else None
 
 
-def _unknown_format(source: Source, first: str) -> str:
+def _sequence_format(lines: list[str]) -> str | None:
+    return "sequences" if _has_sequences(lines) and not is_table(lines) else None
+
+
+def _has_sequences(lines: list[str]) -> bool:
+    """Whether each line is a user, with one line each, and at least one item."""
+    rows = [line.split() for line in lines]
+    if any(len(row) < 2 for row in rows) or any(set(n) & {*',;"'} for n in lines):
+        return False
+    return len({row[0] for row in rows}) == len(rows)
+
+
+def _unknown_format(source: Source, lines: list[str]) -> str:
+    first = lines[0]
     signs = {"commas": ",", "tabs": "\t", "semicolons": ";", "spaces": " "}
     counts = ", ".join(f"{first.count(s)} {n}" for n, s in signs.items())
     formats = "\n".join(f"  {n}: {layout.description}" for n, layout in LAYOUTS.items())
     return (
         f"{source.name} does not look like any known format. Its first line, with "
         f"{counts}, is\n  {json.dumps(first[:120], ensure_ascii=False)}\n"
-        f"{_header_hint(first)}"
-        "A table without a header needs its columns by index: --format csv "
-        "--columns user=0 item=1 time=3\n(in Python, format='csv', columns={'user': 0, "
-        f"'item': 1, 'time': 3}}). The formats are\n{formats}"
+        f"{_header_hint(lines) or _table_hint(lines)}The formats are\n{formats}"
     )
 
 
-def _header_hint(first: str) -> str:
+def _header_hint(lines: list[str]) -> str:
     """Options to try if the first line seems to name the columns; else empty."""
-    sign = unusual_separator(first)
-    separator = sign or max(",\t", key=first.count)
-    names = [name.strip('" ') for name in first.split(separator)][:3]
-    named = len(names) > 1 and not any(map(NUMBER.fullmatch, names)) and all(names)
-    pairs = zip(("user", "item", "time"), names, strict=False)
-    columns = " ".join(shlex.quote(f"{role}={name}") for role, name in pairs)
-    header = f"Line 1 may be a header: assign the columns, --columns {columns}\n"
+    sign = unusual_separator(lines[0])
+    separator = sign or max(",\t", key=lines[0].count)
+    header, *rows = split_rows(lines, separator)
+    texts = [name for name in header if name and not NUMBER.fullmatch(name)]
+    if len(header) < 2 or len(texts) < len(header) or likely_indices([header]):
+        return ""
+    option = columns_option(likely_columns(header, rows))
     sign_hint = f"The separator seems to be {sign!r}: --separator {sign!r}\n"
-    return (header if named else "") + (sign_hint if sign else "")
+    return (
+        f"Line 1 may be a header: assign the columns, {option}\n"
+        f"{sign_hint if sign else ''}"
+    )
+
+
+def _table_hint(lines: list[str]) -> str:
+    """Options to try for a table without a header."""
+    sign = unusual_separator(lines[0]) or max(",\t ", key=lines[0].count)
+    option = {",": "--format csv", "\t": "--format tsv"}.get(
+        sign, f"--separator {sign!r}"
+    )
+    rows = split_rows(lines, sign)
+    found = likely_indices(rows)
+    hint = ""
+    if _has_sequences(lines):
+        hint = (
+            "Its lines look like the rows of a table. If each is a user and all of "
+            "their items, name the format: --format sequences\n"
+        )
+    if found:
+        counted = (
+            "Column 0 counts the rows; c" if counts_rows([r[0] for r in rows]) else "C"
+        )
+        return (
+            f"{hint}{counted}olumn {found['time']} holds times. Without a header, "
+            f"assign the columns by index from 0: {option} {columns_option(found)}\n"
+        )
+    sign_hint = f"The separator seems to be {sign!r}: --separator {sign!r}\n"
+    return (
+        f"{hint}{sign_hint if sign in ';|' else ''}"
+        "A table without a header needs its columns by index, such as --format csv "
+        "--columns user=0 item=1 time=3\n(in Python, format='csv', columns={'user': 0, "
+        "'item': 1, 'time': 3}). "
+    )

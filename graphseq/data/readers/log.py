@@ -17,6 +17,7 @@ from graphseq.data.readers.formats import (
     Layout,
     check_columns,
     detect_format,
+    refuse_json_array,
 )
 from graphseq.data.readers.jsonl import read_jsonl
 from graphseq.data.readers.parquet import read_parquet
@@ -25,6 +26,8 @@ from graphseq.data.readers.source import Block, Source, is_gzip, open_source
 from graphseq.data.readers.table import Table, combine
 from graphseq.errors import DataError
 from graphseq.schema import checked
+
+ESCAPES = {"\\t": "\t", "tab": "\t"}  # separators as they are typed in a shell
 
 
 @checked
@@ -37,7 +40,7 @@ def read_log(
     times: str | Path | None = None,
     on_error: OnError = "raise",
 ) -> Interactions:
-    """Read a log of interactions, plain or gzip. The file is not changed.
+    r"""Read a log of interactions, plain or gzip. The file is not changed.
 
     The file is read in blocks: memory is needed for its events and ids only, however
     long its lines are.
@@ -54,13 +57,14 @@ def read_log(
 
     Args:
         path: The file; ``-`` or a pipe; or a folder or a pattern of Parquet files.
-        format: One of ``LAYOUTS``: sequences, csv, tsv, parquet, jsonl, amazon,
+        format: One of ``LAYOUTS``: sequences, pairs, csv, tsv, parquet, jsonl, amazon,
             amazon-2023, yelp, movielens, movielens-1m, movielens-100k, gowalla,
             diginetica, recbole. ``None`` detects it from the first lines.
         columns: Column of the user, the item and the time: a name if the file has a
             header, else an index from 0. Without ``time`` the order of the rows is the
             order of events. ``None`` uses those of the format, or the usual names.
-        separator: Field separator of a csv, if it is not a comma.
+        separator: Field separator of a csv, if it is not a comma: one character, or
+            ``\t`` for a tab.
         times: For sequences, a parallel file ``user time time …`` with the time of
             each item.
         on_error: "skip" skips malformed lines with a warning and counts them in
@@ -100,6 +104,9 @@ def choose_layout(
     Raises:
         DataError: The format is unknown, or does not go with the other options.
     """
+    separator = ESCAPES.get(separator or "", separator)
+    if LAYOUTS[format].kind == "jsonl" if format in LAYOUTS else True:
+        refuse_json_array(source)
     if format is None and separator is None:
         format = detect_format(source) if columns is None else _table_format(source)
     name = format or "csv"
@@ -114,12 +121,18 @@ def choose_layout(
         raise DataError("the format sequences has no columns to name: omit columns=")
     if separator is None:
         return layout
-    if layout.kind != "delimited" or len(separator) != 1:
+    if layout.kind != "delimited" or not is_separator(separator):
         raise DataError(
-            f"separator={separator!r} must be one character, of a csv; found "
+            f"separator={separator!r} must be one character, of a csv, and neither a "
+            "letter, a digit, a quotation mark nor a line end; found "
             f"format={name!r}. Omit one of the two"
         )
     return replace(layout, separator=separator)
+
+
+def is_separator(text: str) -> bool:
+    """Whether a text can separate fields: one byte that does not occur in ids."""
+    return len(text.encode()) == 1 and not text.isalnum() and text not in '"\r\n\0'
 
 
 def _table_format(source: Source) -> str:

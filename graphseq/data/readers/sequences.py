@@ -81,7 +81,7 @@ def read_sequences(source: Source, times: Source | None = None) -> Iterator[Tabl
         lines = split_words(block)
         if block.first > 1 and repeated is None:
             repeated = _repeated_users(source)
-        again = _is_repeated(lines, repeated)
+        again = _is_repeated(lines, repeated) & ~lines.not_utf8
         if parallel is None:
             yield _table(lines, again)
         elif (found := parallel.take(lines)) is not None:

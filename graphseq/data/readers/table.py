@@ -1,5 +1,6 @@
 """Tables of parsed rows, checked and combined into interactions."""
 
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -98,6 +99,17 @@ def other_units(raw: pl.Series, times: pl.Series, usual: int | None) -> Check:
     return Check("time is in another unit than most", faulty, found)
 
 
+def _warn_of_years(first: int, last: int) -> None:
+    if 1900 <= first <= last <= 2100:
+        warnings.warn(
+            f"the times of this log are {first} … {last}, which look like years; "
+            "events of one year keep the order of the file. Name a finer column of "
+            "times if there is one",
+            UserWarning,
+            stacklevel=4,
+        )
+
+
 def combine(
     tables: Callable[[], Iterable[Table]], name: str, unit: str, text_ids: bool
 ) -> "Combined":
@@ -193,10 +205,13 @@ class Combined:
 
     def take(self, skipped: Mapping[str, int]) -> Interactions:
         """Return the valid rows as interactions, and forget them."""
+        times = self._take_times()
+        if times is not None and len(times):
+            _warn_of_years(int(times.min()), int(times.max()))
         return Interactions.from_arrays(
             self._users.take_column(),
             self._items.take_column(),
-            self._take_times(),
+            times,
             users=Vocabulary(self._users.ids()),
             items=Vocabulary(self._items.ids()),
             skipped=skipped,

@@ -70,3 +70,56 @@ def test_movielens_and_gowalla_have_a_fixed_number_of_columns(tmp_path: Path) ->
         read_log(write(tmp_path, "1::2::3::4\n1::2::3\n"), format="movielens-1m")
     with pytest.raises(DataError, match=r"line 1: .*expected 4, found 3"):
         read_log(write(tmp_path, "1\t2\t3\n1\t2\t3\t4\n"), format="movielens-100k")
+
+
+def test_latin_1_in_a_column_that_is_not_read_is_no_fault(tmp_path: Path) -> None:
+    path = write(tmp_path, b"user,item,time,title\na,x,1,caf\xe9\nb,x,2,y\n")
+    assert read_log(path).frame().rows() == [("a", "x", 1), ("b", "x", 2)]
+
+
+def test_a_stray_quotation_mark_in_a_tsv_is_a_character(tmp_path: Path) -> None:
+    text = (
+        'u\t2009-05-04T23:07:57Z\t"North"\tHe said "hello\n'
+        'u\t2009-05-04T23:07:58Z\t7" Club\tPlain\n'
+        'u\t2009-05-04T23:07:59Z\t"Blue" Mondays\t"\n'
+        'u\t2009-05-04T23:08:00Z\t"a ""b"""\tx\n'
+    )
+    columns = {"user": 0, "time": 1, "item": 2}
+    log = read_log(write(tmp_path, text), columns=columns)
+    items = ["North", '7" Club', '"Blue" Mondays', 'a "b"']
+    assert log.items.ids.to_list() == items
+    path = write(tmp_path, '"user"\t"item"\t"time"\n"u"\t"i"\t"5"\n')
+    assert read_log(path).frame().rows() == [("u", "i", 5)]
+
+
+def test_a_carriage_return_in_a_field_is_a_named_fault(tmp_path: Path) -> None:
+    path = write(tmp_path, b'user,item,time\na,x\ry"z",1,5\nb,c,2\n')
+    with pytest.raises(DataError, match=r"line 2: wrong number of columns; .* found 4"):
+        read_log(path)
+
+
+def test_a_break_in_quotes_before_an_empty_last_field(tmp_path: Path) -> None:
+    path = write(tmp_path, 'user,item,time,note\n"a\nb",i,1,\nc,d,2,x\n')
+    assert read_log(path).frame().rows() == [("a\nb", "i", 1), ("c", "d", 2)]
+    path = write(tmp_path, 'user,item,time,note\n"a,\nb",i,1\nc,"d,,",2\ne,f,3,\n')
+    with pytest.raises(DataError, match="2 malformed lines") as caught:
+        read_log(path)
+    assert "line 2: wrong number" in str(caught.value)
+    assert "line 4: wrong number" in str(caught.value)
+
+
+def test_a_field_of_200_kilobytes_is_read_or_a_named_fault(tmp_path: Path) -> None:
+    long = "x" * 200_000
+    path = write(tmp_path, f'user,item,time,n\na,b,1,{long}\nc,d,2,"{long}"\n')
+    assert len(read_log(path)) == 2
+    path = write(tmp_path, f'user,item,time\na,b,1,"{long}"\nc,d,2\n')
+    with pytest.raises(DataError, match="line 2: wrong number of columns"):
+        read_log(path)
+    with pytest.raises(DataError):
+        read_log(write(tmp_path, f'"{long}",item,time\na,b,1\n'))
+
+
+def test_a_quotation_mark_inside_a_field_is_named(tmp_path: Path) -> None:
+    path = write(tmp_path, 'user,item,time\na,x,1\nb,"Blue" Mondays,2\n')
+    with pytest.raises(DataError, match='line 3 is the first with a " inside'):
+        read_log(path)

@@ -46,6 +46,7 @@ def lines(records: list[dict[str, object]]) -> str:
 
 CASES: dict[str, tuple[str, Rows]] = {
     "sequences": ("7 3 1 3\n2 1\n", [(7, 3, 0), (7, 1, 1), (7, 3, 2), (2, 1, 0)]),
+    "pairs": ("7 3\n7 1\n2 1\n", [(7, 3, 0), (7, 1, 1), (2, 1, 0)]),
     "csv": ("item,user,time\nx,b,2\ny,a,1\nz,b,1\n",
             [("b", "z", 1), ("b", "x", 2), ("a", "y", 1)]),
     "tsv": ("user_id\titem_id\tts\n7\t1\t5\n", [(7, 1, 5)]),
@@ -87,7 +88,7 @@ def test_a_format_is_read_as_its_publishers_write_it(
     log = read_log(path, format=None if recognised else name)
     assert log.frame().rows() == rows
     assert detect_format(open_source(path)) == name
-    assert log.has_time == (name != "sequences")
+    assert log.has_time == (name not in ("sequences", "pairs"))
     assert path.read_bytes() == data, "the input is not changed"
 
 
@@ -176,7 +177,7 @@ def test_invalid_columns_are_reported(
         ),
         (
             "who;what it is\nana;tea\n",
-            "--columns user=who 'item=what it is'\n"
+            "--columns user=who item=… time=…\n"
             "The separator seems to be ';': --separator ';'\n",
         ),
     ],
@@ -199,3 +200,28 @@ def test_an_unusual_separator_is_suggested(tmp_path: Path) -> None:
     path = write(tmp_path, "who;what\nana;tea\n")
     with pytest.raises(DataError, match="to be ';': --separator ';'"):
         read_log(path, columns={"user": "who", "item": "what"})
+
+
+def test_a_column_named_twice_is_refused_if_it_is_read(tmp_path: Path) -> None:
+    path = write(tmp_path, "user,item,time,user,note,note\na,b,1,z,x,y\n")
+    columns = {"user": "user", "item": "item", "time": "time"}
+    with pytest.raises(DataError, match="2 columns are named 'user'"):
+        read_log(path, columns=columns)
+    with pytest.raises(DataError, match="several columns could be the user"):
+        read_log(path)
+    path = write(tmp_path, "user,item,time,note,note\na,b,1,x,y\n")
+    assert read_log(path, columns=columns).frame().rows() == [("a", "b", 1)]
+
+
+def test_a_json_array_is_named(tmp_path: Path) -> None:
+    path = write(tmp_path, '[{"user": "a", "item": 1, "time": 5},\n{"user": "b"}]\n')
+    for options in ({}, {"format": "jsonl"}, {"columns": {"user": "a", "item": "b"}}):
+        with pytest.raises(DataError, match=r"is one JSON array; .* jq -c"):
+            read_log(path, **options)  # type: ignore[arg-type]
+
+
+def test_pairs_of_one_user_are_on_consecutive_lines(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="does not look like"):
+        read_log(write(tmp_path, "1 5\n2 5\n1 4\n"))
+    log = read_log(write(tmp_path, "1 5\n2 5\n1 4\n"), format="pairs")
+    assert log.frame().rows() == [(1, 5, 0), (1, 4, 1), (2, 5, 0)]

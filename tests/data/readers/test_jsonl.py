@@ -75,3 +75,68 @@ def test_malformed_json_lines_are_found(tmp_path: Path) -> None:
     ]
     with pytest.warns(SkippedLines, match="skipped 3 of 5 lines"):
         assert len(read_log(path, on_error="skip")) == 2
+
+
+ID_FAULT = "an id is neither a string nor a number"
+
+
+@pytest.mark.parametrize(
+    ("item", "reason"),
+    [
+        ("[2, 3]", ID_FAULT),
+        ('{"id": 4}', ID_FAULT),
+        ("true", ID_FAULT),
+        ("NaN", ID_FAULT),
+        ("1e999", ID_FAULT),
+        ("null", "no item"),
+        ('"\\ud800"', "bytes that are not UTF-8"),
+        ('"\\udc00x"', "bytes that are not UTF-8"),
+        ('"caf\\ud83d"', "bytes that are not UTF-8"),
+        ("[" * 900 + "]" * 900, ID_FAULT),
+        ("[" * 100_000, "not a JSON object"),
+        ("{[]: 1}", "not a JSON object"),
+    ],
+)
+@pytest.mark.parametrize("rest", ["", "{'user': 'b', 'item': 5, 'time': 1}\n", "\n"])
+def test_an_odd_id_is_a_fault_of_its_line(
+    tmp_path: Path, item: str, reason: str, rest: str
+) -> None:
+    good = '{"user": "a", "item": "x", "time": 5}\n'
+    text = f'{good}{{"user": "b", "item": {item}, "time": 5}}\n{good}{rest}'
+    path = write(tmp_path, text)
+    with pytest.raises(DataError, match=f"line 2: {reason}"):
+        read_log(path)
+    with pytest.warns(SkippedLines):
+        log = read_log(path, on_error="skip")
+    assert log.skipped == {reason: 1}
+    assert len(log) == 2 + rest.count("user")
+
+
+def test_text_that_looks_like_json_is_an_id(tmp_path: Path) -> None:
+    items = ["[2, 3]", "{}", "true", "1.0", "\u0000", "😀"]
+    rows = [{"user": "a", "item": item, "time": n} for n, item in enumerate(items)]
+    log = read_log(write(tmp_path, "".join(json.dumps(row) + "\n" for row in rows)))
+    assert log.items.ids.to_list() == items
+
+
+@pytest.mark.parametrize("slow", ["", "\n"])
+def test_a_number_is_the_id_of_its_value(tmp_path: Path, slow: str) -> None:
+    """1.0 and 1 are one number; in quotes they are two texts."""
+    items = ["1", "1.0", '"1"', "1.5", "1e3", "12345678901234567890", '"1.0"']
+    text = "".join(f'{{"user": 1, "item": {i}, "time": 1}}\n' for i in items) + slow
+    found = read_log(write(tmp_path, text)).frame()["item"].to_list()
+    assert found == ["1"] * 3 + ["1.5", "1000", "12345678901234567890", "1.0"]
+
+
+def test_latin_1_counts_only_in_the_fields_that_are_read(tmp_path: Path) -> None:
+    good = b'{"user":"b","item":"\xc3\xa9","time":1,"note":"\xe9"}\n'
+    path = write(tmp_path, b'{"user":"\xe9","item":"b","time":1}\n' + good)
+    with pytest.raises(DataError, match="line 1: bytes that are not UTF-8"):
+        read_log(path)
+    assert read_log(write(tmp_path, good)).frame().rows() == [("b", "é", 1)]
+
+
+def test_a_field_that_occurs_twice_has_its_first_value(tmp_path: Path) -> None:
+    line = '{"user": "a", "user": "b", "item": 1, "time": 1}\n'
+    for text in (line, line + "\n"):
+        assert read_log(write(tmp_path, text)).users.ids.to_list() == ["a"]

@@ -15,7 +15,9 @@ EVENTS = 30_000
 def lines(kind: str) -> str:
     """Far more than is looked at; even, as logs are."""
     if kind == "sequences":
-        return "".join(f"{user} 5123 5345 5678\n" for user in range(EVENTS // 3))
+        ends = ("5678", "5678 5789", "")
+        users = range(EVENTS // 3)
+        return "".join(f"{user} 5123 5345 {ends[user % 3]}\n" for user in users)
     head = "user,item,time\n" if kind == "csv" else ""
     row = "{},{},1600000000\n" if kind == "csv" else '{{"user": {}, "item": {}}}\n'
     return head + "".join(row.format(n % 997, n % 89) for n in range(EVENTS))
@@ -95,3 +97,20 @@ def test_options_of_another_format_are_refused(tmp_path: Path) -> None:
         read_log(path, format="sequences", columns={"user": 0, "item": 1})
     with pytest.raises(DataError, match="must be one character"):
         read_log(path, format="sequences", separator=",")
+
+
+@pytest.mark.parametrize("separator", ["\\t", "\t"])
+def test_a_tab_can_be_typed_as_an_escape(tmp_path: Path, separator: str) -> None:
+    path = write(tmp_path, "a\tx\t5\n")
+    columns = {"user": 0, "item": 1, "time": 2}
+    log = read_log(path, separator=separator, columns=columns)
+    assert log.frame().rows() == [("a", "x", 5)]
+    for wrong in ("\t\t", "a", "5", '"', "–", "\n"):
+        with pytest.raises(DataError, match="must be one character"):
+            read_log(path, separator=wrong, columns=columns)
+
+
+def test_times_that_look_like_years_are_reported(tmp_path: Path) -> None:
+    path = write(tmp_path, "user,item,time\na,x,1999\na,y,1998\n")
+    with pytest.warns(UserWarning, match="1998 … 1999, which look like years"):
+        assert read_log(path).frame()["item"].to_list() == ["y", "x"]

@@ -13,6 +13,7 @@ from graphseq.data import (
     read_log,
 )
 from graphseq.data.readers import parquet
+from graphseq.data.readers.log import estimate_events
 from graphseq.errors import DataError
 
 
@@ -83,3 +84,42 @@ def test_parquet_is_the_same_some_rows_at_a_time(
     monkeypatch.setattr(parquet, "ROWS", size)
     assert outcome(path) == whole
     assert "row 3: no user" in str(whole[0])
+
+
+def test_a_folder_or_a_pattern_of_parts_is_one_log(tmp_path: Path) -> None:
+    folder = tmp_path / "log"
+    (folder / "day=2").mkdir(parents=True)
+    rows = [("a", 1, 5), ("b", 2, 6), ("a", 3, 4)]
+    frame = pl.DataFrame(rows, schema=["user", "item", "time"], orient="row")
+    frame.slice(0, 2).write_parquet(folder / "part-0.parquet")
+    frame.slice(2).write_parquet(folder / "part-1.parquet")
+    (folder / "_SUCCESS").touch()
+    whole = Interactions.from_frame(frame)
+    assert read_log(folder) == whole
+    assert read_log(folder / "part-*.parquet") == whole
+    assert estimate_events(folder) == 3
+    frame.with_columns(user=None).write_parquet(folder / "day=2" / "part-2.parquet")
+    with pytest.raises(DataError, match=r"part-2\.parquet: ids must be strings"):
+        read_log(folder)
+    (folder / "part-0.parquet").write_text("user,item,time")
+    with pytest.raises(DataError, match=r"part-0\.parquet, which is not Parquet"):
+        read_log(folder)
+    with pytest.raises(DataError, match="there is no file"):
+        read_log(tmp_path / "none-*.parquet")
+
+
+def test_damaged_parquet_is_refused_whatever_polars_raises(tmp_path: Path) -> None:
+    path = tmp_path / "log.parquet"
+    frame = pl.DataFrame({"user": range(50), "item": range(50), "time": range(50)})
+    frame.write_parquet(path)
+    data = path.read_bytes()
+    rng = np.random.default_rng(0)
+    for _ in range(60):
+        damaged = bytearray(data)
+        for place in rng.integers(4, len(data), 5):
+            damaged[place] = rng.integers(256)
+        path.write_bytes(damaged)
+        try:
+            read_log(path)
+        except DataError:
+            continue

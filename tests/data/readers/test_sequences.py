@@ -43,3 +43,23 @@ def test_sequences_want_a_user_once_and_an_item_at_least(tmp_path: Path) -> None
         log = read_log(path, format="sequences", on_error="skip")
     assert log.skipped["the user has an earlier line"] == 1
     assert log.frame().rows() == [(1, 5, 0), (1, 6, 1), (3, 5, 0)]
+
+
+def test_carriage_returns_alone_end_lines(tmp_path: Path) -> None:
+    path = tmp_path / "log.txt"
+    path.write_bytes(b"1 2 3\r2 3 4\r3 4 5\r")
+    log = read_log(path, format="sequences")
+    rows = [(1, 2, 0), (1, 3, 1), (2, 3, 0), (2, 4, 1), (3, 4, 0), (3, 5, 1)]
+    assert log.frame().rows() == rows
+    path.write_bytes(b"1 2 3\n2 3 4\r3 4 5\n")
+    with pytest.raises(DataError, match="line 2: a carriage return inside the line"):
+        read_log(path, format="sequences")
+
+
+def test_bytes_that_are_not_utf_8_are_a_fault_of_their_line(tmp_path: Path) -> None:
+    path = tmp_path / "log.txt"
+    path.write_bytes(b"\xef\xbf\xbd 1\ncaf\xe9 1 2\ncaf\xe8 3\n")
+    with pytest.raises(DataError, match="2 malformed lines of 3\n  line 2: bytes that"):
+        read_log(path, format="sequences")
+    with pytest.warns(SkippedLines, match="2 bytes that are not UTF-8"):
+        assert len(read_log(path, format="sequences", on_error="skip")) == 1

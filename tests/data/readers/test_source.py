@@ -2,6 +2,10 @@
 
 import gzip
 import io
+import os
+import subprocess
+import sys
+import threading
 import warnings
 import zipfile
 from pathlib import Path
@@ -224,3 +228,48 @@ def test_missing_files_are_reported_with_a_suggestion(tmp_path: Path) -> None:
         read_log(tmp_path)
     with pytest.raises(DataError, match="there is no folder"):
         read_log(tmp_path / "a" / "b")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be"])
+def test_utf_16_of_spreadsheets_is_read(tmp_path: Path, encoding: str) -> None:
+    text = "user,item,time\r\né,日本,5\r\na,b,6\r\n"
+    text = text if encoding == "utf-16" else "\ufeff" + text
+    path = write(tmp_path, text.encode(encoding))
+    assert read_log(path).frame().rows() == [("é", "日本", 5), ("a", "b", 6)]
+    check_blocks(path, (1, 2, 3, 7))
+    with pytest.raises(DataError, match="begins like UTF-16 and is not"):
+        read_log(write(tmp_path, text.encode(encoding) + b"x"))
+
+
+def test_a_byte_0_far_into_the_file_is_found(tmp_path: Path) -> None:
+    rows = "a,x,1\n" * 20_000
+    path = write(tmp_path, f"user,item,time\n{rows}a\0,x,1\n{rows}")
+    with pytest.raises(DataError, match="line 20,002 contains a byte 0"):
+        read_log(path)
+    with pytest.raises(DataError, match="is binary"):
+        read_log(path, on_error="skip")
+
+
+def test_a_pipe_is_read(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_bytes, args=(b"1 5 6\n2 5\n",))
+    writer.start()
+    assert read_log(pipe).frame().rows() == [(1, 5, 0), (1, 6, 1), (2, 5, 0)]
+    writer.join()
+
+
+def test_the_standard_input_is_read(tmp_path: Path) -> None:
+    for name in ("-", "/dev/stdin"):
+        code = f"import graphseq.data as d; print(d.read_log({name!r}).frame().rows())"
+        done = subprocess.run(
+            [sys.executable, "-c", code], input="1 5 6\n2 5\n", capture_output=True,
+            text=True, check=True,
+        )  # fmt: skip
+        assert done.stdout == "[(1, 5, 0), (1, 6, 1), (2, 5, 0)]\n"
+
+
+@pytest.mark.parametrize("data", ["\u3000\n", "\x1c\n", "\u2028", "\ufeff\ufeff\n"])
+def test_unusual_blanks_are_no_line(tmp_path: Path, data: str) -> None:
+    with pytest.raises(DataError):
+        read_log(write(tmp_path, data))
