@@ -16,7 +16,6 @@ from graphseq.data import by_user, synthetic
 from graphseq.errors import ConfigError, GraphError
 from graphseq.graphs import build_graph
 from graphseq.models import BPRMF, MODELS, Backbone, Model, SASRec, Stage, Step
-from graphseq.models.base import check_given
 from graphseq.sequences import Batch
 from graphseq.training.module import stage_of
 
@@ -116,13 +115,6 @@ def test_users_without_events_need_a_model_that_reads_the_history() -> None:
 def test_item_vectors_of_other_items_are_not_ranked() -> None:
     with pytest.raises(GraphError, match="ranks 3 items, and its item vectors have"):
         Interests(2, 3).catalogue(HeteroData())
-
-
-def test_arguments_in_the_wrong_order_are_refused(cycle: HeteroData) -> None:
-    model = Interests(2, 2)
-    check_given("fit", model, cycle)
-    with pytest.raises(ConfigError, match="found HeteroData and Interests"):
-        check_given("fit", cycle, model)
 
 
 class Turns(Model):
