@@ -73,7 +73,7 @@ def windows(graph: HeteroData, max_length: int) -> Examples:
     return Examples(user, start[user] + end - length, length, fresh - (end - length))
 
 
-def newest(graph: HeteroData, max_length: int) -> Examples:
+def newest_windows(graph: HeteroData, max_length: int) -> Examples:
     """One window per user: the newest ``max_length`` inputs, a target at each."""
     start, count = runs(graph)
     user = (count > 1).nonzero()[:, 0]
@@ -103,7 +103,7 @@ def examples(graph: HeteroData, sampler: Sampler, max_length: int) -> Examples:
     """The training examples that ``sampler`` cuts from a graph."""
     if sampler == "pairs":
         return pairs(graph)
-    cutters = {"targets": windows, "user": newest, "prefix": prefixes}
+    cutters = {"targets": windows, "user": newest_windows, "prefix": prefixes}
     return cutters[sampler](graph, max_length)
 
 
