@@ -237,16 +237,26 @@ def locked_folder(path: Path) -> Iterator[None]:
         GraphError: Another process holds the lock, or nothing can be written there.
     """
     lock = path.parent / f".{path.name}.lock"
-    with created_parents(path):
-        with system_errors(f"write {path}"):
-            file = _open_locked(lock, path)
-        try:
-            _remove_leftovers(path)
-            yield
-        finally:
-            with suppress(OSError):
-                lock.unlink()
-            os.close(file)
+    with created_parents(path), hold_lock(lock, path):
+        _remove_leftovers(path)
+        yield
+
+
+@contextmanager
+def hold_lock(lock: Path, path: Path) -> Iterator[None]:
+    """Hold the lock file of a path; it is removed after the block.
+
+    Raises:
+        GraphError: Another process holds the lock, or nothing can be written there.
+    """
+    with system_errors(f"write {path}"):
+        file = _open_locked(lock, path)
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            lock.unlink()
+        os.close(file)
 
 
 def _open_locked(lock: Path, path: Path) -> int:

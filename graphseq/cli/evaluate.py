@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from glob import glob
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from graphseq.cli.app import check_folder, parse_ids
 from graphseq.cli.progress import make_console
@@ -202,10 +202,10 @@ def recommend(
         data: Folder of the data sets.
     """
     if (users is None) == (history is None):
-        given = "neither is" if users is None else "both are"
+        number = "neither is" if users is None else "both are"
         raise ConfigError(
             "recommend takes either --users, users of the log, or --history, items of "
-            f"any history; {given} given"
+            f"any history; {number} given"
         )
     import polars as pl
     from rich.markup import escape
@@ -217,6 +217,7 @@ def recommend(
     loaded = load_run(run)
     built, _ = graph_of(run, graph, data)
     recommender = Recommender(loaded.model(built), built)
+    given: dict[str, Any]
     if users is not None:
         given = {"users": parse_ids(recommender.users, users)}
     else:

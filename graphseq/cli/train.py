@@ -199,13 +199,18 @@ def _delete_run(folder: Path) -> None:
     Raises:
         RunError: The folder holds something else.
     """
-    old = [p for p in folder.iterdir() if p.name != LOG] if folder.exists() else []
-    if old and not (folder / "run.json").is_file():
+    from graphseq.training.run_folder import LOCK, locked
+
+    if not folder.exists() or not any(p.name != LOG for p in folder.iterdir()):
+        return
+    if not (folder / "run.json").is_file():
         raise RunError(
             f"{folder} is not a run folder and is not deleted; choose another --folder"
         )
-    for path in old:
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    with locked(folder):  # not under a run in progress
+        for path in folder.iterdir():
+            if path.name not in (LOG, LOCK):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _train_many(

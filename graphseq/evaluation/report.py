@@ -15,8 +15,18 @@ from graphseq.errors import RunError
 FORMAT = 2  # format 1 has dense ids in the column user
 DAMAGE = (ValueError, KeyError, TypeError, AttributeError)
 PARSING = (pl.exceptions.PolarsError, pl.exceptions.PanicException, RecursionError)
-FACTS = ("part", "ks", "users", "targets", "items", "cold_targets", "known_targets")
-FACTS += ("graph_hash", "training_hash", "held_out_hash")
+FACTS = (
+    "part",
+    "ks",
+    "users",
+    "targets",
+    "items",
+    "cold_targets",
+    "known_targets",
+    "graph_hash",
+    "training_hash",
+    "held_out_hash",
+)
 PROTOCOL = """\
 {part} part: {users:,} users, {targets:,} targets; mean over users
 candidates: all {items:,} items (no sampling); padding is not among them

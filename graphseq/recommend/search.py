@@ -105,8 +105,9 @@ class FaissSearch:
         if self._kind == "hnsw":  # of this search, not of the index: threads share it
             import faiss
 
+            module: Any = faiss
             width = max(BEAM, 2 * depth)
-            options["params"] = faiss.SearchParametersHNSW(efSearch=width)
+            options["params"] = module.SearchParametersHNSW(efSearch=width)
         flat = queries.reshape(-1, queries.shape[-1]).contiguous()
         _, items = self._index.search(flat.numpy(), depth, **options)
         return torch.from_numpy(items).view(len(queries), -1)

@@ -6,11 +6,13 @@ and only text keys, so these are encoded as objects with one key, which names th
 dicts are too, so that no content can be mistaken for a type.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
@@ -45,7 +47,7 @@ def load_state(path: Path) -> dict[str, Any]:
         )
     try:
         state: dict[str, Any] = _decode(header["state"], tensors)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise RunError(
             f"the checkpoint {path} is inconsistent ({error!r}). Restore it from a "
             "copy, or train again in a new folder"
@@ -100,11 +102,25 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], header: Any) -> Non
         tensors: Tensors by name, on any device; several may share memory.
         header: JSON data for the header of the file.
     """
-    write_safetensors(path, tensors, {"graphseq": json.dumps(header)})
+    text = json.dumps(header)
+    digest = checksum(tensors, text)
+    write_safetensors(path, tensors, {"graphseq": text, "sha256": digest})
+
+
+def checksum(tensors: Mapping[str, Tensor], header: str) -> str:
+    """SHA-256 of a header and of the name, type, shape and bytes of each tensor."""
+    digest = hashlib.sha256(header.encode())
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().contiguous()
+        digest.update(f"\0{name}\0{tensor.dtype}\0{list(tensor.shape)}\0".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], Any]:
     """Tensors and header of a file that :func:`write_tensors` wrote.
+
+    Files without a checksum, of earlier versions, are read as they are.
 
     Raises:
         RunError: The file is missing, damaged, or of another program.
@@ -112,13 +128,17 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], Any]:
     try:
         with safe_open(path, framework="pt") as opened:
             tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
-            header = (opened.metadata() or {}).get("graphseq")
-        if header is not None:
+            metadata = opened.metadata() or {}
+        header = metadata.get("graphseq")
+        if header is None:
+            found = "it is a safetensors file of another program"
+        elif metadata.get("sha256") not in (None, checksum(tensors, header)):
+            found = "its content does not match its checksum; it is damaged"
+        else:
             return tensors, json.loads(header)
-        found = "it is a safetensors file of another program"
     except FileNotFoundError:
         found = "there is no such file"
-    except (SafetensorError, OSError, ValueError) as error:
+    except (SafetensorError, OSError, ValueError, RecursionError) as error:
         found = f"it is damaged or of another program ({error})"
     raise RunError(
         f"cannot read {path}: {found}. Restore it from a copy, or train again in a new "

@@ -84,7 +84,8 @@ def fit(
         gradient_clip: Maximum norm of the gradient.
         precision: ``32-true``; ``bf16-softmax``, which multiplies states and items in
             bfloat16 and computes the rest in float32 (on processors with bfloat16, an
-            epoch with a ``ce`` loss takes about two thirds of the time);
+            epoch with a ``ce`` loss takes about two thirds of the time; on others, the
+            run falls back to ``32-true``, and its record says so);
             ``bf16-mixed`` (CPU and GPU), ``16-mixed`` (GPU), ``64-true``.
         accelerator: ``auto`` (CUDA if available, else the CPU), ``cpu``, ``gpu``
             (CUDA; views are drawn in float64, which Apple's mps does not support).
@@ -152,6 +153,8 @@ def fit(
                 record = run_folder.begin(
                     path, former, model, graph, options, used, experiment or {}
                 )
+                used_precision = record["environment"].get("precision", precision)
+                _report_precision(precision, used_precision)
                 training_history = TrainingHistory(
                     path,
                     record,
@@ -161,13 +164,28 @@ def fit(
                 )
                 train = _train if max_epochs and is_trained else _only_evaluate
                 try:
-                    barrier = train(model, graph, training_history, options)
+                    with run_folder.refused_writes(path):
+                        barrier = train(
+                            model,
+                            graph,
+                            training_history,
+                            replace(options, precision=used_precision),
+                        )
                 except Exception:
                     run_folder.discard(path, options)
                     raise
                 run = run_folder.end(training_history.folder, model, options)
                 barrier()  # no process removes files that another still reads
     return run if folder is not None else replace(run, folder=None)
+
+
+def _report_precision(requested: str, used: str) -> None:
+    if requested != used:
+        warnings.warn(
+            f"precision {requested} falls back to {used}: this processor has no "
+            "bfloat16 instructions, and emulated ones are slower than float32",
+            stacklevel=4,
+        )
 
 
 def _check_examples(

@@ -1,6 +1,7 @@
 """Options of a training run."""
 
 import os
+import platform
 import re
 import shutil
 from collections.abc import Sequence
@@ -65,6 +66,18 @@ class FitOptions:
             for name in ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID")
         )
 
+    def usable_precision(self) -> Precision:
+        """The precision, or float32 where bfloat16 products would be emulated."""
+        if self.precision != "bf16-softmax" or not self._on_cpu() or has_bfloat16():
+            return self.precision
+        return "32-true"
+
+    def _on_cpu(self) -> bool:
+        import torch
+
+        automatic = self.accelerator == "auto" and not torch.cuda.is_available()
+        return automatic or self.accelerator == "cpu"
+
     def learning_rate(self, epoch: int, step: int) -> float:
         """Adam's learning rate in an epoch, after a number of steps of the run."""
         decay = self.lr_decay ** (epoch // self.lr_decay_every)
@@ -94,6 +107,15 @@ class FitOptions:
             from graphseq.training.trainer import try_trainer
 
             try_trainer(self)
+
+
+def has_bfloat16() -> bool:
+    """Whether this processor multiplies bfloat16 numbers itself (x86: AVX-512, AMX)."""
+    import torch
+
+    if platform.machine().lower() in ("aarch64", "arm64"):
+        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
 
 
 def check_compiler() -> None:

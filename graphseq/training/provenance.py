@@ -23,12 +23,13 @@ LIBRARIES = (
 )
 
 
-def environment(accelerator: str, threads: int) -> dict[str, Any]:
+def environment(accelerator: str, threads: int, precision: str) -> dict[str, Any]:
     """Versions, commit and machine, as JSON data.
 
     Args:
         accelerator: The option of :func:`graphseq.fit`.
         threads: Intra-op threads of each process.
+        precision: The precision used, which can be another than the one requested.
     """
     return {
         "python": platform.python_version(),
@@ -37,6 +38,7 @@ def environment(accelerator: str, threads: int) -> dict[str, Any]:
         "commit": commit(Path(__file__).parents[1]),
         "device": _device(accelerator),
         "threads": threads,
+        "precision": precision,
     }
 
 

@@ -5,16 +5,19 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, NotRequired
 
 import polars as pl
 import yaml
+from annotated_types import Len
 from torch_geometric.data import HeteroData
+from typing_extensions import TypedDict  # pydantic needs this one below Python 3.12
 
 from graphseq.errors import RunError
 from graphseq.evaluation import Report
 from graphseq.graphs import graph_hash
 from graphseq.models import Model, create
+from graphseq.schema import Count, Size
 from graphseq.training.checkpoint import read_tensors
 
 EXPERIMENT = "experiment.yaml"
@@ -108,8 +111,7 @@ class Run:
             self.check(graph)
         size = self.record["graph"]
         model = create(self.experiment["model"], size["num_users"], size["num_items"])
-        weights, _ = read_tensors(folder / WEIGHTS)
-        model.load_state_dict(weights)
+        load_weights(model, folder / WEIGHTS)
         return model.eval()
 
     def check(self, graph: HeteroData) -> None:
@@ -167,11 +169,28 @@ def load_run(folder: str | Path) -> Run:
         if (found := record.get("format", 1)) != FORMAT:
             raise _other_format(folder, found)
         history = _read_history(folder / HISTORY)
+        _check_content(dict(experiment), record)
         return Run(folder, dict(experiment), record, history)
-    except (OSError, ValueError, TypeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise _damaged(folder, error) from error
-    except pl.exceptions.PolarsError as error:
+    except (yaml.YAMLError, pl.exceptions.PolarsError) as error:
         raise _damaged(folder, error) from error
+
+
+def load_weights(model: Model, path: Path) -> None:
+    """Load saved weights into a model.
+
+    Raises:
+        RunError: They are damaged, or of another model.
+    """
+    weights, _ = read_tensors(path)
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise RunError(
+            f"{path} contains the weights of another model than {EXPERIMENT} in its "
+            f"folder describes: {error}. Restore both files from a copy"
+        ) from error
 
 
 def _read_history(path: Path) -> list[dict[str, Any]]:
@@ -180,6 +199,56 @@ def _read_history(path: Path) -> list[dict[str, Any]]:
     frame = pl.read_csv(path, infer_schema=False)
     types = {name: pl.Float64 for name in frame.columns} | {"epoch": pl.Int64}
     return frame.cast(types).to_dicts()  # type: ignore[arg-type]
+
+
+class _Graph(TypedDict):
+    num_users: Size
+    num_items: Size
+    hash: str
+    held_out_hash: str
+
+
+class _Environment(TypedDict):
+    commit: dict[str, Any] | None
+    device: str
+    threads: Size
+    precision: NotRequired[str]
+
+
+class _Record(TypedDict):
+    seed: Count
+    resumed_after: list[int]
+    graph: _Graph
+    environment: _Environment
+    best_epoch: Count
+    stopped_early: bool
+    times: list[dict[str, float]]
+    finished: bool
+
+
+class _Experiment(TypedDict):
+    model: Annotated[dict[str, Any], Len(1, 1)]
+    train: dict[str, Any]
+
+
+def _check_content(experiment: dict[str, Any], record: dict[str, Any]) -> None:
+    """Refuse a run folder whose files lack what their readers need.
+
+    Raises:
+        ValueError: With what is missing or of another type.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    for name, kind, content in (
+        (RECORD, _Record, record),
+        (EXPERIMENT, _Experiment, experiment),
+    ):
+        try:
+            TypeAdapter[Any](kind).validate_python(content)
+        except ValidationError as error:
+            problem = error.errors(include_url=False)[0]
+            place = ".".join(map(str, problem["loc"]))
+            raise ValueError(f"{name}: {place}: {problem['msg']}") from error
 
 
 def _other_format(folder: Path, found: Any) -> RunError:

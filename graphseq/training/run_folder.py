@@ -1,21 +1,22 @@
 """Create, resume and finish run folders."""
 
+import errno
 import json
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import yaml
+from safetensors import SafetensorError
 from torch_geometric.data import HeteroData
 
-from graphseq.atomic import write_text
-from graphseq.errors import ConfigError, RunError
+from graphseq.atomic import hold_lock, write_text
+from graphseq.errors import ConfigError, GraphError, RunError
 from graphseq.models import Model
 from graphseq.schema import describe
-from graphseq.training.checkpoint import read_tensors
 from graphseq.training.options import FitOptions
 from graphseq.training.provenance import environment, identity
 from graphseq.training.run import (
@@ -27,10 +28,21 @@ from graphseq.training.run import (
     WEIGHTS,
     Run,
     load_run,
+    load_weights,
 )
 
 CHANGEABLE = ("max_epochs", "progress", "workers", "threads", "loggers")
 """Training options that a resumed run may change."""
+LOCK = ".lock"  # in the run folder, while a process trains in it
+REFUSED = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.EROFS,
+    errno.EIO,
+    errno.EACCES,
+    errno.EPERM,
+)
 SIZES = ("num_users", "num_items")  # come from the graph, not from the model's options
 
 
@@ -39,7 +51,7 @@ def locate(folder: str | Path | None, options: FitOptions) -> Iterator[Path]:
     """The run folder; without a name, a temporary one, which is removed.
 
     Raises:
-        RunError: It cannot be created.
+        RunError: It cannot be created, or another process trains in it.
     """
     if folder is not None:
         try:
@@ -49,12 +61,54 @@ def locate(folder: str | Path | None, options: FitOptions) -> Iterator[Path]:
                 f"cannot create the run folder {folder}: {error.strerror}. Choose "
                 "another folder"
             ) from error
-        yield Path(folder)
+        if options.is_first_process:
+            with locked(Path(folder)):
+                yield Path(folder)
+        else:
+            yield Path(folder)
     elif options.is_first_process:
         with tempfile.TemporaryDirectory(prefix="graphseq-") as temporary:
             yield Path(temporary)
     else:  # the first process broadcasts its folder
         yield Path()
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Let only this process write the run; the lock ends with the process.
+
+    Raises:
+        RunError: Another process holds the lock.
+    """
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(hold_lock(folder / LOCK, folder))
+        except (GraphError, OSError) as error:
+            raise RunError(
+                f"cannot train in {folder}: {error}. Runs in progress cannot be "
+                "resumed or overwritten"
+            ) from error
+        yield
+
+
+@contextmanager
+def refused_writes(folder: Path) -> Iterator[None]:
+    """Name what the system refused to write; earlier epochs stay as they are.
+
+    Raises:
+        RunError: The disk is full, for example.
+    """
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        refused = isinstance(error, OSError) and error.errno in REFUSED
+        if not refused and "os error" not in str(error):
+            raise
+        raise RunError(
+            f"cannot write the run in {folder}: {error}. Its finished epochs are kept: "
+            "free disk space, or fix the permissions, and resume it (resume=True, "
+            "--resume)"
+        ) from error
 
 
 def find(
@@ -113,7 +167,9 @@ def begin(
         "resumed_after": [],
         "seed": options.seed,
         "graph": identity(graph),
-        "environment": environment(options.accelerator, threads),
+        "environment": environment(
+            options.accelerator, threads, options.usable_precision()
+        ),
         "best_epoch": 0,
         "stopped_early": False,
         "times": [],
@@ -142,8 +198,7 @@ def discard(folder: Path, options: FitOptions) -> None:
 
 def end(folder: Path, model: Model, options: FitOptions) -> Run:
     """Load the best weights into the model, and mark the run as finished."""
-    weights, _ = read_tensors(folder / WEIGHTS)
-    model.load_state_dict(weights)
+    load_weights(model, folder / WEIGHTS)
     model.eval()
     run = load_run(folder)
     run.record["finished"] = True

@@ -1,5 +1,7 @@
 """Create, resume and refuse run folders."""
 
+import errno
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -7,8 +9,10 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 from torch_geometric.data import HeteroData
 
+from graphseq import atomic
 from graphseq.data import leave_one_out, synthetic
 from graphseq.errors import RunError
 from graphseq.graphs import build_graph
@@ -16,7 +20,10 @@ from graphseq.models import (
     POP,
     Model,
 )
-from graphseq.training import Run
+from graphseq.training import Run, load_run
+from graphseq.training import options as training_options
+from graphseq.training.checkpoint import read_tensors
+from graphseq.training.run_folder import LOCK, locked
 
 Make = Callable[..., Model]
 Short = Callable[..., Run]
@@ -117,3 +124,125 @@ def test_a_file_where_the_folder_should_be_is_refused(
     (tmp_path / "log.csv").touch()
     with pytest.raises(RunError, match=r"cannot create the run folder .*log\.csv"):
         short(tiny(), graph, folder=tmp_path / "log.csv")
+
+
+def test_one_process_trains_in_a_folder_at_a_time(
+    short: Short, tiny: Make, graph: HeteroData, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    short(tiny(), graph, folder=folder)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert LOCK not in before
+    with locked(folder), pytest.raises(RunError, match="another process is writing"):
+        short(tiny(), graph, folder=folder, resume=True, max_epochs=3)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    (folder / LOCK).touch()  # as a killed process leaves it
+    short(tiny(), graph, folder=folder, resume=True, max_epochs=3)
+    assert not (folder / LOCK).exists()
+
+
+@pytest.mark.parametrize("name", ["weights.safetensors", "checkpoint.safetensors"])
+def test_a_flipped_bit_in_any_place_is_refused(
+    short: Short, tiny: Make, graph: HeteroData, tmp_path: Path, name: str
+) -> None:
+    short(tiny(), graph, folder=tmp_path)
+    path = tmp_path / name
+    whole = path.read_bytes()
+    tensors = read_tensors(path)[0]
+    for place in range(0, len(whole), max(1, len(whole) // 200)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :])
+        try:
+            found = read_tensors(path)[0]
+        except RunError:
+            continue
+        assert found.keys() == tensors.keys()  # a bit of the name "sha256"
+        assert all(torch.equal(found[key], tensors[key]) for key in tensors)
+    path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    with pytest.raises(RunError, match="does not match its checksum"):
+        read_tensors(path)
+
+
+def test_weights_of_another_model_are_refused(
+    short: Short, tiny: Make, graph: HeteroData, tmp_path: Path
+) -> None:
+    run = short(tiny(), graph, folder=tmp_path / "a")
+    short(tiny(dim=4), graph, folder=tmp_path / "b")
+    weights = (tmp_path / "b" / "weights.safetensors").read_bytes()
+    (tmp_path / "a" / "weights.safetensors").write_bytes(weights)
+    with pytest.raises(RunError, match="weights of another model"):
+        run.model()
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "value"),
+    [
+        ("run.json", "graph", None),
+        ("run.json", "graph", {"num_users": -3}),
+        ("run.json", "environment", {}),
+        ("run.json", "times", 7),
+        ("run.json", "finished", ...),
+        ("run.json", "resumed_after", "x"),
+        ("experiment.yaml", "model", {}),
+        ("experiment.yaml", "model", "SASRec"),
+        ("experiment.yaml", "train", ...),
+    ],
+)
+def test_edited_files_of_a_run_are_damage(
+    short: Short, tiny: Make, graph: HeteroData, tmp_path: Path, name, key, value
+) -> None:
+    short(POP(30, 12), graph, folder=tmp_path)
+    path = tmp_path / name
+    content = yaml.safe_load(path.read_text())
+    content.pop(key)
+    path.write_text(json.dumps(content | ({} if value is ... else {key: value})))
+    with pytest.raises(RunError, match=f"damaged .*{key}"):
+        load_run(tmp_path)
+
+
+def test_a_full_disk_loses_no_finished_epoch(
+    short: Short,
+    tiny: Make,
+    graph: HeteroData,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    expected = tiny()
+    short(expected, graph, max_epochs=3)
+    save, saved = atomic.save_file, []
+
+    def fill(tensors: Any, path: Path, header: Any) -> None:
+        saved.append(path)
+        if len(saved) > 4:
+            Path(path).write_bytes(b"half")
+            raise OSError(errno.ENOSPC, "No space left on device")
+        save(tensors, path, header)
+
+    monkeypatch.setattr(atomic, "save_file", fill)
+    with pytest.raises(RunError, match=r"No space left.*resume"):
+        short(tiny(), graph, folder=tmp_path, max_epochs=3)
+    monkeypatch.setattr(atomic, "save_file", save)
+    resumed = tiny()
+    run = short(resumed, graph, folder=tmp_path, max_epochs=3, resume=True)
+    assert same(expected, resumed) and run.epochs == 3
+    assert not list(tmp_path.glob(".*.new"))
+
+
+def test_a_processor_without_bfloat16_trains_in_float32_and_says_so(
+    short: Short,
+    tiny: Make,
+    graph: HeteroData,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(training_options, "has_bfloat16", lambda: False)
+    low = {"precision": "bf16-softmax", "accelerator": "cpu"}
+    found, expected = tiny(loss="ce"), tiny(loss="ce")
+    with pytest.warns(UserWarning, match="bf16-softmax falls back to 32-true"):
+        run = short(found, graph, folder=tmp_path, **low)
+    short(expected, graph, accelerator="cpu")
+    assert same(found, expected)
+    assert run.record["environment"]["precision"] == "32-true"
+    assert run.experiment["train"]["precision"] == "bf16-softmax"
+    monkeypatch.setattr(training_options, "has_bfloat16", lambda: True)
+    run = short(tiny(loss="ce"), graph, **low)
+    assert run.record["environment"]["precision"] == "bf16-softmax"
