@@ -54,9 +54,10 @@ class BuildOptions:
         transitions: Edges from an item to its successors, as WINDOW:K:DECAY: the
             number of steps, the successors that an item keeps (default 50, or all),
             and the factor by which the weight decays with each further step.
-        attributes: File with the attributes of items: JSON, JSON lines, CSV, TSV or
-            Parquet, plain or gzip.
+        attributes: File with the attributes of items: JSON, JSON lines, CSV, TSV,
+            Parquet, MovieLens movies.dat or RecBole .item, plain or gzip.
         attribute_columns: Columns of that file, such as item=asin attribute=categories.
+        attribute_separator: Separator of several attributes in one field, such as "|".
         hub_cap: Ignore common items with more than N users, and common users with more
             than N items: they carry little information and cost most.
         engine: Where the graph is built: in this process, or on Spark.
@@ -77,6 +78,7 @@ class BuildOptions:
     transitions: str | None = None
     attributes: Path | None = None
     attribute_columns: list[str] | None = None
+    attribute_separator: str | None = None
     hub_cap: Size | None = None
     engine: Literal["local", "spark"] = "local"
     master: str | None = None

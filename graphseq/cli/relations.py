@@ -32,6 +32,8 @@ def parse_steps(options: "BuildOptions") -> "list[BaseTransform]":
     """
     if options.attributes is None and options.attribute_columns is not None:
         raise ConfigError("--attribute-columns names columns of a file: --attributes")
+    if options.attributes is None and options.attribute_separator is not None:
+        raise ConfigError("--attribute-separator splits fields of a file: --attributes")
     steps: list[BaseTransform] = []
     if options.user_user != "none":
         steps.append(co_occurrence("user", options.user_user, options.hub_cap))
@@ -40,7 +42,13 @@ def parse_steps(options: "BuildOptions") -> "list[BaseTransform]":
     if options.transitions is not None:
         steps.append(transitions(options.transitions))
     if options.attributes is not None:
-        steps.append(attributes(options.attributes, options.attribute_columns))
+        steps.append(
+            attributes(
+                options.attributes,
+                options.attribute_columns,
+                options.attribute_separator,
+            )
+        )
     return steps
 
 
@@ -93,7 +101,9 @@ def transitions(text: str) -> "Transitions":
     return Transitions(window=int(window), top_k=edges, decay=factor)
 
 
-def attributes(file: Path, columns: Sequence[str] | None) -> "Attributes":
+def attributes(
+    file: Path, columns: Sequence[str] | None, separator: str | None = None
+) -> "Attributes":
     """A file of attributes as a step; the graph records only the name of the file.
 
     Raises:
@@ -106,7 +116,7 @@ def attributes(file: Path, columns: Sequence[str] | None) -> "Attributes":
     names = parse_pairs("--attribute-columns", columns, example, roles.__contains__)
     if not file.is_file():
         raise ConfigError(f"--attributes takes a file; there is none at {file}")
-    step = Attributes(str(file), root=".", **names)
+    step = Attributes(str(file), separator=separator, root=".", **names)
     step.options = step.options | {"source": file.name}
     return step
 

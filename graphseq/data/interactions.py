@@ -18,6 +18,7 @@ from graphseq.data.arrays import (
     positions,
     renumber,
 )
+from graphseq.data.frames import Frame, frame_columns, parse_time_column
 from graphseq.data.ids import to_integers
 from graphseq.data.timestamps import UNITS, count_units
 from graphseq.data.vocabulary import Vocabulary
@@ -119,23 +120,25 @@ class Interactions:
         return cls(user_, item_, time_, users, items, has_time, skipped or {})
 
     @classmethod
-    def from_frame(cls, frame: pl.DataFrame) -> "Interactions":
+    def from_frame(cls, frame: Frame) -> "Interactions":
         """Interactions from raw ids: columns ``user``, ``item``, optionally ``time``.
 
         Users and items are numbered by first appearance. Without a time column the
-        order of the rows is the order of the events.
+        order of the rows is the order of the events. Times are read as by
+        :func:`graphseq.data.read_log`: numbers, dates, datetimes and ISO 8601 text.
+
+        Args:
+            frame: A frame of polars, eager or lazy, or of pandas, an Arrow table, or a
+                mapping from column names to sequences. Usual names of the columns are
+                found too, such as user_id, movieId and timestamp.
 
         Raises:
             DataError: A column is missing, holds nulls, or has the wrong type.
         """
-        if not {"user", "item"} <= set(frame.columns):
-            raise DataError(
-                f"a frame of interactions needs the columns user and item, and "
-                f"optionally time; found {frame.columns}. Rename its columns"
-            )
-        users, user = Vocabulary.number(frame["user"])
-        items, item = Vocabulary.number(frame["item"])
-        time = frame.get_column("time", default=None)
+        columns = frame_columns(frame)
+        users, user = Vocabulary.number(columns["user"])
+        items, item = Vocabulary.number(columns["item"])
+        time = parse_time_column(columns["time"]) if "time" in columns else None
         return cls.from_arrays(user, item, time, users=users, items=items)
 
     @property

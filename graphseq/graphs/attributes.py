@@ -31,6 +31,7 @@ class Attributes(Configurable, BaseTransform):
             one per pair), plain or gzip.
         item: Column of the items; not used for a JSON object.
         attribute: Column of the attributes, or of (nested) lists of them.
+        separator: Separator of several attributes in one field; ``None``: not split.
         root: Folder for relative paths; ``None``: GRAPHSEQ_DATA if the file is there,
             else the current folder. It is not recorded.
 
@@ -49,6 +50,7 @@ class Attributes(Configurable, BaseTransform):
         *,
         item: str = "item",
         attribute: str = "attribute",
+        separator: str | None = None,
         root: str | Path | None = None,
     ) -> None:
         self.source = source
@@ -56,7 +58,10 @@ class Attributes(Configurable, BaseTransform):
         name = str(source)
         if not isinstance(source, str | Path):
             name = f"a table of {len(source)} items"
+        self.separator = separator
         self.options = {"source": name, "item": item, "attribute": attribute}
+        if separator is not None:
+            self.options["separator"] = separator
 
     def forward(self, graph: HeteroData) -> HeteroData:
         """Add the nodes and the edges to the graph."""
@@ -91,5 +96,9 @@ class Attributes(Configurable, BaseTransform):
         if not isinstance(self.source, str | Path):
             return pairs_of(self.source)
         return read_attributes(
-            self.source, item=self.item, attribute=self.attribute, root=self.root
+            self.source,
+            item=self.item,
+            attribute=self.attribute,
+            separator=self.separator,
+            root=self.root,
         )

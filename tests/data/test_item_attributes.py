@@ -112,3 +112,52 @@ def test_pairs_without_an_item_or_an_attribute_are_omitted(tmp_path: Path) -> No
     frame = pl.DataFrame({"item": [1, None, 2], "attribute": [[3, None], [4], None]})
     frame.write_parquet(path)
     assert read(path) == [(1, 3)]
+
+
+PIPED = "movieId,title,genres\n1,x,Adventure|Comedy\n2,y,Comedy\n3,z,\n"
+GENRES = [("1", "Adventure"), ("1", "Comedy"), ("2", "Comedy")]
+
+
+def test_several_attributes_in_a_field_are_split_on_request(tmp_path: Path) -> None:
+    path = tmp_path / "movies.csv"
+    path.write_text(PIPED)
+    columns = {"item": "movieId", "attribute": "genres"}
+    assert read(path, **columns, separator="|") == GENRES
+    with pytest.warns(UserWarning, match=r"'Adventure\|Comedy'.*--attribute-separator"):
+        assert read(path, **columns)[0] == ("1", "Adventure|Comedy")
+
+
+def test_movielens_movies_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "movies.dat"
+    path.write_bytes(b"1::caf\xe9 (1995)::Adventure|Comedy\r\n2::y::Comedy\n")
+    assert read(path) == GENRES
+
+
+def test_recbole_items_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "ml.item"
+    path.write_text(
+        "item_id:token\tmovie_title:token_seq\tclass:token_seq\n"
+        '1\tSay "A\tAdventure Comedy\n2\ty\tComedy\n'
+    )
+    assert read(path, item="item_id", attribute="class") == GENRES
+
+
+def test_bytes_that_are_not_utf_8_are_refused_in_a_column_that_is_read(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "pairs.csv"
+    path.write_bytes(b"item,attribute,x\na,red,\xe9\n")
+    assert read(path) == [("a", "red")]
+    path.write_bytes(b"item,attribute,x\na,\xe9,x\n")
+    with pytest.raises(
+        DataError, match="'attribute' contains bytes that are not UTF-8"
+    ):
+        read(path)
+
+
+@pytest.mark.parametrize("text", ["[" * 99_999, '{"a": ' + "9" * 5000 + "}"])
+def test_json_that_a_parser_gives_up_on_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "items.json"
+    path.write_text(text, "utf-8")
+    with pytest.raises(DataError):
+        read(path)

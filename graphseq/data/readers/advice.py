@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
+from graphseq.data.frames import normalized
 from graphseq.data.timestamps import split_times, units_of
 
 Rows = Sequence[Sequence[str]]
@@ -54,11 +55,6 @@ NOT_IDS = re.compile(
     "name|title|count|rating|score|categor|type|age$|gender|text|review|price|amount|"
     "duration|quantity|length|year|rank|url"
 )
-
-
-def normalized(name: str) -> str:
-    """A column name in lower case, without punctuation and RecBole's ``:type``."""
-    return "".join(c for c in name.split(":")[0].lower() if c.isalnum())
 
 
 def split_rows(lines: Sequence[str], separator: str) -> list[list[str]]:

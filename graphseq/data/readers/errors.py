@@ -16,7 +16,7 @@ from graphseq.errors import DataError
 OnError = Literal["raise", "skip"]
 PARSER_ERRORS = (
     *(pl.exceptions.PolarsError, pl.exceptions.PanicException),
-    *(csv.Error, UnicodeError, OverflowError, RecursionError, OSError),
+    *(csv.Error, ValueError, OverflowError, RecursionError, OSError),
 )
 SHOWN = 10  # malformed lines that a report lists
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Literal
 
+from graphseq.data.frames import NAMES, normalized
 from graphseq.data.readers.advice import (
     NUMBER,
     Rows,
@@ -22,7 +23,6 @@ from graphseq.data.readers.advice import (
     is_table,
     likely_columns,
     likely_indices,
-    normalized,
     split_rows,
 )
 from graphseq.data.readers.source import Source
@@ -141,16 +141,6 @@ LAYOUTS: dict[str, Layout] = {
         description="RecBole .inter: user_id:token, item_id:token, timestamp:float",
     ),
 }
-
-NAMES: dict[str, tuple[str, ...]] = {
-    "user": ("user", "userid", "uid", "reviewerid", "sessionid", "session"),
-    "item": (
-        *("item", "itemid", "iid", "movieid", "asin", "parentasin", "productid"),
-        *("businessid", "trackid", "artistid"),
-    ),
-    "time": ("time", "timestamp", "unixreviewtime", "date", "datetime", "ts"),
-}
-"""Usual column names of each role, in lower case and without punctuation."""
 
 
 def find_roles(

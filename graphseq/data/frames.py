@@ -1,0 +1,136 @@
+"""Frames of several libraries, as the columns of a log."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import polars as pl
+
+from graphseq.data.arrays import Int64s
+from graphseq.data.timestamps import fitting, rescale, split_times, thousands
+from graphseq.errors import DataError
+
+NAMES: dict[str, tuple[str, ...]] = {
+    "user": ("user", "userid", "uid", "reviewerid", "sessionid", "session"),
+    "item": (
+        *("item", "itemid", "iid", "movieid", "asin", "parentasin", "productid"),
+        *("businessid", "trackid", "artistid"),
+    ),
+    "time": ("time", "timestamp", "unixreviewtime", "date", "datetime", "ts"),
+}
+"""Usual column names of each role, in lower case and without punctuation."""
+
+
+def normalized(name: str) -> str:
+    """A column name in lower case, without punctuation and RecBole's ``:type``."""
+    return "".join(c for c in name.split(":")[0].lower() if c.isalnum())
+
+
+@runtime_checkable
+class Columnar(Protocol):
+    """A frame of pandas or an Arrow table, by what both can do."""
+
+    def __getitem__(self, name: Any, /) -> Any:
+        """A column."""
+
+
+Frame = pl.DataFrame | pl.LazyFrame | Mapping[str, Sequence[Any] | Any] | Columnar
+"""What :meth:`graphseq.data.Interactions.from_frame` reads."""
+
+
+def frame_columns(frame: Frame) -> dict[str, pl.Series]:
+    """The columns user, item and, if there is one, time; warns of any others.
+
+    Raises:
+        DataError: It is not a frame, or a column is missing or ambiguous.
+    """
+    header = _header(frame)
+    names = {role: _find(role, header) for role in NAMES}
+    if names["user"] is None or names["item"] is None:
+        raise DataError(
+            "a frame of interactions needs the columns user and item, and optionally "
+            f"time; found {header}. Rename its columns"
+        )
+    found = {role: name for role, name in names.items() if name is not None}
+    if rest := [name for name in header if name not in found.values()]:
+        warnings.warn(
+            f"the columns {', '.join(map(str, rest))} of the frame are not used; those "
+            f"of the log are {', '.join(map(str, found.values()))}",
+            UserWarning,
+            stacklevel=3,
+        )
+    if isinstance(frame, pl.LazyFrame):
+        frame = frame.select(list(found.values())).collect()
+    columns = {role: _series(name, frame[name]) for role, name in found.items()}
+    if len({len(column) for column in columns.values()}) > 1:
+        sizes = ", ".join(f"{role} has {len(c):,}" for role, c in columns.items())
+        raise DataError(f"the columns of a frame must be equally long; {sizes} rows")
+    return columns
+
+
+def _header(frame: Any) -> list[str]:
+    if isinstance(frame, pl.LazyFrame):
+        return frame.collect_schema().names()
+    if isinstance(frame, Mapping):
+        return list(frame)
+    names = getattr(frame, "column_names", getattr(frame, "columns", None))
+    if names is None or isinstance(frame, np.ndarray) or not hasattr(frame, "shape"):
+        raise DataError(
+            "from_frame takes a frame of polars or pandas, an Arrow table, or a "
+            f"mapping from column names to sequences; found {type(frame).__name__}"
+        )
+    return list(names)
+
+
+def _find(role: str, header: list[str]) -> str | None:
+    """The column of this name, or the one with a usual name of the role."""
+    if header.count(role) == 1:
+        return role
+    found = [name for name in header if normalized(str(name)) in NAMES[role]]
+    if len(found) > 1:
+        raise DataError(
+            f"several columns could be the {role}: {', '.join(map(str, found))}. "
+            f"Rename one to {role!r}"
+        )
+    return found[0] if found else None
+
+
+def _series(name: str, column: Any) -> pl.Series:
+    """A column of any library as a series."""
+    if isinstance(column, pl.Series):
+        return column
+    if hasattr(column, "dt") and getattr(column.dtype, "tz", None) is not None:
+        column = column.dt.tz_convert("UTC").dt.tz_localize(None)  # pandas
+    if hasattr(column, "to_numpy") or hasattr(column, "__array__"):
+        column = (
+            column.to_numpy() if hasattr(column, "to_numpy") else np.asarray(column)
+        )
+        if column.ndim == 1 and column.dtype == object:
+            column = [None if value != value else value for value in column]
+    try:
+        return pl.Series(name, column)
+    except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError) as error:
+        raise DataError(
+            f"the column {name} does not hold values of one type: {error}. Convert it"
+        ) from error
+
+
+def parse_time_column(column: pl.Series) -> Int64s:
+    """Times as whole numbers, in a unit that holds their fractions, (E,).
+
+    Raises:
+        DataError: One is missing, or is neither a number nor a date.
+    """
+    times, fraction = split_times(column)
+    if times.null_count():
+        row = int(times.is_null().arg_max() or 0)
+        raise DataError(
+            f"the column {column.name} must hold numbers or dates (ISO 8601); found "
+            f"{column[row]!r} at row {row}. Drop rows without a time"
+        )
+    whole = times.to_numpy()
+    if fraction is None:
+        return whole
+    largest = int(np.abs(whole).max(initial=0))
+    return rescale(whole, fraction, fitting(int(thousands(fraction).max()), largest))

@@ -1,0 +1,113 @@
+from datetime import UTC, date, datetime
+
+import numpy as np
+import polars as pl
+import pytest
+
+from graphseq.data import Interactions
+from graphseq.errors import DataError
+
+FRAME = pl.DataFrame({"user": ["u", "u"], "item": ["B", "A"], "time": [9, 1]})
+MOMENTS = [datetime(2014, 4, 7, 10, 51, 9, 900_000), datetime(2014, 4, 7, 10, 51, 9)]
+SECONDS = 1396867869
+
+
+class Series:
+    """A column, as pandas has it."""
+
+    def __init__(self, values: np.ndarray) -> None:
+        self.values, self.dtype = values, values.dtype
+
+    def to_numpy(self) -> np.ndarray:
+        return self.values
+
+
+class Foreign:
+    """A frame of another library: columns, shape and item access."""
+
+    def __init__(self, data: dict[str, np.ndarray]) -> None:
+        self.data, self.columns, self.shape = data, list(data), (2, len(data))
+
+    def __getitem__(self, name: str) -> Series:
+        return Series(self.data[name])
+
+
+def foreign() -> Foreign:
+    users = np.array(["u", "u"], dtype=object)
+    return Foreign(
+        {"user": users, "item": np.array(["B", "A"]), "time": np.arange(9, 7, -1)}
+    )
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        FRAME,
+        FRAME.lazy(),
+        FRAME.to_dict(as_series=False),
+        FRAME.to_dict(),
+        {"user": ["u", "u"], "item": np.array(["B", "A"]), "time": np.array([9, 8])},
+        foreign(),
+    ],
+    ids=["eager", "lazy", "lists", "series", "arrays", "another library"],
+)
+def test_frames_of_any_library_are_one_log(frame: object) -> None:
+    log = Interactions.from_frame(frame)  # type: ignore[arg-type]
+    assert log.users.ids.to_list() == ["u"]
+    assert log.frame()["item"].to_list() == ["A", "B"]
+
+
+@pytest.mark.parametrize(
+    ("times", "stored"),
+    [
+        (MOMENTS, [SECONDS * 1000, SECONDS * 1000 + 900]),
+        (
+            [m.replace(tzinfo=UTC) for m in MOMENTS],
+            [SECONDS * 1000, SECONDS * 1000 + 900],
+        ),
+        ([m.isoformat() for m in MOMENTS], [SECONDS * 1000, SECONDS * 1000 + 900]),
+        ([SECONDS + 0.9, SECONDS], [SECONDS * 1000, SECONDS * 1000 + 900]),
+        ([date(1970, 1, 3), date(1970, 1, 2)], [86_400, 2 * 86_400]),
+        ([7.0, 5.0], [5, 7]),
+        (np.array(MOMENTS, "datetime64[ns]"), [SECONDS * 1000, SECONDS * 1000 + 900]),
+    ],
+)
+@pytest.mark.parametrize("name", ["time", "timestamp"])
+def test_times_are_read_as_in_a_file(
+    name: str, times: list[object], stored: list[int]
+) -> None:
+    columns = {"user": ["u", "u"], "item": ["B", "A"], name: times}
+    log = Interactions.from_frame(columns)
+    assert log.has_time
+    assert log.frame()["item"].to_list() == ["A", "B"]
+    assert log.time.tolist() == stored
+
+
+def test_columns_that_are_not_used_are_named() -> None:
+    frame = FRAME.with_columns(rating=pl.lit(5.0))
+    with pytest.warns(
+        UserWarning, match="the columns rating of the frame are not used"
+    ):
+        Interactions.from_frame(frame)
+
+
+@pytest.mark.parametrize(
+    ("frame", "match"),
+    [
+        (FRAME.drop("item"), "needs the columns user and item"),
+        ([1, 2], "found list"),
+        (np.zeros((2, 3)), "found ndarray"),
+        (FRAME.with_columns(time=pl.lit("soon")), "found 'soon' at row 0"),
+        (FRAME.with_columns(time=pl.Series([1, None])), "found None at row 1"),
+        (
+            FRAME.drop("time").with_columns(ts=1, date=2),
+            "several columns could be the t",
+        ),
+        ({"user": [1], "item": [1, 2]}, "equally long; user has 1, item has 2 rows"),
+        ({"user": [1, "a"], "item": [1, 2]}, "one type"),
+        ({"user": [[1], [2]], "item": [1, 2]}, "ids must be"),
+    ],
+)
+def test_what_is_not_a_log_is_refused(frame: object, match: str) -> None:
+    with pytest.raises(DataError, match=match):
+        Interactions.from_frame(frame)  # type: ignore[arg-type]
