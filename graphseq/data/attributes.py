@@ -100,7 +100,8 @@ def _split_fields(
             warnings.warn(
                 f"{name}: {len(joined):,} of {len(frame):,} fields contain {sign!r}, "
                 f"such as {joined['attribute'][0]!r}, and are one attribute each. To "
-                f"split them: --attribute-separator {sign!r} (in Python, separator={sign!r})",
+                f"split them: --attribute-separator {sign!r} (in Python, "
+                f"separator={sign!r})",
                 UserWarning,
                 stacklevel=3,
             )

@@ -60,9 +60,10 @@ def frame_columns(frame: Frame) -> dict[str, pl.Series]:
             UserWarning,
             stacklevel=3,
         )
+    table: Any = frame
     if isinstance(frame, pl.LazyFrame):
-        frame = frame.select(list(found.values())).collect()
-    columns = {role: _series(name, frame[name]) for role, name in found.items()}
+        table = frame.select(list(found.values())).collect()
+    columns = {role: _series(name, table[name]) for role, name in found.items()}
     if len({len(column) for column in columns.values()}) > 1:
         sizes = ", ".join(f"{role} has {len(c):,}" for role, c in columns.items())
         raise DataError(f"the columns of a frame must be equally long; {sizes} rows")
