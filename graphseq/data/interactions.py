@@ -183,6 +183,25 @@ class Interactions:
             items=self.items.take(kept_items),
         )
 
+    def sorted_by_id(self) -> "Interactions":
+        """The same events, users and items numbered in ascending order of raw ids.
+
+        This numbering depends on the set of ids only, not on the events.
+        """
+        users, items = self.users.ranks(), self.items.ranks()
+        if not (np.diff(users) < 0).any() and not (np.diff(items) < 0).any():
+            return self
+        user = users[self.user]
+        order = np.argsort(user, kind="stable")
+        return replace(
+            self,
+            user=user[order],
+            item=items[self.item[order]],
+            time=self.time[order],
+            users=self.users.take(np.argsort(users)),
+            items=self.items.take(np.argsort(items)),
+        )
+
     def frame(self) -> pl.DataFrame:
         """The events with their raw ids: columns user, item and time, (E rows)."""
         return pl.DataFrame(

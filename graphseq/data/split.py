@@ -1,4 +1,9 @@
-"""Splits of a log into training events and held-out histories and targets."""
+"""Splits of a log into training events and held-out histories and targets.
+
+A split numbers users and items in ascending order of their raw ids. A log numbers them
+by first appearance, which held-out events also determine: ties between edges, which go
+to the smaller number, would then depend on events that a model must not see.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -70,7 +75,8 @@ class Split:
     """Training events, and held-out users for validation and test.
 
     Attributes:
-        train: Training events; the vocabularies, and so U and V, of the whole log.
+        train: Training events; the users and items, and so U and V, of the whole log,
+            in ascending order of their raw ids.
         validation: Held-out rows for choosing models and epochs.
         test: Held-out rows for the final evaluation.
         method: Name of the function that made the split.
@@ -106,6 +112,7 @@ def leave_one_out(log: Interactions) -> Split:
     Raises:
         DataError: No user has 3 events.
     """
+    log = log.sorted_by_id()
     lengths, starts = log.lengths, log.pointers[:-1]
     rows = np.flatnonzero(lengths >= 3)
     start, stop = starts[rows], starts[rows] + lengths[rows]
@@ -155,6 +162,7 @@ def by_user(
     if not 0 < history < 1:
         raise DataError(f"by_user needs a history above 0 and below 1; found {history}")
     parts, known = exact_fractions(fractions, "by_user"), Fraction(str(history))
+    log = log.sorted_by_id()
     lengths, pointers = log.lengths, log.pointers
     active = np.flatnonzero(lengths)
     shuffled = np.random.default_rng(seed).permutation(active)

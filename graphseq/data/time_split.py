@@ -33,6 +33,7 @@ def by_time(
         )
     if not len(log):
         raise DataError("by_time needs events; the log is empty. Read another log")
+    log = log.sorted_by_id()
     ranked = np.sort(log.time)
     cuts = [int(len(log) * part) for part in (parts[0], parts[0] + parts[1])]
     moments = ranked[cuts]

@@ -20,7 +20,7 @@ class Vocabulary:
     """An immutable one-to-one map between dense ids and raw ids.
 
     The dense id of a raw id is its index in ``ids``. A log numbers its users and items
-    by first appearance.
+    by first appearance, a split in ascending order of the raw ids.
 
     >>> items = Vocabulary(["milk", "bread"])
     >>> items.encode(["bread", "milk", "bread"])
@@ -111,6 +111,10 @@ class Vocabulary:
     def take(self, dense: Integers) -> "Vocabulary":
         """A vocabulary of the selected ids, in the given order."""
         return Vocabulary(self._ids.gather(np.asarray(dense, dtype=np.int64)))
+
+    def ranks(self) -> npt.NDArray[np.int64]:
+        """The position of each id among the sorted raw ids, (n,)."""
+        return self._ids.rank("ordinal").to_numpy().astype(np.int64) - 1
 
     def __len__(self) -> int:
         return len(self._ids)

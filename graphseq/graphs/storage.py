@@ -2,9 +2,8 @@
 
 ``graph.json`` describes the graph, ``tensors.safetensors`` holds its tensors, and
 ``user.parquet`` and ``item.parquet`` the raw ids. ``log.parquet`` and its two
-vocabularies hold the log, for updates. Ids are numbered by first appearance, and the
-canonical order keeps the order of the source where times tie, so this log is all that
-an update needs of the source.
+vocabularies hold the log, for updates. The canonical order keeps the order of the source
+where times tie, so this log is all that an update needs of the source.
 """
 
 import json

@@ -96,6 +96,17 @@ class Events:
             size=int(users.sum()),
         )
 
+    def sorted_by_id(self) -> "Events":
+        """As :meth:`graphseq.data.Interactions.sorted_by_id`."""
+        users, items = self.users.ranks(), self.items.ranks()
+        ids = users.astype(np.int32), items.astype(np.int32)
+        return replace(
+            self,
+            frame=map_batches(self.frame, partial(renumber, *ids), SCHEMA),
+            users=self.users.take(np.argsort(users)),
+            items=self.items.take(np.argsort(items)),
+        )
+
 
 COUNTS = "kind int, id int, n bigint"
 
@@ -203,6 +214,7 @@ def split_events(events: Events, method: str, seed: int = 0) -> Training:
     Raises:
         DataError: As that function.
     """
+    events = events.sorted_by_id()
     log, row = events.collect()
     options: dict[str, Any] = {"seed": seed} if method == "by_user" else {}
     split: Split = getattr(data, method)(log, **options)

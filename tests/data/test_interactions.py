@@ -194,3 +194,16 @@ def test_times_of_other_units_are_refused() -> None:
     with pytest.raises(DataError, match="times are seconds and the new one's milli"):
         append(seconds, log_of([(1, 2, 1_600_000_000_000)]))
     assert len(append(seconds, log_of([(1, 2, 7)]))) == 2
+
+
+def test_numbers_by_raw_ids_depend_on_the_set_of_ids_only() -> None:
+    rows = {"user": [*"vuvu"], "item": [30, 4, 100, 30], "time": [3, 1, 2, 2]}
+    log = Interactions.from_frame(pl.DataFrame(rows))
+    found = log.sorted_by_id()
+    assert found.users.ids.to_list() == ["u", "v"]
+    assert found.items.ids.to_list() == [4, 30, 100]
+    assert found.user.tolist() == [0, 0, 1, 1]
+    assert found.item.tolist() == [0, 1, 2, 1]
+    assert found.time.tolist() == [1, 2, 2, 3]
+    assert sorted(found.frame().rows()) == sorted(log.frame().rows())
+    assert found.sorted_by_id() is found

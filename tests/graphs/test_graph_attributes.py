@@ -43,7 +43,7 @@ def pairs(graph: HeteroData) -> list[tuple]:
 def test_edges_are_the_known_pairs_once_by_item_then_attribute() -> None:
     graph = build_graph(leave_one_out(log()), [Attributes(TABLE)])
     assert pairs(graph) == [("a", "red"), ("b", "red"), ("b", "big")]
-    assert graph[HAS_ATTRIBUTE].edge_index.tolist() == [[1, 2, 2], [0, 0, 1]]
+    assert graph[HAS_ATTRIBUTE].edge_index.tolist() == [[0, 1, 1], [0, 0, 1]]
     assert graph["attribute"].num_nodes == 2
     assert graph["attribute"].vocabulary.ids.to_list() == ["red", "big"]
 

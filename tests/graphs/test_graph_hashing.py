@@ -1,6 +1,7 @@
 """A graph's hash changes with what trains a model, and with nothing else."""
 
 import os
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,15 @@ from hypothesis import strategies as st
 from torch_geometric.data import HeteroData
 
 from graphseq.constants import INTERACTS
-from graphseq.data import Interactions, Vocabulary, by_user, leave_one_out, synthetic
+from graphseq.data import (
+    Interactions,
+    Vocabulary,
+    by_time,
+    by_user,
+    leave_one_out,
+    read_log,
+    synthetic,
+)
 from graphseq.graphs import (
     CoOccurrence,
     Transitions,
@@ -160,4 +169,57 @@ def test_a_process_of_other_threads_and_another_hash_seed_gives_the_same_hash(
         ).stdout
         for number in (1, 3)
     }
+    assert len(found) == 1
+
+
+STEPS = [CoOccurrence("user", top_k=2), CoOccurrence("item", top_k=2), Transitions()]
+
+
+def swapped(log: Interactions, split: str, rng: np.random.Generator) -> pl.DataFrame:
+    """The events of a log, with the items of its test targets swapped at random."""
+    if split == "by_time":
+        test = np.flatnonzero(log.time >= np.sort(log.time)[int(len(log) * 0.9)])
+    else:
+        test = log.pointers[1:][log.lengths >= 3] - 1
+    item = log.frame()["item"].to_numpy().copy()
+    item[test] = item[rng.permutation(test)]
+    return log.frame().with_columns(item=pl.Series(item))
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 9), st.integers(0, 30)), min_size=60),
+    st.sampled_from(["leave_one_out", "by_time"]),
+    st.integers(0, 1000),
+)
+def test_test_events_number_nothing(
+    pairs: list[tuple[int, int]], method: str, seed: int
+) -> None:
+    """Graphs from files that differ in test events have one hash, and equal ties."""
+    rng = np.random.default_rng(seed)
+    user, item = zip(*pairs, strict=True)
+    frame = pl.DataFrame({"user": user, "item": item, "time": rng.permutation(len(user))})
+    frame = frame.with_columns(pl.col("user", "item").cast(pl.String)).sort("time")
+    log = Interactions.from_frame(frame)
+    split = leave_one_out if method == "leave_one_out" else by_time
+    other = Interactions.from_frame(swapped(log, method, rng).sort("time"))
+    graphs = [build_graph(split(each), STEPS) for each in (log, other)]
+    assert graph_hash(graphs[0]) == graph_hash(graphs[1])
+
+
+def test_test_events_of_a_real_log_number_nothing(shared: Path, tmp_path: Path) -> None:
+    steps = [CoOccurrence("item", top_k=10), Transitions()]
+    lines = (shared / "data/amazon-beauty/Beauty.txt").read_text().splitlines()
+    rows = [line.split() for line in lines]
+    chance = random.Random(0)
+    found = set()
+    for number in range(3):
+        last = [row[-1] for row in rows]
+        if number:
+            chance.shuffle(last)
+        path = tmp_path / f"{number}.txt"
+        pairs = zip(rows, last, strict=True)
+        path.write_text("\n".join(" ".join([*r[:-1], new]) for r, new in pairs))
+        log = read_log(path, format="sequences")
+        found.add(graph_hash(build_graph(leave_one_out(log), steps)))
     assert len(found) == 1
