@@ -17,7 +17,7 @@ models
 graphs | sequences
 data | nn | objectives
 specs
-schema | atomic
+schema | atomic | plain_yaml
 constants | errors | runtime
 """
 LINES = [line.split(" | ") for line in LAYERS.strip().splitlines()]

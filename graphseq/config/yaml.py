@@ -2,57 +2,18 @@
 
 import difflib
 import re
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from graphseq.errors import ConfigError
+from graphseq.plain_yaml import parse, read_text
+from graphseq.schema import format_value
 from graphseq.specs import merge
 
 SUFFIXES = (".yaml", ".yml")
-
-
-class _Loader(yaml.SafeLoader):
-    """A safe loader that reads ``1e-3`` as a number and refuses duplicate keys."""
-
-    def construct_mapping(
-        self, node: yaml.MappingNode, deep: bool = False
-    ) -> dict[Hashable, Any]:
-        """A mapping whose keys differ."""
-        named = [key for key, _ in node.value if not key.tag.endswith(":merge")]
-        keys = [self.construct_object(key, deep=True) for key in named]
-        for position, key in enumerate(keys):
-            if key in keys[:position]:
-                mark = named[position].start_mark
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"duplicate key {key!r}", mark
-                )
-        return super().construct_mapping(node, deep=deep)
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"[-+]?(\d[\d_]*)(\.\d*)?[eE][-+]?\d+$|[-+]?\.\d+[eE][-+]?\d+$"),
-    list("-+.0123456789"),
-)
-
-
-def parse(text: str, source: str) -> Any:
-    """Read YAML: data only, never objects.
-
-    Raises:
-        ConfigError: The text is not YAML, or has a duplicate key; with the line.
-    """
-    try:
-        return yaml.load(text, Loader=_Loader)  # a SafeLoader
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = f", line {mark.line + 1}" if mark else ""
-        raise ConfigError(f"{source}{line}: {error.problem}") from None
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{source}: not a YAML file ({error})") from None
+MAX_BASES = 10  # files that name one another as a base
+MAX_KEYS = 50  # of one setting, as nested sections
 
 
 def read_yaml(path: str | Path) -> Any:
@@ -63,7 +24,7 @@ def read_yaml(path: str | Path) -> Any:
     """
     path = Path(path)
     try:
-        return parse(path.read_text(encoding="utf-8"), str(path))
+        return parse(read_text(path), str(path))
     except FileNotFoundError:
         folder = path.parent
         others = (
@@ -72,8 +33,6 @@ def read_yaml(path: str | Path) -> Any:
         near = difflib.get_close_matches(path.name, others, n=1)
         hint = f"; did you mean {folder / near[0]}?" if near else ""
         raise ConfigError(f"{path}: no such file{hint}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read as text ({error})") from None
 
 
 def read_merged(path: str | Path, below: tuple[Path, ...] = ()) -> Any:
@@ -91,6 +50,10 @@ def read_merged(path: str | Path, below: tuple[Path, ...] = ()) -> Any:
     if path.resolve() in below:
         chain = " → ".join(p.name for p in (*below, path.resolve()))
         raise ConfigError(f"{path}: base files form a cycle: {chain}")
+    if len(below) >= MAX_BASES:
+        raise ConfigError(
+            f"{path}: is the base of a base, {MAX_BASES} times over. Name fewer files"
+        )
     options = read_yaml(path)
     if not isinstance(options, Mapping) or "base" not in options:
         return options
@@ -98,10 +61,11 @@ def read_merged(path: str | Path, below: tuple[Path, ...] = ()) -> Any:
     bases = written if isinstance(written, list) else [written]
     merged: dict[str, Any] = {}
     for name in bases:
-        if not isinstance(name, str) or Path(name).suffix not in SUFFIXES:
+        is_path = isinstance(name, str) and "\0" not in name
+        if not is_path or Path(name).suffix not in SUFFIXES:
             raise ConfigError(
                 f"{path}: base: expected a YAML file such as presets/cl4srec.yaml, or "
-                f"a list of them; found {written!r}"
+                f"a list of them; found {format_value(written)}"
             )
         base = read_merged(path.parent / name, (*below, path.resolve()))
         if not isinstance(base, Mapping) or "variants" in base:
@@ -165,6 +129,11 @@ def assign(options: Any, key: str, value: Any, source: str) -> Any:
         ConfigError: The key cannot exist; with the source.
     """
     keys = [part for part in re.split(r"[.\[\]]+", key.strip()) if part]
+    if len(keys) > MAX_KEYS:
+        raise ConfigError(
+            f"{format_value(source)}: names {len(keys)} nested sections; no option is "
+            f"below more than {MAX_KEYS}"
+        )
     return _assigned(options, keys, value, source)
 
 
@@ -173,7 +142,7 @@ def _assigned(options: Any, keys: list[str], value: Any, source: str) -> Any:
         return value
     key, rest = keys[0], keys[1:]
     if isinstance(options, list):
-        if not key.isdigit() or int(key) >= len(options):
+        if not re.fullmatch("[0-9]{1,9}", key) or int(key) >= len(options):
             raise ConfigError(
                 f"{source}: {key!r} is not a position in a list of {len(options)}; "
                 "count from 0, as in graph[0]"
@@ -185,5 +154,7 @@ def _assigned(options: Any, keys: list[str], value: Any, source: str) -> Any:
         options = options or {}
         return {**options, key: _assigned(options.get(key), rest, value, source)}
     if not isinstance(options, str):
-        raise ConfigError(f"{source}: {key!r} is below {options!r}, a plain value")
+        raise ConfigError(
+            f"{source}: {key!r} is below {format_value(options)}, a plain value"
+        )
     return {options: None, key: _assigned(None, rest, value, source)}
