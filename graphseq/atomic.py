@@ -27,6 +27,41 @@ except ImportError:  # not POSIX: nothing is locked, and the last writer wins
     fcntl = None  # type: ignore[assignment]
 
 
+LONGEST_NAME = 80  # bytes; three of them and a suffix must fit into 255
+
+
+def check_name(name: object, kind: str, *, folders: bool = False) -> None:
+    """Refuse a name, read from a file, that could lead out of the folder it is put in.
+
+    Every name that becomes a part of a path is checked here, before writing and
+    before reading.
+
+    Args:
+        name: The name.
+        kind: What it names, for the message: "a node type".
+        folders: Whether it may be a path below the folder, as in ``ml-1m/ratings.dat``.
+
+    Raises:
+        GraphError: It is not a text, is empty or too long, begins with a dot, or holds
+            a path separator, a control character or a lone surrogate.
+    """
+    parts = str(name).split("/") if folders else [str(name)]
+    safe = isinstance(name, str) and all(
+        part
+        and part[0] != "."
+        and not set(part) & set("/\\")
+        and all(ord(sign) >= 32 and not 0xD800 <= ord(sign) < 0xE000 for sign in part)
+        and len(part.encode()) <= LONGEST_NAME
+        for part in parts
+    )
+    if not safe:
+        raise GraphError(
+            f"{name!r:.100} cannot name {kind}, because names become file names. "
+            f"Choose a text of up to {LONGEST_NAME} bytes without a path, which does "
+            "not begin with a dot"
+        )
+
+
 @contextmanager
 def atomic_file(path: Path, *, shared: bool = False) -> Iterator[Path]:
     """The path of a draft in the same folder; it replaces ``path`` after the block.
@@ -38,6 +73,7 @@ def atomic_file(path: Path, *, shared: bool = False) -> Iterator[Path]:
             processes leave one draft at most.
     """
     owner = f".{os.getpid()}" if shared else ""
+    path = real_path(path)
     draft = path.with_name(f".{path.name}{owner}.new")
     try:
         yield draft
@@ -103,6 +139,7 @@ def atomic_folder(
     Raises:
         GraphError: Something else is at ``path``, or it cannot be written.
     """
+    path = real_path(path)
     refuse_foreign(path, ours, kind)
     with system_errors(f"write {kind} as {path}"), created_parents(path):
         made = tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".new", dir=path.parent)
@@ -115,14 +152,30 @@ def atomic_folder(
             shutil.rmtree(folder, ignore_errors=True)
 
 
+def real_path(path: Path) -> Path:
+    """The target of a symbolic link, so that it is replaced and not the link.
+
+    Raises:
+        GraphError: The link refers to itself, or the path is too long.
+    """
+    try:
+        return path.resolve() if path.is_symlink() else path
+    except (OSError, RuntimeError, ValueError) as error:
+        raise GraphError(
+            f"{str(path)!r:.200} cannot be a path ({error}). Choose another name"
+        ) from error
+
+
 def refuse_foreign(path: Path, ours: Callable[[Path], bool], kind: str) -> None:
     """Refuse to overwrite anything but an empty folder or one of the same kind.
 
     Raises:
         GraphError: Something else is at ``path``.
     """
-    is_empty = path.is_dir() and not any(path.iterdir())
-    if path.exists() and not (ours(path) or is_empty):
+    with system_errors(f"write {kind} as {path}"):
+        is_empty = path.is_dir() and not any(path.iterdir())
+        free = not path.exists() or is_empty or ours(path)
+    if not free:
         raise GraphError(
             f"cannot write {kind} as {path}: what is there is not {kind} and will not "
             f"be overwritten. Choose another name, or remove it first."
@@ -148,8 +201,8 @@ def system_errors(action: str) -> Iterator[None]:
 @contextmanager
 def created_parents(path: Path) -> Iterator[None]:
     """Create the parents of a path; remove the new ones if the block fails."""
-    lacking = [parent for parent in path.parents if not parent.exists()]
     with system_errors(f"create the folder {path.parent}"):
+        lacking = [parent for parent in path.parents if not parent.exists()]
         path.parent.mkdir(parents=True, exist_ok=True)
     try:
         yield
@@ -236,6 +289,7 @@ def locked_folder(path: Path) -> Iterator[None]:
     Raises:
         GraphError: Another process holds the lock, or nothing can be written there.
     """
+    path = real_path(path)
     lock = path.parent / f".{path.name}.lock"
     with created_parents(path), hold_lock(lock, path):
         _remove_leftovers(path)

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from graphseq.atomic import (
     atomic_file,
     atomic_folder,
+    check_name,
     lock_file,
     locked_folder,
     write_safetensors,
@@ -177,3 +178,51 @@ def test_the_umask_decides_who_may_read(tmp_path: Path, umask: int) -> None:
         os.umask(before)
     assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~umask
     assert load_file(path)["a"].tolist() == [1.0, 1.0]
+
+
+def test_a_symbolic_link_stays_and_its_target_is_replaced(tmp_path: Path) -> None:
+    target, link = tmp_path / "target", tmp_path / "links" / "link"
+    link.parent.mkdir()
+    write(target, "old")
+    link.symlink_to(Path("..") / "target")
+    with locked_folder(link):
+        write(link, "new")
+        with pytest.raises(GraphError, match="another process"), locked_folder(target):
+            pass
+    assert link.is_symlink()
+    assert (target / "note").read_text() == "new"
+    assert [*link.parent.iterdir()] == [link]
+    file, pointer = tmp_path / "file", tmp_path / "pointer"
+    pointer.symlink_to(file)  # nothing is there yet
+    write_text(pointer, "new", shared=True)
+    assert pointer.is_symlink()
+    assert file.read_text() == "new"
+
+
+def test_a_path_that_cannot_be_is_reported(tmp_path: Path) -> None:
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    for path in (tmp_path / ("n" * 5000), tmp_path / ("n" * 300) / "x", loop):
+        with pytest.raises(GraphError):
+            write(path, "new")
+
+
+NAMES = ["item", "co_occurs", "ml-1m", "loc-gowalla.txt.gz", "n" * 80, "é"]
+UNSAFE = ["", ".", "..", "../x", "/x", "a/b", "a\\b", ".x", "a\0", "a\n", "n" * 81]
+UNSAFE += ["\ud800", 3, None, ["a"]]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_becomes_a_file(name: str, tmp_path: Path) -> None:
+    check_name(name, "a node")
+    check_name(f"a/{name}", "a file", folders=True)
+    (tmp_path / name).touch()
+
+
+@pytest.mark.parametrize("name", UNSAFE, ids=repr)
+def test_a_name_that_leads_elsewhere_is_refused(name: object) -> None:
+    with pytest.raises(GraphError, match="cannot name a node"):
+        check_name(name, "a node")
+    if name != "a/b":
+        with pytest.raises(GraphError, match="cannot name a file"):
+            check_name(name, "a file", folders=True)

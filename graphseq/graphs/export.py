@@ -18,11 +18,11 @@ import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from graphseq.atomic import atomic_folder
+from graphseq.atomic import atomic_folder, system_errors
 from graphseq.data import HeldOut, Vocabulary
 from graphseq.errors import ConfigError, GraphError, suggest
 from graphseq.graphs.hashing import tensors_of
-from graphseq.graphs.storage import PARTS, check_names
+from graphseq.graphs.storage import DAMAGE, PARTS, check_names, check_parts
 
 Format = Literal["parquet", "graphml", "gexf"]
 METADATA = "exchange.json"
@@ -87,23 +87,56 @@ def import_graph(path: str | Path, format: str | None = None) -> HeteroData:
         GraphError: The path cannot be read, or does not have the layout.
     """
     path = Path(path)
-    chosen = "parquet" if path.is_dir() and format is None else format_of(path, format)
+    with system_errors(f"read {path}"):
+        is_folder = path.is_dir()
+    chosen = "parquet" if is_folder and format is None else format_of(path, format)
     try:
         if chosen == "parquet":
-            return _read_tables(path)
-        from graphseq.graphs.markup import read_markup
+            graph = _read_tables(path)
+        else:
+            from graphseq.graphs.markup import read_markup
 
-        return read_markup(path, chosen)
+            graph = read_markup(path, chosen)
+        check_content(graph)
+        return graph
     except GraphError as error:
         raise GraphError(f"{path}: {error}") from error
-    except (
-        *(OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError),
-        *(ParseError, pl.exceptions.PolarsError),
-    ) as error:
+    except (*DAMAGE, ParseError) as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise GraphError(
-            f"{path} cannot be read as a graph in {chosen}: "
-            f"{type(error).__name__}: {error}. Check the file, or name its --format"
+            f"{path} cannot be read as a graph in {chosen}: {reason:.300}. Check the "
+            "file, or name its --format"
         ) from error
+
+
+def check_content(graph: HeteroData) -> None:
+    """Refuse edges to nodes that are not there, and weights that are not positive.
+
+    Raises:
+        GraphError: An edge has no such node, a weight is NaN, infinite or negative, or
+            the provenance is not a mapping.
+    """
+    if not isinstance(getattr(graph, "provenance", {}), dict):
+        raise GraphError("its provenance must be a mapping. Remove it from the file")
+    for relation in graph.edge_types:
+        store = graph[relation]
+        for index, kind in zip(store.edge_index, relation[::2], strict=True):
+            size = graph[kind].num_nodes
+            if len(index) and not 0 <= int(index.min()) <= int(index.max()) < size:
+                raise GraphError(
+                    f"the edges {relation} name {kind} nodes {int(index.min())} … "
+                    f"{int(index.max())}, but there are {size:,}. Correct the edges"
+                )
+        if "edge_weight" not in store:
+            continue
+        weight = store.edge_weight
+        faulty = ~(torch.isfinite(weight) & (weight >= 0))
+        if weight.shape != store.edge_index.shape[1:] or faulty.any():
+            raise GraphError(
+                f"a weight of {relation} must be a finite number from 0; found "
+                f"{weight[faulty][:1].tolist() or tuple(weight.shape)} on edge "
+                f"{int(faulty.nonzero()[0, 0]) if faulty.any() else 0}. Correct it"
+            )
 
 
 def is_exchange(path: Path) -> bool:
@@ -157,7 +190,8 @@ def _held_out_table(graph: HeteroData, rows: HeldOut) -> pl.DataFrame:
 
 def _read_tables(folder: Path) -> HeteroData:
     metadata = json.loads((folder / METADATA).read_text("utf-8"))
-    check_names(metadata["nodes"], metadata["relations"], metadata["held_out"])
+    check_names(metadata["nodes"], metadata["relations"])
+    check_parts(metadata["held_out"])
     graph, numbers = HeteroData(), {}
     for kind, named in metadata["nodes"].items():
         table = pl.read_parquet(folder / "nodes" / f"{kind}.parquet")

@@ -53,7 +53,9 @@ def write_markup(graph: HeteroData, path: Path, format: Markup) -> None:
     """
     import networkx as nx
 
-    if path.is_dir():
+    with system_errors(f"write {path}"):
+        is_folder = path.is_dir()
+    if is_folder:
         raise GraphError(f"{path} is a folder; {format} is one file. Name a file in it")
     write = nx.write_graphml_xml if format == "graphml" else nx.write_gexf
     network = to_network(graph)
@@ -135,7 +137,7 @@ def from_network(network: Network) -> HeteroData:
             the name of a file.
     """
     text = network.graph.get("graphseq") or network.graph.get("name", "")
-    metadata = json.loads(text) if text.startswith(MARK) else {}
+    metadata = json.loads(text) if str(text).startswith(MARK) else {}
     stored = metadata.get("nodes", {})
     relations = {tuple(r["name"]): r["columns"] for r in metadata.get("relations", [])}
     nodes: dict[str, list[Any]] = {kind: [] for kind in stored}

@@ -2,8 +2,8 @@
 
 ``graph.json`` describes the graph, ``tensors.safetensors`` holds its tensors, and
 ``user.parquet`` and ``item.parquet`` the raw ids. ``log.parquet`` and its two
-vocabularies hold the log, for updates. The canonical order keeps the order of the source
-where times tie, so this log is all that an update needs of the source.
+vocabularies hold the log, for updates. The canonical order keeps the order of the
+source where times tie, so this log is all that an update needs of the source.
 """
 
 import json
@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from graphseq.atomic import atomic_folder, write_safetensors
+from graphseq.atomic import atomic_folder, check_name, system_errors, write_safetensors
 from graphseq.data import HeldOut, Interactions, Vocabulary
 from graphseq.errors import GraphError, GraphSeqError
 from graphseq.graphs.hashing import graph_hash, held_out_hash, log_hash, tensors_of
@@ -28,11 +28,14 @@ FORMAT, VERSION = "graphseq graph", 1
 METADATA, TENSORS = "graph.json", "tensors.safetensors"
 LOG, USERS, ITEMS = "log.parquet", "log-users.parquet", "log-items.parquet"
 PARTS = ("validation", "test")
+TAKEN = {Path(name).stem for name in (LOG, USERS, ITEMS)}  # not names of nodes
 ZSTD_LEVEL = 3  # higher levels take longer and save little
 DAMAGE = (
-    *(OSError, ValueError, LookupError, TypeError, AttributeError),
-    *(SafetensorError, pl.exceptions.PolarsError, GraphSeqError),
+    *(OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError),
+    *(OverflowError, MemoryError, SafetensorError, GraphSeqError),
+    *(pl.exceptions.PolarsError, pl.exceptions.PanicException),
 )
+"""What the parsers of a damaged folder raise, RecursionError and panics included."""
 
 
 def save_graph(
@@ -57,7 +60,7 @@ def save_graph(
             a file name, or the folder cannot be written.
     """
     path = Path(path)
-    check_names(graph.node_types)
+    check_names(graph.node_types, graph.edge_types)
     with atomic_folder(path, is_graph, "a saved graph") as folder:
         _write(graph, log, folder)
     return path
@@ -77,9 +80,10 @@ def load_graph(path: str | Path) -> HeteroData:
         found = {"graph_hash": graph_hash(graph), "held_out": held_out_hash(graph)}
     except DAMAGE as error:
         raise _damaged(path, f"{type(error).__name__}: {error}") from error
-    expected = metadata.get("hashes") or {}
+    expected = metadata.get("hashes")
     for name, value in found.items():
-        _check_hash(path, name, value, expected.get(name))
+        known = expected.get(name) if isinstance(expected, dict) else None
+        _check_hash(path, name, value, known)
     return graph
 
 
@@ -118,30 +122,53 @@ def is_graph(path: Path) -> bool:
     """Whether a folder holds a saved graph."""
     try:
         metadata = json.loads((path / METADATA).read_text("utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return False
     return isinstance(metadata, dict) and metadata.get("format") == FORMAT
 
 
-def check_names(*groups: Iterable[str | Iterable[str]]) -> None:
-    """Refuse names of nodes and relations that would lead to another folder.
+def check_names(
+    kinds: Iterable[object], relations: Iterable[Iterable[object]] = ()
+) -> None:
+    """Refuse names of nodes and relations that cannot be the names of files.
 
     Raises:
-        GraphError: A name is empty, begins with a dot, or holds a path separator.
+        GraphError: A name could lead out of the folder, see
+            :func:`graphseq.atomic.check_name`, or two of them would be one file.
     """
-    for each in (each for group in groups for each in group):
-        for name in [each] if isinstance(each, str) else each:
-            if name.startswith(".") or {*name} & {*"/\\\0"} or not name:
-                raise GraphError(
-                    f"{name!r} cannot name nodes or a relation, because names become "
-                    f"file names. Choose a name without a path"
-                )
+    kinds, relations = list(kinds), [tuple(relation) for relation in relations]
+    for kind in kinds:
+        check_name(kind, "nodes")
+    for relation in relations:
+        for name in relation:
+            check_name(name, "a relation or its nodes")
+    files = [str(kind).lower() for kind in kinds]
+    files += ["-".join(map(str, relation)).lower() for relation in relations]
+    twice = sorted({name for name in files if files.count(name) > 1} | {*files} & TAKEN)
+    if twice:
+        raise GraphError(
+            f"{twice[0]!r:.100} names two things, or a file of graphseq itself. Rename "
+            "the nodes or the relation"
+        )
+
+
+def check_parts(parts: Iterable[object]) -> None:
+    """Refuse held-out parts that a graph cannot have.
+
+    Raises:
+        GraphError: A part is neither ``validation`` nor ``test``.
+    """
+    for part in parts:
+        if part not in PARTS:
+            raise GraphError(f"{part!r:.100} is not a held-out part; there are {PARTS}")
 
 
 def _metadata(path: Path) -> dict[str, Any]:
     """The metadata of a saved graph of this version."""
     if not is_graph(path):
-        state = f"it has no valid {METADATA}" if path.exists() else "it does not exist"
+        with system_errors(f"read {path}"):
+            exists = path.exists()
+        state = f"it has no valid {METADATA}" if exists else "it does not exist"
         raise GraphError(
             f"{path} is not a saved graph: {state}. Make one with `graphseq build LOG "
             f"--output FOLDER` (in Python, save_graph)."
@@ -164,7 +191,8 @@ def _check_hash(path: Path, name: str, found: str, expected: object) -> None:
 
 
 def _damaged(path: Path, reason: str) -> GraphError:
-    return GraphError(f"{path} is damaged: {reason}. Build the graph again.")
+    reason = " ".join(reason.split())
+    return GraphError(f"{path} is damaged: {reason:.300}. Build the graph again.")
 
 
 def _write(graph: HeteroData, log: Interactions | None, folder: Path) -> None:
@@ -202,12 +230,16 @@ def _write(graph: HeteroData, log: Interactions | None, folder: Path) -> None:
 def _read(metadata: dict[str, Any], folder: Path) -> HeteroData:
     tensors = load_file(folder / TENSORS)
     graph = HeteroData()
+    check_names(metadata["nodes"], metadata["relations"])
     for kind, count in metadata["nodes"].items():
         graph[kind].num_nodes = count
     check_names(metadata["vocabularies"])
     for kind in metadata["vocabularies"]:
+        if kind not in metadata["nodes"]:
+            raise GraphError(f"the number of {kind} nodes is missing")
         ids = pl.read_parquet(folder / f"{kind}.parquet")["id"]
         graph[kind].vocabulary = Vocabulary(ids)
+    check_parts(metadata["held_out"])
     rows: dict[str, dict[str, Tensor]] = {part: {} for part in metadata["held_out"]}
     for key, value in tensors.items():
         group, owner, name = key.split("/", 2)

@@ -23,6 +23,7 @@ from graphseq.graphs import (
     load_graph,
     save_graph,
 )
+from graphseq.graphs.export import check_content
 from graphseq.graphs.markup import to_network
 
 GRAPHML = (
@@ -135,7 +136,7 @@ def test_names_in_tables_lead_nowhere_else(graph: HeteroData, tmp_path: Path) ->
     folder = exported(graph, tmp_path, "parquet")
     metadata = folder / "exchange.json"
     metadata.write_text(metadata.read_text().replace('"test"', '"../test"'))
-    with pytest.raises(GraphError, match=r"'../test' cannot name nodes"):
+    with pytest.raises(GraphError, match=r"'../test' is not a held-out part"):
         import_graph(folder)
 
 
@@ -169,3 +170,62 @@ def test_a_node_type_in_a_damaged_graph_folder_is_not_followed(
     metadata.write_text(metadata.read_text().replace('"user"', '"../user"'))
     with pytest.raises(GraphError, match="cannot name nodes"):
         load_graph(folder)
+
+
+@pytest.mark.parametrize("weight", ["NaN", "INF", "-INF", "-1", "-0.5"])
+def test_weights_that_are_no_weights_are_refused(tmp_path: Path, weight: str) -> None:
+    network = nx.MultiDiGraph()
+    network.add_node("a", kind="user")
+    network.add_node("b", kind="item")
+    network.add_edge("a", "b", relation="interacts", weight=0.125)
+    path = tmp_path / "theirs.graphml"
+    nx.write_graphml(network, path)
+    assert import_graph(path)["user", "interacts", "item"].edge_weight.tolist() == [
+        0.125
+    ]
+    path.write_text(path.read_text().replace("0.125", weight))
+    with pytest.raises(GraphError, match="must be a finite number from 0"):
+        import_graph(path)
+
+
+def test_two_names_of_one_file_are_refused(tmp_path: Path) -> None:
+    graph = HeteroData()
+    for kind in ("a", "a-b", "d", "b"):
+        graph[kind].num_nodes = 1
+    for relation in (("a-b", "c", "d"), ("a", "b-c", "d")):
+        graph[relation].edge_index = torch.tensor([[0], [0]])
+    with pytest.raises(GraphError, match="'a-b-c-d' names two things"):
+        exported(graph, tmp_path, "parquet")
+    graph = HeteroData()
+    graph["log"].num_nodes = 1
+    with pytest.raises(GraphError, match="'log' names two things, or a file of"):
+        save_graph(graph, tmp_path / "graph")
+
+
+def test_paths_that_are_too_long_are_reported(
+    graph: HeteroData, tmp_path: Path
+) -> None:
+    path = tmp_path / ("n" * 300)
+    for call in (load_graph, import_graph):
+        with pytest.raises(GraphError, match="too long"):
+            call(path)
+    for form in FORMATS:
+        with pytest.raises(GraphError, match="too long"):
+            export_graph(graph, path.with_suffix(f".{form}"), form)
+    with pytest.raises(GraphError, match="too long"):
+        save_graph(graph, path)
+
+
+def test_edges_without_nodes_are_refused(graph: HeteroData, tmp_path: Path) -> None:
+    broken = HeteroData()
+    broken["user"].num_nodes = broken["item"].num_nodes = 1
+    broken["user", "interacts", "item"].edge_index = torch.tensor([[0], [5]])
+    with pytest.raises(GraphError, match=r"name item nodes 5 … 5, but there are 1"):
+        check_content(broken)
+
+
+def test_the_case_of_a_name_that_is_a_path_is_refused(
+    shared: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(GraphError, match="cannot name"):
+        import_graph(shared / "cases" / "traversal.graphml")

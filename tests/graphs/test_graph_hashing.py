@@ -198,7 +198,9 @@ def test_test_events_number_nothing(
     """Graphs from files that differ in test events have one hash, and equal ties."""
     rng = np.random.default_rng(seed)
     user, item = zip(*pairs, strict=True)
-    frame = pl.DataFrame({"user": user, "item": item, "time": rng.permutation(len(user))})
+    frame = pl.DataFrame(
+        {"user": user, "item": item, "time": rng.permutation(len(user))}
+    )
     frame = frame.with_columns(pl.col("user", "item").cast(pl.String)).sort("time")
     log = Interactions.from_frame(frame)
     split = leave_one_out if method == "leave_one_out" else by_time

@@ -104,7 +104,7 @@ def test_values_and_types_come_back_bit_for_bit(tmp_path: Path, markup: str) -> 
     edges = graph[INTERACTS]
     edges.edge_index = torch.tensor([[3, 1, 3, 0], [0, 0, 0, 0]])  # one pair repeats
     edges.time = torch.tensor([2**62 + 1, -5, 0, 7])
-    edges.edge_weight = torch.tensor([0.3, 1 / 3, float("-inf"), 2.0])
+    edges.edge_weight = torch.tensor([0.3, 1 / 3, 1e-45, 2.0])
     edges.grade = torch.tensor([1, 255, 0, 3], dtype=torch.uint8)
     path = export_graph(graph, tmp_path / f"graph.{markup}")
     back = import_graph(path)
