@@ -6,19 +6,21 @@ The data themselves may not be redistributed; the catalog records where they com
 import gzip
 import hashlib
 import os
+import re
 import warnings
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-import yaml
-
+from graphseq.atomic import check_name
 from graphseq.data.filters import k_core, min_length
 from graphseq.data.interactions import Interactions
 from graphseq.data.readers import read_log
-from graphseq.errors import DataError, suggest
+from graphseq.errors import DataError, GraphSeqError, suggest
+from graphseq.plain_yaml import parse, read_text
+from graphseq.schema import find_invalid, find_missing, refuse
 
 CATALOG = Path(__file__).resolve().parents[2] / "datasets"
 CATALOG_VARIABLE = "GRAPHSEQ_DATASETS"  # environment: the folder of YAML files
@@ -27,6 +29,7 @@ FILTERS: dict[str, Callable[..., Interactions]] = {
     "k_core": k_core,
     "min_length": min_length,
 }
+T = TypeVar("T")
 BLOCK = 1 << 20  # bytes that are hashed at a time
 
 
@@ -40,7 +43,7 @@ class Download:
         archive: Name of the archive that holds it (zip, tar, tar.gz), next to ``file``;
             ``None`` if the file itself is downloaded.
         member: Its path inside the archive.
-        bytes: Size of the download.
+        bytes: Size of the download, which no download may exceed.
         sha256: Checksum of the download; ``None`` where none was published.
         md5: The same; one of them is enough.
         page: Web page with instructions, if there is no URL.
@@ -114,6 +117,10 @@ class CountMismatch(UserWarning):
     """A data set differs in size from a publication: it may be another edition."""
 
 
+class FaultyRecipe(UserWarning):
+    """A YAML file of the catalog does not describe a data set, and is left out."""
+
+
 def catalog(folder: str | Path | None = None) -> dict[str, Dataset]:
     """All data sets that have a YAML file, by name.
 
@@ -122,7 +129,25 @@ def catalog(folder: str | Path | None = None) -> dict[str, Dataset]:
             GRAPHSEQ_DATASETS, else ``datasets/`` next to the package.
 
     Raises:
-        DataError: The folder does not exist, or a file in it is incomplete.
+        DataError: The folder does not exist.
+
+    Warns:
+        FaultyRecipe: A file does not describe a data set; it is left out.
+    """
+    found = {}
+    for name, path in _recipes(folder).items():
+        try:
+            found[name] = _read(path)
+        except DataError as error:
+            warnings.warn(str(error), FaultyRecipe, stacklevel=2)
+    return found
+
+
+def _recipes(folder: str | Path | None) -> dict[str, Path]:
+    """The YAML files of the catalog, by name.
+
+    Raises:
+        DataError: The folder does not exist.
     """
     place = Path(folder or os.environ.get(CATALOG_VARIABLE) or CATALOG)
     if not place.is_dir():
@@ -130,40 +155,97 @@ def catalog(folder: str | Path | None = None) -> dict[str, Dataset]:
             f"there is no folder of data set descriptions at {place}. Set "
             f"{CATALOG_VARIABLE} to the folder datasets/ of the source tree"
         )
-    found = {}
-    for path in sorted(place.glob("*.yaml"), key=lambda path: path.stem):
-        entry = yaml.safe_load(path.read_text(encoding="utf-8"))
-        try:
-            found[path.stem] = _parse(path.stem, entry)
-        except TypeError as error:
-            raise DataError(
-                f"{path.name} does not describe a data set: {error}. Correct the file"
-            ) from error
+    paths = sorted(place.glob("*.yaml"), key=lambda path: path.stem)
+    return {path.stem: path for path in paths}
+
+
+def _read(path: Path) -> Dataset:
+    """The data set that a YAML file describes.
+
+    Raises:
+        DataError: The file cannot be read, or is not such a description.
+    """
+    try:
+        entry = parse(read_text(path), path.name)
+        if not isinstance(entry, Mapping):
+            raise DataError("expected keys such as source, file and format")
+        listed = entry.get("downloads") or []
+        if not isinstance(listed, list) or not all(isinstance(d, dict) for d in listed):
+            raise DataError("downloads: expected a list of files, each with its keys")
+        downloads = [_make(Download, each) for each in listed]
+        options = {**entry, "name": path.stem, "downloads": downloads}
+        found = _make(Dataset, options)
+        _check_recipe(found)
+    except (OSError, GraphSeqError) as error:
+        raise DataError(
+            f"{path.name} does not describe a data set: {error}. Correct the file"
+        ) from error
     return found
 
 
-def _parse(name: str, entry: Mapping[str, Any]) -> Dataset:
-    downloads = [Download(**each) for each in entry.get("downloads") or []]
-    found = Dataset(**{**entry, "name": name, "downloads": downloads})
-    for file in (found.file, found.times, *(each.file for each in downloads)):
-        if file is not None and (Path(file).is_absolute() or ".." in Path(file).parts):
-            raise TypeError(f"{file} leads out of the data folder")
-    return found
+def _make(kind: type[T], options: Mapping[str, Any]) -> T:
+    """An object of checked options, for which there may be factories of defaults.
+
+    Raises:
+        GraphSeqError: Options are unknown, missing or of a wrong type.
+    """
+    options = {str(name): value for name, value in options.items()}
+    refuse(kind.__name__, [*find_invalid(kind, options), *find_missing(kind, options)])
+    return kind(**options)
+
+
+def _check_recipe(dataset: Dataset) -> None:
+    """Refuse what the types of a recipe cannot express.
+
+    Raises:
+        DataError: A name leads out of the data folder, a filter is unknown, a checksum
+            is not one, a size is negative, or an address is neither https nor verified.
+    """
+    names = [dataset.file, *([] if dataset.times is None else [dataset.times])]
+    for each in dataset.downloads:
+        names += [each.file, *([] if each.archive is None else [each.archive])]
+        if each.bytes is not None and each.bytes < 0:
+            raise DataError(f"bytes: expected a size, found {each.bytes}")
+        for url in each.urls:
+            if not url.startswith(("https://", "http://")):
+                raise DataError(f"urls: {url!r:.80} does not begin with https://")
+            is_safe = re.match(r"https://|http://(127\.0\.0\.1|localhost)[:/]", url)
+            if not is_safe and each.checksum is None:
+                raise DataError(
+                    f"urls: {url!r:.80} is not encrypted, and no checksum would detect "
+                    "another file. Use https, or add sha256 or md5"
+                )
+    for name in names:
+        check_name(name, "a file of the data folder", folders=True)
+    for owner in (dataset, *dataset.downloads):
+        for kind, digits in (("sha256", 64), ("md5", 32)):
+            value = getattr(owner, kind)
+            if value is not None and not re.fullmatch(f"[0-9a-f]{{{digits}}}", value):
+                raise DataError(
+                    f"{kind}: expected {digits} lowercase hexadecimal digits, found "
+                    f"{value!r:.80}"
+                )
+    for step in dataset.filters:
+        for name, options in step.items():
+            if name not in FILTERS:
+                raise DataError(f"filters: {name!r}: {suggest(name, FILTERS)}")
+            refuse("filters", find_invalid(FILTERS[name], options))
 
 
 def find_dataset(name: str, folder: str | Path | None = None) -> Dataset:
-    """One entry of the catalog.
+    """One entry of the catalog; the other files may be faulty.
 
     Raises:
-        DataError: There is no such entry; the error suggests the closest name.
+        DataError: There is no such entry, and the error suggests the closest name; or
+            its file does not describe a data set.
     """
-    found = catalog(folder)
+    found = _recipes(folder)
     if name not in found:
         raise DataError(
             f"no data set {name!r}: {suggest(name, found)} (list all: graphseq get "
             "--list)"
         )
-    return found[name]
+    return _read(found[name])
 
 
 def data_folders(root: str | Path | None = None) -> list[Path]:

@@ -6,6 +6,7 @@ requests keeps the connections, pooch computes the checksums; neither of them re
 import errno
 import json
 import os
+import re
 import shutil
 import time
 from collections.abc import Callable, Mapping
@@ -17,7 +18,7 @@ from graphseq.atomic import lock_file
 from graphseq.errors import DataError
 
 if TYPE_CHECKING:
-    from requests import RequestException, Response
+    from requests import Response
 
 BLOCK = 1 << 14  # bytes per write: the most that a lost connection costs
 PAUSE = 1.0  # seconds before the second attempt; the third waits twice as long
@@ -45,6 +46,7 @@ def download(
     path: Path,
     checksum: str | None = None,
     *,
+    size: int | None = None,
     progress: Progress | None = None,
     attempts: int = 3,
     timeout: float = 30.0,
@@ -56,16 +58,18 @@ def download(
     on the server has changed.
 
     Args:
-        url: http:// or https://; redirects are followed.
+        url: http:// or https://; redirects are followed, from https:// only to
+            https://.
         path: Target; its folder is created. The file appears once it is complete.
         checksum: ``sha256:…`` or ``md5:…``; ``None`` accepts any content.
+        size: Bytes that the file has at most.
         progress: Called after each block.
         attempts: Consecutive connections that may fail without receiving any data.
         timeout: Seconds without data after which a connection counts as lost.
 
     Raises:
-        Unreachable: There is no network, the server reports an error, or the checksum
-            differs.
+        Unreachable: There is no network, the server reports an error or delivers
+            nothing, the file is too large, or the checksum differs.
         DataError: The disk is full, or another process downloads the same file.
         OSError: The folder is not writable.
     """
@@ -79,7 +83,7 @@ def download(
     if path.exists() and pooch.hashes.hash_matches(path, checksum):
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    transfer = _Transfer(url, path, checksum, progress, timeout)
+    transfer = _Transfer(url, path, checksum, size, progress, timeout)
     transfer.run(attempts)
     os.replace(transfer.part, path)
 
@@ -115,6 +119,7 @@ class _Transfer:
     url: str
     path: Path
     checksum: str | None
+    limit: int | None
     progress: Progress | None
     timeout: float
 
@@ -132,6 +137,10 @@ class _Transfer:
                 )
             try:
                 self._fetch(file, attempts)
+                if not file.tell():
+                    raise Unreachable(
+                        f"{self.url} delivers an empty file. Check the address"
+                    )
             finally:
                 if not file.tell():
                     self.part.unlink()
@@ -139,7 +148,10 @@ class _Transfer:
         self._verify()
 
     def _fetch(self, file: IO[bytes], attempts: int) -> None:
+        from http.client import HTTPException
+
         import requests
+        from urllib3.exceptions import HTTPError
 
         failures = 0
         while True:
@@ -148,7 +160,12 @@ class _Transfer:
                 if self._connect(file):
                     return
                 problem = "the connection ended early"
-            except requests.RequestException as error:
+            except (requests.TooManyRedirects, ValueError) as error:
+                raise Unreachable(
+                    f"could not download {self.url}: it is not a valid address, or "
+                    f"redirects to such ({error!s:.200}). Check the address"
+                ) from error
+            except (requests.RequestException, HTTPError, HTTPException) as error:
                 problem = _reason(error)
             failures = failures + 1 if file.tell() <= before else 0
             if failures == attempts:
@@ -170,7 +187,8 @@ class _Transfer:
             self.url, headers=headers, stream=True, timeout=self.timeout
         ) as reply:
             received = reply.headers.get("Content-Range", "")
-            if reply.status_code == 416:  # the part is complete, or of another file
+            self._check_redirects(reply)
+            if reply.status_code == 416 and size:  # complete, or part of another file
                 complete = received == f"bytes */{size}"
                 if not complete:
                     _clear(file)
@@ -178,10 +196,17 @@ class _Transfer:
             self._check(reply)
             if reply.status_code != 206 or not received.startswith(f"bytes {size}-"):
                 _clear(file)
+                if reply.status_code == 206:  # another part than requested
+                    return False
             total = self._total(reply, file.tell())
             self._remember(reply.headers)
             for block in reply.iter_content(BLOCK):
                 self._write(file, block)
+                try:
+                    self._check_size(file.tell())
+                except Unreachable:
+                    _clear(file)
+                    raise
                 if self.progress is not None:
                     self.progress(file.tell(), total)
         return total is None or file.tell() == total
@@ -190,23 +215,39 @@ class _Transfer:
         """Headers that request the rest, if it must belong to the same file."""
         try:
             state = json.loads(self.state.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            state = {}
-        validator = state.get("validator") if state.get("url") == self.url else None
+        except (OSError, ValueError, RecursionError):
+            state = None
+        known = isinstance(state, dict) and state.get("url") == self.url
+        validator = state.get("validator") if known else None
+        if not isinstance(validator, str) or not validator.isprintable():
+            validator = None
         if validator is None and self.checksum is None:
             return {}
-        condition = {} if validator is None else {"If-Range": validator}
+        condition = {} if validator is None else {"If-Range": validator.strip()}
         return {"Range": f"bytes={size}-", **condition}
 
     def _remember(self, headers: Mapping[str, str]) -> None:
         tag = headers.get("ETag", "W/")
         validator = headers.get("Last-Modified") if tag.startswith("W/") else tag
+        if validator is not None and not validator.isascii():
+            validator = None
         text = json.dumps({"url": self.url, "validator": validator})
         self.state.write_text(text, encoding="utf-8")
 
+    def _check_redirects(self, reply: "Response") -> None:
+        """Refuse an answer for which an encrypted connection was left."""
+        visited = [each.url for each in (*reply.history, reply)]
+        if self.url.startswith("https://"):
+            for url in visited:
+                if not url.startswith("https://"):
+                    raise Unreachable(
+                        f"{self.url} redirects to {url:.200}, which is not encrypted. "
+                        "Pass an https:// address with --url"
+                    )
+
     def _check(self, reply: "Response") -> None:
-        """Refuse HTTP errors, and web pages in place of a file."""
-        if reply.status_code >= 400:
+        """Refuse HTTP errors, answers without a file, and web pages in its place."""
+        if reply.status_code not in (200, 206):
             raise Unreachable(
                 f"could not download {self.url}: the server answers "
                 f"{reply.status_code} {reply.reason}. The file may have moved: look it "
@@ -225,8 +266,26 @@ class _Transfer:
         length = reply.headers.get("Content-Length")
         if length is None or "Content-Encoding" in reply.headers:
             return None
+        if not re.fullmatch("[0-9]{1,18}", length):
+            if self.checksum is not None:
+                return None
+            raise Unreachable(
+                f"{self.url} reports a size of {length!r:.40}, and no checksum is "
+                "known that would detect a truncated file. Pass another address with "
+                "--url"
+            )
+        total = size + int(length)
+        self._check_size(total)
         check_free_space(int(length), self.part.parent, file_name(reply.url))
-        return size + int(length)
+        return total
+
+    def _check_size(self, size: int) -> None:
+        if self.limit is not None and size > self.limit:
+            raise Unreachable(
+                f"{self.url} delivers at least {size:,} bytes, but the file has "
+                f"{self.limit:,}. Pass another address with --url; for a new edition, "
+                "update its YAML file"
+            )
 
     def _write(self, file: IO[bytes], block: bytes) -> None:
         left = memoryview(block)
@@ -264,7 +323,7 @@ def _clear(file: IO[bytes]) -> None:
     file.truncate()
 
 
-def _reason(error: "RequestException") -> str:
+def _reason(error: Exception) -> str:
     """Why a connection failed, in plain words where the cause is known."""
     text = str(error)
     return next((plain for sign, plain in REASONS.items() if sign in text), text)

@@ -1,9 +1,11 @@
 """Fetch published data sets: download, extract, verify and count them."""
 
+import errno
 import gzip
 import lzma
 import os
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -38,13 +40,11 @@ MAX_RATIO = 200  # of extracted to packed size; published logs reach 4 to 20
 SMALL = 1 << 20  # bytes below which no archive is suspected
 BLOCK = 1 << 20  # bytes that are copied at a time
 DAMAGED = (
-    zipfile.BadZipFile,
-    tarfile.TarError,
-    gzip.BadGzipFile,
-    lzma.LZMAError,
-    zlib.error,
-    EOFError,
+    *(zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, lzma.LZMAError),
+    *(zlib.error, struct.error, EOFError, RuntimeError, ValueError, LookupError),
+    *(OverflowError, MemoryError),  # NotImplementedError is a RuntimeError
 )
+"""What the parsers of archives raise for damaged or unsupported ones."""
 
 
 Read = Callable[[int], bytes]
@@ -171,7 +171,7 @@ def _download_any(
         report(f"downloading {url}")
         callback = None if progress is None else progress(file_name(url))
         try:
-            download(url, path, wanted.checksum, progress=callback)
+            download(url, path, wanted.checksum, size=wanted.bytes, progress=callback)
         except Unreachable as error:
             failures.append(str(error))
             continue
@@ -211,12 +211,12 @@ def extract(archive: Path, member: str, target: Path) -> None:
             device under that name, would grow beyond reason, or does not fit the disk.
         OSError: The target is not writable.
     """
-    if not (zipfile.is_zipfile(archive) or tarfile.is_tarfile(archive)):
-        raise DataError(
-            f"{archive} is neither a zip nor a tar archive, or it is truncated. Delete "
-            "it and download it again"
-        )
     try:
+        if not (zipfile.is_zipfile(archive) or tarfile.is_tarfile(archive)):
+            raise DataError(
+                f"{archive} is neither a zip nor a tar archive, or it is truncated. "
+                "Delete it and download it again"
+            )
         with (
             atomic_file(target, shared=True) as draft,
             draft.open("wb") as file,
@@ -224,9 +224,12 @@ def extract(archive: Path, member: str, target: Path) -> None:
         ):
             _check_size(archive, member, size, target.parent)
             _copy(read, file, size)
-    except DAMAGED as error:
+    except (*DAMAGED, OSError) as error:
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+            raise
         raise DataError(
-            f"{archive} is damaged ({error}). Delete it and download it again"
+            f"{archive} is damaged, or packed by an unsupported method "
+            f"({error!s:.200}). Delete it and download it again"
         ) from error
 
 

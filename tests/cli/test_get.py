@@ -54,9 +54,15 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     thread.join()
 
 
-def write(tmp_path: Path, url: str, users: int = 3, sha256: str | None = None) -> None:
+def write(
+    tmp_path: Path,
+    url: str,
+    users: int = 3,
+    sha256: str | None = None,
+    size: int = len(LOG),
+) -> None:
     digest = sha256 or hashlib.sha256(LOG.encode()).hexdigest()
-    text = RECIPE.format(url=url, users=users, sha256=digest, bytes=len(LOG))
+    text = RECIPE.format(url=url, users=users, sha256=digest, bytes=size)
     (tmp_path / "recipes" / "shop.yaml").write_text(text)
 
 
@@ -151,7 +157,7 @@ def test_a_long_download_prints_its_progress(
     more = LOG + "c,3,9\n" * 100_000
     (tmp_path / "served" / "log.csv").write_text(more)
     digest = hashlib.sha256(more.encode()).hexdigest()
-    write(tmp_path, shop, sha256=digest)
+    write(tmp_path, shop, sha256=digest, size=len(more))
     assert main(["get", "shop"]) == 0
     lines = [x for x in capsys.readouterr().out.splitlines() if " of " in x]
     assert len(lines) == 10

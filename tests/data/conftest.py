@@ -22,6 +22,7 @@ class Web:
     page: bool = False  # claims to be a web page
     measured: bool = True  # sends a Content-Length
     cuts: list[int] = field(default_factory=list)  # bytes sent, one a request
+    odd: list[tuple[int, dict[str, str], bytes]] = field(default_factory=list)
     hangs: bool = False  # a cut is silence, not an end
     requests: list[tuple[str, str | None]] = field(default_factory=list)
     address: str = ""
@@ -38,6 +39,15 @@ class Web:
 def answer(web: Web, request: BaseHTTPRequestHandler) -> None:
     wanted = request.headers.get("Range")
     web.requests.append((request.path, wanted))
+    if web.odd:
+        status, headers, body = web.odd.pop(0)
+        request.send_response(status)
+        for name, value in headers.items():
+            request.send_header(name, value)
+        request.end_headers()
+        request.wfile.write(body)
+        request.close_connection = True
+        return
     data = web.files.get(request.path.lstrip("/"))
     if data is None:
         request.send_error(404)

@@ -9,6 +9,7 @@ from graphseq.data import LAYOUTS, catalog, load_dataset, read_log
 from graphseq.data.datasets import (
     CATALOG,
     FILTERS,
+    FaultyRecipe,
     data_folders,
     find_dataset,
     find_file,
@@ -126,7 +127,7 @@ licence: free
 
 
 def test_an_entry_is_read_and_unknown_fields_are_none(tmp_path: Path) -> None:
-    download = "downloads: [{file: shop.csv, urls: [http://a.shop/log], sha256: null}]"
+    download = "downloads: [{file: shop.csv, urls: [https://a.shop/log], sha256: null}]"
     (tmp_path / "shop.yaml").write_text(SHOP + download)
     facts = catalog(tmp_path)["shop"]
     assert (facts.name, facts.sizes, facts.counted) == ("shop", (2, 2, 2), False)
@@ -139,14 +140,59 @@ def test_incomplete_entries_are_refused(tmp_path: Path) -> None:
         catalog(tmp_path / "elsewhere")
     (tmp_path / "bad.yaml").write_text("source: x\n")
     with pytest.raises(DataError, match=r"bad.yaml does not describe a data set"):
-        catalog(tmp_path)
+        find_dataset("bad", tmp_path)
 
 
 @pytest.mark.parametrize("file", ["../shop.csv", "/etc/shop.csv", "a/../../shop.csv"])
 def test_an_entry_cannot_lead_out_of_the_data_folder(file: str, tmp_path: Path) -> None:
     (tmp_path / "shop.yaml").write_text(f"{SHOP}downloads: [{{file: {file}}}]\n")
-    with pytest.raises(DataError, match="leads out of the data folder"):
-        catalog(tmp_path)
+    with pytest.raises(DataError, match="cannot name a file of the data folder"):
+        find_dataset("shop", tmp_path)
+
+
+FAULTS = [
+    ("", "expected keys"),
+    ("a: 1", "missing"),
+    ("- a list", "expected keys"),
+    (f"{SHOP}users: two", "duplicate key"),
+    (SHOP.replace("users: 2", "users: two"), "users *expected|users: expected"),
+    (f"{SHOP}note: 2024-13-45", "not a valid timestamp"),
+    (f"{SHOP}note: 2024-01-01", "note: expected a text"),
+    (f"{SHOP}mirror: x", "mirror: not an option"),
+    (f"{SHOP}1: x", "1: not an option"),
+    (f"{SHOP}downloads: 3", "downloads: expected a list"),
+    (f"{SHOP}downloads: [3]", "downloads: expected a list"),
+    (f"{SHOP}downloads: [{{urls: []}}]", "file: missing"),
+    (f"{SHOP}downloads: [{{file: a, bytes: many}}]", "bytes: expected"),
+    (f"{SHOP}downloads: [{{file: a, bytes: -1}}]", "bytes: expected a size"),
+    (f"{SHOP}downloads: [{{file: a, archive: ../b}}]", "cannot name"),
+    (f"{SHOP}downloads: [{{file: a, urls: [ftp://a]}}]", "https://"),
+    (f"{SHOP}downloads: [{{file: a, urls: [http://a.shop/a]}}]", "not encrypted"),
+    (f"{SHOP}sha256: abc", "sha256: expected 64"),
+    (f"{SHOP}filters: [{{k_cor: {{}}}}]", "did you mean 'k_core'"),
+    (f"{SHOP}filters: [{{k_core: {{user: 1, itme: 2}}}}]", "itme: not an option"),
+    (f"{SHOP}times: {'n' * 300}", "cannot name"),
+    (f"{SHOP}note: {'[' * 3000}", "more than 50 nested"),
+]
+
+
+@pytest.mark.parametrize(("text", "message"), FAULTS)
+def test_a_faulty_entry_is_refused_and_hides_no_other(
+    text: str, message: str, tmp_path: Path
+) -> None:
+    (tmp_path / "bad.yaml").write_text(text)
+    (tmp_path / "shop.yaml").write_text(SHOP)
+    with pytest.raises(DataError, match=rf"(?s)bad.yaml does not .*({message})"):
+        find_dataset("bad", tmp_path)
+    with pytest.warns(FaultyRecipe, match="bad.yaml"):
+        assert [*catalog(tmp_path)] == ["shop"]
+    assert find_dataset("shop", tmp_path).name == "shop"
+
+
+def test_an_address_without_encryption_needs_a_checksum(tmp_path: Path) -> None:
+    download = "{file: a, urls: [http://a.shop/a], md5: " + "a" * 32 + "}"
+    (tmp_path / "shop.yaml").write_text(f"{SHOP}downloads: [{download}]")
+    assert find_dataset("shop", tmp_path).downloads[0].urls == ["http://a.shop/a"]
 
 
 def test_a_misspelt_name_gets_the_nearest(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import fcntl
 import hashlib
+import json
 import resource
 import socket
 from pathlib import Path
@@ -203,3 +204,91 @@ def test_two_processes_do_not_write_the_same_file(web, tmp_path) -> None:
         with pytest.raises(DataError, match="another process is downloading"):
             download(web.url("log"), tmp_path / "log")
     assert (tmp_path / "log.part").read_bytes() == b"x"
+
+
+EMPTY = {"Content-Length": "0"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        ((200, {"Content-Length": "abc"}, b"x"), "reports a size of 'abc'"),
+        ((200, {"Content-Length": "-5"}, b"x"), "size of|connection|empty"),
+        ((200, {"Content-Length": "9" * 30}, b"x"), "reports a size"),
+        ((200, EMPTY, b""), "delivers an empty file"),
+        ((204, {}, b""), "the server answers 204"),
+        ((206, EMPTY, b""), "the connection ended early"),
+        ((206, {"Content-Range": "bytes 5-9/10"}, b"56789"), "ended early"),
+        ((304, {}, b""), "the server answers 304"),
+        ((416, {"Content-Range": "bytes */0"}, b""), "the server answers 416"),
+        ((416, {}, b""), "the server answers 416"),
+        ((302, {"Location": "http://[::1/"}, b""), "not a valid address"),
+        ((302, {"Location": "ftp://a/b"}, b""), "not a valid address"),
+        ((302, {"Location": "http://" + "a" * 300}, b""), "could not download"),
+        ((302, {"Location": "//"}, b""), "could not download"),
+        ((302, {}, b""), "the server answers 302"),
+        ((200, {"Content-Encoding": "gzip"}, b"not gzip"), "could not download"),
+        ((200, {"Transfer-Encoding": "chunked"}, b"zz\r\n"), "could not download"),
+        ((200, {"ETag": "\udcff".encode(errors="replace").decode()}, b""), "empty"),
+    ],
+)
+def test_odd_answers_are_named_errors_and_leave_nothing(
+    answer: tuple[int, dict[str, str], bytes], message: str, web, tmp_path
+) -> None:
+    web.odd = [answer] * 9
+    with pytest.raises(DataError, match=message):
+        download(web.url("log"), tmp_path / "log", attempts=1)
+    assert not (tmp_path / "log").exists()
+    web.odd, web.files["log"] = [], DATA
+    download(web.url("log"), tmp_path / "log")
+    assert (tmp_path / "log").read_bytes() == DATA
+    assert leftovers(tmp_path / "log") == []
+
+
+def test_a_loop_of_redirects_ends(web, tmp_path) -> None:
+    web.odd = [(302, {"Location": "/log"}, b"")] * 99
+    with pytest.raises(Unreachable, match="not a valid address, or redirects"):
+        download(web.url("log"), tmp_path / "log")
+
+
+def test_a_redirect_keeps_the_encryption(web, tmp_path, monkeypatch) -> None:
+    """The certificate of a local server is not verified, so the answer is a dummy."""
+    from types import SimpleNamespace
+
+    from graphseq.data.download import _Transfer
+
+    transfer = _Transfer("https://a/log", tmp_path / "log", None, None, None, 1.0)
+    left = SimpleNamespace(url="http://b/log", history=[])
+    kept = SimpleNamespace(url="https://b/log", history=[])
+    with pytest.raises(Unreachable, match=r"redirects to http://b/log.*not encrypted"):
+        transfer._check_redirects(left)
+    kept.history = [left]
+    with pytest.raises(Unreachable, match="redirects to http://b/log"):
+        transfer._check_redirects(kept)
+    kept.history = [SimpleNamespace(url="https://a/log")]
+    transfer._check_redirects(kept)
+
+
+@pytest.mark.parametrize("measured", [True, False])
+def test_a_file_larger_than_its_size_is_refused(measured, web, tmp_path) -> None:
+    web.files["log"], web.measured = DATA, measured
+    with pytest.raises(Unreachable, match="bytes, but the file has 1,000,000"):
+        download(web.url("log"), tmp_path / "log", size=1_000_000)
+    assert not list(tmp_path.glob("log.part")) and not (tmp_path / "log").exists()
+    download(web.url("log"), tmp_path / "log", size=len(DATA))
+    assert leftovers(tmp_path / "log") == []
+
+
+@pytest.mark.parametrize(
+    "state",
+    [b"[]", b"3", b"{", b"\xff", b"[" * 100_000, b'{"url": 1, "validator": 2}', "crlf"],
+)
+def test_a_damaged_state_of_a_part_is_ignored(state, web, tmp_path) -> None:
+    web.files["log"] = DATA
+    if state == "crlf":
+        text = {"url": web.url("log"), "validator": 'a"\r\nX: y\u0100'}
+        state = json.dumps(text).encode()
+    (tmp_path / "log.part").write_bytes(DATA[:1000])
+    (tmp_path / "log.part.json").write_bytes(state)
+    download(web.url("log"), tmp_path / "log")
+    assert (tmp_path / "log").read_bytes() == DATA

@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import io
 import json
+import re
 import stat
 import tarfile
 import warnings
@@ -422,3 +423,39 @@ def test_the_file_must_be_there_once(tmp_path: Path) -> None:
         extract(archive, "log", tmp_path / "log")
     with pytest.raises(DataError, match="did you mean 'a/log'"):
         extract(archive, "a/logs", tmp_path / "log")
+
+
+def test_every_truncation_of_an_archive_is_a_named_error(tmp_path: Path) -> None:
+    noise = bytes((i * i * 31 + i // 7) % 256 for i in range(3_000))
+    for mode in ("w:gz", "w:bz2", "w:xz"):
+        archive = tarred(tmp_path / "log", mode, (tarfile.TarInfo("log"), noise))
+        whole = archive.read_bytes()
+        for size in range(0, len(whole) - 1, len(whole) // 12):
+            archive.write_bytes(whole[:size])
+            try:  # the padding at the end is not missed
+                extract(archive, "log", tmp_path / "out")
+            except DataError as error:
+                assert re.search("damaged|truncated|hold exactly", str(error))
+                assert not (tmp_path / "out").exists()
+            else:
+                assert size > len(whole) // 2
+                assert (tmp_path / "out").read_bytes() == noise
+                (tmp_path / "out").unlink()
+
+
+def test_an_unsupported_method_of_a_zip_is_a_named_error(tmp_path: Path) -> None:
+    archive = zipped(tmp_path / "log.zip", log=LOG)
+    data = bytearray(archive.read_bytes())
+    for signature, offset in ((b"PK\x03\x04", 8), (b"PK\x01\x02", 10)):
+        place = data.index(signature) + offset
+        data[place : place + 2] = (97).to_bytes(2, "little")  # WavPack
+    archive.write_bytes(data)
+    with pytest.raises(DataError, match="unsupported method"):
+        extract(archive, "log", tmp_path / "log")
+
+
+def test_the_truncated_archive_of_the_cases_is_refused(
+    shared: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(DataError, match=r"damaged|truncated|hold exactly"):
+        extract(shared / "cases" / "truncated.tar.gz", "log.csv", tmp_path / "log")
