@@ -72,7 +72,7 @@ def test_aliases_that_expand_beyond_the_limit_are_refused(text: str) -> None:
 
 
 def test_an_alias_to_itself_is_refused() -> None:
-    with pytest.raises(ConfigError, match="line 1: an alias to the list .* holds it"):
+    with pytest.raises(ConfigError, match=r"line 1: an alias to the list .* holds it"):
         parse("a: &a [*a]", "f.yaml")
     assert parse("a: &a [1]\nb: [*a, *a]", "f.yaml")["b"] == [[1], [1]]
 
