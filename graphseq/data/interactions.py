@@ -20,7 +20,7 @@ from graphseq.data.arrays import (
 )
 from graphseq.data.frames import Frame, frame_columns, parse_time_column
 from graphseq.data.ids import to_integers
-from graphseq.data.timestamps import UNITS, count_units
+from graphseq.data.timestamps import UNITS, count_units, usual_unit
 from graphseq.data.vocabulary import Vocabulary
 from graphseq.errors import DataError
 
@@ -240,12 +240,14 @@ def summary(events: int, users: int, items: int, times: str) -> str:
 
 
 def time_range(time: Int64s) -> str:
-    """First and last time, with their dates if they can be unix seconds."""
+    """First and last time, with their dates if they can be unix times."""
     if not len(time):
         return "no events"
     first, last = int(time.min()), int(time.max())
     try:
-        dates = [datetime.fromtimestamp(t, UTC).date() for t in (first, last)]
+        unit = usual_unit(count_units(pl.Series([first, last])))
+        ends = (t // 1000 ** (unit or 0) for t in (first, last))
+        dates = [datetime.fromtimestamp(t, UTC).date() for t in ends]
     except (ValueError, OverflowError, OSError):
         return f"time {first} … {last}"
     return f"time {first} … {last} ({dates[0]} … {dates[1]})"

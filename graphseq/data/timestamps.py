@@ -9,6 +9,7 @@ from graphseq.data.arrays import LARGEST, Int64s
 UNITS = ("seconds", "milliseconds", "microseconds", "nanoseconds")
 FIRST, LAST = 10**8, 10**10  # unix seconds of 1973 and of 2286
 PARTS = 10**9  # a fraction counts the billionths of the source's unit
+LONG = 27  # bytes of the shortest date with more than six decimals
 DECIMAL = r"^(-?)(\d+)\.(\d*)$"
 
 DATES = (
@@ -59,7 +60,7 @@ def split_times(times: pl.Series) -> Split:
     text = times.str.strip_chars()
     whole = text.cast(pl.Int64, strict=False)
     fraction: Int64s | None = None
-    for form in ("decimal", "float", *DATES):  # each on the rows that are still null
+    for form in ("number", *DATES):  # each on the rows that are still null
         left = (whole.is_null() & text.is_not_null()).arg_true()
         if not len(left):
             break
@@ -73,14 +74,14 @@ def split_times(times: pl.Series) -> Split:
 
 def _parse(times: pl.Series, form: str) -> Split:
     """Text as numbers, or as dates in the given form."""
-    if form == "decimal":
-        return _split_decimals(times)
-    if form == "float":
-        return _split_floats(times.cast(pl.Float64, strict=False))
+    if form == "number":
+        return _split_numbers(times)
     if form == "%Y-%m-%d":
         return _split_moments(times.str.to_date(form, strict=False).cast(pl.Datetime))
     moments = times.str.to_datetime(form, strict=False, time_unit="us")
     whole, fraction = _split_moments(moments.dt.replace_time_zone(None))
+    if (times.str.len_bytes().max() or 0) < LONG:
+        return whole, fraction
     digits = times.str.extract(r"[.](\d{7,9})\D*").str.pad_end(9, "0")
     if digits.null_count() < len(digits):  # finer than polars keeps
         exact = digits.cast(pl.Int64).filter(whole.is_not_null()).drop_nulls()
@@ -88,6 +89,23 @@ def _parse(times: pl.Series, form: str) -> Split:
         fraction = np.zeros(len(times), np.int64) if fraction is None else fraction
         fraction[rows] = exact.to_numpy()
     return whole, fraction
+
+
+def _split_numbers(text: pl.Series) -> Split:
+    """Numbers: decimal ones exactly, those with an exponent as floats."""
+    floats = text.cast(pl.Float64, strict=False)
+    if floats.null_count() == len(floats):
+        empty = pl.Series(text.name, [None], dtype=pl.Int64)
+        return empty.new_from_index(0, len(text)), None
+    whole, fraction = _split_floats(floats)
+    exact, part = _split_decimals(text)
+    rows = exact.is_not_null()
+    if rows.any():
+        whole = exact.zip_with(rows, whole)
+        parts = np.zeros(len(text), np.int64) if part is None else part
+        rest = 0 if fraction is None else fraction
+        fraction = np.where(rows.to_numpy(), parts, rest)
+    return whole, fraction if fraction is not None and fraction.any() else None
 
 
 def _split_decimals(text: pl.Series) -> Split:

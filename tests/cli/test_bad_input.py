@@ -308,3 +308,14 @@ def test_an_output_below_a_file_is_reported(
     log = write(tmp_path, PLAIN)
     assert main(["build", log, "--output", f"{log}/graph"]) == 2
     assert "refused" in capsys.readouterr().err
+
+
+def test_a_log_comes_from_the_standard_input(tmp_path: Path) -> None:
+    rows = "".join(f"{user} {item} {item}\n" for user in "ab" for item in range(4))
+    output = str(tmp_path / "graph")
+    options = ["--separator", " ", "--columns", "user=0", "item=1", "time=2"]
+    command = [sys.executable, "-m", "graphseq", "build", "-", "--output", output]
+    subprocess.run(
+        [*command, *options], input=rows, text=True, check=True, capture_output=True
+    )
+    assert load_graph(output)["user"].num_nodes == 2

@@ -100,6 +100,9 @@ def test_repr_has_counts_density_length_and_time_range() -> None:
         "Interactions(4 events of 2 users and 3 items; density 66.67%, mean length "
         "2.00; time 1 … 5 (1970-01-01 … 1970-01-01))"
     )
+    milliseconds = [1396867869100, 1396867869900]
+    log = Interactions.from_arrays([0, 0], [0, 0], milliseconds)
+    assert "time 1396867869100 … 1396867869900 (2014-04-07 … 2014-04-07)" in repr(log)
     assert "order only" in repr(Interactions.from_arrays([0], [0]))
     assert "time 0 … 4611686018427387904)" in repr(
         Interactions.from_arrays([0, 0], [0, 0], [0, 2**62])

@@ -106,6 +106,7 @@ def _by_part(role: str, columns: Mapping[str, Sequence[str]]) -> str | None:
         for name in columns
         if any(part in normalized(name) for part in PARTS[role])
         and not NOT_IDS.search(normalized(name))
+        and len(name) < 40
     ]
     return found[0] if len(found) == 1 else None
 

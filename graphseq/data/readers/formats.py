@@ -31,6 +31,7 @@ from graphseq.errors import DataError
 Columns = Mapping[str, str | int]
 """Role (user, item, time) -> the column's name, or its index from 0."""
 
+SHOWN, LONGEST = 30, 40  # columns that an error lists, and characters of each
 LITERAL_ERRORS = (ValueError, TypeError, SyntaxError, MemoryError, RecursionError)
 ARRAY = re.compile(rb"(\xef\xbb\xbf)?\s*\[\s*(\{|$)")
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
@@ -179,7 +180,7 @@ def find_roles(
         sign = unusual_separator(header[0]) if len(header) == 1 else None
         cure = f". The separator seems to be {sign!r}: --separator {sign!r}"
         raise DataError(
-            f"{source}: {'; '.join(problems)}. The columns are {', '.join(header)}"
+            f"{source}: {'; '.join(problems)}. The columns are {_listed(header)}"
             f"{cure if sign else ''}"
         )
     return found
@@ -193,13 +194,19 @@ def _detect_roles(source: str, header: Sequence[str], rows: Rows) -> dict[str, i
             problem = "several columns could be" if matches else "no column looks like"
             untimed = " Without a time, the rows must be in time order."
             raise DataError(
-                f"{source}: {problem} the {role} among {', '.join(header)}. Name them: "
+                f"{source}: {problem} the {role} among {_listed(header)}. Name them: "
                 f"{columns_option(likely_columns(header, rows))} (in Python, "
                 "columns={'user': …, 'item': …, 'time': …})."
                 f"{untimed if role == 'time' else ''}"
             )
         found[role] = matches[0]
     return found
+
+
+def _listed(names: Sequence[str]) -> str:
+    """The first names, none of them long."""
+    shown = [name if len(name) <= LONGEST else f"{name[:LONGEST]}…" for name in names]
+    return ", ".join([*shown[:SHOWN], *["…"] * (len(names) > SHOWN)])
 
 
 def check_columns(columns: Columns) -> None:
