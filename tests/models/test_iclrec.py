@@ -59,26 +59,29 @@ def test_means_leave_out_padding() -> None:
 
 
 def test_the_e_step_clusters_the_mean_state_of_every_users_training_sequence(
-    loops: Any, cycle: HeteroData
+    loops: Any, noise: HeteroData
 ) -> None:
-    model, (users, items) = small(clusters=[3, 9]), cycle[INTERACTS].edge_index
-    table, expected = model.item_vectors(cycle), []
-    for user in range(48):
+    objective = IntentContrast(clusters=[3, 9])
+    model = loops.build(ICLRec, noise, {"max_length": 6}, objective=objective)
+    (users, items), expected = noise[INTERACTS].edge_index, []
+    for user in range(60):
         inputs = items[users == user][:-1][-6:]  # the newest six
-        length = torch.tensor([len(inputs)])
-        row = Batch(torch.tensor([user]), inputs[None], length, 12)
-        expected.append(loops.vectors(model.backbone, table, row, "mean")[0])
-    found = mean_states(model.backbone, cycle)
+        if length := len(inputs):
+            row = Batch(users[:1], inputs[None], torch.tensor([length]), 20)
+            vectors = (model.backbone, model.item_vectors(noise), row, "mean")
+            expected.append(loops.vectors(*vectors)[0])
+    assert 6 < len(expected) < 60
+    found = mean_states(model.backbone, noise)
     torch.testing.assert_close(found, torch.stack(expected))
     with torch.no_grad():
-        model.refresh(cycle, 4)
+        model.refresh(noise, 4)
     for number, clusters in zip((3, 9), centroids(model), strict=True):
         torch.testing.assert_close(clusters, kmeans(found, number, seed=4))
         assert not clusters.requires_grad
     before = [c.clone() for c in centroids(model)]
-    model.refresh(cycle, 4)
+    model.refresh(noise, 4)
     assert all(map(torch.equal, centroids(model), before))
-    model.refresh(cycle, 5)
+    model.refresh(noise, 5)
     assert not torch.equal(centroids(model)[1], before[1])
 
 
