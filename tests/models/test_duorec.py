@@ -92,7 +92,7 @@ def test_passes_that_each_mode_contrasts(
         return passes[-1]
 
     def contrast(first: Tensor, second: Tensor, **options: Any) -> Tensor:
-        at = {id(states): place for place, states in enumerate(passes)}
+        at = {id(states): i for i, states in enumerate(passes)}
         pairs.append((at[id(first)], at[id(second)]))
         return loss(first, second, **options)
 
