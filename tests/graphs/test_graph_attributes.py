@@ -145,7 +145,7 @@ def test_an_experiment_finds_the_file_below_its_root(tmp_path: Path) -> None:
         "data": {"path": "log.csv"},
         "split": {"leave_one_out": {}},
         "graph": [{"Attributes": {"source": "items.json"}}],
-        "model": {"S3Rec": {"variant": "full", "num_attributes": 2}},
+        "model": {"S3Rec": {"objective": {"variant": "full", "num_attributes": 2}}},
     }
     experiment = check(options, "here")
     graph = experiment.graph(tmp_path)
