@@ -80,7 +80,7 @@ def _parse(times: pl.Series, form: str) -> Split:
         return _split_moments(times.str.to_date(form, strict=False).cast(pl.Datetime))
     moments = times.str.to_datetime(form, strict=False, time_unit="us")
     whole, fraction = _split_moments(moments.dt.replace_time_zone(None))
-    if (times.str.len_bytes().max() or 0) < LONG:
+    if times.str.len_bytes().fill_null(0).to_numpy().max(initial=0) < LONG:
         return whole, fraction
     digits = times.str.extract(r"[.](\d{7,9})\D*").str.pad_end(9, "0")
     if digits.null_count() < len(digits):  # finer than polars keeps
