@@ -7,6 +7,8 @@ leaves nothing behind. Locks let one process at a time write a file or folder.
 import ctypes
 import glob
 import os
+import platform
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -69,17 +71,49 @@ def atomic_file(path: Path, *, shared: bool = False) -> Iterator[Path]:
     Args:
         path: The file to write.
         shared: Whether several processes may write it at the same time. Then each has
-            a draft of its own. Otherwise the draft has a fixed name, so that killed
-            processes leave one draft at most.
+            a draft of its own, and removes those of processes that have ended.
+            Otherwise the draft has a fixed name, which the next process overwrites.
     """
-    owner = f".{os.getpid()}" if shared else ""
     path = real_path(path)
+    if shared:
+        remove_abandoned(path)
+    owner = f".{_owner()}" if shared else ""
     draft = path.with_name(f".{path.name}{owner}.new")
     try:
         yield draft
         os.replace(draft, path)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def _owner() -> str:
+    """This process, in the names of its drafts."""
+    return f"{os.getpid()}@{platform.node()}"
+
+
+def remove_abandoned(path: Path) -> None:
+    """Remove drafts of a path whose processes, of this machine, were killed."""
+    machine = re.escape(platform.node())
+    name = re.compile(rf"\.{re.escape(path.name)}\.(\d+)@{machine}(\..*)?\.new")
+    for draft in path.parent.glob(f".{glob.escape(path.name)}.*.new"):
+        found = name.fullmatch(draft.name)
+        if found and not _is_running(int(found[1])):
+            if draft.is_dir():
+                shutil.rmtree(draft, ignore_errors=True)
+            else:
+                draft.unlink(missing_ok=True)
+
+
+def _is_running(process: int) -> bool:
+    if os.name == "nt":  # signal 0 is Ctrl-C there
+        return True
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # of another user
+        return True
+    return True
 
 
 def write_text(path: Path, text: str, *, shared: bool = False) -> None:
@@ -142,7 +176,9 @@ def atomic_folder(
     path = real_path(path)
     refuse_foreign(path, ours, kind)
     with system_errors(f"write {kind} as {path}"), created_parents(path):
-        made = tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".new", dir=path.parent)
+        remove_abandoned(path)
+        prefix = f".{path.name}.{_owner()}."
+        made = tempfile.mkdtemp(prefix=prefix, suffix=".new", dir=path.parent)
         folder = Path(made)
         try:
             yield folder

@@ -1,6 +1,7 @@
 """Atomic files and folders, and their locks."""
 
 import os
+import platform
 import stat
 import subprocess
 import sys
@@ -226,3 +227,32 @@ def test_a_name_that_leads_elsewhere_is_refused(name: object) -> None:
     if name != "a/b":
         with pytest.raises(GraphError, match="cannot name a file"):
             check_name(name, "a file", folders=True)
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_drafts_of_killed_processes_are_removed_by_the_next(
+    tmp_path: Path, kind: str
+) -> None:
+    path = tmp_path / "kept"
+    code = (
+        "import os, pathlib, sys\n"
+        "from graphseq.atomic import atomic_file, atomic_folder\n"
+        "path = pathlib.Path(sys.argv[1])\n"
+        "made = (atomic_file(path, shared=True) if sys.argv[2] == 'file'\n"
+        "        else atomic_folder(path, lambda p: True, 'a note'))\n"
+        "with made as draft:\n"
+        "    (draft / 'note' if draft.is_dir() else draft).write_text('half')\n"
+        "    os.kill(os.getpid(), 9)\n"
+    )
+    subprocess.run([sys.executable, "-c", code, str(path), kind], check=False)
+    assert len(list(tmp_path.glob(".kept.*.new"))) == 1
+    own = tmp_path / f".kept.{os.getpid()}@{platform.node()}.new"
+    other = tmp_path / ".kept.1@another-machine.new"
+    own.touch()
+    other.touch()
+    if kind == "file":
+        write_text(tmp_path / "kept", "all", shared=True)
+        assert {*tmp_path.iterdir()} == {path, other}
+    else:
+        write(path, "all")
+        assert {*tmp_path.iterdir()} == {path, own, other}
