@@ -12,10 +12,11 @@ numbers passed by the caller take precedence over these defaults.
 
 import ctypes
 import os
+import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 
@@ -23,6 +24,7 @@ SLEEPING = {
     "OMP_WAIT_POLICY": "PASSIVE",  # the OpenMP standard; libgomp, which torch ships
     "KMP_BLOCKTIME": "0",  # Intel's and LLVM's libraries
 }
+PR_SET_PDEATHSIG = 1  # of Linux's prctl
 CGROUP = Path("/sys/fs/cgroup")
 PROC = Path("/proc")
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # names of glibc's malloc.h
@@ -116,6 +118,43 @@ def thread_environment(number: int) -> dict[str, str]:
     """Variables that make ``number`` threads the default of a child process."""
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS")
     return SLEEPING | dict.fromkeys(names, str(number))
+
+
+@contextmanager
+def interrupted_by_signals() -> Iterator[list[int]]:
+    """Let SIGTERM and SIGHUP interrupt as Ctrl-C does, so that locks are released.
+
+    Signals that are ignored, as under ``nohup``, stay so. Only the main thread can
+    receive signals; in others nothing changes.
+
+    Yields:
+        The signals received so far.
+    """
+    received: list[int] = []
+
+    def interrupt(number: int, frame: object) -> None:
+        received.append(number)
+        raise KeyboardInterrupt(f"ended by {signal.Signals(number).name}")
+
+    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    if threading.current_thread() is not threading.main_thread():
+        names = []
+    former = {}
+    for number in (getattr(signal, name) for name in names):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            former[number] = signal.signal(number, interrupt)
+    try:
+        yield received
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+def end_with_parent() -> None:
+    """Have Linux send SIGTERM to this process when its parent ends; for children."""
+    if sys.platform.startswith("linux"):
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def peak_memory() -> int:

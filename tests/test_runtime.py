@@ -2,8 +2,10 @@
 
 import os
 import platform
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -201,3 +203,27 @@ def test_it_can_be_called_twice() -> None:
 def test_other_systems_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
     assert not keep_freed_memory()
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_signals_interrupt_as_ctrl_c_does(name: str) -> None:
+    number = getattr(signal, name)
+    before = signal.getsignal(number)
+    with (
+        runtime.interrupted_by_signals() as received,
+        pytest.raises(KeyboardInterrupt, match=f"ended by {name}"),
+    ):
+        os.kill(os.getpid(), number)
+        time.sleep(5)
+    assert received == [number]
+    assert signal.getsignal(number) is before
+
+
+def test_an_ignored_signal_stays_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with runtime.interrupted_by_signals() as received:
+            os.kill(os.getpid(), signal.SIGHUP)
+        assert received == []
+    finally:
+        signal.signal(signal.SIGHUP, before)

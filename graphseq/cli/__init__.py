@@ -1,6 +1,7 @@
 """The command line: ``graphseq get | build | update | show | train | evaluate | …``."""
 
 import os
+import re
 import sys
 import warnings
 from collections.abc import Sequence
@@ -9,6 +10,11 @@ from typing import Any
 from graphseq.errors import GraphSeqError
 
 __all__ = ["main"]
+
+NO_MEMORY = re.compile(
+    r"can't allocate memory|not enough memory|out of memory|size calculation overflowed"
+    r"|integer multiplication overflow"
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -21,9 +27,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: The words after ``graphseq``; ``None`` takes them from the process.
 
     Returns:
-        The exit code: 0, 2 after a user-facing error, 130 after Ctrl-C, or the
-        command's own.
+        The exit code: 0, 2 after a user-facing error, 130 after Ctrl-C, 128 plus the
+        number of the signal after SIGTERM or SIGHUP, or the command's own.
     """
+    from graphseq.runtime import interrupted_by_signals
+
+    with interrupted_by_signals() as received:
+        return _run(arguments, received)
+
+
+def _run(arguments: Sequence[str] | None, received: list[int]) -> int:
     from cyclopts import CycloptsError
 
     from graphseq.cli.app import explain, join_hyphens, make_app
@@ -47,7 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         with warnings.catch_warnings():
             warnings.showwarning = _print_warning
-            return command(*bound.args, **bound.kwargs) or 0
+            code = command(*bound.args, **bound.kwargs) or 0
+            return 128 + received[0] if received else code
     except CycloptsError as error:
         print(explain(error), file=sys.stderr)
         return 2
@@ -56,7 +70,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt as error:
         print(*(error.args or ["interrupted"]), file=sys.stderr)
-        return 130
+        return 128 + received[0] if received else 130
+    except (MemoryError, RuntimeError) as error:
+        if not (isinstance(error, MemoryError) or NO_MEMORY.search(str(error))):
+            raise
+        print(
+            f"not enough memory: {error}\nChoose smaller sizes (batch_size, "
+            "max_length, dim, k), or free memory",
+            file=sys.stderr,
+        )
+        return 2
     except BrokenPipeError:  # the reader of the output, such as head, has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

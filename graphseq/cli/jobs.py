@@ -6,12 +6,13 @@ import subprocess
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Literal
 
 from graphseq.errors import GraphSeqError
+from graphseq.runtime import end_with_parent, interrupted_by_signals
 
 if TYPE_CHECKING:
     from graphseq.config import Experiment
@@ -177,7 +178,7 @@ def work(
         watch: Called with the seconds of the running jobs, and the outcomes.
 
     Raises:
-        KeyboardInterrupt: After Ctrl-C or SIGTERM, when all processes have ended.
+        KeyboardInterrupt: After Ctrl-C, SIGTERM or SIGHUP, when all have ended.
     """
     waiting, running = deque(jobs), dict[Job, _Child]()
 
@@ -187,7 +188,8 @@ def work(
         text = tail(job.folder / LOG) if state == "failed" else ""
         outcomes.append(Outcome(job, state, child.seconds, text))
 
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signals = ExitStack()
+    signals.enter_context(interrupted_by_signals())
     try:
         while waiting or running:
             while waiting and len(running) < at_once:
@@ -210,7 +212,7 @@ def work(
         raise
     finally:  # no process is left running after another error
         _end([child.process for child in running.values()], 0.0)
-        signal.signal(signal.SIGTERM, before)
+        signals.close()
 
 
 def _start(
@@ -229,6 +231,7 @@ def _start(
         stderr=subprocess.STDOUT,
         env={**os.environ, **environment},
         start_new_session=True,  # Ctrl-C reaches this process only, which passes it on
+        preexec_fn=None if os.name == "nt" else end_with_parent,  # if it is killed
     )
     return _Child(process, log)
 

@@ -313,3 +313,23 @@ def test_a_word_that_is_not_a_number_is_an_unknown_id() -> None:
     vocabulary = Vocabulary([7, 8])
     assert parse_ids(vocabulary, ["seven"]) == ["seven"]
     assert "seven" not in vocabulary
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError("Unable to allocate 9 TiB"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to"),
+    ],
+)
+def test_too_little_memory_is_an_error_of_the_user(
+    error: Exception,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("graphseq.data.catalog", refuse)
+    assert main(["get", "--list"]) == 2
+    assert "Choose smaller sizes" in capsys.readouterr().err

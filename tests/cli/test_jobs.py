@@ -2,7 +2,9 @@
 
 import os
 import signal
+import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -208,3 +210,29 @@ def test_an_interruption_ends_all_processes_and_keeps_the_outcomes(
     }
     assert not any(is_alive(int(log.read_text())) for log in logs)
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSIG is of Linux")
+def test_children_of_a_killed_process_end(tmp_path: Path) -> None:
+    code = (
+        "import sys, pathlib\n"
+        "from graphseq.cli.jobs import Job, work\n"
+        "folder = pathlib.Path(sys.argv[1])\n"
+        "job = Job('x.yaml', 0, 'f', folder, None, 5, True)\n"
+        "work([job], [], command=lambda job: [sys.executable, '-S', '-c', sys.argv[2]],"
+        " at_once=1, environment={})\n"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", code, str(tmp_path), LASTS])
+    log = tmp_path / "log.txt"
+    until = time.monotonic() + 30
+    while not (log.exists() and log.read_text().endswith("\n")):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    child = int(log.read_text())
+    parent.kill()
+    parent.wait()
+    while Path(f"/proc/{child}").exists() and " Z " not in Path(
+        f"/proc/{child}/stat"
+    ).read_text(errors="replace"):
+        assert time.monotonic() < until
+        time.sleep(0.05)
