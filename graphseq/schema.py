@@ -57,6 +57,7 @@ NAMED = {
     None: "None",
     types.NoneType: "None",
 }
+LARGEST = 2**63  # whole numbers of torch and numpy are below
 LISTS = (list, tuple, Sequence, Collection, Iterable)
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -127,6 +128,9 @@ def find_invalid(
         yield InvalidOption(name, f"not an option; {suggest(name, known)}")
     given = {name: plain(value) for name, value in options.items() if name in known}
     wrong = _invalid_names(target, given)
+    for name, value in given.items():
+        if isinstance(value, int) and abs(value) >= LARGEST and name not in wrong:
+            yield InvalidOption(name, f"{value:.3g} is more than 64 bits can hold")
     for name in (name for name in known if name in wrong):
         expected = format_type(known[name].annotation)
         found = format_value(options[name])

@@ -24,6 +24,7 @@ from graphseq.schema import (
     checked,
     describe,
     fill_defaults,
+    find_invalid,
     format_type,
     refuse,
 )
@@ -235,3 +236,11 @@ def test_nothing_invalid_is_not_refused() -> None:
 )
 def test_types_are_formatted_in_words(hint: Any, words: str) -> None:
     assert format_type(hint) == words
+
+
+def test_numbers_beyond_64_bits_are_refused() -> None:
+    def train(batch_size: Size = 1) -> None: ...
+
+    assert not [*find_invalid(train, {"batch_size": 2**63 - 1})]
+    [(name, message)] = find_invalid(train, {"batch_size": 10**30})
+    assert (name, message) == ("batch_size", "1e+30 is more than 64 bits can hold")

@@ -166,6 +166,8 @@ def _train_here(job: Job, options: RunOptions) -> None:
     options_of_fit = experiment.resolved()["train"]
     options_of_fit["batch_size"] = options_of_fit["batch_size"] or 1  # by the sampler
     FitOptions(**options_of_fit).check_machine()
+    if options.record is not None:
+        _report_uncommitted(options.record)
     if options.overwrite:
         _delete_run(job.folder)
     graph = experiment.graph(options.data)
@@ -191,6 +193,20 @@ def _train_here(job: Job, options: RunOptions) -> None:
     print(f"next: graphseq recommend {place} --history ITEM ITEM …")
     if record is not None:
         print(f"one row added to {record}")
+
+
+def _report_uncommitted(record: Path) -> None:
+    import graphseq
+    from graphseq.report import UNCOMMITTED
+    from graphseq.training.provenance import commit
+
+    found = commit(Path(graphseq.__file__).parent)
+    if found is not None and found["changed"]:
+        print(
+            "warning: the code of graphseq has uncommitted changes; the row in "
+            f"{record} will be marked {UNCOMMITTED}",
+            file=sys.stderr,
+        )
 
 
 def _delete_run(folder: Path) -> None:

@@ -181,7 +181,7 @@ def check(options: Any, source: str = "experiment", **about: Any) -> Experiment:
     problems: list[InvalidOption] = []
     for name in options:
         if name not in SECTIONS:
-            what = f"not a section; {suggest(name, SECTIONS)}"
+            what = f"not a section; {_suggest_section(name)}"
             problems.append(InvalidOption(str(name), what))
     for name in NEEDED:
         if not options.get(name):
@@ -197,6 +197,14 @@ def check(options: Any, source: str = "experiment", **about: Any) -> Experiment:
         problems += missing_relations(model, steps)
     refuse(source, problems)
     return Experiment(options, source, **about)
+
+
+def _suggest_section(name: str) -> str:
+    """The section that has an option of this name, or the nearest section."""
+    for section, target in (("train", fit), ("evaluate", evaluate)):
+        if name in parameters(target):
+            return f"did you mean {section}.{name}?"
+    return suggest(name, SECTIONS)
 
 
 def read_section(name: str, section: Any, problems: list[InvalidOption]) -> Any:

@@ -28,7 +28,7 @@ FACTS = (
     "held_out_hash",
 )
 PROTOCOL = """\
-{part} part: {users:,} users, {targets:,} targets; mean over users
+{part} part: {number_of_users}, {number_of_targets}; mean over users
 candidates: all {items:,} items (no sampling); padding is not among them
 {protocols}
 ties: of equal scores, the smaller dense item id ranks first
@@ -78,12 +78,17 @@ class Report:
             for protocol, values in self.means.items()
         ]
         users, part = self.facts["users"], self.facts["part"]
-        return "\n".join([f"Report({part}, {users:,} users)", *shown])
+        return "\n".join([f"Report({part}, {_count(users, 'user')})", *shown])
 
     def protocol_text(self) -> str:
         """The evaluation protocol as text, to print with the results."""
         words = [PROTOCOLS[name].format(**self.facts) for name in self.means]
-        return PROTOCOL.format(protocols="\n".join(words), **self.facts)
+        return PROTOCOL.format(
+            protocols="\n".join(words),
+            number_of_users=_count(self.facts["users"], "user"),
+            number_of_targets=_count(self.facts["targets"], "target"),
+            **self.facts,
+        )
 
     def frame(self) -> pl.DataFrame:
         """The means as a table: one row a protocol, one column a metric."""
@@ -178,6 +183,10 @@ def _check(content: dict[str, Any], rows: pl.DataFrame) -> None:
         of_protocol = rows.filter(pl.col("protocol") == protocol)["user_index"]
         if of_protocol.n_unique() != len(of_protocol) or len(of_protocol) < 1:
             raise ValueError(f"the users of {protocol} are not listed once each")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
 def _paths(folder: Path, part: str) -> tuple[Path, Path]:

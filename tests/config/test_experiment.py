@@ -307,3 +307,13 @@ def test_a_missing_log_is_reported_with_the_folder() -> None:
         DataError, match=r"nowhere\.csv.*relative to the current folder"
     ):
         experiment.read()
+
+
+@pytest.mark.parametrize(
+    ("name", "place"), [("lr", "train.lr"), ("ks", "evaluate.ks"), ("modl", "'model'")]
+)
+def test_an_option_without_its_section_is_advised(name: str, place: str) -> None:
+    with pytest.raises(
+        ConfigError, match=f"{name}.*not a section; did you mean {place}"
+    ):
+        check({"model": {"POP": {}}, "data": {"dataset": "beauty"}, name: 1})

@@ -90,3 +90,9 @@ def test_dense_users_of_format_1_get_their_new_name(small, tmp_path) -> None:
     table = tmp_path / "per-user-test.parquet"
     pl.read_parquet(table).rename({"user_index": "user"}).write_parquet(table)
     assert "user_index" in Report.load(tmp_path).per_user.columns
+
+
+def test_one_user_is_not_written_as_several(written) -> None:
+    report = evaluate(*written([[3, 2, 1]], [[0]], [[1]]))
+    assert "test part: 1 user, 1 target;" in report.protocol_text()
+    assert repr(report).startswith("Report(test, 1 user)")
