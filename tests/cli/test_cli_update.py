@@ -153,7 +153,21 @@ def test_sequences_go_on(tmp_path: Path) -> None:
     (tmp_path / "both.txt").write_text("\n".join([*old, "12 4 5 6"]) + "\n")
     for name in ("old", "both"):
         log, output = str(tmp_path / f"{name}.txt"), str(tmp_path / name)
-        assert main(["build", log, "--output", output, "--transitions", "1"]) == 0
+        assert (
+            main(
+                [
+                    "build",
+                    log,
+                    "--output",
+                    output,
+                    "--format",
+                    "sequences",
+                    "--transitions",
+                    "1",
+                ]
+            )
+            == 0
+        )
     assert update(tmp_path, "new.txt") == 0
     assert hashes(tmp_path / "old") == hashes(tmp_path / "both")
 
