@@ -1,9 +1,9 @@
 """All benchmarks, one after the other: ``python -m benchmarks``, or ``make bench``.
 
-They read Amazon Beauty from where ``graphseq get amazon-beauty`` puts it: the folder
-that ``GRAPHSEQ_DATA`` names, else the cache. Those that need it are left out, with a
-word, where it is absent. What large logs cost, ``python -m benchmarks.scale``, takes
-long and is asked for by itself.
+They read Amazon Beauty from the folder of ``graphseq get amazon-beauty``: the one that
+``GRAPHSEQ_DATA`` names, else the cache. Without it, the benchmarks that need it are
+skipped. ``python -m benchmarks.scale`` and ``python -m benchmarks.spark`` take long and
+are run separately.
 """
 
 import os
@@ -23,7 +23,7 @@ def main() -> int:
     for name in (*NEEDS_DATA, *OTHERS):
         print(f"\n## {name}\n", flush=True)
         if name in NEEDS_DATA and beauty is None:
-            print("left out, no Amazon Beauty here: run graphseq get amazon-beauty")
+            print("skipped, Amazon Beauty not found: run graphseq get amazon-beauty")
             continue
         command = [sys.executable, "-W", "ignore", "-m", f"benchmarks.{name}"]
         command += [str(beauty)] if name in NEEDS_DATA else []

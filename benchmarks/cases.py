@@ -1,7 +1,7 @@
-"""Run each way of doing a thing in its own process: CPU seconds and peak memory.
+"""Measure each way in a process of its own: CPU seconds and peak memory.
 
 A case prepares its data and returns the function to time. A fresh process for each
-keeps one case's memory out of another's peak; all run with one thread.
+keeps the memory of one case out of the peak of another; all use one thread.
 """
 
 import json
@@ -18,23 +18,23 @@ from typing import Any
 from graphseq.data.datasets import data_folders
 
 Case = Callable[[], tuple[Callable[[], object], int]]
-"""Prepares, and returns what to time and how often."""
+"""Prepares the data; returns the function to time and the number of repeats."""
 
-MEMORY_LIMIT = 12 * 10**9  # bytes of address space, so that hungry cases fail early
+MEMORY_LIMIT = 12 * 10**9  # bytes of address space; larger cases fail early
 GIGA = 1e9
 KIBI = 1024
 
 
 def beauty_file() -> Path | None:
-    """Amazon Beauty where ``graphseq get`` puts it; ``None`` if it is not there."""
+    """Amazon Beauty in the folder of ``graphseq get``; ``None`` if it is absent."""
     files = [folder / "amazon-beauty" / "Beauty.txt" for folder in data_folders()]
     return next((file for file in files if file.is_file()), None)
 
 
 def main(module: str, cases: dict[str, Case], title: str) -> None:
-    """Measure all cases and print a Markdown table; with an argument, run that one.
+    """Measure all cases and print a Markdown table; given a case, measure it.
 
-    Names are ``task: way``; ratios are taken to the first way of a task.
+    Names are ``task: way``; ratios are relative to the first way of a task.
     """
     if len(sys.argv) == 2:
         print(json.dumps(_measure(cases[sys.argv[1]])))
@@ -90,5 +90,5 @@ def _measure(case: Case) -> dict[str, Any]:
 
 
 def _peak() -> float:
-    """Largest resident memory so far, in GB."""
+    """Peak resident memory so far, in GB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KIBI / GIGA

@@ -1,8 +1,8 @@
-"""Full ranking of Amazon Beauty, both protocols: CPU seconds and where they go.
+"""Full ranking of Amazon Beauty, both protocols: CPU seconds by part.
 
-One thread. Beside ours, in the same run: the product of users and items alone (what
-nothing can avoid), and the usual way, a sorted top-k of every row for each protocol.
-First, users of many targets and long histories, with the memory that ranking them adds.
+One thread. Compared in the same run: the product of users and items alone (the lower
+bound), and the usual way, a sorted top-k of every row for each protocol. First, users
+with many targets and long histories, with the memory that ranking them adds.
 
     OMP_NUM_THREADS=1 python benchmarks/evaluation.py path/to/Beauty.txt
 """
@@ -73,12 +73,12 @@ def many_targets(
     """Rank 200 targets of each of 512 users, against 800 items of history."""
     scores = torch.full((users, width(items)), -torch.inf)
     scores[:, :items] = torch.randn(users, items)
-    drawn = torch.rand(users, items).argsort(dim=1)
+    order = torch.rand(users, items).argsort(dim=1)
     starts = torch.arange(users + 1)
-    asked = Ragged(drawn[:, :targets].flatten(), starts * targets)
-    known = Ragged(drawn[:, -history:].flatten(), starts * history)
+    target = Ragged(order[:, :targets].flatten(), starts * targets)
+    known = Ragged(order[:, -history:].flatten(), starts * history)
     before, start = peak_memory(), time.process_time()
-    rank_block(scores, items, asked, known, K)
+    rank_block(scores, items, target, known, K)
     took, added = time.process_time() - start, (peak_memory() - before) / 2**20
     print(f"{f'{users} users, {targets} targets each':<32}{took:6.2f} CPU s  ", end="")
     print(f"{added:.0f} MB more at the peak")

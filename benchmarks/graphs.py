@@ -1,9 +1,9 @@
-"""User-item, user-user and item-item graphs: ours against full scipy products.
+"""User-item, user-user and item-item graphs, compared with full scipy products.
 
     python -m benchmarks.graphs
 
-The naive way multiplies ``A @ A.T`` whole and sorts every row's entries (numpy
-``lexsort``) for the same exact top 50; sums over both co-occurrence graphs.
+The naive way computes all of ``A @ A.T`` and sorts the entries of every row (numpy
+``lexsort``) for the same exact top 50; times are of both co-occurrence graphs together.
 """
 
 from collections.abc import Callable

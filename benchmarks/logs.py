@@ -1,4 +1,4 @@
-"""Logs to measure on: a real one, and heavy-tailed ones of any size."""
+"""Logs for the benchmarks: a real one, and heavy-tailed synthetic ones of any size."""
 
 import numpy as np
 import polars as pl
@@ -20,13 +20,13 @@ def beauty() -> Interactions:
 
 
 def heavy_tailed(users: int, items: int, events: int, seed: int = 0) -> Interactions:
-    """Log-normal activity (median near 8) and Zipf-like popularity, no pair certain."""
-    chance = np.random.default_rng(seed)
-    activity = chance.lognormal(2.0, 0.95, users)
+    """Log-normal activity (median about 8) and Zipf-like popularity."""
+    rng = np.random.default_rng(seed)
+    activity = rng.lognormal(2.0, 0.95, users)
     length = (activity / activity.sum() * events).round().astype(np.int64).clip(3)
     popularity = (np.arange(items) + 20.0) ** -0.75
-    drawn = chance.choice(items, length.sum(), p=popularity / popularity.sum())
-    item = chance.permutation(items)[drawn]
+    picked = rng.choice(items, length.sum(), p=popularity / popularity.sum())
+    item = rng.permutation(items)[picked]
     return Interactions.from_arrays(
         np.repeat(np.arange(users), length),
         item,
@@ -51,16 +51,16 @@ def books(events: int = 8_898_041, seed: int = 0) -> Interactions:
     Log-normal activity, and popularity like a Zipf law's, tuned so that users share
     items 2.9 billion times, themselves included (the sum of the squared popularities).
     """
-    share = events / 8_898_041
-    users, items = round(459_133 * share), round(313_966 * share)
-    chance = np.random.default_rng(seed)
-    activity = np.cumsum(chance.lognormal(2.0, 0.95, users))
-    user = np.searchsorted(activity, np.sort(chance.random(events)) * activity[-1])
+    scale = events / 8_898_041
+    users, items = round(459_133 * scale), round(313_966 * scale)
+    rng = np.random.default_rng(seed)
+    activity = np.cumsum(rng.lognormal(2.0, 0.95, users))
+    user = np.searchsorted(activity, np.sort(rng.random(events)) * activity[-1])
     popularity = np.cumsum((np.arange(items) + 20.0) ** -0.698)
-    drawn = np.searchsorted(popularity, chance.random(events) * popularity[-1])
+    picked = np.searchsorted(popularity, rng.random(events) * popularity[-1])
     return Interactions.from_arrays(
         user,
-        chance.permutation(items)[drawn],
+        rng.permutation(items)[picked],
         users=Vocabulary(pl.int_range(users, eager=True)),
         items=Vocabulary(pl.int_range(items, eager=True)),
     )

@@ -1,14 +1,15 @@
-"""What an epoch of each model costs, as a multiple of SASRec's, and what explains it.
+"""The CPU time of one epoch of each model, as a multiple of SASRec's.
 
-Beside each model, in turns, trains a SASRec with the same sampler and loss, on the
-first users of Amazon Beauty, one thread, without validation. An *encoder pass* is one
+Each model is trained in turns with a SASRec of the same sampler and loss, on the first
+users of Amazon Beauty, with one thread and without validation. An *encoder pass* is one
 row of the batch through an encoder, forward and backward; a pass without gradients
-counts a third. A model that costs more times SASRec than it has passes spends its time
-elsewhere. *Views* is the share of the functions of ``graphseq.sequences`` that crop,
-mask, retrieve and otherwise alter batches; *between epochs*, that of ``refresh``.
+counts as a third. If the time exceeds SASRec's by more than the number of passes, the
+model spends it elsewhere. *Views* is the fraction of the time in the functions of
+``graphseq.sequences`` that crop, mask, retrieve and otherwise change batches; *refresh*
+is the fraction in ``refresh``, before the epochs.
 
-Models that are trained in stages (one epoch each here), or that renew something now and
-then, have a row for each kind of epoch.
+Models that are trained in stages (one epoch each here), or that recompute something
+before some epochs, have one row for each kind of epoch.
 
     OMP_NUM_THREADS=1 python -m benchmarks.models path/to/Beauty.txt [--users 2000]
     OMP_NUM_THREADS=1 python -m benchmarks.models path/to/Beauty.txt --only CL4SRec
@@ -18,6 +19,7 @@ import argparse
 import functools
 import importlib
 import inspect
+import pkgutil
 import statistics
 import sys
 import time
@@ -30,20 +32,26 @@ from typing import Any
 import torch
 
 import graphseq as gs
-from graphseq.models import MODELS, Model
+import graphseq.sequences
+from graphseq.models import MODELS, Model, create
 from graphseq.nn.encoder import Encoder
 from graphseq.sequences import Batch
 from graphseq.training.module import Training
 
-LOADING = ("batch", "examples", "loader", "negatives")  # modules that make no views
-FORWARD_ALONE = 1 / 3  # of a pass with gradients
-OPTIONS: dict[str, dict[str, Any]] = {"EC4SRec": {"updates": (0,)}}
-EPOCHS = {"EC4SRec": 2}  # with an update, and after it
+LOADING = {"batch", "loader", "samplers"}  # modules that make no views
+FORWARD_ONLY = 1 / 3  # of a pass with gradients
+ONE_EPOCH = {"objective": {"pretrain_epochs": 1}}
+OPTIONS: dict[str, dict[str, Any]] = {
+    "EC4SRec": {"objective": {"updates": [0]}},
+    "S3Rec": ONE_EPOCH,
+    "SRMA": ONE_EPOCH,
+}
+EPOCHS = {"EC4SRec": 2}  # one with an update of the importances, one without
 
 
 @dataclass
 class Meter:
-    """Counts rows and CPU seconds, while a model trains, by epoch."""
+    """Counts rows and CPU seconds of each epoch while a model is trained."""
 
     rows: dict[int, float] = field(default_factory=lambda: defaultdict(float))
     passes: dict[int, float] = field(default_factory=lambda: defaultdict(float))
@@ -51,49 +59,50 @@ class Meter:
         default_factory=lambda: defaultdict(float)
     )
     epoch: int = 0
-    inside: set[str] = field(default_factory=set)
+    active: set[str] = field(default_factory=set)
 
     @contextmanager
-    def once(self, what: str) -> Iterator[bool]:
-        """Whether this call is not inside another of its kind."""
-        outermost = what not in self.inside
-        self.inside.add(what)
+    def outermost(self, kind: str) -> Iterator[bool]:
+        """Whether this call is not nested in another of its kind, or in a refresh."""
+        counts = kind not in self.active and "refresh" not in self.active
+        nested = kind in self.active
+        self.active.add(kind)
         try:
-            yield outermost
+            yield counts
         finally:
-            if outermost:
-                self.inside.discard(what)
+            if not nested:
+                self.active.discard(kind)
 
-    def timed(self, function: Callable[..., Any], what: str) -> Callable[..., Any]:
-        """The function, its seconds added up."""
+    def timed(self, function: Callable[..., Any], kind: str) -> Callable[..., Any]:
+        """The function; its CPU seconds are added up."""
 
         @functools.wraps(function)
         def measured(*args: Any, **options: Any) -> Any:
-            with self.once(what) as outermost:
+            with self.outermost(kind) as counts:
                 start = time.process_time()
-                found = function(*args, **options)
-                if outermost:
+                result = function(*args, **options)
+                if counts:
                     spent = time.process_time() - start
-                    self.seconds[self.epoch, what] += spent
-                return found
+                    self.seconds[self.epoch, kind] += spent
+                return result
 
         return measured
 
-    def passing(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """A method of an encoder, the rows that it reads in training added up."""
+    def counting_passes(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """A method of an encoder; the rows of its inputs are added up."""
 
         @functools.wraps(function)
         def counted(encoder: Encoder, x: torch.Tensor, *a: Any, **k: Any) -> Any:
-            with self.once("pass") as outermost:
-                if outermost and "refresh" not in self.inside:
-                    weight = 1.0 if torch.is_grad_enabled() else FORWARD_ALONE
+            with self.outermost("pass") as counts:
+                if counts:
+                    weight = 1.0 if torch.is_grad_enabled() else FORWARD_ONLY
                     self.passes[self.epoch] += weight * len(x)
                 return function(encoder, x, *a, **k)
 
         return counted
 
-    def stepping(self, step: Callable[..., Any]) -> Callable[..., Any]:
-        """A training step, the rows of its batch added up."""
+    def counting_rows(self, step: Callable[..., Any]) -> Callable[..., Any]:
+        """A training step; the rows of its batch are added up."""
 
         @functools.wraps(step)
         def counted(training: Training, batch: Batch, index: int) -> Any:
@@ -105,67 +114,57 @@ class Meter:
 
 
 @contextmanager
-def watched(meter: Meter) -> Iterator[None]:
-    """Put the meter around encoders, views, steps and refreshes; then take it away."""
-    undo: list[tuple[Any, str, Any]] = []
+def metered(meter: Meter) -> Iterator[None]:
+    """Wrap encoders, views, steps and refreshes; restore them at the end."""
+    originals: list[tuple[Any, str, Any]] = []
 
-    def put(home: Any, name: str, value: Any) -> None:
-        undo.append((home, name, vars(home)[name]))
-        setattr(home, name, value)
+    def wrap(owner: Any, name: str, value: Any) -> None:
+        originals.append((owner, name, vars(owner)[name]))
+        setattr(owner, name, value)
 
-    for encoder in _below(Encoder):
+    for encoder in _with_subclasses(Encoder):
         for name in {"forward", "last"} & set(vars(encoder)):
-            put(encoder, name, meter.passing(vars(encoder)[name]))
-    put(Training, "training_step", meter.stepping(Training.training_step))
-    for model in _below(Model):
+            wrap(encoder, name, meter.counting_passes(vars(encoder)[name]))
+    wrap(Training, "training_step", meter.counting_rows(Training.training_step))
+    for model in _with_subclasses(Model):
         if "refresh" in vars(model):
-            put(model, "refresh", meter.timed(model.refresh, "refresh"))
-    for home, name, function in list(_views()):
-        put(home, name, meter.timed(function, "views"))
+            wrap(model, "refresh", meter.timed(model.refresh, "refresh"))
+    for owner, name, function in list(_views()):
+        wrap(owner, name, meter.timed(function, "views"))
     try:
         yield
     finally:
-        for home, name, value in reversed(undo):
-            setattr(home, name, value)
+        for owner, name, value in reversed(originals):
+            setattr(owner, name, value)
 
 
-def _below(base: type) -> list[type]:
-    """A class and all that are derived from it."""
-    return [base, *(c for below in base.__subclasses__() for c in _below(below))]
+def _with_subclasses(base: type) -> list[type]:
+    return [base, *(c for sub in base.__subclasses__() for c in _with_subclasses(sub))]
 
 
 def _views() -> Iterator[tuple[Any, str, Any]]:
-    """Every name of the package that stands for something that makes views."""
-    package = importlib.import_module("graphseq.sequences")
-    homes = {
-        value.__module__
-        for module in list(sys.modules.values())
-        if (getattr(module, "__name__", "") or "").startswith(f"{package.__name__}.")
-        for value in vars(module).values()
-        if inspect.isfunction(value)
-    }
-    homes = {h for h in homes if h.startswith(package.__name__)}
-    homes = {h for h in homes if h.rpartition(".")[2] not in LOADING}
-    for module in list(sys.modules.values()):
-        if not (getattr(module, "__name__", "") or "").startswith("graphseq."):
-            continue
-        for name, value in list(vars(module).items()):
-            made_there = getattr(value, "__module__", None) in homes
-            if made_there and inspect.isfunction(value):
-                yield module, name, value
-            elif (
-                made_there
-                and inspect.isclass(value)
-                and value.__module__ == (module.__name__)
-            ):
-                for inner, method in list(vars(value).items()):
-                    if inspect.isfunction(method) and not inner.startswith("__"):
-                        yield value, inner, method
+    """Every function of ``graphseq.sequences`` that makes views, wherever imported."""
+    folder = graphseq.sequences
+    names = {module.name for module in pkgutil.iter_modules(folder.__path__)} - LOADING
+    sources = {f"{folder.__name__}.{name}" for name in names}
+    for source in sources:
+        importlib.import_module(source)
+    package = [name for name in sys.modules if name.startswith("graphseq.")]
+    for module in package:
+        for name, value in list(vars(sys.modules[module]).items()):
+            if getattr(value, "__module__", None) not in sources:
+                continue
+            if inspect.isfunction(value):
+                yield sys.modules[module], name, value
+            elif inspect.isclass(value) and value.__module__ == module:
+                for method, function in list(vars(value).items()):
+                    if inspect.isfunction(function) and not method.startswith("__"):
+                        yield value, method, function
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """What an epoch took: CPU seconds, encoder passes a row, and shares of the time."""
+    """CPU seconds, encoder passes per row, and fractions of the time."""
 
     seconds: float
     passes: float
@@ -173,13 +172,17 @@ class Epoch:
     refresh: float
 
 
+def build(name: str, graph: Any, options: dict[str, Any]) -> Model:
+    sizes = graph["user"].num_nodes, graph["item"].num_nodes
+    return create({name: options}, *sizes)
+
+
 def train(name: str, graph: Any, options: dict[str, Any]) -> list[Epoch]:
     """One epoch of each kind."""
     meter = Meter()
-    with watched(meter):
+    with metered(meter):
         torch.manual_seed(0)
-        sizes = graph["user"].num_nodes, graph["item"].num_nodes
-        model = MODELS[name](*sizes, **options)
+        model = build(name, graph, options)
         epochs = max(len(model.stages()), EPOCHS.get(name, 1))
         run = gs.fit(
             model,
@@ -202,53 +205,49 @@ def train(name: str, graph: Any, options: dict[str, Any]) -> list[Epoch]:
     ]
 
 
-def zeros_of(name: str, graph: Any, options: dict[str, Any]) -> list[dict[str, str]]:
-    """For each kind of epoch, the SASRec of the same examples and the same loss."""
-    sizes = graph["user"].num_nodes, graph["item"].num_nodes
-    model = MODELS[name](*sizes, **options)
+def references(name: str, graph: Any) -> list[dict[str, str]]:
+    """For each kind of epoch, the backbone options of the SASRec to compare with."""
+    model = build(name, graph, OPTIONS.get(name, {}))
     samplers = [stage.sampler or model.sampler for stage in model.stages()]
     samplers += samplers[-1:] * (EPOCHS.get(name, 1) - len(samplers))
-    loss = model.options.get("loss", "ce")
+    loss = getattr(getattr(model, "backbone", None), "loss", "ce")
     return [
         {"sampler": "targets" if sampler == "pairs" else sampler, "loss": loss}
         for sampler in samplers
     ]
 
 
-def one_each(name: str) -> dict[str, int]:
-    """Options that give every stage before the last one epoch."""
-    parameters = inspect.signature(MODELS[name].__init__).parameters.values()
-    return {p.name: 1 for p in parameters if p.name.endswith("_epochs") and p.default}
-
-
 def lines(name: str, graph: Any, repeat: int) -> Iterator[str]:
-    """The rows of the table for a model: one a stage."""
-    options = OPTIONS.get(name, {}) | one_each(name)
-    zeros = zeros_of(name, graph, options)
+    """The rows of the table for a model: one for each kind of epoch."""
+    backbones = references(name, graph)
     rounds = []
     for _ in range(repeat):
-        bases = {str(zero): train("SASRec", graph, zero)[0] for zero in zeros}
-        rounds.append(([bases[str(z)] for z in zeros], train(name, graph, options)))
-    for place, zero in enumerate(zeros):
-        found = [epochs[place] for _, epochs in rounds]
-        times = statistics.median(
-            epochs[place].seconds / bases[place].seconds for bases, epochs in rounds
-        )
-        middle = {
-            what: statistics.median(getattr(epoch, what) for epoch in found)
-            for what in ("seconds", "passes", "views", "refresh")
+        sasrec = {
+            str(backbone): train("SASRec", graph, {"backbone": backbone})[0]
+            for backbone in backbones
         }
-        passes = middle["passes"]
-        last = place == len(zeros) - 1
+        own = train(name, graph, OPTIONS.get(name, {}))
+        rounds.append(([sasrec[str(backbone)] for backbone in backbones], own))
+    for number, backbone in enumerate(backbones):
+        epochs = [own[number] for _, own in rounds]
+        ratio = statistics.median(
+            own[number].seconds / sasrec[number].seconds for sasrec, own in rounds
+        )
+        median = {
+            part: statistics.median(getattr(epoch, part) for epoch in epochs)
+            for part in ("seconds", "passes", "views", "refresh")
+        }
+        passes = median["passes"]
+        last = number == len(backbones) - 1
         cells = [
-            name if last else f"{name}, epoch {place + 1}",
-            f"{zero['sampler']}, {zero['loss']}",
-            f"{middle['seconds']:.2f}",
-            f"{times:.2f}",
+            name if last else f"{name}, epoch {number + 1}",
+            f"{backbone['sampler']}, {backbone['loss']}",
+            f"{median['seconds']:.2f}",
+            f"{ratio:.2f}",
             f"{passes:.2f}" if passes else "–",
-            f"{times / passes:.2f}" if passes else "–",
-            f"{middle['views']:.1%}",
-            f"{middle['refresh']:.1%}",
+            f"{ratio / passes:.2f}" if passes else "–",
+            f"{median['views']:.1%}",
+            f"{median['refresh']:.1%}",
         ]
         yield f"| {' | '.join(cells)} |"
 
@@ -256,23 +255,23 @@ def lines(name: str, graph: Any, repeat: int) -> Iterator[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("path", help="Beauty.txt")
-    parser.add_argument("--users", type=int, default=2000, help="the first so many")
+    parser.add_argument("--users", type=int, default=2000, help="use the first N users")
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--only", nargs="+", choices=MODELS, default=[*MODELS])
-    given = parser.parse_args()
-    log = gs.read_log(given.path, format="sequences")
-    log = log.select(log.user < given.users)
+    options = parser.parse_args()
+    log = gs.read_log(options.path, format="sequences")
+    log = log.select(log.user < options.users)
     relations = [gs.CoOccurrence("user", top_k=50), gs.CoOccurrence("item", top_k=50)]
     graph = gs.build_graph(gs.leave_one_out(log), relations)
     print(f"{log.num_users:,} users, {log.num_items:,} items, {len(log):,} events\n")
     print(
-        "| model | SASRec beside it | CPU s an epoch | times SASRec | encoder passes | "
-        "times a pass | views | between epochs |"
+        "| model | SASRec with | CPU s per epoch | times SASRec | encoder passes | "
+        "times per pass | views | refresh |"
     )
     print("|---|---|---|---|---|---|---|---|", flush=True)
-    for name in given.only:
+    for name in options.only:
         if name != "POP":
-            for line in lines(name, graph, given.repeat):
+            for line in lines(name, graph, options.repeat):
                 print(line, flush=True)
 
 

@@ -1,9 +1,9 @@
-"""LightGCN propagation over user-item edges: ours against PyG's ways.
+"""LightGCN propagation over user-item edges, compared with PyG's implementations.
 
     python -m benchmarks.propagation
 
-Three layers of width 64, forward, and forward with backward. The operator is made
-before the clock starts, as are the peers' sparse matrices; PyG's ``LGConv`` on
+Three layers of width 64, forward, and forward with backward. The operator is built
+before the measurement, as are the sparse matrices of the peers; PyG's ``LGConv`` on
 ``edge_index`` normalises in every call, which is its default.
 """
 
@@ -86,24 +86,24 @@ def case(make: Callable[[], tuple[Step, int]], backward: bool, repeats: int) -> 
                     torch.autograd.grad(y.sum(), x)
 
         if repeats > 3:
-            run(backward=True)  # the allocator's pools are filled, as in training
+            run(backward=True)  # fills the pools of the allocator, as in training
         return run, repeats
 
     return prepare
 
 
-def some_rows(share: float) -> Case:
-    """The last layer, as models ask for it: for a batch's nodes only."""
+def last_layer(fraction: float) -> Case:
+    """The last layer as models use it: only for the nodes of a batch."""
 
     def prepare() -> tuple[Callable[[], object], int]:
         torch.set_num_threads(1)
         made = operator(build_graph(leave_one_out(beauty())), INTERACTS)
         x = torch.randn(made.num_nodes, DIM, requires_grad=True)
-        rows = torch.randperm(made.num_nodes)[: int(share * made.num_nodes)]
-        wanted = None if share == 1 else rows
+        rows = torch.randperm(made.num_nodes)[: int(fraction * made.num_nodes)]
+        chosen = None if fraction == 1 else rows
 
         def run() -> None:
-            torch.autograd.grad(propagate(x, made, 1, rows=wanted).sum(), x)
+            torch.autograd.grad(propagate(x, made, 1, rows=chosen).sum(), x)
 
         run()
         return run, 15
@@ -138,8 +138,8 @@ for name, log, repeats in (("Beauty", beauty, 15), ("10M events", large, 3)):
             key = f"{name}, {task}: {way}"
             CASES[key] = case(partial(step, log), backward, repeats)
     CASES[f"{name}, operator: graphseq"] = build(log)
-CASES["Beauty, one layer and backward: all rows"] = some_rows(1)
-CASES["Beauty, one layer and backward: a tenth of the rows"] = some_rows(0.1)
+CASES["Beauty, one layer and backward: all rows"] = last_layer(1)
+CASES["Beauty, one layer and backward: a tenth of the rows"] = last_layer(0.1)
 
 if __name__ == "__main__":
     main("benchmarks.propagation", CASES, "Propagation, 3 layers, D = 64 (one thread)")

@@ -2,8 +2,8 @@
 
     python -m benchmarks.reading
 
-All at once is ``pl.read_csv`` and then ``Interactions.from_frame``, which looks for no
-faults. Users and items are of the number of Amazon Books, heavy-tailed; text ids have
+All at once is ``pl.read_csv`` and then ``Interactions.from_frame``, without checks of
+its lines. Users and items are as many as in Amazon Books, heavy-tailed; text ids have
 ten characters. Files are written to a temporary folder (1.7 GB for the largest).
 """
 
@@ -23,7 +23,7 @@ USERS, ITEMS, STEP = 459_133, 313_966, 1_000_000
 
 
 def write(path: Path, events: int, text: bool) -> None:
-    """Events in no order, some at a time."""
+    """Write unordered events in blocks."""
     chance = np.random.default_rng(0)
     with path.open("wb") as file:
         file.write(b"user,item,time\n")

@@ -1,12 +1,12 @@
-"""What co-occurrence costs as logs grow, beside scipy's and implicit's ways.
+"""The cost of co-occurrence as logs grow, compared with scipy and implicit.
 
-    python -m benchmarks.scale              # all; adds rows to benchmarks/scale.csv
-    python -m benchmarks.scale hubs         # what --hub-cap loses and saves
+    python -m benchmarks.scale              # all; appends to benchmarks/scale.csv
+    python -m benchmarks.scale hubs         # effect of --hub-cap
     python -m benchmarks.scale graphseq item 8898041    # one row, in this process
 
 Two threads, each way in a process of its own; logs are those of ``logs.books``. Scipy
-makes the whole product and prunes nothing, and is left out where that would take more
-than 8 GB. implicit (``pip install implicit``) is left out where it is not installed.
+computes the full product without pruning, and is skipped if that would take more than
+8 GB. implicit (``pip install implicit``) is skipped if it is not installed.
 """
 
 import csv
@@ -35,16 +35,16 @@ COLUMNS += ["wall_s", "cpu_s", "peak_gb", "load"]
 ROOM = 8e9  # bytes that scipy's product may take
 CURVE = (100_000, 300_000, 1_000_000, 3_000_000, 8_898_041, 20_000_000, 50_000_000)
 Run = Callable[[], int]
-"""Does the work, and returns the edges made."""
+"""Does the work and returns the number of edges."""
 
 
 def graphseq(log: Interactions, kind: str) -> Run:
-    whole, step = everything(log), CoOccurrence(kind, top_k=TOP)  # type: ignore[arg-type]
+    full, step = everything(log), CoOccurrence(kind, top_k=TOP)  # type: ignore[arg-type]
     small = everything(Interactions.from_arrays([0] * 2, [0, 1]))
-    build_graph(small, [step])  # what is imported and compiled late is there
+    build_graph(small, [step])  # imports and compiles in advance
 
     def run() -> int:
-        index = build_graph(whole, [step])[kind, "co_occurs", kind].edge_index
+        index = build_graph(full, [step])[kind, "co_occurs", kind].edge_index
         return int(index.shape[1])
 
     return run
@@ -54,7 +54,7 @@ def scipy(log: Interactions, kind: str) -> Run:
     nodes = chosen(log, kind)
     made = estimate(log, [CoOccurrence(kind, top_k=None)])[0]  # type: ignore[arg-type]
     if (need := 12 * (made.edges or 0)) > ROOM:
-        raise SystemExit(f"left out: {need / 1e9:.0f} GB")
+        raise SystemExit(f"skipped: {need / 1e9:.0f} GB")
     return lambda: int((nodes @ nodes.T).nnz)
 
 
@@ -62,7 +62,7 @@ def implicit(log: Interactions, kind: str) -> Run:
     try:
         from implicit.nearest_neighbours import ItemItemRecommender
     except ImportError:
-        raise SystemExit("left out: implicit is not installed") from None
+        raise SystemExit("skipped: implicit is not installed") from None
     nodes = chosen(log, kind).T.tocsr().astype(np.float64)
     model = ItemItemRecommender(K=TOP + 1, num_threads=int(THREADS))  # and itself
 
@@ -79,8 +79,8 @@ WAYS = {"graphseq": graphseq, "scipy": scipy, "implicit": implicit}
 def everything(log: Interactions) -> Split:
     """A split that trains on all events."""
     none = np.empty(0, np.int64)
-    nobody = held_out(none, log.item, none, none, none)
-    return Split(log, nobody, nobody, "none", {}, {})
+    nothing_held_out = held_out(none, log.item, none, none, none)
+    return Split(log, nothing_held_out, nothing_held_out, "none", {}, {})
 
 
 def chosen(log: Interactions, kind: str) -> csr_matrix:
@@ -92,39 +92,39 @@ def measure(way: str, kind: str, events: int) -> dict[str, object]:
     log = books(events)
     [cost] = estimate(log, [CoOccurrence(kind, top_k=TOP)])  # type: ignore[arg-type]
     run, load = WAYS[way](log, kind), os.getloadavg()[0]
-    Path("/proc/self/clear_refs").write_text("5")  # begin to measure the peak anew
+    Path("/proc/self/clear_refs").write_text("5")  # resets the peak
     wall, cpu = time.perf_counter(), time.process_time()
     edges = run()
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     status = Path("/proc/self/status").read_text()
     peak = 1024 * int(re.search(r"VmHWM:\s+(\d+)", status)[1]) / 1e9  # type: ignore[index]
-    figures = (cost.operations, edges, f"{wall:.3f}", f"{cpu:.3f}", f"{peak:.3f}")
-    values = (way, kind, events, *figures, f"{load:.1f}")
+    results = (cost.operations, edges, f"{wall:.3f}", f"{cpu:.3f}", f"{peak:.3f}")
+    values = (way, kind, events, *results, f"{load:.1f}")
     return dict(zip(COLUMNS, values, strict=True))
 
 
 def hubs() -> None:
-    """Share of the exact best edges that are left, and of the work, for some caps."""
+    """Fractions of the exact best edges and of the work that remain under each cap."""
     print(
         "| log | nodes | weight | cap | hubs | multiply-adds | CPU s | edges | weight |"
     )
     print("|---|---|---|---|---|---|---|---|---|")
     ways = [("user", "count"), ("user", "iuf"), ("item", "count")]
-    for name, log, caps, some in (
+    for name, log, caps, cases in (
         ("Beauty", beauty(), (400, 200, 100, 50, 20), ways),
         ("Books' size", books(), (5000, 2000, 1000, 500, 200), ways[:1]),
     ):
-        for kind, weight in some:
+        for kind, weight in cases:
             nodes = chosen(log, kind)
             sizes = np.bincount(nodes.indices, minlength=nodes.shape[1])
-            exact = whole = None
+            exact = total = None
             for cap in (None, *caps):
                 step = CoOccurrence(kind, weight=weight, hub_cap=cap)  # type: ignore[arg-type]
                 work = estimate(log, [step])[0].operations or 0
                 began = time.process_time()
                 kept = step.pruned(nodes)
                 seconds = time.process_time() - began
-                exact, whole = exact if exact is not None else kept, whole or work
+                exact, total = exact if exact is not None else kept, total or work
                 there = csr_matrix((np.ones_like(kept.data), kept.indices, kept.indptr))
                 there.resize(kept.shape)
                 both = exact.multiply(there)
@@ -132,7 +132,7 @@ def hubs() -> None:
                 hub = 0 if cap is None else int((sizes > cap).sum())
                 print(
                     f"| {name} | {kind} | {weight} | {cap or 'none'} | {hub:,} | "
-                    f"{work / whole:.1%} | {seconds:.2f} | {both.nnz / exact.nnz:.1%} "
+                    f"{work / total:.1%} | {seconds:.2f} | {both.nnz / exact.nnz:.1%} "
                     f"| {weights[0] / weights[1]:.1%} |",
                     flush=True,
                 )
@@ -150,7 +150,7 @@ def main() -> None:
 
 
 def every() -> None:
-    """All rows, the cheap ones first."""
+    """All rows, cheap ones first."""
     cases = [(way, "item", events) for events in CURVE for way in WAYS]
     cases += [("graphseq", "user", CURVE[4])]
     environment = os.environ | {"OMP_NUM_THREADS": THREADS}
@@ -162,10 +162,10 @@ def every() -> None:
             done = subprocess.run(
                 command, env=environment, capture_output=True, text=True, check=False
             )
-            told = done.stdout if done.returncode == 0 else done.stderr
-            print(*case, (told.strip().splitlines() or ["killed"])[-1], flush=True)
+            output = done.stdout if done.returncode == 0 else done.stderr
+            print(*case, (output.strip().splitlines() or ["killed"])[-1], flush=True)
             if done.returncode == 0:
-                print(told.strip().splitlines()[-1], file=results, flush=True)
+                print(output.strip().splitlines()[-1], file=results, flush=True)
 
 
 if __name__ == "__main__":

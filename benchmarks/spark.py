@@ -1,4 +1,4 @@
-"""What the Spark engine costs beside the local one: the same build, at two sizes.
+"""The cost of the Spark engine compared with the local one: one build, two sizes.
 
     python -m benchmarks.spark                      # 1 and 5 million events
 
@@ -25,7 +25,7 @@ from benchmarks.logs import books
 RESULTS = Path(__file__).with_name("spark.csv")
 COLUMNS = ["engine", "events", "wall_s", "cpu_s", "peak_gb", "load", "hash"]
 SIZES = (1_000_000, 5_000_000)
-SUBREAPER = 36  # prctl: orphans of our children become ours, so that they are counted
+SUBREAPER = 36  # prctl: adopt orphaned grandchildren, to count their CPU time
 
 
 def write_log(events: int, file: Path) -> None:
@@ -46,7 +46,7 @@ def measure(engine: str, file: Path, output: Path) -> dict[str, object]:
     build = subprocess.Popen(command, env=environment, start_new_session=True)
     most = 0
     while build.poll() is None:
-        most = max(most, held(build.pid))
+        most = max(most, session_memory(build.pid))
         time.sleep(0.5)
     wall = time.monotonic() - began
     with suppress(ChildProcessError):
@@ -55,18 +55,18 @@ def measure(engine: str, file: Path, output: Path) -> dict[str, object]:
     after = os.times()
     used = after.children_user + after.children_system
     used -= before.children_user + before.children_system
-    card = (output / "graph.json").read_text()
+    description = (output / "graph.json").read_text()
     return {
         "engine": engine,
         "wall_s": round(wall, 1),
         "cpu_s": round(used, 1),
         "peak_gb": round(most / 1e9, 2),
         "load": round(os.getloadavg()[0], 1),
-        "hash": card.partition('"graph_hash": "')[2][:12],
+        "hash": description.partition('"graph_hash": "')[2][:12],
     }
 
 
-def held(leader: int) -> int:
+def session_memory(leader: int) -> int:
     """Bytes that all processes of a session hold, shared pages counted once."""
     total = 0
     for folder in Path("/proc").iterdir():

@@ -1,4 +1,4 @@
-"""CPU seconds and wall seconds of a training-like loop beside a busy neighbour.
+"""CPU seconds and wall seconds of a training loop next to a busy process.
 
 Usage: python benchmarks/threads.py [--neighbours N] [--repeats N]
 
@@ -61,7 +61,7 @@ def measure(sleeping: bool) -> list[float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Threads beside a busy neighbour.")
+    parser = argparse.ArgumentParser(description="Threads next to a busy process.")
     parser.add_argument("--neighbours", type=int, default=1)
     parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args()
@@ -71,7 +71,7 @@ def main() -> None:
     ]
     results: dict[str, list[list[float]]] = {name: [] for name in VARIANTS}
     try:
-        for _ in range(options.repeats):  # in turns, so that all share the weather
+        for _ in range(options.repeats):  # in turns, under the same load
             for name, sleeping in VARIANTS.items():
                 results[name].append(measure(sleeping))
     finally:

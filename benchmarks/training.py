@@ -1,9 +1,9 @@
 """One SASRec epoch on Amazon Beauty over every target, full softmax: CPU s and memory.
 
 One thread; each way in a process of its own, in turns, so that peak memory is its own
-and a busy machine hits them all. Beside ours: the same epoch with torch's
-``cross_entropy`` on the full logits, and the softmax's three matrix products alone,
-which nothing can avoid.
+and all meet the same load. Compared with the same epoch with torch's
+``cross_entropy`` on the full logits, and with the three matrix products of the softmax
+alone, the lower bound.
 
     OMP_NUM_THREADS=1 python -m benchmarks.training path/to/Beauty.txt [--repeat 3]
     OMP_NUM_THREADS=1 python -m benchmarks.training path/to/Beauty.txt --until 0.0485

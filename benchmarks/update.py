@@ -1,9 +1,9 @@
-"""Adding the newest events to a graph, against building the graph of all of them.
+"""Updating a graph with the newest events, compared with a full build.
 
     python -m benchmarks.update [EVENTS]
 
-A heavy-tailed log (1,000,000 events of 60,000 users and 30,000 items, if not said
-otherwise) in the order of time; its last 0.1 %, 1 % and 10 % are the new ones. The
+A heavy-tailed log (1,000,000 events of 60,000 users and 30,000 items by default)
+is sorted by time; its last 0.1 %, 1 % and 10 % are the new events. The
 split is leave-one-out, so that each user of a new event also gets another target. CPU
 seconds of one thread, the lowest of three runs; reading and saving are not in them.
 """
@@ -23,7 +23,7 @@ from graphseq.data import Interactions, append, leave_one_out
 from graphseq.graphs import CoOccurrence, build_graph, graph_hash, update_graph
 
 EVENTS, RUNS = 1_000_000, 3
-SHARES = (0.001, 0.01, 0.1)
+FRACTIONS = (0.001, 0.01, 0.1)
 TITLES = ("edges", "new events", "rows computed", "of the work", "update", "build")
 
 
@@ -48,12 +48,12 @@ def seconds(work: Callable[..., object], *arguments: object) -> float:
 def main(events: int) -> None:
     frame = log_in_time(events)
     print(f"### Updates of a log of {len(frame):,} events (CPU seconds, one thread)\n")
-    print(f"| {' | '.join(TITLES)} | times sooner |\n|---|---|---|---|---|---|---|")
+    print(f"| {' | '.join(TITLES)} | speed-up |\n|---|---|---|---|---|---|---|")
     for kind in ("user", "item"):
         for weight in ("count", "cosine"):
             steps = [CoOccurrence(kind, weight=weight)]  # type: ignore[arg-type]
-            for share in SHARES:
-                cut = round(len(frame) * (1 - share))
+            for fraction in FRACTIONS:
+                cut = round(len(frame) * (1 - fraction))
                 parts = frame.head(cut), frame.tail(len(frame) - cut)
                 old, new = map(Interactions.from_frame, parts)
                 split = leave_one_out(append(old, new))
@@ -63,7 +63,7 @@ def main(events: int) -> None:
                 update = seconds(update_graph, older, split, steps)
                 build = seconds(build_graph, split, steps)
                 print(
-                    f"| {kind}-{kind}, {weight} | {share:.1%} | {of.rows:,} of "
+                    f"| {kind}-{kind}, {weight} | {fraction:.1%} | {of.rows:,} of "
                     f"{of.all_rows:,} | {of.work / of.all_work:.1%} | {update:.2f} | "
                     f"{build:.2f} | {build / update:.1f} |",
                     flush=True,

@@ -1,8 +1,8 @@
 """Where an epoch of SASRec on Amazon Beauty spends its CPU seconds, one thread.
 
-Every fourth batch is taken apart: what is measured is scaled to the whole epoch. The
-matrix products of the softmax are timed alone beside it, and the rate of a product of
-two 2048 x 2048 matrices is the machine's limit in the same minute.
+Every fourth batch is measured by part, and scaled to the epoch. The matrix products of
+the softmax are also timed alone, and compared with the rate of a product of two
+2048 x 2048 matrices in the same minute, the limit of the machine.
 
     OMP_NUM_THREADS=1 python -m benchmarks.where_time_goes path/to/Beauty.txt
 """
@@ -42,23 +42,23 @@ def main() -> None:
     loader = SequenceLoader(graph, "targets", 384, model.max_length)
     block = torch.empty(CHUNK, log.num_items)
     table, gradient = torch.randn(log.num_items, 64), torch.zeros(log.num_items, 64)
-    targets = flops = 0
+    total = flops = 0
     for number in range(0, len(loader), EVERY):
         with timed("cutting the batch"):
             batch = loader[number]
         with timed("encoder, forward"):
             items = model.item_vectors(graph)
-            asked, wanted = batch.target_positions()
-            states = model.backbone.states(items, batch)[asked]
+            positions, targets = batch.target_positions()
+            states = model.backbone.states(items, batch)[positions]
         h, w = states.detach().requires_grad_(), items.detach().requires_grad_()
         with timed("softmax, both directions"):
-            cross_entropy(h, w, wanted).backward()
+            cross_entropy(h, w, targets).backward()
         with timed("encoder, backward"):
             adam.zero_grad()
             torch.autograd.backward([states, items], [h.grad, w.grad])
         with timed("Adam"):
             adam.step()
-        rows = torch.randn(len(wanted), 64)
+        rows = torch.randn(len(targets), 64)
         with timed("(the softmax's three products alone)"):
             for part in rows.split(CHUNK):
                 logits = torch.mm(part, table.T, out=block[: len(part)])
@@ -67,20 +67,20 @@ def main() -> None:
         with timed("(the softmax's exponentials alone)"):
             for part in rows.split(CHUNK):
                 block[: len(part)].zero_().exp_()
-        targets += EVERY * len(wanted)
-        flops += EVERY * 6 * len(wanted) * log.num_items * 64
+        total += EVERY * len(targets)
+        flops += EVERY * 6 * len(targets) * log.num_items * 64
     square = torch.randn(2048, 2048)
     rates = []
     for _ in range(5):
         start = time.process_time()
         square @ square
         rates.append(2 * 2048**3 / (time.process_time() - start))
-    total = sum(cpu for name, cpu in spent.items() if not name.startswith("("))
-    print(f"about {targets:,} targets\n")
-    print("| part | CPU s an epoch | share |\n|---|---|---|")
+    seconds = sum(cpu for name, cpu in spent.items() if not name.startswith("("))
+    print(f"about {total:,} targets\n")
+    print("| part | CPU s per epoch | fraction |\n|---|---|---|")
     for name, cpu in spent.items():
-        print(f"| {name} | {cpu:.2f} | {cpu / total:.0%} |")
-    print(f"| together | {total:.2f} | |")
+        print(f"| {name} | {cpu:.2f} | {cpu / seconds:.0%} |")
+    print(f"| total | {seconds:.2f} | |")
     rate = flops / spent["(the softmax's three products alone)"]
     limit = max(rates) / 1e9
     print(f"\nproducts: {rate / 1e9:.0f} GFLOP/s; the machine: {limit:.0f}")
