@@ -1,21 +1,27 @@
-# The vocabulary of this repository. `make` alone says what there is.
-# Everything is installed into .venv, in the versions of constraints.txt, with torch
-# first. torch-scatter and torch-sparse are never compiled here (see CONTRIBUTING.md).
+# The targets of this repository; `make` alone lists them. Everything is installed into
+# .venv, in the versions of constraints.txt, torch first. torch-scatter and torch-sparse
+# are never compiled here (see CONTRIBUTING.md).
 
 PYTHON ?= python3
 VENV   ?= .venv
+LOWEST ?= .venv-lowest
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+PYTEST := -m pytest -q -n auto --dist worksteal -m "not slow and not accel and not spark"
+
+# What test-lowest runs: the parts that call the dependencies most, and little training.
+FAST := $(addprefix tests/, data graphs nn objectives sequences evaluation recommend config) \
+	tests/test_schema.py tests/test_specs.py tests/test_runtime.py
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format docs bench clean
+.PHONY: help install demo test test-lowest lint format docs bench clean
 .DELETE_ON_ERROR:
 
-help:  ## Say what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+help:  ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-# A stamp stands for a set of installed packages. It lies inside the environment, so
-# that both come and go together, and is older than whatever makes it stale.
+# A stamp file marks a set of packages as installed. It lies inside the environment, so
+# that both are deleted together.
 STAMP := $(VENV)/.graphseq
 
 $(STAMP)-torch: constraints.txt
@@ -30,39 +36,51 @@ $(STAMP)-package: $(STAMP)-torch pyproject.toml
 	@touch $@
 
 $(STAMP)-dev: $(STAMP)-package
-	@echo "installing the tools of the tests"
+	@echo "installing the development tools"
 	$(PIP) -e '.[dev]'
 	@touch $@
 
 $(STAMP)-docs: $(STAMP)-package
-	@echo "installing the tools of the documentation"
+	@echo "installing the documentation tools"
 	$(PIP) -e '.[docs]'
+	@touch $@
+
+# Shapes are not checked at run time: the lowest jaxtyping loads too late for that.
+$(LOWEST)/.graphseq: constraints-lowest.txt pyproject.toml
+	test -x $(LOWEST)/bin/python || $(PYTHON) -m venv $(LOWEST)
+	@echo "installing the lowest versions into $(LOWEST)"
+	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check \
+		-c constraints-lowest.txt -e . beartype hypothesis pytest pytest-xdist
 	@touch $@
 
 install: $(STAMP)-package  ## Install the package into .venv
 
-demo: $(STAMP)-package  ## See the main job work: log, graphs, three models, one table
+demo: $(STAMP)-package  ## Run the demo: log, graphs, three models, one table
 	$(BIN)/graphseq demo
 
 test: $(STAMP)-dev  ## Run the tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -rs -n auto --dist worksteal -m "not slow and not accel and not spark"
+	OMP_NUM_THREADS=1 $(BIN)/python $(PYTEST) -rs
+
+test-lowest: $(LOWEST)/.graphseq  ## Run fast tests with the lowest versions
+	OMP_NUM_THREADS=1 $(LOWEST)/bin/python $(PYTEST) -p no:cacheprovider \
+		-W default -o addopts="--strict-markers --import-mode=importlib" $(FAST)
 
 lint: $(STAMP)-dev  ## Check style (ruff) and types (mypy strict)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-format: $(STAMP)-dev  ## Put the code into the one format
+format: $(STAMP)-dev  ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: $(STAMP)-docs  ## Build the documentation; its tutorials are executed
+docs: $(STAMP)-docs  ## Build the documentation and execute its tutorials
 	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
 
-bench: $(STAMP)-package  ## Measure speed and memory, each against its peer
+bench: $(STAMP)-package  ## Measure speed and memory, compared with peers
 	$(BIN)/python -m benchmarks
 
-clean:  ## Remove what was made: .venv, caches, outputs of the demo and of the docs
-	rm -rf $(VENV) demo build dist docs/_build *.egg-info
+clean:  ## Remove environments, caches, outputs of the demo and of the docs
+	rm -rf $(VENV) $(LOWEST) demo build dist docs/_build *.egg-info
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

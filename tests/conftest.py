@@ -1,16 +1,23 @@
-"""Fixtures that several test folders share."""
+"""Settings and fixtures that several test folders share."""
 
 import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# Neither the load of the machine nor a first compilation may fail a property.
+settings.register_profile(
+    "graphseq", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("graphseq")
 
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The folder with real data, specification figures and published weights."""
+    """The folder with real data, specification metrics and published weights."""
     default = Path(__file__).resolve().parents[2] / "shared"
     folder = Path(os.environ.get("GRAPHSEQ_SHARED", default))
     if not folder.is_dir():
-        pytest.skip("the real data are not here; set GRAPHSEQ_SHARED to their folder")
+        pytest.skip("the real data were not found; set GRAPHSEQ_SHARED to their folder")
     return folder

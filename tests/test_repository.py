@@ -27,6 +27,23 @@ def test_every_direct_dependency_has_one_tested_version() -> None:
     assert sorted(pinned) == sorted({normal(requirement) for requirement in direct})
 
 
+def test_the_lowest_versions_are_the_declared_bounds() -> None:
+    text = (ROOT / "constraints-lowest.txt").read_text(encoding="utf-8")
+    pinned = dict(re.findall(r"^([\w.-]+)==([\d.]+)$", text, re.MULTILINE))
+    assert pinned.pop("torch") == "2.13.0"  # no other CPU build is available to CI
+    bounds = [
+        match.groups()
+        for requirement in [
+            *PROJECT["dependencies"],
+            *PROJECT["optional-dependencies"]["dev"],
+        ]
+        if (match := re.fullmatch(r"([\w.-]+)>=([\d.]+)", requirement))
+    ]
+    runtime = {normal(requirement) for requirement in PROJECT["dependencies"]}
+    assert runtime <= {"torch", *pinned}
+    assert pinned.items() <= dict(bounds).items()
+
+
 def test_the_version_stands_in_the_citation_too() -> None:
     citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
     assert f"\nversion: {PROJECT['version']}\n" in citation
