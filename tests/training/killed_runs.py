@@ -31,17 +31,20 @@ EPOCHS = 4
 FIRST, OTHER = 7, 8  # seeds of the model's own weights
 UNRECORDED = ("writing the first checkpoint", "before anything")
 """Deaths before the initial weights are on record: these the user must make again."""
-GRAPH = build_graph(leave_one_out(synthetic.cycle(30, 12, length=8, seed=0)))
 
 
 def train(folder: Path, seed: int) -> None:
-    """One attempt; the model is created again, as after a reboot, from a seed."""
+    """One attempt; the model is created again, as after a reboot, from a seed.
+
+    The graph too: polars' threads do not survive a fork, so the parent uses none.
+    """
+    graph = build_graph(leave_one_out(synthetic.cycle(30, 12, length=8, seed=0)))
     torch.manual_seed(seed)
     encoder = Transformer(8, 8, layers=1, heads=1)
     backbone = Backbone(12, dim=8, loss="bce", max_length=8, encoder=encoder)
     model = SASRec(30, backbone)
     options = {"max_epochs": EPOCHS, "batch_size": 30, "lr": 0.01, "threads": 1}
-    fit(model, GRAPH, folder=folder, progress=False, resume=True, **options)
+    fit(model, graph, folder=folder, progress=False, resume=True, **options)
 
 
 def dying(name: str, number: int) -> Callable[[], None]:
