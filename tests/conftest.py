@@ -1,8 +1,10 @@
 """Settings and fixtures that several test folders share."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
+import jaxtyping
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -21,3 +23,14 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip("the real data were not found; set GRAPHSEQ_SHARED to their folder")
     return folder
+
+
+@pytest.fixture
+def unchecked_shapes() -> Iterator[None]:
+    """For long trainings, whose steps also run in short tests that check all shapes.
+
+    The checks take about half of the time of small models.
+    """
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)

@@ -57,11 +57,11 @@ def test_rows_that_are_appended_at_the_same_time_all_arrive(tmp_path: Path) -> N
         "{'job': sys.argv[2], 'number': n})"
     )
     command = [sys.executable, "-c", code, str(path)]
-    jobs = [subprocess.Popen([*command, str(job)]) for job in range(3)]
-    assert [job.wait() for job in jobs] == [0, 0, 0]
+    jobs = [subprocess.Popen([*command, str(job)]) for job in range(2)]
+    assert [job.wait() for job in jobs] == [0, 0]
     found = [(r["job"], r["number"]) for r in rows(path)]
     assert sorted(found) == sorted(
-        (str(i), str(n)) for i in range(3) for n in range(20)
+        (str(i), str(n)) for i in range(2) for n in range(20)
     )
 
 

@@ -30,9 +30,8 @@ ORDER = ["--columns", "user=user", "item=item"]
 OLD, NEW, LATER = lines(0, 200, 0), lines(1, 20, 200, 33), lines(2, 5, 220)
 
 
-@pytest.fixture
-def shop(tmp_path: Path) -> Path:
-    """A folder with logs, a graph of the old one, and a graph of old and new."""
+def make_shop(folder: Path) -> Path:
+    """Put logs and a graph of the old one into a folder."""
     for name, parts in {
         "old": [OLD],
         "new": [NEW],
@@ -41,9 +40,14 @@ def shop(tmp_path: Path) -> Path:
         "all": [OLD, NEW, LATER],
     }.items():
         text = HEADER + "".join(line for part in parts for line in part)
-        (tmp_path / f"{name}.csv").write_text(text)
-    build(tmp_path, "old")
-    return tmp_path
+        (folder / f"{name}.csv").write_text(text)
+    build(folder, "old")
+    return folder
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    return make_shop(tmp_path)
 
 
 def build(folder: Path, log: str, *options: str) -> str:
@@ -275,49 +279,59 @@ def test_a_graph_that_another_process_writes_is_left_to_it(
     assert "another process is writing" in capsys.readouterr().err
 
 
-KILLED = """
-import importlib, os, signal, sys
+POINTS = {
+    "computed": ("graphseq.graphs.update_graph", "after"),
+    "edges written": ("graphseq.atomic.save_file", "after"),
+    "log not written": ("graphseq.graphs.storage.write_log", "before"),
+    "flushed": ("graphseq.atomic._flush", "after"),
+    "exchanged": ("graphseq.atomic._exchange_names", "after"),
+}
+KILLED = f"""
+import importlib, os, shutil, signal
+import graphseq.data, graphseq.graphs.storage, graphseq.graphs.update  # once for all
 from graphseq.cli import main
 
-module, name, after = sys.argv[1], sys.argv[2], sys.argv[3] == "after"
-home = importlib.import_module(module)
-work = getattr(home, name)
+def update_and_die(graph, function, when):
+    module, _, name = function.rpartition(".")
+    owner = importlib.import_module(module)
+    work = getattr(owner, name)
 
-def killed(*arguments, **options):
-    if after:
-        work(*arguments, **options)
-    os.kill(os.getpid(), signal.SIGKILL)
+    def killed(*arguments, **options):
+        if when == "after":
+            work(*arguments, **options)
+        os.kill(os.getpid(), signal.SIGKILL)
 
-setattr(home, name, killed)
-main(["update", sys.argv[4], sys.argv[5]])
+    setattr(owner, name, killed)
+    main(["update", graph, "new.csv"])
+
+for graph, point in {POINTS!r}.items():
+    shutil.copytree("old", graph)
+    pid = os.fork()
+    if pid == 0:
+        update_and_die(graph, *point)
+        os._exit(1)
+    assert os.WTERMSIG(os.waitpid(pid, 0)[1]) == signal.SIGKILL, graph
 """
 
 
-@pytest.mark.parametrize(
-    ("module", "name", "when", "done"),
-    [
-        ("graphseq.graphs", "update_graph", "after", False),
-        ("graphseq.atomic", "save_file", "after", False),
-        ("graphseq.graphs.storage", "write_log", "before", False),
-        ("graphseq.atomic", "_flush", "after", False),
-        ("graphseq.atomic", "_exchange_names", "after", True),
-    ],
-)
-def test_a_killed_update_leaves_a_whole_graph(
-    shop: Path, module: str, name: str, when: str, done: bool
-) -> None:
-    graph, log = str(shop / "old"), str(shop / "new.csv")
-    before = files(shop / "old")
-    command = [sys.executable, "-c", KILLED, module, name, when, graph, log]
-    assert subprocess.run(command, check=False).returncode == -9
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A shop with a graph for each moment at which its update was killed."""
+    folder = make_shop(tmp_path_factory.mktemp("killed"))
+    build(folder, "both")
+    subprocess.run([sys.executable, "-c", KILLED], cwd=folder, check=True)
+    return folder
+
+
+@pytest.mark.parametrize("moment", POINTS)
+def test_a_killed_update_leaves_a_whole_graph(killed: Path, moment: str) -> None:
+    graph = killed / moment
     load_graph(graph)
     load_log(graph)
-    if done and sys.platform == "linux":
-        assert hashes(graph) == hashes(build(shop, "both"))
-        return
-    assert files(shop / "old") == before
-    assert update(shop, "new.csv") == 0
-    assert hashes(graph) == hashes(build(shop, "both"))
+    if moment != "exchanged" or sys.platform != "linux":
+        assert files(graph) == files(killed / "old")
+        assert update(killed, "new.csv", graph=moment) == 0
+    assert hashes(graph) == hashes(killed / "both")
 
 
 def test_a_full_disk_leaves_the_graph(

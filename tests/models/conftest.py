@@ -30,7 +30,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "LightGCN": {"layers": 2},
     "ComiRec": {"num_negatives": 6, "interests": 1},  # more: see test_comirec.py
     "BERT4Rec": {
-        "backbone": {"max_length": 5, "sampler": "prefix"},
+        "backbone": {"dim": 32, "max_length": 5, "sampler": "prefix"},
         "mask_rate": 0.3,
         "last_only_rate": 0.5,
     },

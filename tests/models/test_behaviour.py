@@ -205,7 +205,7 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 GENERAL = ["BPRMF", "LightGCN"]
 SEQUENTIAL = [name for name in MODELS if name not in {"POP", *GENERAL}]
-SLOW = {"BERT4Rec": (24, 0.02), "S3Rec": (20, 0.03)}
+SLOW = {"BERT4Rec": (24, 0.01), "S3Rec": (20, 0.03)}
 """Epochs and learning rate to learn the cycle; the others need 12 and 0.03."""
 SPLITS = [(v, by_user) for v in VARIANTS] + [(name, leave_one_out) for name in MODELS]
 
@@ -337,6 +337,7 @@ def test_scoring_is_repeatable_and_leaves_the_model_as_it_was(
     assert all(parameter.grad is None for parameter in model.parameters())
 
 
+@pytest.mark.usefixtures("unchecked_shapes")
 def test_the_seed_decides_the_weights_and_every_loss(
     lab, variant: str, cycle: HeteroData
 ) -> None:
@@ -388,6 +389,7 @@ def test_a_copy_is_a_model_of_its_own(
         assert mine.data_ptr() != its.data_ptr()
 
 
+@pytest.mark.usefixtures("unchecked_shapes")
 @pytest.mark.parametrize("name", SEQUENTIAL)
 def test_a_cycle_is_learned(lab, name: str, cycle: HeteroData) -> None:
     """HR@3, chance 0.25. At rank 1, MCLSR may have the last item of the history: it
@@ -400,6 +402,7 @@ def test_a_cycle_is_learned(lab, name: str, cycle: HeteroData) -> None:
     assert lab.hit_rate(model, cycle, 3) > 0.9
 
 
+@pytest.mark.usefixtures("unchecked_shapes")
 @pytest.mark.parametrize("name", SEQUENTIAL)
 def test_on_shuffled_targets_a_model_stays_at_chance(
     lab, name: str, shuffled_cycle: HeteroData
@@ -457,6 +460,7 @@ def own_quarter(lab, model: Model, graph: HeteroData) -> float:
     return (raw.view_as(best) // 6 == quarter).float().mean().item()
 
 
+@pytest.mark.usefixtures("unchecked_shapes")
 @pytest.mark.parametrize("name", GENERAL)
 def test_communities_are_learned(lab, name: str, quarters: HeteroData) -> None:
     """Chance is a quarter, and 3 of 24 hit; a perfect model hits 3 of 6."""
@@ -466,6 +470,7 @@ def test_communities_are_learned(lab, name: str, quarters: HeteroData) -> None:
     assert lab.hit_rate(model, quarters, 3) > 0.35
 
 
+@pytest.mark.usefixtures("unchecked_shapes")
 @pytest.mark.parametrize("name", GENERAL)
 def test_without_communities_a_model_stays_at_chance(
     lab, name: str, shuffled_quarters: HeteroData

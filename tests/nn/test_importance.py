@@ -145,6 +145,7 @@ def test_occlusion_equals_a_loop_over_positions(
 
 
 @pytest.mark.parametrize("name", ENCODERS)
+@pytest.mark.usefixtures("unchecked_shapes")
 def test_integrated_gradients_are_complete(name: str) -> None:
     """They sum to y(x) - y(0); more steps reduce the error."""
     explained, x, mask, _ = rows_of(name)

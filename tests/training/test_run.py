@@ -3,8 +3,6 @@
 import json
 import math
 import platform
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -44,14 +42,6 @@ def run(graph: HeteroData, tmp_path_factory: pytest.TempPathFactory) -> Run:
     done = fit(model, graph, folder=folder, progress=False, threads=1, **options)
     evaluate(model, graph, "test", ks=(5,), folder=folder)
     return done
-
-
-def test_importing_it_imports_no_lightning() -> None:
-    code = "import sys, graphseq.training; sys.exit('lightning' in sys.modules)"
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=Path(__file__).parents[2], check=False
-    )
-    assert done.returncode == 0
 
 
 def test_the_record_says_what_it_was_made_with(run: Run, graph: HeteroData) -> None:
