@@ -205,7 +205,7 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 GENERAL = ["BPRMF", "LightGCN"]
 SEQUENTIAL = [name for name in MODELS if name not in {"POP", *GENERAL}]
-SLOW = {"BERT4Rec": (24, 0.01), "S3Rec": (20, 0.03)}
+SLOW = {"BERT4Rec": (30, 0.005), "S3Rec": (20, 0.03)}
 """Epochs and learning rate to learn the cycle; the others need 12 and 0.03."""
 SPLITS = [(v, by_user) for v in VARIANTS] + [(name, leave_one_out) for name in MODELS]
 

@@ -104,8 +104,14 @@ COMPOSITIONS: dict[str, dict[str, Any]] = {
         {"DisentangledFuture": {**FUTURE, "pretrain_epochs": 1}},
     ),
 }
-OPTIONS = {"batch_size": 64, "lr": 0.03, "progress": False, "threads": 1}
-EPOCHS, SHORT = 14, 3  # of a run, of a killed run
+OPTIONS: dict[str, Any] = {
+    "batch_size": 64,
+    "lr": 0.03,
+    "progress": False,
+    "threads": 1,
+}
+OPTIONS["patience"] = None  # else a slow start ends the run
+EPOCHS, SHORT = 20, 3  # of a run, of a killed run
 
 
 class Killed(BaseException):

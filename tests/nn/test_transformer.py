@@ -391,7 +391,7 @@ def test_options_out_of_their_range_are_refused_all_at_once() -> None:
         "  max_length  expected a whole number of 1 or more, found 0",
         "  layers      expected a whole number of 1 or more, found 0",
         "  heads       expected a whole number of 1 or more, found -1",
-        "  inner       expected a whole number of 1 or more or None, found 0",
+        "  inner       expected a whole number of 1 or more, or None, found 0",
         "  dropout     expected a number from 0 to below 1, found 1.5",
     ]
 

@@ -73,7 +73,7 @@ def test_the_model_ends_with_the_weights_that_validated_best(
     short: Short, tiny: Make, graph: HeteroData, tmp_path: Path
 ) -> None:
     model = tiny()
-    run = short(model, graph, folder=tmp_path, lr=0.3, max_epochs=6, patience=None)
+    run = short(model, graph, folder=tmp_path, lr=0.2, max_epochs=6, patience=None)
     scores = [row["NDCG@10"] for row in run.history]
     assert run.best["NDCG@10"] == max(scores)
     assert run.best["epoch"] == 1 + scores.index(max(scores)) < 6, "choose another lr"
