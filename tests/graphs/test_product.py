@@ -6,7 +6,7 @@ from typing import get_args
 
 import numpy as np
 import pytest
-from scipy.sparse import csr_matrix, random_array
+from scipy.sparse import csr_matrix
 
 from graphseq import runtime
 from graphseq.graphs.product import (
@@ -23,7 +23,9 @@ from graphseq.graphs.product import (
 
 def some_nodes(size: int = 40, neighbours: int = 15, seed: int = 0) -> csr_matrix:
     rng = np.random.default_rng(seed)
-    nodes = csr_matrix(random_array((size, neighbours), density=0.2, rng=rng))
+    nodes = csr_matrix(
+        rng.random((size, neighbours)) * (rng.random((size, neighbours)) < 0.2)
+    )
     nodes.data[:] = 1
     return nodes
 
