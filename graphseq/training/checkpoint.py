@@ -103,8 +103,10 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], header: Any) -> Non
         header: JSON data for the header of the file.
     """
     text = json.dumps(header)
-    digest = checksum(tensors, text)
-    write_safetensors(path, tensors, {"graphseq": text, "sha256": digest})
+    # One text: safetensors writes several in random order, and equal runs must end in
+    # equal files.
+    marked = json.dumps({"sha256": checksum(tensors, text), "header": text})
+    write_safetensors(path, tensors, {"graphseq": marked})
 
 
 def checksum(tensors: Mapping[str, Tensor], header: str) -> str:
@@ -120,8 +122,6 @@ def checksum(tensors: Mapping[str, Tensor], header: str) -> str:
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], Any]:
     """Tensors and header of a file that :func:`write_tensors` wrote.
 
-    Files without a checksum, of earlier versions, are read as they are.
-
     Raises:
         RunError: The file is missing, damaged, or of another program.
     """
@@ -129,13 +129,13 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], Any]:
         with safe_open(path, framework="pt") as opened:
             tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
             metadata = opened.metadata() or {}
-        header = metadata.get("graphseq")
-        if header is None:
-            found = "it is a safetensors file of another program"
-        elif metadata.get("sha256") not in (None, checksum(tensors, header)):
+        marked = json.loads(metadata.get("graphseq", "{}"))
+        if not isinstance(marked, dict) or marked.keys() != {"sha256", "header"}:
+            found = "it is a safetensors file of another program or version"
+        elif marked["sha256"] != checksum(tensors, str(marked["header"])):
             found = "its content does not match its checksum; it is damaged"
         else:
-            return tensors, json.loads(header)
+            return tensors, json.loads(marked["header"])
     except FileNotFoundError:
         found = "there is no such file"
     except (SafetensorError, OSError, ValueError, RecursionError) as error:

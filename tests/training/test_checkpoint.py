@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import save_file
 from torch import nn
 
 from graphseq.errors import RunError
@@ -187,3 +188,19 @@ def test_words_ride_in_the_header(tmp_path: Path) -> None:
     tensors, words = read_tensors(tmp_path / "file")
     assert words == {"epoch": 3}
     assert torch.equal(tensors["x"], torch.ones(2))
+
+
+def test_equal_content_makes_equal_files(tmp_path: Path) -> None:
+    files = []
+    for number in range(8):  # several texts in the header would change places
+        file = tmp_path / str(number)
+        write_tensors(file, {"x": torch.ones(2), "y": torch.zeros(1)}, {"epoch": 3})
+        files.append(file.read_bytes())
+    assert len(set(files)) == 1
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", '{"sha256": "0", "header": 1}', "{"])
+def test_a_header_of_another_program_is_refused(tmp_path: Path, text: str) -> None:
+    save_file({"x": torch.ones(1)}, tmp_path / "file", {"graphseq": text})
+    with pytest.raises(RunError, match=r"(version|program|checksum)"):
+        read_tensors(tmp_path / "file")
