@@ -3,7 +3,7 @@
 import csv
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from graphseq.data.arrays import Int64s, Mask
 from graphseq.data.readers.advice import split_rows
 from graphseq.data.readers.errors import Check
 from graphseq.data.readers.formats import Columns, Layout, find_roles
+from graphseq.data.readers.quotes import find_rows, lines_as_rows
 from graphseq.data.readers.source import NOT_UTF8, Block, Source, decode, is_utf8
 from graphseq.data.readers.table import Table, make_table
 from graphseq.data.timestamps import to_whole_numbers
@@ -24,21 +25,30 @@ class Fields:
     """Rows of ``width`` text fields, without blank lines.
 
     Attributes:
+        block: The text that was split.
         frame: One column per field, and one more if a row has too many, (E rows).
         lines: Number of the line on which each row begins, (E,).
         rows: Index of each row in the block, blank lines included, (E,).
+        misplaced: Rows with a misplaced quotation mark, (E,).
         width: Expected number of fields per row.
     """
 
+    block: Block
     frame: pl.DataFrame
     lines: Int64s
     rows: Int64s
+    misplaced: Mask
     width: int
 
     def keep(self, kept: Mask) -> "Fields":
         """The selected rows."""
-        frame, lines, rows = self.frame.filter(kept), self.lines[kept], self.rows[kept]
-        return Fields(frame, lines, rows, self.width)
+        return replace(
+            self,
+            frame=self.frame.filter(kept),
+            lines=self.lines[kept],
+            rows=self.rows[kept],
+            misplaced=self.misplaced[kept],
+        )
 
 
 def read_delimited(
@@ -48,10 +58,10 @@ def read_delimited(
 
     In tab-separated text a row is a line, and a quotation mark is a character like any
     other, unless a pair of them encloses a field. Elsewhere, quoted fields may contain
-    separators and line breaks.
+    separators and line breaks, and a line with a misplaced mark is malformed.
 
     Raises:
-        DataError: A requested column does not exist, or a quotation mark is not closed.
+        DataError: A requested column does not exist.
     """
     separator = layout.separator if len(layout.separator) == 1 else "\t"
     first = source.head(1)[0].replace(layout.separator, separator)
@@ -72,7 +82,7 @@ def read_delimited(
         if len(layout.separator) > 1:  # polars supports separators of one byte only
             data = block.data.replace(layout.separator.encode(), separator.encode())
             block = Block(data, block.first)
-        fields = split_fields(source, block, separator, width)
+        fields = split_fields(block, separator, width)
         if skip_header and len(fields.lines):
             fields = fields.keep(np.arange(len(fields.lines)) > 0)
             skip_header = False
@@ -124,36 +134,30 @@ def _table(
     return make_table(raw, fields.lines, checks)
 
 
-def split_fields(source: Source, block: Block, separator: str, width: int) -> Fields:
-    """Split a block at a separator of one byte, respecting quotation marks.
-
-    Raises:
-        DataError: A quotation mark is not closed.
-    """
+def split_fields(block: Block, separator: str, width: int) -> Fields:
+    """Split a block at a separator of one byte, respecting quotation marks."""
+    quoted = b'"' in block.data and separator != "\t"
+    rows = find_rows(block, separator) if quoted else lines_as_rows(block)
     options: dict[str, Any] = {
         "separator": separator,
         "has_header": False,
         "infer_schema": False,
         "quote_char": None if separator == "\t" else '"',
     }
+    data = rows.block.data
     try:
-        frame = pl.read_csv(_with_header(block.data, separator, width), **options)
+        frame = pl.read_csv(_with_header(data, separator, width), **options)
     except pl.exceptions.ComputeError:
         # A row has too many fields, or bytes that are not UTF-8. Read again with room
         # for one more field, which then marks the rows with too many.
         options |= {"truncate_ragged_lines": True, "encoding": "utf8-lossy"}
-        data = _with_header(block.data, separator, width + 1)
-        try:
-            frame = pl.read_csv(data, **options)
-        except pl.exceptions.ComputeError as error:
-            raise DataError(_unclosed_quote(source, separator)) from error
+        frame = pl.read_csv(_with_header(data, separator, width + 1), **options)
     frame = frame.slice(1)
-    rows = np.arange(frame.height)
-    lines = block.first + rows
-    if b'"' in block.data and separator != "\t":
-        lines += _line_breaks_before(frame)
-    blank = frame.select(pl.all_horizontal(pl.all().is_null())).to_series().to_numpy()
-    fields = Fields(frame, lines, rows, width)
+    numbers = np.arange(frame.height)
+    lines, misplaced = block.first + rows.starts, rows.misplaced
+    fields = Fields(rows.block, frame, lines, numbers, misplaced, width)
+    empty = frame.select(pl.all_horizontal(pl.all().is_null())).to_series().to_numpy()
+    blank = empty & ~misplaced  # what a misplaced mark leaves can be empty
     return fields.keep(~blank) if blank.any() else fields
 
 
@@ -162,60 +166,34 @@ def _with_header(data: bytes, separator: str, width: int) -> bytes:
     return separator.join(["x"] * width).encode() + b"\n" + data
 
 
-def _line_breaks_before(frame: pl.DataFrame) -> Int64s:
-    """Number of line breaks inside quoted fields of all earlier rows, (E,)."""
-    inside = pl.all().str.count_matches("\n", literal=True).fill_null(0)
-    breaks = frame.select(pl.sum_horizontal(inside)).to_series().to_numpy()
-    before: Int64s = np.cumsum(breaks, dtype=np.int64) - breaks
-    return before
-
-
-def _unclosed_quote(source: Source, separator: str) -> str:
-    where = 'no line has an odd number of "'
-    sign = re.escape(separator)
-    field = re.compile(rf'(^|{sign})(?:"[^"]*")+(?={sign}|\r?$)')
-    for block in source.blocks():
-        for number, line in enumerate(block.data.split(b"\n"), block.first):
-            if line.count(b'"') % 2:
-                where = f'line {number} is the first with an odd number of "'
-            elif b'"' in line and '"' in field.sub("", decode(line)):
-                where = f'line {number} is the first with a " inside a field'
-            else:
-                continue
-            return _open_quote(source, where)
-    return _open_quote(source, where)
-
-
-def _open_quote(source: Source, where: str) -> str:
-    return (
-        f'{source.name}: a quotation mark " is never closed; {where}. Correct that line'
-    )
-
-
 def shape_checks(
     block: Block, fields: Fields, separator: str, wanted: list[int]
 ) -> list[Check]:
-    """Checks for the number of fields, and for bytes that are not UTF-8 in the ids.
+    """Checks for misplaced quotation marks, the number of fields, and UTF-8 in the ids.
 
     Args:
-        block: The lines.
+        block: The lines, as they are written.
         fields: The same, split.
         separator: Separator of one byte.
         wanted: Indices of the columns that are read.
     """
     frame, width = fields.frame, fields.width
-    wrong = _too_short(block, fields, separator)
+    wrong = _too_short(fields, separator)
     not_utf8 = np.zeros(frame.height, np.bool_)
     if frame.width > width:  # only if the block was read again
         wrong |= frame.to_series(width).is_not_null().to_numpy()
-        not_utf8 = _not_utf8(block, fields, wanted)
+        not_utf8 = _not_utf8(fields, wanted)
 
     def count(row: int) -> str:
         line = block.line(int(fields.lines[row]))
         found = _without_quoted(line, separator).count(separator) + 1
         return f"expected {width}, found {found}"
 
+    def found(row: int) -> str:
+        return f"found {block.line(int(fields.lines[row]))!r:.60}"
+
     return [
+        Check("a quotation mark is misplaced or never closed", fields.misplaced, found),
         Check("wrong number of columns", wrong, count),
         Check("bytes that are not UTF-8", not_utf8, lambda row: "save it as UTF-8"),
     ]
@@ -228,12 +206,12 @@ def _without_quoted(text: str, separator: str) -> str:
     return re.sub(rf'(?m)(^|{re.escape(separator)})(?:"[^"]*")+', r"\1", text)
 
 
-def _too_short(block: Block, fields: Fields, separator: str) -> Mask:
+def _too_short(fields: Fields, separator: str) -> Mask:
     """Rows with too few fields; an empty last field counts as a field."""
     ends = fields.frame.to_series(fields.width - 1).is_null().to_numpy()
     if not ends.any():
         return ends
-    lines = pl.Series([_without_quoted(decode(block.data), separator)])
+    lines = pl.Series([_without_quoted(decode(fields.block.data), separator)])
     candidates = lines.str.split("\n").explode().gather(fields.rows[ends])
     found = candidates.str.count_matches(separator, literal=True).to_numpy()
     short = np.zeros_like(ends)
@@ -241,7 +219,7 @@ def _too_short(block: Block, fields: Fields, separator: str) -> Mask:
     return short
 
 
-def _not_utf8(block: Block, fields: Fields, wanted: list[int]) -> Mask:
+def _not_utf8(fields: Fields, wanted: list[int]) -> Mask:
     """Rows with bytes that are not UTF-8 in one of the columns that are read.
 
     A genuine replacement character is valid.
@@ -249,10 +227,11 @@ def _not_utf8(block: Block, fields: Fields, wanted: list[int]) -> Mask:
     columns = [fields.frame.to_series(index) for index in wanted]
     marked = [c.str.contains(NOT_UTF8, literal=True).fill_null(False) for c in columns]
     found: Mask = np.logical_or.reduce([column.to_numpy() for column in marked])
-    if not found.any() or NOT_UTF8.encode() not in block.data:
+    data, first = fields.block.data, fields.block.first
+    if not found.any() or NOT_UTF8.encode() not in data:
         return found
-    lines = block.data.split(b"\n")
-    starts = np.append(fields.lines - block.first, len(lines))
+    lines = data.split(b"\n")
+    starts = np.append(fields.lines - first, len(lines))
     found = found.copy()
     for row in np.flatnonzero(found):
         found[row] = not is_utf8(b"\n".join(lines[starts[row] : starts[row + 1]]))

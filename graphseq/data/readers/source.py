@@ -16,6 +16,7 @@ from typing import IO
 from graphseq.errors import DataError
 
 BLOCK = 1 << 25  # bytes that are read at a time
+MOST_PIECES = 8  # of the size of a block, in one quoted field
 HEAD = 1 << 16  # bytes that are read to detect the format
 NOT_UTF8 = "\ufffd"  # replaces bytes that are not UTF-8
 BLANK = " \t\r\v\f"  # characters of a blank line
@@ -317,7 +318,8 @@ def cut(pieces: Iterable[bytes], size: int, quotes: bool) -> Iterator[Block]:
     Args:
         pieces: The file's bytes, ``size`` at a time.
         size: Length of each piece but the last.
-        quotes: Do not end a block at a line break inside quotation marks.
+        quotes: Do not end a block at a line break inside quotation marks, unless it
+            becomes so long that a mark must be misplaced.
     """
     held: list[bytes | memoryview] = []
     first, inside = 1, False
@@ -326,6 +328,9 @@ def cut(pieces: Iterable[bytes], size: int, quotes: bool) -> Iterator[Block]:
         if len(piece) < size:
             end = len(piece)  # of the file
         inside ^= bool(piece.count(b'"') % 2)
+        if not end and len(held) >= MOST_PIECES:
+            end = piece.rfind(b"\n") + 1
+            inside = bool(piece.count(b'"', end) % 2)
         if not end:
             held.append(piece)
             continue
