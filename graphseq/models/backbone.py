@@ -19,6 +19,7 @@ from graphseq.objectives import bce, cross_entropy, gbce
 from graphseq.schema import Configurable, InvalidOption, Size
 from graphseq.sequences.batch import Batch, newest
 from graphseq.sequences.samplers import SequenceSampler
+from graphseq.specs import class_of
 
 Loss = Literal["ce", "bce", "gbce"]
 
@@ -39,7 +40,8 @@ class Backbone(Configurable, nn.Module):
         max_length: Longest history that is read.
         sampler: How training examples are cut from the sequences: ``targets`` (a target
             at every position, batches counted in targets), ``user`` (one row per user)
-            or ``prefix`` (one row per target; only its last state is computed).
+            or ``prefix`` (one row per target; only its last state is computed, the one
+            sampler for encoders whose states depend on later items).
         loss: ``ce`` (softmax over all items), ``bce`` or ``gbce`` (sampled negatives).
         num_negatives: Negatives per target, for ``bce`` and ``gbce``.
         mask_token: Whether masked items have a learned vector.
@@ -79,7 +81,10 @@ class Backbone(Configurable, nn.Module):
 
     @classmethod
     def conflicts(cls, options: Mapping[str, Any]) -> Iterator[InvalidOption]:
-        """All parts have one width; the encoder reads ``max_length``."""
+        """All parts have one width; the encoder reads ``max_length``.
+
+        With a ``mask_token``, a model may learn masked items from both directions.
+        """
         features, encoder = options["features"], options["encoder"]
         sizes = {
             "dim": options["dim"],
@@ -94,6 +99,9 @@ class Backbone(Configurable, nn.Module):
         if longest is not None and longest < length:
             found = f"the encoder reads up to {longest} items"
             yield InvalidOption("max_length", f"{found}, max_length is {length}")
+        if not options["mask_token"]:
+            for message in cannot_learn(encoder, options["sampler"]):
+                yield InvalidOption("sampler", message)
         rows = len(features.weight) if isinstance(features, Features) else None
         number = options.get("num_items")  # unknown where a file is read
         if number is not None and rows not in (None, number):
@@ -238,6 +246,27 @@ class Encoding:
         if self.last_states is not None:
             return self.last_states
         return self.states[self.batch.target_positions()[0]]
+
+
+def cannot_learn(encoder: Any, sampler: str) -> Iterator[str]:
+    """Why an encoder cannot learn the next item from the rows of a sampler.
+
+    Args:
+        encoder: The encoder, its specification in a file, or ``None``.
+        sampler: The sampler; empty if it is not known.
+    """
+    if encoder is None or sampler in ("", "prefix"):
+        return
+    kind = class_of(encoder)
+    if isinstance(encoder, Encoder):
+        every = encoder.prefix_states
+    else:
+        every = kind.has_prefix_states(encoder.options)
+    if not every:
+        yield (
+            f"{kind.__name__} reads later positions, so it cannot learn from every "
+            "position in one pass; set sampler='prefix'"
+        )
 
 
 def by_length(

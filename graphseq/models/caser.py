@@ -83,6 +83,7 @@ class Caser(SequenceModel):
     @classmethod
     def conflicts(cls, options: Mapping[str, Any]) -> Iterator[InvalidOption]:
         """A row of the sampler ``prefix`` has one target."""
+        yield from super().conflicts(options)
         sampler = getattr(options.get("backbone"), "sampler", None)
         if options["steps"] > 1 and sampler == "prefix":
             what = "steps above 1 need a target at every position; use the sampler"

@@ -149,6 +149,7 @@ class DSSRec(SequenceModel):
     @classmethod
     def conflicts(cls, options: Mapping[str, Any]) -> Iterator[InvalidOption]:
         """K encodings are of whole rows, so a row ends with its target."""
+        yield from super().conflicts(options)
         sampler = getattr(options.get("backbone"), "sampler", None)
         if options["serve"] == "prototypes" and sampler != "prefix":
             what = "serve='prototypes' needs a backbone with sampler='prefix'"

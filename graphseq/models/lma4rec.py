@@ -127,6 +127,7 @@ class LMA4Rec(SequenceModel):
     @classmethod
     def conflicts(cls, options: Mapping[str, Any]) -> Iterator[InvalidOption]:
         """The encoder has a dropout to learn."""
+        yield from super().conflicts(options)
         encoder = getattr(options["backbone"], "encoder", None)
         if encoder is not None:
             for message in LearnableDropoutContrast.check_encoder({}, encoder):

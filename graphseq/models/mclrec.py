@@ -189,6 +189,7 @@ class MCLRec(SequenceModel):
     @classmethod
     def conflicts(cls, options: Mapping[str, Any]) -> Iterator[InvalidOption]:
         """The encoder is trained before or after the augmenters."""
+        yield from super().conflicts(options)
         steps = list(options["encoder_steps"])
         if len(steps) != 2 or not sum(steps):
             expected = "expected two counts, one of them above 0"

@@ -9,13 +9,17 @@ from torch_geometric.data import HeteroData
 
 from graphseq.constants import EdgeType
 from graphseq.errors import ConfigError
-from graphseq.models.backbone import Backbone, Encoding
+from graphseq.models.backbone import Backbone, Encoding, cannot_learn
 from graphseq.models.base import Model, Stage, Step
 from graphseq.nn.convolution import Convolution
 from graphseq.nn.dropout import LearnableDropout
 from graphseq.nn.features import Embedding, Propagated
+from graphseq.nn.fourier_filter import FourierFilter
+from graphseq.nn.frequency_attention import FrequencyAttention
 from graphseq.nn.recurrent import GRU
+from graphseq.nn.time_variant_filter import TimeVariantFilter
 from graphseq.nn.transformer import Transformer
+from graphseq.nn.wavelet_filter import WaveletFilter
 from graphseq.schema import Configurable, InvalidOption, Size, refuse
 from graphseq.sequences.augment import Augmentation
 from graphseq.sequences.batch import Batch
@@ -31,6 +35,10 @@ PARTS: dict[str, type] = {
         Transformer,
         GRU,
         Convolution,
+        FourierFilter,
+        FrequencyAttention,
+        WaveletFilter,
+        TimeVariantFilter,
         LearnableDropout,
     )
 }
@@ -159,8 +167,12 @@ class SequenceModel(Model):
 
     @classmethod
     def conflicts(cls, options: Mapping[str, Any]) -> Iterator[InvalidOption]:
-        """Objectives can use the encoder."""
+        """The encoder learns from the rows of the sampler; objectives can use it."""
         encoder = getattr(options["backbone"], "encoder", None) or Spec(Transformer)
+        for message in cannot_learn(
+            encoder, getattr(options["backbone"], "sampler", "")
+        ):
+            yield InvalidOption("backbone.sampler", message)
         for name, value in options.items():
             for part in value if isinstance(value, list | tuple) else [value]:
                 if issubclass(class_of(part), Auxiliary):

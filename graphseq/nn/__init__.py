@@ -4,6 +4,8 @@ from graphseq.nn.convolution import Convolution
 from graphseq.nn.dropout import LearnableDropout, dropout
 from graphseq.nn.encoder import Encoder
 from graphseq.nn.features import Embedding, Features, Propagated, embed_items
+from graphseq.nn.fourier_filter import FourierFilter
+from graphseq.nn.frequency_attention import FrequencyAttention
 from graphseq.nn.heads import Augmenter, ProjectionHead, ResidualLayers
 from graphseq.nn.importance import (
     integrated_gradients,
@@ -29,7 +31,10 @@ from graphseq.nn.session_graph import (
     session_graphs,
 )
 from graphseq.nn.sparse import SymmetricOperator
+from graphseq.nn.time_variant_filter import TimeVariantFilter
 from graphseq.nn.transformer import Transformer
+from graphseq.nn.wavelet_filter import WaveletFilter
+from graphseq.nn.window import WindowEncoder
 
 __all__ = [
     "GRU",
@@ -39,6 +44,8 @@ __all__ = [
     "Embedding",
     "Encoder",
     "Features",
+    "FourierFilter",
+    "FrequencyAttention",
     "GatedGraph",
     "GraphEncoder",
     "LearnableDropout",
@@ -50,7 +57,10 @@ __all__ = [
     "SessionGraphs",
     "SessionStates",
     "SymmetricOperator",
+    "TimeVariantFilter",
     "Transformer",
+    "WaveletFilter",
+    "WindowEncoder",
     "dropout",
     "embed_items",
     "integrated_gradients",

@@ -1,6 +1,8 @@
 """The interface of the sequence encoders."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
@@ -10,24 +12,38 @@ from graphseq.schema import Configurable
 
 
 class Encoder(Configurable, nn.Module, ABC):
-    """States (B, L, D) from item vectors (B, L, D), each from a prefix of its row.
+    """States (B, L, D) from item vectors (B, L, D).
 
     Model-agnostic methods take any encoder: a ``Transformer``, a ``GRU``, a
-    ``Convolution``, or your own.
+    ``Convolution``, a filter such as ``FrequencyAttention``, or your own.
 
     Attributes:
         dim: D, of the input and of the states.
         max_length: Longest sequence that it accepts; ``None``: any.
+        prefix_states: Whether the state at a position is what :meth:`last` gives for
+            the row cut there. Otherwise it also depends on what follows, so a backbone
+            cannot learn from every position in one pass, and takes the sampler
+            ``prefix`` only.
     """
 
     dim: int
     max_length: int | None = None
+    prefix_states: bool = True
+
+    @classmethod
+    def has_prefix_states(cls, options: Mapping[str, Any]) -> bool:
+        """The value of ``prefix_states`` for some options, before anything is built.
+
+        Args:
+            options: All options of the encoder.
+        """
+        return cls.prefix_states
 
     @abstractmethod
     def forward(
         self, x: Float[Tensor, "B L D"], mask: Bool[Tensor, "B L"]
     ) -> Float[Tensor, "B L D"]:
-        """The state at each position, from this position and those before it.
+        """The state at each position.
 
         Args:
             x: Item vectors.

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from graphseq.nn.attention import Attention, check_heads, initialise
 from graphseq.nn.dropout import FixedDropout, LearnableDropout, dropout
 from graphseq.nn.encoder import Encoder
 from graphseq.schema import Dropout, InvalidOption, Size
@@ -18,7 +19,7 @@ Activation = Literal["gelu", "relu"]
 Positions = Literal["start", "end"]
 
 
-class Block(nn.Module):
+class Block(Attention):
     """One layer: multi-head attention, then a feed-forward network.
 
     Args:
@@ -42,13 +43,9 @@ class Block(nn.Module):
         norm: Norm,
         activation: Activation = "gelu",
     ) -> None:
-        super().__init__()
-        self.heads = heads
-        self.attention_dropout = attention_dropout
+        super().__init__(dim, heads, attention_dropout)
         self.norm = norm
         self.activation = F.relu if activation == "relu" else F.gelu
-        self.qkv = nn.Linear(dim, 3 * dim)
-        self.out = nn.Linear(dim, dim)
         self.norm1 = nn.LayerNorm(dim, eps=1e-12)
         self.up = nn.Linear(dim, inner)
         self.down = nn.Linear(inner, dim)
@@ -81,25 +78,11 @@ class Block(nn.Module):
         residual = inner if self.norm == "query" else x
         return residual + self.dropout(self.feed_forward(inner), mask)  # type: ignore[no-any-return]
 
-    def attend(self, x: Tensor, context: Tensor, allowed: Tensor | None) -> Tensor:
-        """Multi-head attention of the positions x to ``context``."""
-        q, k, v = self._project(x, context)
-        if self.training and self.attention_dropout:
-            scores = q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5
-            if allowed is None:
-                allowed = torch.ones_like(scores[0, 0], dtype=torch.bool).tril()
-            weights = scores.masked_fill(~allowed, -torch.inf).softmax(dim=-1)
-            o = dropout(weights, self.attention_dropout, True) @ v
-        else:
-            causal = allowed is None
-            o = F.scaled_dot_product_attention(q, k, v, allowed, is_causal=causal)
-        return self.out(o.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
-
     def attention_weights(
         self, x: Tensor, context: Tensor, allowed: Tensor
     ) -> Float[Tensor, "B H Q L"]:
         """The weights of :meth:`attend` for each head, without dropout."""
-        q, k, _ = self._project(*self._normalised(x, context))
+        q, k, _ = self.project(*self._normalised(x, context))
         scores: Tensor = q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5
         return scores.masked_fill(~allowed, -torch.inf).softmax(dim=-1)
 
@@ -115,23 +98,6 @@ class Block(nn.Module):
         if self.norm == "query":
             return query, context
         return query, query if x is context else self.norm1(context)
-
-    def _project(self, x: Tensor, context: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries of x; keys and values of ``context``."""
-        if x is context:
-            q, k, v = self._split_heads(self.qkv(x), 3)
-        else:
-            split = (x.shape[-1], 2 * x.shape[-1])
-            wq, wkv = self.qkv.weight.split(split)
-            bq, bkv = self.qkv.bias.split(split)
-            (q,) = self._split_heads(F.linear(x, wq, bq), 1)
-            k, v = self._split_heads(F.linear(context, wkv, bkv), 2)
-        return q, k, v
-
-    def _split_heads(self, x: Tensor, number: int) -> Tensor:
-        """(B, L, n D) to n tensors (B, heads, L, D / heads)."""
-        heads: Tensor = x.unflatten(-1, (number, self.heads, -1))
-        return heads.permute(2, 0, 3, 1, 4)
 
 
 @final
@@ -201,7 +167,7 @@ class Transformer(Encoder):
         self.dim, self.max_length = dim, max_length
         self.position = nn.Parameter(torch.empty(max_length, dim))
         self.positions = positions
-        self.causal = causal
+        self.causal = self.prefix_states = causal
         self.scale = dim**0.5 if scale else 1.0
         normalise = norm != "query"
         self.norm = nn.LayerNorm(dim, eps=1e-12) if normalise else nn.Identity()
@@ -214,7 +180,7 @@ class Transformer(Encoder):
             for _ in range(layers)
         )
         self.final = None if norm == "post" else nn.LayerNorm(dim, eps=1e-12)
-        self.apply(_initialise)
+        self.apply(initialise)
         nn.init.normal_(self.position, std=0.02)
 
     @classmethod
@@ -225,6 +191,11 @@ class Transformer(Encoder):
         if learnable is not None and learnable.units not in (None, dim):
             message = f"expected units=None or dim={dim}, found {learnable.units}"
             yield InvalidOption("learnable", message)
+
+    @classmethod
+    def has_prefix_states(cls, options: Mapping[str, Any]) -> bool:
+        """Where a position attends only to itself and earlier ones."""
+        return bool(options["causal"])
 
     def learnable_dropouts(self) -> list[LearnableDropout]:
         """The learnable dropout of each block; empty without ``learnable``."""
@@ -320,22 +291,9 @@ class Transformer(Encoder):
         return x if self.final is None else self.final(x)
 
 
-def check_heads(dim: int, heads: int) -> Iterator[InvalidOption]:
-    """The heads of attention have to divide the width of the states."""
-    if dim % heads:
-        message = f"expected a divisor of dim={dim}, found {heads}"
-        yield InvalidOption("heads", message)
-
-
 def _last_query(x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     """The state at each row's last item, (B, 1, D), and where it may attend."""
     rows = torch.arange(len(x), device=x.device)
     own = x[rows, (mask.sum(dim=1) - 1).clamp(min=0)][:, None]
     first = torch.arange(mask.shape[1], device=x.device) == 0  # for empty rows
     return own, (mask | first)[:, None, None, :]
-
-
-def _initialise(module: nn.Module) -> None:
-    if isinstance(module, nn.Linear):
-        nn.init.normal_(module.weight, std=0.02)
-        nn.init.zeros_(module.bias)

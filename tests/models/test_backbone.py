@@ -9,9 +9,18 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from graphseq.models import MODELS
+from graphseq.models import MODELS, create
 from graphseq.models.backbone import Backbone, by_length
-from graphseq.nn import GRU, Embedding, Propagated, Transformer
+from graphseq.nn import (
+    GRU,
+    Embedding,
+    FourierFilter,
+    FrequencyAttention,
+    Propagated,
+    TimeVariantFilter,
+    Transformer,
+    WaveletFilter,
+)
 from graphseq.schema import OptionError
 from graphseq.sequences import Batch, SequenceLoader
 
@@ -152,6 +161,43 @@ def test_models_that_read_sequences_refuse_pairs() -> None:
         sizes = (V,) if target is Backbone else (5, V)
         with pytest.raises(OptionError, match="'targets' or 'user' or 'prefix'"):
             target(*sizes, sampler="pairs")
+
+
+READS_AHEAD = {
+    "FourierFilter": FourierFilter(8),
+    "FrequencyAttention": FrequencyAttention(8),
+    "WaveletFilter": WaveletFilter(8),
+    "TimeVariantFilter": TimeVariantFilter(8),
+    "Transformer": Transformer(8, causal=False),
+}
+
+
+@pytest.mark.parametrize("sampler", ["targets", "user"])
+@pytest.mark.parametrize("name", READS_AHEAD)
+def test_what_reads_later_positions_learns_from_prefixes_only(
+    name: str, sampler: Any
+) -> None:
+    found = f"sampler: {name} reads later positions, .* set sampler='prefix'"
+    encoder = READS_AHEAD[name]
+    with pytest.raises(OptionError, match=found):
+        Backbone(V, encoder=encoder, sampler=sampler)
+    assert Backbone(V, encoder=encoder, sampler="prefix").encoder is encoder
+    options = {"causal": False} if name == "Transformer" else {}
+    part = {"encoder": {name: options}, "dim": 8, "sampler": sampler}
+    with pytest.raises(OptionError, match=found):
+        create({"SASRec": {"backbone": part}}, 5, V)
+    # masked items may be learned from both directions, the next item may not
+    masked = Backbone(V, encoder=encoder, sampler=sampler, mask_token=True)
+    for kind in (MODELS["SASRec"], MODELS["Caser"], MODELS["DSSRec"]):
+        with pytest.raises(OptionError, match=f"backbone.{found}"):
+            kind(5, masked)
+
+
+def test_taps_by_position_learn_from_every_position() -> None:
+    encoder = TimeVariantFilter(8, taps="position")
+    assert Backbone(V, encoder=encoder, sampler="targets").sampler == "targets"
+    part = {"encoder": {"TimeVariantFilter": {"taps": "position"}}, "dim": 8}
+    assert create({"SASRec": {"backbone": part}}, 5, V).sampler == "targets"
 
 
 # --- Parts of similar length ----------------------------------------------------------

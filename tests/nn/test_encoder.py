@@ -1,4 +1,4 @@
-"""Properties of all encoders: causality, zeros at padding, last states."""
+"""Properties of all encoders: states of prefixes, zeros at padding, last states."""
 
 import pytest
 import torch
@@ -35,13 +35,17 @@ def test_states_have_the_input_shape_and_are_zero_at_padding(
     assert (states[mask].abs().sum(dim=1) > 0).all()
 
 
-def test_a_state_does_not_depend_on_later_items(
+def test_states_are_those_of_the_row_cut_there_where_the_encoder_claims_it(
     encoder: Encoder, rows: tuple[Tensor, Tensor]
 ) -> None:
+    """A filter that claimed it would see its targets in training."""
     x, mask = rows
-    later = x.clone()
-    later[:, 3:] = torch.randn(4, 3, 8)
-    torch.testing.assert_close(encoder(later, mask)[:, :3], encoder(x, mask)[:, :3])
+    every, cut = encoder(x, mask)[:1, 1:3], encoder(x[:1, :3], mask[:1, :3])[:, 1:]
+    if encoder.prefix_states:
+        torch.testing.assert_close(every, cut)
+    else:
+        assert ((every - cut).abs().amax(dim=2) > 1e-5).all()
+    assert encoder.has_prefix_states(encoder.options) == encoder.prefix_states
 
 
 def test_a_state_depends_on_earlier_items(
@@ -51,8 +55,8 @@ def test_a_state_depends_on_earlier_items(
     earlier = x.clone()
     earlier[0, 4] = torch.randn(8)
     change = (encoder(earlier, mask) - encoder(x, mask))[0].abs().sum(dim=1)
-    assert not change[:4].any()
-    assert (change[4:] > 1e-4).all()
+    assert not (change[:4].any() and encoder.prefix_states)
+    assert (change[4:] > 1e-6).all()
 
 
 def test_more_padding_changes_nothing(
@@ -67,7 +71,7 @@ def test_more_padding_changes_nothing(
 def test_last_equals_forward_at_the_last_item(
     encoder: Encoder, rows: tuple[Tensor, Tensor]
 ) -> None:
-    x, mask = rows
+    x, mask = rows[0][:3], rows[1][:3]  # an empty row: see the tests of each encoder
     torch.testing.assert_close(
         encoder.last(x, mask), last_state(encoder(x, mask), mask)
     )
