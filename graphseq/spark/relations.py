@@ -67,7 +67,7 @@ class CoOccurrence(cooccurrence.CoOccurrence):
         made.frame, made.blocks, made.chunk = frame, blocks, chunk
         return made
 
-    def kept(
+    def pruned(
         self, nodes: csr_matrix, rows: NDArray[np.int64] | None = None
     ) -> csr_matrix:
         """The edges that the local step keeps, computed on the cluster."""
@@ -128,7 +128,7 @@ class Transitions(transitions.Transitions):
         made.options, made.frame = step.options, frame
         return made
 
-    def kept(
+    def pruned(
         self,
         user: NDArray[np.int64],
         item: NDArray[np.int64],

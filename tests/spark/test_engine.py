@@ -169,6 +169,23 @@ def test_the_folder_is_that_of_the_local_engine(spark: Any, tmp_path: Path) -> N
     assert spark.range(3).count() == 3  # a session that was there stays
 
 
+def test_relations_are_computed_on_the_cluster_and_not_at_the_driver(
+    spark: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = {"user": [1, 1, 1, 2, 2, 2], "item": [1, 2, 3, 1, 2, 4], "time": range(6)}
+    pl.DataFrame(rows).write_csv(tmp_path / "log.csv")
+    steps = [CoOccurrence("user"), CoOccurrence("item"), Transitions()]
+    log = read_log(tmp_path / "log.csv")
+    expected = graph_hash(build_graph(data.leave_one_out(log), steps))
+
+    def refuse(*_: Any) -> Any:
+        raise AssertionError("the local step ran")
+
+    for step in (CoOccurrence, Transitions):
+        monkeypatch.setattr(step, "pruned", refuse)
+    assert graph_hash(build(tmp_path / "log.csv", steps)) == expected
+
+
 @pytest.mark.parametrize("parts", [1, 2, 7])
 def test_the_number_of_partitions_changes_nothing(
     spark: Any, tmp_path: Path, parts: int
