@@ -1,6 +1,7 @@
 """Logs, filters, splits and published data sets."""
 
 from graphseq.data import synthetic
+from graphseq.data.append import append
 from graphseq.data.datasets import (
     CountMismatch,
     Dataset,
@@ -10,7 +11,7 @@ from graphseq.data.datasets import (
 )
 from graphseq.data.fetch import Fetched, fetch_dataset
 from graphseq.data.filters import deduplicate, k_core, min_length, time_window
-from graphseq.data.interactions import Interactions, append
+from graphseq.data.interactions import Interactions
 from graphseq.data.readers import LAYOUTS, SkippedLines, read_log
 from graphseq.data.split import HeldOut, Split, by_user, leave_one_out
 from graphseq.data.time_split import by_time

@@ -10,8 +10,9 @@ import polars as pl
 
 from graphseq.data.datasets import data_folders
 from graphseq.data.ids import as_series
+from graphseq.data.readers.blocks import NOT_UTF8, decode
 from graphseq.data.readers.errors import parser_errors
-from graphseq.data.readers.source import NOT_UTF8, Source, decode, open_source
+from graphseq.data.readers.source import Source, open_source
 from graphseq.errors import DataError, suggest
 
 Table = Mapping[str | int, Sequence[str | int | None]]

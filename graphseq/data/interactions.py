@@ -19,8 +19,7 @@ from graphseq.data.arrays import (
     renumber,
 )
 from graphseq.data.frames import Frame, frame_columns, parse_time_column
-from graphseq.data.ids import to_integers
-from graphseq.data.timestamps import UNITS, count_units, usual_unit
+from graphseq.data.timestamps import count_units, usual_unit
 from graphseq.data.vocabulary import Vocabulary
 from graphseq.errors import DataError
 
@@ -251,75 +250,6 @@ def time_range(time: Int64s) -> str:
     except (ValueError, OverflowError, OSError):
         return f"time {first} … {last}"
     return f"time {first} … {last} ({dates[0]} … {dates[1]})"
-
-
-def append(earlier: Interactions, later: Interactions) -> Interactions:
-    """Concatenate two logs, as if one file held the lines of both.
-
-    New users and items are numbered after the known ones, by first appearance; where
-    times tie, the first log's events come first. The times of ``later`` need not be
-    later: all events are sorted.
-
-    An integer in one log and its decimal string in the other are one id (42 and "42").
-    If one of the ids is not an integer, all of them become strings.
-
-    Args:
-        earlier: Events; their numbering is kept.
-        later: More events, of the same or of other users and items.
-
-    Raises:
-        DataError: Only one of the logs has times, or the units of their times differ.
-    """
-    if not len(later):
-        return earlier
-    if earlier.has_time != later.has_time:
-        timed, untimed = ("old", "new") if earlier.has_time else ("new", "old")
-        raise DataError(
-            f"the {timed} log has timestamps and the {untimed} one has only an order, "
-            "so the events cannot be sorted. Name the time column of both, or of "
-            "neither"
-        )
-    units = [_unit(log.time) if log.has_time else None for log in (earlier, later)]
-    if None not in units and units[0] != units[1]:
-        raise DataError(
-            f"the old log's times are {units[0]} and the new one's {units[1]}. Convert "
-            "them to one unit"
-        )
-    users, user = _extend(earlier.users, later.users, later.user)
-    items, item = _extend(earlier.items, later.items, later.item)
-    times = np.concatenate([earlier.time, later.time]) if earlier.has_time else None
-    return Interactions.from_arrays(
-        np.concatenate([earlier.user, user]),
-        np.concatenate([earlier.item, item]),
-        times,
-        users=users,
-        items=items,
-    )
-
-
-def _extend(
-    known: Vocabulary, more: Vocabulary, dense: Int64s
-) -> tuple[Vocabulary, Int64s]:
-    """The vocabulary of both, and ``dense``, ids of the second, as ids of it."""
-    old, new = known.ids, more.ids
-    if old.dtype == pl.String:
-        new = new.cast(pl.String)
-    elif new.dtype == pl.String:
-        integral = to_integers(new)
-        if integral.null_count():
-            old = old.cast(pl.String)
-        else:
-            new = integral
-    ids = pl.concat([old.alias("id"), new.alias("id")]).unique(maintain_order=True)
-    vocabulary = Vocabulary(ids)
-    return vocabulary, vocabulary.encode(new)[dense]
-
-
-def _unit(times: Int64s) -> str | None:
-    """The unit in which most times are dates since 1973; None if most are not."""
-    counts = count_units(pl.Series(times))[:-1]
-    unit = int(counts.argmax())
-    return UNITS[unit] if 2 * counts[unit] > len(times) else None
 
 
 def _check_lengths(user: int, item: int, time: int) -> None:

@@ -6,21 +6,18 @@ from pathlib import Path
 from typing import Annotated, Any, get_args
 
 import numpy as np
-import numpy.typing as npt
 from annotated_types import Gt, Lt
 
 from graphseq.constants import Part, Protocol
 from graphseq.errors import ConfigError, RunError
+from graphseq.evaluation.intervals import Floats, over_seeds, over_users
 from graphseq.evaluation.report import Report
 from graphseq.schema import Size, checked
 
-Floats = npt.NDArray[np.float64]
 Confidence = Annotated[float, Gt(0), Lt(1)]
 
-DRAWS = 2**21  # random numbers drawn at once: up to 32 MB
 KEYS = ["user", "user_index", "protocol", "targets", "best_rank"]
 FEWEST_SEEDS = 2  # runs of each model for a claim about other seeds
-SMALLEST = -16.0  # decimal logarithm of the smallest p-value over seeds
 
 
 @dataclass(frozen=True)
@@ -159,10 +156,10 @@ def compare(
     interval, p_value, drawn = None, None, 0
     if len(each) > 1 and min(len(left), len(right)) >= FEWEST_SEEDS:
         sides = columns[: len(left)], columns[len(left) :]
-        interval, p_value = _over_seeds(each, *sides, confidence)
+        interval, p_value = over_seeds(each, *sides, confidence)
     elif len(each) > 1:
         draw, drawn = np.random.default_rng(seed), resamples
-        interval, p_value = _over_users(each, resamples, confidence, draw)
+        interval, p_value = over_users(each, resamples, confidence, draw)
     return Comparison(
         metric=metric,
         history=history,
@@ -186,77 +183,6 @@ def _listed(source: object) -> list[object]:
     if not listed:
         raise ConfigError("compare needs a run, or a list of one or more; found none")
     return listed
-
-
-def _over_users(
-    each: Floats, resamples: int, confidence: float, draw: np.random.Generator
-) -> tuple[tuple[float, float], float]:
-    """Bootstrap interval and p-value of the mean of the users' differences."""
-    means = _resampled_means(each, resamples, draw)
-    difference = each.mean()
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(means, [tail, 1 - tail])
-    slack = 1e-12 * np.abs(each).max()  # rounding must not break ties
-    extreme = np.count_nonzero(np.abs(means - difference) >= abs(difference) - slack)
-    return (float(low), float(high)), float((extreme + 1) / (resamples + 1))
-
-
-def _over_seeds(
-    each: Floats, left: Floats, right: Floats, confidence: float
-) -> tuple[tuple[float, float], float]:
-    """Interval and p-value over users and seeds.
-
-    Args:
-        each: Difference of each user, a mean over the runs.
-        left: Of every run of a and user, (S, N).
-        right: The same for b.
-        confidence: Of the interval.
-    """
-    from scipy import optimize, stats
-
-    samples = each, left.mean(axis=1), right.mean(axis=1)
-    variances = np.array([sample.var(ddof=1) / len(sample) for sample in samples])
-    freedom = np.array([len(sample) - 1 for sample in samples])
-    difference = float(each.mean())
-
-    def half_width(tail: float) -> float:
-        return float(np.sqrt(np.square(stats.t.isf(tail / 2, freedom)) @ variances))
-
-    def excess(exponent: float) -> float:
-        return half_width(10.0**exponent) - abs(difference)
-
-    half = half_width(1 - confidence)
-    interval = difference - half, difference + half
-    if abs(difference) <= 1e-12 * np.abs(each).max():  # rounding
-        return interval, 1.0
-    if excess(SMALLEST) < 0:
-        return interval, 10.0**SMALLEST
-    return interval, float(10.0 ** optimize.brentq(excess, SMALLEST, 0.0))
-
-
-def _resampled_means(
-    values: Floats, resamples: int, draw: np.random.Generator
-) -> Floats:
-    """Means of samples drawn with replacement, each of the original size.
-
-    A mean depends only on how often each distinct value is drawn, and these counts are
-    multinomial. A metric at k has few distinct values; with many, users are drawn one
-    by one, in blocks.
-    """
-    size = len(values)
-    distinct, counts = np.unique(values, return_counts=True)
-    few = len(distinct) <= max(2, size // 50)
-    means = np.empty(resamples)
-    step = max(1, DRAWS // (len(counts) if few else size))
-    for start in range(0, resamples, step):
-        rows = min(step, resamples - start)
-        if few:
-            times = draw.multinomial(size, counts / size, size=rows)
-            means[start : start + rows] = times @ distinct / size
-        else:
-            chosen = draw.integers(0, size, (rows, size), dtype=np.int32)
-            means[start : start + rows] = values[chosen].mean(axis=1)
-    return means
 
 
 def _report(source: Any, part: Part) -> Report:

@@ -12,11 +12,12 @@ import numpy as np
 import polars as pl
 
 from graphseq.data.arrays import Int64s
+from graphseq.data.readers.blocks import Block
 from graphseq.data.readers.delimited import read_delimited
 from graphseq.data.readers.formats import Columns, Layout
 from graphseq.data.readers.jsonl import read_jsonl
 from graphseq.data.readers.sequences import REPEATED_USER, read_sequences
-from graphseq.data.readers.source import Block, Source
+from graphseq.data.readers.source import Source
 from graphseq.data.readers.table import Table, make_table, other_units
 from graphseq.data.timestamps import UNITS, rescale, thousands, units_of
 from graphseq.errors import DataError

@@ -8,9 +8,10 @@ from urllib.parse import unquote
 import numpy as np
 import polars as pl
 
+from graphseq.data.readers.blocks import GZIP
 from graphseq.data.readers.formats import Columns, check_columns, find_roles
 from graphseq.data.readers.log import choose_layout
-from graphseq.data.readers.source import GZIP, Source, check_text, missing_file
+from graphseq.data.readers.source import Source, check_text, missing_file
 from graphseq.data.timestamps import (
     count_units,
     fitting,

@@ -1,4 +1,3 @@
-import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,8 +7,6 @@ from scipy import stats
 
 from graphseq.errors import ConfigError, RunError
 from graphseq.evaluation import Report, compare
-
-bootstrap = sys.modules[compare.__module__]
 
 FACTS = {"part": "test", "training_hash": "a" * 64, "held_out_hash": "b" * 64}
 
@@ -56,23 +53,12 @@ def test_interval_and_p_value_are_those_of_a_large_sample(kind) -> None:
     assert found.p_value == pytest.approx(test.pvalue, abs=0.01)
 
 
-def test_drawing_counts_equals_drawing_users() -> None:
-    values = np.repeat([0.0, 1.0, 3.0], [70, 20, 10])
-    draw = np.random.default_rng(1)
-    means = bootstrap._resampled_means(values, 40_000, draw)
-    jittered = values + draw.normal(0, 1e-9, 100)  # all differ: the other branch
-    other = bootstrap._resampled_means(jittered, 40_000, draw)
-    assert means.mean() == pytest.approx(other.mean(), abs=2e-3)
-    assert means.std() == pytest.approx(other.std(), rel=0.02)
-    assert stats.ks_2samp(np.round(means, 6), np.round(other, 6)).pvalue > 1e-3
-
-
 def test_the_seed_fixes_the_result_and_blocks_bound_memory(monkeypatch) -> None:
     a, b = report(np.linspace(0, 1, 60)), report(np.linspace(1, 0, 60) ** 2)
     first = compare(a, b, seed=3)
     assert compare(a, b, seed=3) == first
     assert compare(a, b, seed=4).interval != first.interval
-    monkeypatch.setattr(bootstrap, "DRAWS", 61)
+    monkeypatch.setattr("graphseq.evaluation.intervals.DRAWS", 61)
     small = compare(a, b, seed=3)
     assert small.interval == pytest.approx(first.interval, abs=0.01)
 
@@ -172,26 +158,6 @@ def test_equal_runs_of_several_seeds_do_not_differ() -> None:
     found = compare(runs, runs)
     assert found.p_value == 1 and found.interval is not None
     assert found.interval[0] < 0 < found.interval[1]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("seeds", [(2, 2), (3, 3), (5, 5), (2, 5)])
-@pytest.mark.parametrize("deviations", [(1.0, 1.0, 0.0), (1.0, 0.2, 0.5), (0.2, 1, 1)])
-def test_a_true_null_is_rejected_in_at_most_five_of_a_hundred_cases(
-    seeds: tuple[int, int], deviations: tuple[float, float, float]
-) -> None:
-    """Standard deviations of a mean: of the seeds of a and b, and of the users."""
-    draw, users, cases = np.random.default_rng(0), 60, 500
-    of_a, of_b, of_users = deviations
-    rejected = 0
-    for _ in range(cases):
-        each = draw.normal(0, of_users * users**0.5, users)
-        a = each + draw.normal(0, of_a, (seeds[0], 1))
-        b = np.zeros(users) + draw.normal(0, of_b, (seeds[1], 1))
-        (low, high), p = bootstrap._over_seeds(a.mean(0) - b.mean(0), a, b, 0.95)
-        rejected += not low <= 0 <= high
-        assert (p < 0.05) == (not low <= 0 <= high)
-    assert rejected / cases <= 0.05 + 3 * (0.05 * 0.95 / cases) ** 0.5
 
 
 def test_every_run_of_a_list_has_to_be_of_the_same_data() -> None:

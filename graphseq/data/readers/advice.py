@@ -185,3 +185,10 @@ def _has_time_column(rows: Rows) -> bool:
         return False  # large numbers are this file's items
     ends = [*range(1, width), *range(-width + 1, 0)]
     return any(are_times([row[index] for row in rows]) for index in ends)
+
+
+def unusual_separator(line: str) -> str | None:
+    """The separator that a line seems to use, unless it is a comma or a tab."""
+    counts = {sign: line.count(sign) for sign in ",\t;|"}
+    sign = max(counts, key=lambda each: counts[each])
+    return sign if counts[sign] and sign in ";|" else None

@@ -11,10 +11,11 @@ import polars as pl
 
 from graphseq.data.arrays import Int64s, Mask
 from graphseq.data.readers.advice import split_rows
+from graphseq.data.readers.blocks import NOT_UTF8, Block, decode, is_utf8
 from graphseq.data.readers.errors import Check
 from graphseq.data.readers.formats import Columns, Layout, find_roles
 from graphseq.data.readers.quotes import find_rows, lines_as_rows
-from graphseq.data.readers.source import NOT_UTF8, Block, Source, decode, is_utf8
+from graphseq.data.readers.source import Source
 from graphseq.data.readers.table import Table, make_table
 from graphseq.data.timestamps import to_whole_numbers
 from graphseq.errors import DataError

@@ -1,5 +1,9 @@
 """JSON lines: one object per line."""
 
+import ast
+import contextlib
+import json
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -9,11 +13,14 @@ import numpy as np
 import polars as pl
 
 from graphseq.data.arrays import Int64s, Mask
+from graphseq.data.readers.blocks import Block
 from graphseq.data.readers.errors import Check
-from graphseq.data.readers.formats import Columns, Layout, find_roles, parse_object
-from graphseq.data.readers.source import Block, Source
+from graphseq.data.readers.formats import Columns, Layout, find_roles
+from graphseq.data.readers.source import Source
 from graphseq.data.readers.table import Table, make_table
 from graphseq.errors import DataError
+
+LITERAL_ERRORS = (ValueError, TypeError, SyntaxError, MemoryError, RecursionError)
 
 
 def read_jsonl(
@@ -156,3 +163,27 @@ def _as_text(value: Any) -> str | None:
     if isinstance(value, float) and np.isfinite(value):
         return f"{Decimal(repr(value)).normalize():f}"
     return str(value)
+
+
+def parse_object(line: str) -> dict[str, Any] | None:
+    """A line as an object, JSON or a Python literal; None if it is neither."""
+    found: Any = None
+    try:
+        found = json.loads(line, object_pairs_hook=_first_values)
+    except RecursionError:
+        return None
+    except ValueError:
+        if "'" not in line:
+            return None
+        with contextlib.suppress(*LITERAL_ERRORS), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # on escapes such as "\\d"
+            found = ast.literal_eval(line.strip())
+    return found if isinstance(found, dict) else None
+
+
+def _first_values(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object; of a field that occurs twice the first value, as polars reads it."""
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        found.setdefault(name, value)
+    return found

@@ -9,20 +9,20 @@ from pathlib import Path
 import polars as pl
 
 from graphseq.data.interactions import Interactions
+from graphseq.data.readers.blocks import Block, is_gzip
 from graphseq.data.readers.delimited import read_delimited
+from graphseq.data.readers.detection import detect_format, refuse_json_array
 from graphseq.data.readers.errors import PARSER_ERRORS, OnError, parser_errors
 from graphseq.data.readers.formats import (
     LAYOUTS,
     Columns,
     Layout,
     check_columns,
-    detect_format,
-    refuse_json_array,
 )
 from graphseq.data.readers.jsonl import read_jsonl
 from graphseq.data.readers.parquet import read_parquet
 from graphseq.data.readers.sequences import read_sequences, split_words
-from graphseq.data.readers.source import Block, Source, is_gzip, open_source
+from graphseq.data.readers.source import Source, open_source
 from graphseq.data.readers.table import Table, combine
 from graphseq.errors import DataError
 from graphseq.schema import checked

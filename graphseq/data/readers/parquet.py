@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from graphseq.data.readers.blocks import is_gzip
 from graphseq.data.readers.errors import parser_errors
 from graphseq.data.readers.formats import Columns, find_roles
-from graphseq.data.readers.source import Source, is_gzip
+from graphseq.data.readers.source import Source
 from graphseq.data.readers.table import Table, make_table
 from graphseq.errors import DataError
 

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from graphseq.data.arrays import Int64s, Mask
-from graphseq.data.readers.source import Block, decode
+from graphseq.data.readers.blocks import Block, decode
 
 QUOTED = r'"(?:[^"]|"")*"'
 

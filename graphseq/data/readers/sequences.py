@@ -7,8 +7,9 @@ import numpy as np
 import polars as pl
 
 from graphseq.data.arrays import Int64s, Mask
+from graphseq.data.readers.blocks import NOT_UTF8, Block, decode, is_utf8
 from graphseq.data.readers.errors import Check
-from graphseq.data.readers.source import NOT_UTF8, Block, Source, decode, is_utf8
+from graphseq.data.readers.source import Source
 from graphseq.data.readers.table import Table, make_table
 from graphseq.errors import DataError
 

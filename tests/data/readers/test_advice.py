@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from graphseq.data import read_log
-from graphseq.data.readers.formats import detect_format
+from graphseq.data.readers.detection import detect_format
 from graphseq.data.readers.source import open_source
 from graphseq.errors import DataError
 

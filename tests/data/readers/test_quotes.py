@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from graphseq.data import SkippedLines, read_log
+from graphseq.data.readers.blocks import Block, cut
 from graphseq.data.readers.quotes import find_rows
-from graphseq.data.readers.source import Block, cut
 from graphseq.errors import DataError
 
 HEADER = "user,item,time,note\n"

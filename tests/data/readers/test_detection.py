@@ -1,0 +1,67 @@
+"""Files whose format is detected, or not; then the error says what to do."""
+
+from pathlib import Path
+
+import pytest
+
+from graphseq.data import read_log
+from graphseq.errors import DataError
+
+
+def write(folder: Path, data: str) -> Path:
+    path = folder / "log.csv"
+    path.write_text(data)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [
+        ("A1,B2,5.0,1369699200\n", '3 commas, 0 tabs.*\n  "A1,B2,5.0,1369699200"'),
+        ("1 5\n2 5\n1 4\n", '1 spaces, is\n  "1 5"'),
+        ("hello\n", '"hello"'),
+        ("1,2\n1,3\n", r"--format csv --columns user=0 item=1 time=3\n\(in Python"),
+        (
+            "who,what,when\nana,tea,1\n",
+            "Line 1 may be a header: assign the columns, "
+            "--columns user=who item=what time=when\n",
+        ),
+        (
+            "who;what it is\nana;tea\n",
+            "--columns user=who item=… time=…\n"
+            "The separator seems to be ';': --separator ';'\n",
+        ),
+    ],
+)
+def test_an_unknown_format_is_reported_with_the_first_line(
+    tmp_path: Path, text: str, seen: str
+) -> None:
+    with pytest.raises(DataError, match=seen):
+        read_log(write(tmp_path, text))
+
+
+def test_numbers_in_line_1_are_not_column_names(tmp_path: Path) -> None:
+    with pytest.raises(DataError) as caught:
+        read_log(write(tmp_path, "1,2,3\n1,3,4\n"))
+    assert "Line 1" not in str(caught.value)
+    assert "separator" not in str(caught.value)
+
+
+def test_an_unusual_separator_is_suggested(tmp_path: Path) -> None:
+    path = write(tmp_path, "who;what\nana;tea\n")
+    with pytest.raises(DataError, match="to be ';': --separator ';'"):
+        read_log(path, columns={"user": "who", "item": "what"})
+
+
+def test_a_json_array_is_named(tmp_path: Path) -> None:
+    path = write(tmp_path, '[{"user": "a", "item": 1, "time": 5},\n{"user": "b"}]\n')
+    for options in ({}, {"format": "jsonl"}, {"columns": {"user": "a", "item": "b"}}):
+        with pytest.raises(DataError, match=r"is one JSON array; .* jq -c"):
+            read_log(path, **options)  # type: ignore[arg-type]
+
+
+def test_pairs_of_one_user_are_on_consecutive_lines(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="does not look like"):
+        read_log(write(tmp_path, "1 5\n2 5\n1 4\n"))
+    log = read_log(write(tmp_path, "1 5\n2 5\n1 4\n"), format="pairs")
+    assert log.frame().rows() == [(1, 5, 0), (1, 4, 1), (2, 5, 0)]
