@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from graphseq.atomic import lock_file, write_text
+from graphseq.atomic import write_text
 from graphseq.errors import DataError
+from graphseq.locks import lock_file
 
 if TYPE_CHECKING:
     from rich.table import Table

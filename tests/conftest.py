@@ -1,7 +1,7 @@
 """Settings and fixtures that several test folders share."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import jaxtyping
@@ -34,3 +34,23 @@ def unchecked_shapes() -> Iterator[None]:
     jaxtyping.config.update("jaxtyping_disable", True)
     yield
     jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.fixture(scope="session")
+def run_forked() -> Callable[[Callable[[], None]], int]:
+    """Runs a function in a copy of this process; returns the status of its end.
+
+    Faster than another Python, which would import torch again. The threads of polars
+    and torch are not in the copy: the function may only work on files.
+    """
+
+    def run(function: Callable[[], None]) -> int:
+        process = os.fork()
+        if process == 0:
+            try:
+                function()
+            finally:
+                os._exit(0)
+        return os.waitpid(process, 0)[1]
+
+    return run

@@ -1,10 +1,10 @@
-"""Atomic files and folders, and their locks."""
+"""Atomic writes of files and folders."""
 
 import os
 import platform
+import signal
 import stat
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,12 +15,11 @@ from graphseq.atomic import (
     atomic_file,
     atomic_folder,
     check_name,
-    lock_file,
-    locked_folder,
     write_safetensors,
     write_text,
 )
 from graphseq.errors import GraphError
+from graphseq.locks import locked_folder
 
 
 @pytest.mark.parametrize("shared", [False, True])
@@ -36,16 +35,6 @@ def test_a_file_appears_when_it_is_complete(tmp_path: Path, shared: bool) -> Non
         raise KeyError
     assert path.read_text() == "new"
     assert list(tmp_path.iterdir()) == [path]
-
-
-def test_a_file_is_locked_once_at_a_time(tmp_path: Path) -> None:
-    path = tmp_path / "file"
-    path.touch()
-    with path.open("rb") as first, path.open("rb") as second:
-        assert lock_file(first)
-        assert not lock_file(second)
-    with path.open("rb") as third:
-        assert lock_file(third, wait=True)
 
 
 def is_note(path: Path) -> bool:
@@ -92,60 +81,6 @@ def test_the_message_holds_the_reason_of_the_system(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(GraphError, match=r"refused: (Not a directory|File exists)"):
         write(tmp_path / "file" / "note", "x")
-
-
-def test_one_process_claims_a_name_at_a_time_and_leaves_no_trace(
-    tmp_path: Path,
-) -> None:
-    path = tmp_path / "graph"
-    with (
-        locked_folder(path),
-        pytest.raises(GraphError, match="another process is writing"),
-        locked_folder(path),
-    ):
-        pass
-    with locked_folder(path):
-        pass
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_claim_falls_with_its_process(tmp_path: Path) -> None:
-    path = tmp_path / "graph"
-    code = (
-        "import os, sys; from pathlib import Path\n"
-        "from graphseq.atomic import locked_folder\n"
-        "with locked_folder(Path(sys.argv[1])): os._exit(1)\n"
-    )
-    subprocess.run([sys.executable, "-c", code, str(path)], check=False)
-    assert (tmp_path / ".graph.lock").exists()
-    with locked_folder(path):
-        pass
-    assert os.listdir(tmp_path) == []
-
-
-def test_a_claim_clears_away_what_a_killed_process_left(tmp_path: Path) -> None:
-    graph = tmp_path / "graph[1]"
-    graph.mkdir()
-    for name in (".graph[1].a1.new", ".graph[1].b2.old", ".other.c3.new"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "tensors").write_text("some")
-    with locked_folder(graph):
-        pass
-    assert {each.name for each in tmp_path.iterdir()} == {"graph[1]", ".other.c3.new"}
-
-
-def test_a_claim_brings_back_a_folder_that_had_made_way(tmp_path: Path) -> None:
-    older = tmp_path / ".graph.a1.old"
-    older.mkdir()
-    (older / "tensors").write_text("some")
-    with locked_folder(tmp_path / "graph"):
-        assert (tmp_path / "graph" / "tensors").read_text() == "some"
-    assert not older.exists()
-
-
-def test_errors_of_the_work_itself_pass_through_a_claim(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="mine"), locked_folder(tmp_path / "graph"):
-        raise OSError("mine")
 
 
 def test_tensors_of_one_memory_come_back_as_they_were(tmp_path: Path) -> None:
@@ -231,20 +166,17 @@ def test_a_name_that_leads_elsewhere_is_refused(name: object) -> None:
 
 @pytest.mark.parametrize("kind", ["file", "folder"])
 def test_drafts_of_killed_processes_are_removed_by_the_next(
-    tmp_path: Path, kind: str
+    tmp_path: Path, kind: str, run_forked: Callable[[Callable[[], None]], int]
 ) -> None:
     path = tmp_path / "kept"
-    code = (
-        "import os, pathlib, sys\n"
-        "from graphseq.atomic import atomic_file, atomic_folder\n"
-        "path = pathlib.Path(sys.argv[1])\n"
-        "made = (atomic_file(path, shared=True) if sys.argv[2] == 'file'\n"
-        "        else atomic_folder(path, lambda p: True, 'a note'))\n"
-        "with made as draft:\n"
-        "    (draft / 'note' if draft.is_dir() else draft).write_text('half')\n"
-        "    os.kill(os.getpid(), 9)\n"
-    )
-    subprocess.run([sys.executable, "-c", code, str(path), kind], check=False)
+
+    def die_while_writing() -> None:
+        made = atomic_folder(path, is_note, "a note")
+        with atomic_file(path, shared=True) if kind == "file" else made as draft:
+            (draft / "note" if draft.is_dir() else draft).write_text("half")
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    assert os.WTERMSIG(run_forked(die_while_writing)) == signal.SIGKILL
     assert len(list(tmp_path.glob(".kept.*.new"))) == 1
     own = tmp_path / f".kept.{os.getpid()}@{platform.node()}.new"
     other = tmp_path / ".kept.1@another-machine.new"

@@ -17,7 +17,8 @@ models
 graphs | sequences
 data | nn | objectives
 specs
-schema | atomic | plain_yaml
+schema | locks | plain_yaml
+atomic
 constants | errors | runtime
 """
 LINES = [line.split(" | ") for line in LAYERS.strip().splitlines()]

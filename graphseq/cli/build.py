@@ -149,11 +149,11 @@ def build(
         overwrite: Replace an existing graph once the new one is complete.
         dry_run: Show the plan and its expected cost; build nothing.
     """
-    from graphseq.atomic import locked_folder
     from graphseq.cli import build_steps, relations
     from graphseq.cli.progress import Stages
     from graphseq.cli.provenance import record
     from graphseq.graphs.cost import estimate
+    from graphseq.locks import locked_folder
 
     steps = relations.parse_steps(options)
     if options.engine == "local":

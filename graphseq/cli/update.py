@@ -56,11 +56,11 @@ def update(
         dry_run: Show how much would be computed; change nothing.
     """
     from graphseq import data, graphs
-    from graphseq.atomic import locked_folder
     from graphseq.cli import build_steps, relations
     from graphseq.cli.progress import Stages
     from graphseq.cli.provenance import UPDATES, record
     from graphseq.graphs.cost import estimate
+    from graphseq.locks import locked_folder
 
     target = output or graph
     relations.check_size(new_log, memory, reading.format)

@@ -14,10 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from platformdirs import user_cache_path
+
 from graphseq.atomic import check_name
 from graphseq.data.filters import k_core, min_length
 from graphseq.data.interactions import Interactions
 from graphseq.data.readers import read_log
+from graphseq.data.readers.blocks import is_gzip
 from graphseq.errors import DataError, GraphSeqError, suggest
 from graphseq.plain_yaml import parse, read_text
 from graphseq.schema import find_invalid, find_missing, refuse
@@ -30,7 +33,6 @@ FILTERS: dict[str, Callable[..., Interactions]] = {
     "min_length": min_length,
 }
 T = TypeVar("T")
-BLOCK = 1 << 20  # bytes that are hashed at a time
 
 
 @dataclass(frozen=True)
@@ -257,10 +259,8 @@ def data_folders(root: str | Path | None = None) -> list[Path]:
     """
     if root is not None:
         return [Path(root)]
-    import pooch
-
     own = os.environ.get(DATA_VARIABLE)
-    return [*([Path(own)] if own else []), Path(pooch.os_cache("graphseq"))]
+    return [*([Path(own)] if own else []), user_cache_path("graphseq")]
 
 
 def find_file(file: str, folders: Sequence[Path]) -> Path | None:
@@ -358,16 +358,11 @@ def content_sha256(path: Path) -> str:
     Raises:
         DataError: The gzip is truncated or damaged.
     """
-    digest = hashlib.sha256()
-    with path.open("rb") as raw:
-        packed = raw.read(2) == b"\x1f\x8b"
     try:
-        with gzip.open(path) if packed else path.open("rb") as file:
-            while block := file.read(BLOCK):
-                digest.update(block)
+        with gzip.open(path) if is_gzip(path) else path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(
             f"{path} is a truncated or damaged gzip ({error}). Delete it and download "
             "it again"
         ) from error
-    return digest.hexdigest()

@@ -1,9 +1,7 @@
-"""Resumable downloads over HTTP, verified before they are renamed into place.
-
-requests keeps the connections, pooch computes the checksums; neither of them resumes.
-"""
+"""Resumable downloads over HTTP, verified before they are renamed into place."""
 
 import errno
+import hashlib
 import json
 import os
 import re
@@ -14,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from graphseq.atomic import lock_file
 from graphseq.errors import DataError
+from graphseq.locks import lock_file
 
 if TYPE_CHECKING:
-    from requests import Response
+    from requests import Response, Session
 
 BLOCK = 1 << 14  # bytes per write: the most that a lost connection costs
 PAUSE = 1.0  # seconds before the second attempt; the third waits twice as long
@@ -73,19 +71,50 @@ def download(
         DataError: The disk is full, or another process downloads the same file.
         OSError: The folder is not writable.
     """
-    import pooch
-
     if not url.startswith(("http://", "https://")):
         raise DataError(
             f"cannot download {url!r}: an address begins with http:// or https://. "
             "Check it"
         )
-    if path.exists() and pooch.hashes.hash_matches(path, checksum):
+    if path.exists() and not mismatch(path, checksum):
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    transfer = _Transfer(url, path, checksum, size, progress, timeout)
-    transfer.run(attempts)
-    os.replace(transfer.part, path)
+    part = path.with_name(f"{path.name}.part")
+    state = path.with_name(f"{path.name}.part.json")
+    with part.open("ab", buffering=0) as file:
+        if not lock_file(file):
+            raise DataError(
+                f"another process is downloading {part}. Wait for it, or stop it"
+            )
+        try:
+            _Transfer(url, file, state, checksum, size, progress, timeout).run(attempts)
+        finally:
+            if not file.tell():
+                part.unlink()
+    state.unlink(missing_ok=True)
+    if found := mismatch(part, checksum):
+        part.unlink()
+        raise Unreachable(
+            f"{url} has the wrong checksum: {found}. The file was deleted. Repeat the "
+            "command, or pass another address with --url; for a new edition, update "
+            "its YAML file"
+        )
+    os.replace(part, path)
+
+
+def mismatch(path: Path, checksum: str | None) -> str:
+    """How a file differs from a checksum ``KIND:DIGITS``; empty if it does not."""
+    if checksum is None:
+        return ""
+    kind, _, expected = checksum.partition(":")
+    found = digest(path, kind)
+    return "" if found == expected else f"its {kind} is {found}, expected {expected}"
+
+
+def digest(path: Path, kind: str = "sha256") -> str:
+    """The checksum of a file as hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, kind).hexdigest()
 
 
 def file_name(url: str) -> str:
@@ -109,221 +138,155 @@ def check_free_space(size: int, folder: Path, name: str) -> None:
 
 @dataclass
 class _Transfer:
-    """One file on its way: ``….part`` and, next to it, ``….part.json``.
+    """One file on its way.
 
-    The JSON file records the address and the server's validator (ETag or Last-Modified)
-    of the partial file. Without a validator and without a checksum that would detect a
-    mixture of two versions, the transfer starts over.
+    The JSON file ``state`` records the address and the server's validator (ETag or
+    Last-Modified) of the partial file. Without a validator and without a checksum that
+    would detect a mixture of two versions, the transfer starts over.
     """
 
     url: str
-    path: Path
+    file: IO[bytes]
+    state: Path
     checksum: str | None
     limit: int | None
     progress: Progress | None
     timeout: float
 
-    def __post_init__(self) -> None:
-        self.part = self.path.with_name(f"{self.path.name}.part")
-        self.state = self.path.with_name(f"{self.path.name}.part.json")
-
     def run(self, attempts: int) -> None:
-        """Connect until the file is complete, then verify its checksum."""
-        with self.part.open("ab", buffering=0) as file:
-            if not lock_file(file):
-                raise DataError(
-                    f"another process is downloading {self.part}. Wait for it, or stop "
-                    "it"
-                )
-            try:
-                self._fetch(file, attempts)
-                if not file.tell():
-                    raise Unreachable(
-                        f"{self.url} delivers an empty file. Check the address"
-                    )
-            finally:
-                if not file.tell():
-                    self.part.unlink()
-        self.state.unlink(missing_ok=True)
-        self._verify()
-
-    def _fetch(self, file: IO[bytes], attempts: int) -> None:
-        from http.client import HTTPException
-
+        """Connect until the file is complete."""
         import requests
         from urllib3.exceptions import HTTPError
 
         failures = 0
-        while True:
-            before = file.tell()
-            try:
-                if self._connect(file):
-                    return
-                problem = "the connection ended early"
-            except (requests.TooManyRedirects, ValueError) as error:
-                raise Unreachable(
-                    f"could not download {self.url}: it is not a valid address, or "
-                    f"redirects to such ({error!s:.200}). Check the address"
-                ) from error
-            except (requests.RequestException, HTTPError, HTTPException) as error:
-                problem = _reason(error)
-            failures = failures + 1 if file.tell() <= before else 0
-            if failures == attempts:
-                break
-            time.sleep(failures * PAUSE)
-        cure = "Check the network and the address"
-        if size := file.tell():
-            cure = f"{size:,} bytes are kept: repeat the command to resume"
-        raise Unreachable(f"could not download {self.url}: {problem}. {cure}")
+        with requests.Session() as session:
+            if self.url.startswith("https://"):
+                del session.adapters["http://"]  # redirects remain encrypted
+            while True:
+                before = self.file.tell()
+                try:
+                    if self._connect(session):
+                        break
+                    problem = "the connection ended early"
+                except (requests.TooManyRedirects, ValueError) as error:
+                    raise self._refused(
+                        "it is not a valid address, or redirects to such, or to an "
+                        f"address that is not encrypted ({error!s:.200}). Check it"
+                    ) from error
+                except (requests.RequestException, HTTPError) as error:
+                    text = str(error)
+                    problem = next((REASONS[w] for w in REASONS if w in text), text)
+                failures = failures + 1 if self.file.tell() <= before else 0
+                if failures == attempts:
+                    size = self.file.tell()
+                    kept = f"{size:,} bytes are kept: repeat the command to resume"
+                    cure = kept if size else "Check the network and the address"
+                    raise self._refused(f"{problem}. {cure}")
+                time.sleep(failures * PAUSE)
+        if not self.file.tell():
+            raise self._refused("the server delivers an empty file. Check the address")
 
-    def _connect(self, file: IO[bytes]) -> bool:
+    def _refused(self, problem: str) -> Unreachable:
+        return Unreachable(f"could not download {self.url}: {problem}")
+
+    def _connect(self, session: "Session") -> bool:
         """Receive what one connection delivers; True if the file is complete."""
-        import requests
-
-        size = file.tell()
-        headers = {"Accept-Encoding": "identity", "User-Agent": "graphseq"}
-        headers |= self._range(size) if size else {}
-        with requests.get(
+        size, headers = self.file.tell(), self._headers()
+        with session.get(
             self.url, headers=headers, stream=True, timeout=self.timeout
         ) as reply:
             received = reply.headers.get("Content-Range", "")
-            self._check_redirects(reply)
             if reply.status_code == 416 and size:  # complete, or part of another file
-                complete = received == f"bytes */{size}"
-                if not complete:
-                    _clear(file)
-                return complete
+                if received != f"bytes */{size}":
+                    self._clear()
+                return self.file.tell() > 0
             self._check(reply)
             if reply.status_code != 206 or not received.startswith(f"bytes {size}-"):
-                _clear(file)
+                self._clear()
                 if reply.status_code == 206:  # another part than requested
                     return False
-            total = self._total(reply, file.tell())
+            total = self._total(reply.headers)
             self._remember(reply.headers)
             for block in reply.iter_content(BLOCK):
-                self._write(file, block)
-                try:
-                    self._check_size(file.tell())
-                except Unreachable:
-                    _clear(file)
-                    raise
+                self._write(block)
                 if self.progress is not None:
-                    self.progress(file.tell(), total)
-        return total is None or file.tell() == total
+                    self.progress(self.file.tell(), total)
+        return total in (None, self.file.tell())
 
-    def _range(self, size: int) -> dict[str, str]:
+    def _headers(self) -> dict[str, str]:
         """Headers that request the rest, if it must belong to the same file."""
+        headers = {"Accept-Encoding": "identity", "User-Agent": "graphseq"}
         try:
-            state = json.loads(self.state.read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError):
-            state = None
-        known = isinstance(state, dict) and state.get("url") == self.url
-        validator = state.get("validator") if known else None
-        if not isinstance(validator, str) or not validator.isprintable():
-            validator = None
-        if validator is None and self.checksum is None:
-            return {}
-        condition = {} if validator is None else {"If-Range": validator.strip()}
-        return {"Range": f"bytes={size}-", **condition}
+            url, validator = json.loads(self.state.read_text("utf-8"))
+            known = url == self.url and validator.isascii() and validator.isprintable()
+        except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+            known = False
+        if (size := self.file.tell()) and (known or self.checksum is not None):
+            headers["Range"] = f"bytes={size}-"
+            if known:
+                headers["If-Range"] = validator.strip()
+        return headers
 
     def _remember(self, headers: Mapping[str, str]) -> None:
         tag = headers.get("ETag", "W/")
         validator = headers.get("Last-Modified") if tag.startswith("W/") else tag
-        if validator is not None and not validator.isascii():
-            validator = None
-        text = json.dumps({"url": self.url, "validator": validator})
-        self.state.write_text(text, encoding="utf-8")
-
-    def _check_redirects(self, reply: "Response") -> None:
-        """Refuse an answer for which an encrypted connection was left."""
-        visited = [each.url for each in (*reply.history, reply)]
-        if self.url.startswith("https://"):
-            for url in visited:
-                if not url.startswith("https://"):
-                    raise Unreachable(
-                        f"{self.url} redirects to {url:.200}, which is not encrypted. "
-                        "Pass an https:// address with --url"
-                    )
+        self.state.write_text(json.dumps([self.url, validator]), "utf-8")
 
     def _check(self, reply: "Response") -> None:
         """Refuse HTTP errors, answers without a file, and web pages in its place."""
         if reply.status_code not in (200, 206):
-            raise Unreachable(
-                f"could not download {self.url}: the server answers "
-                f"{reply.status_code} {reply.reason}. The file may have moved: look it "
-                "up at its source, and pass the new address with --url"
+            raise self._refused(
+                f"the server answers {reply.status_code} {reply.reason}. The file may "
+                "have moved: look it up at its source, and pass the new address with "
+                "--url"
             )
         kind = reply.headers.get("Content-Type", "")
         is_page = file_name(self.url).endswith((".html", ".htm"))
         if kind.startswith("text/html") and not is_page:
-            raise Unreachable(
-                f"{self.url} delivers a web page, not a file: it may ask you to accept "
-                "terms. Download the file by hand, or pass another address with --url"
+            raise self._refused(
+                "it is a web page, not a file, and may ask you to accept terms. "
+                "Download the file by hand, or pass another address with --url"
             )
 
-    def _total(self, reply: "Response", size: int) -> int | None:
+    def _total(self, headers: Mapping[str, str]) -> int | None:
         """Bytes of the complete file, if the server reports them; they must fit."""
-        length = reply.headers.get("Content-Length")
-        if length is None or "Content-Encoding" in reply.headers:
+        length = headers.get("Content-Length")
+        if length is None or "Content-Encoding" in headers:
             return None
         if not re.fullmatch("[0-9]{1,18}", length):
-            if self.checksum is not None:
-                return None
-            raise Unreachable(
-                f"{self.url} reports a size of {length!r:.40}, and no checksum is "
-                "known that would detect a truncated file. Pass another address with "
-                "--url"
+            raise self._refused(
+                f"the server reports a size of {length!r:.40}. Pass another address "
+                "with --url"
             )
-        total = size + int(length)
+        total = self.file.tell() + int(length)
         self._check_size(total)
-        check_free_space(int(length), self.part.parent, file_name(reply.url))
+        check_free_space(int(length), self.state.parent, file_name(self.url))
         return total
 
     def _check_size(self, size: int) -> None:
         if self.limit is not None and size > self.limit:
-            raise Unreachable(
-                f"{self.url} delivers at least {size:,} bytes, but the file has "
-                f"{self.limit:,}. Pass another address with --url; for a new edition, "
-                "update its YAML file"
+            self._clear()
+            raise self._refused(
+                f"it has at least {size:,} bytes, but the file has {self.limit:,}. "
+                "Pass another address with --url; for a new edition, update its YAML "
+                "file"
             )
 
-    def _write(self, file: IO[bytes], block: bytes) -> None:
+    def _write(self, block: bytes) -> None:
+        self._check_size(self.file.tell() + len(block))
         left = memoryview(block)
         try:
             while left:
-                left = left[file.write(left) :]
+                left = left[self.file.write(left) :]
         except OSError as error:
             if error.errno not in DISK_FULL:
                 raise
             raise DataError(
-                f"the disk is full: {file.tell():,} bytes are in {self.part}. Free "
-                "some space and repeat the command to resume, or choose another folder "
-                "with --root"
+                f"the disk is full: {self.file.tell():,} bytes are kept in "
+                f"{self.state.parent}. Free some space and repeat the command to "
+                "resume, or choose another folder with --root"
             ) from error
 
-    def _verify(self) -> None:
-        """Compare the checksum; a file with another one is deleted."""
-        import pooch
-
-        if self.checksum is None:
-            return
-        kind, _, expected = self.checksum.partition(":")
-        found = pooch.file_hash(str(self.part), alg=kind)
-        if found != expected:
-            self.part.unlink()
-            raise Unreachable(
-                f"{self.url} has the wrong checksum: its {kind} is {found}, expected "
-                f"{expected}. The file was deleted. Repeat the command, or pass "
-                "another address with --url; for a new edition, update its YAML file"
-            )
-
-
-def _clear(file: IO[bytes]) -> None:
-    file.seek(0)
-    file.truncate()
-
-
-def _reason(error: Exception) -> str:
-    """Why a connection failed, in plain words where the cause is known."""
-    text = str(error)
-    return next((plain for sign, plain in REASONS.items() if sign in text), text)
+    def _clear(self) -> None:
+        self.file.seek(0)
+        self.file.truncate()

@@ -4,6 +4,7 @@ import errno
 import gzip
 import lzma
 import os
+import shutil
 import stat
 import struct
 import tarfile
@@ -30,24 +31,22 @@ from graphseq.data.download import (
     Progress,
     Unreachable,
     check_free_space,
+    digest,
     download,
     file_name,
+    mismatch,
 )
 from graphseq.data.interactions import Interactions
 from graphseq.errors import DataError, suggest
 
 MAX_RATIO = 200  # of extracted to packed size; published logs reach 4 to 20
 SMALL = 1 << 20  # bytes below which no archive is suspected
-BLOCK = 1 << 20  # bytes that are copied at a time
 DAMAGED = (
     *(zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, lzma.LZMAError),
     *(zlib.error, struct.error, EOFError, RuntimeError, ValueError, LookupError),
     *(OverflowError, MemoryError),  # NotImplementedError is a RuntimeError
 )
 """What the parsers of archives raise for damaged or unsupported ones."""
-
-
-Read = Callable[[int], bytes]
 
 
 @dataclass(frozen=True)
@@ -132,7 +131,11 @@ def _provide(
     packed = target if wanted.archive is None else target.with_name(wanted.archive)
     by_hand = packed.is_file()
     if by_hand:
-        _check_archive(packed, wanted.checksum)
+        if wrong := mismatch(packed, wanted.checksum):
+            raise DataError(
+                f"{packed} is not the expected archive: {wrong}. Delete it, and run "
+                "the command again to download it"
+            )
     elif urls:
         _download_any(wanted, urls, packed, progress, report)
     else:
@@ -160,8 +163,6 @@ def _download_any(
     report: Callable[[str], None],
 ) -> None:
     """Download from the first address that delivers the file."""
-    import pooch
-
     path.parent.mkdir(parents=True, exist_ok=True)
     if not os.access(path.parent, os.W_OK):
         raise PermissionError(13, "no permission to write", str(path.parent))
@@ -176,22 +177,10 @@ def _download_any(
             failures.append(str(error))
             continue
         if wanted.checksum is None:
-            digest = pooch.file_hash(str(path))
-            report(f"no checksum is known for {path.name}; its sha256 is {digest}")
+            found = digest(path)
+            report(f"no checksum is known for {path.name}; its sha256 is {found}")
         return
     raise DataError("\n".join(failures))
-
-
-def _check_archive(path: Path, checksum: str | None) -> None:
-    import pooch
-
-    if not pooch.hashes.hash_matches(path, checksum):
-        kind, _, expected = (checksum or "").partition(":")
-        raise DataError(
-            f"{path} is not the expected archive: its {kind} is "
-            f"{pooch.file_hash(str(path), alg=kind)}, expected {expected}. Delete it, "
-            "and run the command again to download it"
-        )
 
 
 def extract(archive: Path, member: str, target: Path) -> None:
@@ -212,18 +201,13 @@ def extract(archive: Path, member: str, target: Path) -> None:
         OSError: The target is not writable.
     """
     try:
-        if not (zipfile.is_zipfile(archive) or tarfile.is_tarfile(archive)):
-            raise DataError(
-                f"{archive} is neither a zip nor a tar archive, or it is truncated. "
-                "Delete it and download it again"
-            )
         with (
             atomic_file(target, shared=True) as draft,
             draft.open("wb") as file,
-            _opened(archive, member) as (read, size),
+            _opened(archive, member) as (source, size),
         ):
             _check_size(archive, member, size, target.parent)
-            _copy(read, file, size)
+            shutil.copyfileobj(source, file)
     except (*DAMAGED, OSError) as error:
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise
@@ -234,8 +218,8 @@ def extract(archive: Path, member: str, target: Path) -> None:
 
 
 @contextmanager
-def _opened(archive: Path, member: str) -> Iterator[tuple[Read, int]]:
-    """How to read a regular file in an archive, and its size as declared there."""
+def _opened(archive: Path, member: str) -> Iterator[tuple[IO[bytes], int]]:
+    """A regular file in an archive, which yields as many bytes as it declares."""
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as zipped:
             info = zipped.getinfo(_full_name(archive, member, zipped.namelist()))
@@ -243,15 +227,20 @@ def _opened(archive: Path, member: str) -> Iterator[tuple[Read, int]]:
             if info.is_dir() or kind not in (0, stat.S_IFREG) or info.flag_bits & 1:
                 raise _not_regular(archive, info.filename)
             with zipped.open(info) as source:
-                yield source.read, info.file_size
-        return
-    with tarfile.open(archive) as tar:
-        entry = tar.getmember(_full_name(archive, member, tar.getnames()))
-        file = tar.extractfile(entry) if entry.isreg() else None
-        if file is None:
-            raise _not_regular(archive, entry.name)
-        with file:
-            yield file.read, entry.size
+                yield source, info.file_size
+    elif tarfile.is_tarfile(archive):
+        with tarfile.open(archive) as tar:
+            entry = tar.getmember(_full_name(archive, member, tar.getnames()))
+            file = tar.extractfile(entry) if entry.isreg() else None
+            if file is None:
+                raise _not_regular(archive, entry.name)
+            with file:
+                yield file, entry.size
+    else:
+        raise DataError(
+            f"{archive} is neither a zip nor a tar archive, or it is truncated. Delete "
+            "it and download it again"
+        )
 
 
 def _full_name(archive: Path, member: str, names: list[str]) -> str:
@@ -284,15 +273,3 @@ def _check_size(archive: Path, member: str, size: int, folder: Path) -> None:
             "extracted. Check the source of the archive"
         )
     check_free_space(size, folder, f"{member}, extracted,")
-
-
-def _copy(read: Read, target: IO[bytes], size: int) -> None:
-    """Copy the declared number of bytes, and fail if there are fewer or more."""
-    left = size
-    while block := read(min(BLOCK, left + 1)):
-        left -= len(block)
-        if left < 0:
-            break
-        target.write(block)
-    if left:
-        raise EOFError(f"{size:,} bytes declared, {size - left:,} found")

@@ -13,8 +13,9 @@ import yaml
 from safetensors import SafetensorError
 from torch_geometric.data import HeteroData
 
-from graphseq.atomic import hold_lock, write_text
+from graphseq.atomic import write_text
 from graphseq.errors import ConfigError, GraphError, RunError
+from graphseq.locks import hold_lock
 from graphseq.models import Model
 from graphseq.schema import describe
 from graphseq.training.options import FitOptions

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from graphseq.atomic import locked_folder
 from graphseq.cli import main
 from graphseq.data import leave_one_out, read_log
 from graphseq.graphs import build_graph, load_graph, load_log, save_graph
 from graphseq.graphs.storage import METADATA, hashes
+from graphseq.locks import locked_folder
 
 HEADER = "user,item,time\n"
 OPTIONS = ["--user-user", "cosine:3", "--item-item", "count:4:none"]

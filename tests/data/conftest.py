@@ -2,10 +2,12 @@
 
 import hashlib
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import pytest
 
@@ -34,6 +36,14 @@ class Web:
     @property
     def ranges(self) -> list[str | None]:
         return [wanted for _, wanted in self.requests]
+
+
+class Server(ThreadingHTTPServer):
+    """Says nothing about clients that hang up."""
+
+    def handle_error(self, *request: Any) -> None:
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(*request)
 
 
 def answer(web: Web, request: BaseHTTPRequestHandler) -> None:
@@ -97,7 +107,7 @@ def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
 
     monkeypatch.setattr(download, "PAUSE", 0.0)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = Server(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()

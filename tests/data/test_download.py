@@ -2,12 +2,16 @@
 
 import fcntl
 import hashlib
+import io
 import json
 import resource
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
+from requests import PreparedRequest, Response
+from requests.adapters import HTTPAdapter
 
 from graphseq.data.download import Unreachable, download
 from graphseq.errors import DataError
@@ -251,22 +255,31 @@ def test_a_loop_of_redirects_ends(web, tmp_path) -> None:
         download(web.url("log"), tmp_path / "log")
 
 
-def test_a_redirect_keeps_the_encryption(web, tmp_path, monkeypatch) -> None:
-    """The certificate of a local server is not verified, so the answer is a dummy."""
-    from types import SimpleNamespace
+@pytest.mark.parametrize("encrypted", [True, False])
+def test_a_redirect_keeps_the_encryption(
+    encrypted: bool, web, tmp_path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answers are dummies, since a local server has no certificate."""
+    requested: list[str] = []
 
-    from graphseq.data.download import _Transfer
+    def send(adapter: HTTPAdapter, request: PreparedRequest, **_: Any) -> Response:
+        requested.append(str(request.url))
+        answer, target = Response(), {True: "https://b/log", False: "http://b/log"}
+        answer.url, answer.request, answer.status_code = requested[-1], request, 200
+        answer.raw = io.BytesIO(DATA)
+        if len(requested) == 1:
+            answer.status_code = 302
+            answer.headers["Location"] = target[encrypted]
+        return answer
 
-    transfer = _Transfer("https://a/log", tmp_path / "log", None, None, None, 1.0)
-    left = SimpleNamespace(url="http://b/log", history=[])
-    kept = SimpleNamespace(url="https://b/log", history=[])
-    with pytest.raises(Unreachable, match=r"redirects to http://b/log.*not encrypted"):
-        transfer._check_redirects(left)
-    kept.history = [left]
-    with pytest.raises(Unreachable, match="redirects to http://b/log"):
-        transfer._check_redirects(kept)
-    kept.history = [SimpleNamespace(url="https://a/log")]
-    transfer._check_redirects(kept)
+    monkeypatch.setattr(HTTPAdapter, "send", send)
+    if encrypted:
+        download("https://a/log", tmp_path / "log", SHA256)
+        assert requested == ["https://a/log", "https://b/log"]
+        return
+    with pytest.raises(Unreachable, match=r"not encrypted .*http://b/log"):
+        download("https://a/log", tmp_path / "log", SHA256)
+    assert requested == ["https://a/log"], "nothing is requested without encryption"
 
 
 @pytest.mark.parametrize("measured", [True, False])
@@ -281,12 +294,21 @@ def test_a_file_larger_than_its_size_is_refused(measured, web, tmp_path) -> None
 
 @pytest.mark.parametrize(
     "state",
-    [b"[]", b"3", b"{", b"\xff", b"[" * 100_000, b'{"url": 1, "validator": 2}', "crlf"],
+    [
+        b"[]",
+        b"3",
+        b"{",
+        b"\xff",
+        b"[" * 100_000,
+        b'{"url": 1, "b": 2}',
+        b'["a", 2]',
+        "crlf",
+    ],
 )
 def test_a_damaged_state_of_a_part_is_ignored(state, web, tmp_path) -> None:
     web.files["log"] = DATA
     if state == "crlf":
-        text = {"url": web.url("log"), "validator": 'a"\r\nX: y\u0100'}
+        text = [web.url("log"), 'a"\r\nX: y\u0100']
         state = json.dumps(text).encode()
     (tmp_path / "log.part").write_bytes(DATA[:1000])
     (tmp_path / "log.part.json").write_bytes(state)
