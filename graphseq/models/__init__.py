@@ -4,6 +4,7 @@ from graphseq.models.backbone import Backbone, Encoding
 from graphseq.models.base import Model, Stage, Step
 from graphseq.models.bert4rec import BERT4Rec
 from graphseq.models.bprmf import BPRMF
+from graphseq.models.bsarec import BSARec
 from graphseq.models.caser import Caser
 from graphseq.models.cl4srec import CL4SRec, ViewContrast
 from graphseq.models.comirec import ComiRec
@@ -11,6 +12,7 @@ from graphseq.models.coserec import CoSeRec
 from graphseq.models.dssrec import DisentangledFuture, DSSRec
 from graphseq.models.duorec import DuoRec, TargetContrast
 from graphseq.models.ec4srec import EC4SRec, ExplainedViews
+from graphseq.models.fmlp import FMLPRec
 from graphseq.models.gcsan import GCSAN
 from graphseq.models.graph_contrast import FeatureContrast, InterestContrast
 from graphseq.models.gru4rec import GRU4Rec
@@ -26,6 +28,8 @@ from graphseq.models.sasrec import SASRec
 from graphseq.models.sequence_model import Auxiliary, SequenceModel
 from graphseq.models.srgnn import SRGNN
 from graphseq.models.srma import SRMA, ModelAugmentation
+from graphseq.models.tvrec import TVRec
+from graphseq.models.wearec import WEARec
 
 __all__ = [
     "BPRMF",
@@ -38,6 +42,7 @@ __all__ = [
     "SRMA",
     "Auxiliary",
     "BERT4Rec",
+    "BSARec",
     "Backbone",
     "CL4SRec",
     "Caser",
@@ -49,6 +54,7 @@ __all__ = [
     "EC4SRec",
     "Encoding",
     "ExplainedViews",
+    "FMLPRec",
     "FeatureContrast",
     "GRU4Rec",
     "ICLRec",
@@ -67,7 +73,9 @@ __all__ = [
     "SequenceModel",
     "Stage",
     "Step",
+    "TVRec",
     "TargetContrast",
     "ViewContrast",
+    "WEARec",
     "create",
 ]

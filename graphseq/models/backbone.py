@@ -42,6 +42,9 @@ class Backbone(Configurable, nn.Module):
             at every position, batches counted in targets), ``user`` (one row per user)
             or ``prefix`` (one row per target; only its last state is computed, the one
             sampler for encoders whose states depend on later items).
+        empty_history: Whether the sampler ``prefix`` also has a row without items for
+            each user's first event. Such a row teaches the encoder's state of an empty
+            window, if it has one (``padding="token"``), and no other weight.
         loss: ``ce`` (softmax over all items), ``bce`` or ``gbce`` (sampled negatives).
         num_negatives: Negatives per target, for ``bce`` and ``gbce``.
         mask_token: Whether masked items have a learned vector.
@@ -59,6 +62,7 @@ class Backbone(Configurable, nn.Module):
         dim: Size | None = None,
         max_length: Size = 50,
         sampler: SequenceSampler = "targets",
+        empty_history: bool = False,
         loss: Loss = "ce",
         num_negatives: Size = 1,
         mask_token: bool = False,
@@ -73,6 +77,7 @@ class Backbone(Configurable, nn.Module):
         self.requires = self.features.requires
         self.num_items, self.max_length = num_items, max_length
         self.sampler: SequenceSampler = sampler
+        self.empty_history = empty_history
         self.loss: Loss = loss
         self.num_negatives = 0 if loss == "ce" else num_negatives
         self.token = nn.Parameter(torch.empty(width)) if mask_token else None
@@ -99,6 +104,10 @@ class Backbone(Configurable, nn.Module):
         if longest is not None and longest < length:
             found = f"the encoder reads up to {longest} items"
             yield InvalidOption("max_length", f"{found}, max_length is {length}")
+        if options["empty_history"] and options["sampler"] != "prefix":
+            found = f"found sampler={options['sampler']!r}"
+            what = f"rows without items need sampler='prefix', {found}"
+            yield InvalidOption("empty_history", what)
         if not options["mask_token"]:
             for message in cannot_learn(encoder, options["sampler"]):
                 yield InvalidOption("sampler", message)

@@ -76,6 +76,8 @@ class Model(Configurable, nn.Module, ABC):
             user, batches counted in users), ``prefix`` (one row per target), ``pairs``
             (user and item, no sequence).
         num_negatives: Negatives that the loader samples for each target.
+        empty_history: Whether the sampler ``prefix`` also has a row without items for
+            each user's first event.
         warmup: Epochs before which a run never stops early.
         has_user_embeddings: Whether the model has a vector for each user, so that
             users without training events cannot be ranked.
@@ -87,6 +89,7 @@ class Model(Configurable, nn.Module, ABC):
     max_length: int = 50
     sampler: Sampler = "targets"
     num_negatives: int = 0
+    empty_history: bool = False
     warmup: int = 0
     has_user_embeddings: bool = False
 

@@ -6,6 +6,7 @@ from typing import Any
 from graphseq.models.base import Model
 from graphseq.models.bert4rec import BERT4Rec
 from graphseq.models.bprmf import BPRMF
+from graphseq.models.bsarec import BSARec
 from graphseq.models.caser import Caser
 from graphseq.models.cl4srec import CL4SRec, ViewContrast
 from graphseq.models.comirec import ComiRec
@@ -13,6 +14,7 @@ from graphseq.models.coserec import CoSeRec
 from graphseq.models.dssrec import DisentangledFuture, DSSRec
 from graphseq.models.duorec import DuoRec, TargetContrast
 from graphseq.models.ec4srec import EC4SRec, ExplainedViews
+from graphseq.models.fmlp import FMLPRec
 from graphseq.models.gcsan import GCSAN
 from graphseq.models.graph_contrast import FeatureContrast, InterestContrast
 from graphseq.models.gru4rec import GRU4Rec
@@ -27,6 +29,8 @@ from graphseq.models.sasrec import SASRec
 from graphseq.models.sequence_model import PARTS, SequenceModel
 from graphseq.models.srgnn import SRGNN
 from graphseq.models.srma import SRMA, ModelAugmentation
+from graphseq.models.tvrec import TVRec
+from graphseq.models.wearec import WEARec
 from graphseq.nn.propagation import GraphEncoder
 from graphseq.schema import refuse
 from graphseq.sequences.augment import CropMaskReorder, InformedAugmentation
@@ -43,6 +47,10 @@ _MODELS: tuple[type[Model], ...] = (
     Caser,
     SASRec,
     BERT4Rec,
+    FMLPRec,
+    BSARec,
+    WEARec,
+    TVRec,
     S3Rec,
     DSSRec,
     ComiRec,

@@ -145,6 +145,7 @@ class SequenceModel(Model):
         self.num_users, self.num_items = num_users, backbone.num_items
         self.max_length, self.sampler = backbone.max_length, backbone.sampler
         self.num_negatives = backbone.num_negatives
+        self.empty_history = backbone.empty_history
         self.auxiliaries = nn.ModuleList()
         for auxiliary in auxiliaries:
             self.add(auxiliary)
@@ -173,9 +174,13 @@ class SequenceModel(Model):
             encoder, getattr(options["backbone"], "sampler", "")
         ):
             yield InvalidOption("backbone.sampler", message)
+        empty = getattr(options["backbone"], "empty_history", False)
         for name, value in options.items():
             for part in value if isinstance(value, list | tuple) else [value]:
                 if issubclass(class_of(part), Auxiliary):
+                    if empty:
+                        what = "has no term for a row without items; set the backbone's"
+                        yield InvalidOption(name, f"{what} empty_history=False")
                     for message in class_of(part).check_encoder(part.options, encoder):
                         yield InvalidOption(name, message)
 

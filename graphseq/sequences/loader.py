@@ -35,6 +35,8 @@ class SequenceLoader(Dataset[Batch]):
         max_length: Longest sequence.
         seed: Seeds the order, the jitter of the lengths and the negatives.
         num_negatives: Negatives sampled for each target.
+        empty_history: Whether ``prefix`` also has a row without items for each user's
+            first event.
         rank: Index of this process among ``world``; each gets its own batches.
         world: Number of processes that train together.
 
@@ -54,6 +56,7 @@ class SequenceLoader(Dataset[Batch]):
         *,
         seed: int = 0,
         num_negatives: int = 0,
+        empty_history: bool = False,
         rank: int = 0,
         world: int = 1,
     ) -> None:
@@ -65,7 +68,9 @@ class SequenceLoader(Dataset[Batch]):
         self.num_negatives = num_negatives
         self.rank, self.world = rank, world
         check_learnable(graph, sampler)
-        self.examples: Examples = examples(graph, sampler, max_length)
+        self.examples: Examples = examples(
+            graph, sampler, max_length, empty_history=empty_history
+        )
         self.negatives = UniformNegatives(graph) if num_negatives else None
         self.set_epoch(0)
 

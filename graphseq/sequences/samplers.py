@@ -30,7 +30,8 @@ class Examples:
         user: User of each window, (N,).
         start: Position of the first item read, in ``flat``, (N,).
         length: Items read; the target of a position is the item after it, (N,).
-        first: First position within the window that has a target, (N,).
+        first: First position within the window that has a target, (N,); -1 in a window
+            without an item, whose target is the event at ``start``.
     """
 
     user: Int[Tensor, "N"]
@@ -82,12 +83,21 @@ def newest_windows(graph: HeteroData, max_length: int) -> Examples:
     return Examples(user, start[user] + inputs - length, length, torch.zeros_like(user))
 
 
-def prefixes(graph: HeteroData, max_length: int) -> Examples:
-    """One window per target: the ``max_length`` newest items before it."""
+def prefixes(
+    graph: HeteroData, max_length: int, *, empty_history: bool = False
+) -> Examples:
+    """One window per target: the ``max_length`` newest items before it.
+
+    Args:
+        graph: The sequences are its user-item edges.
+        max_length: Longest window.
+        empty_history: Whether a user's first event is a target too, of no items.
+    """
     start, count = runs(graph)
-    user = torch.repeat_interleave((count - 1).clamp(min=0))
-    inputs = (count - 1).clamp(min=0)
-    end = _numbers(user) - (inputs.cumsum(0) - inputs)[user] + 1
+    fewest = 0 if empty_history else 1
+    targets = (count - fewest).clamp(min=0)
+    user = torch.repeat_interleave(targets)
+    end = _numbers(user) - (targets.cumsum(0) - targets)[user] + fewest
     length = end.clamp(max=max_length)
     return Examples(user, start[user] + end - length, length, length - 1)
 
@@ -99,12 +109,26 @@ def pairs(graph: HeteroData) -> Examples:
     return Examples(user, index - 1, torch.ones_like(user), torch.zeros_like(user))
 
 
-def examples(graph: HeteroData, sampler: Sampler, max_length: int) -> Examples:
-    """The training examples that ``sampler`` cuts from a graph."""
+def examples(
+    graph: HeteroData,
+    sampler: Sampler,
+    max_length: int,
+    *,
+    empty_history: bool = False,
+) -> Examples:
+    """The training examples that ``sampler`` cuts from a graph.
+
+    Args:
+        graph: The sequences are its user-item edges.
+        sampler: How they are cut.
+        max_length: Longest window.
+        empty_history: Of :func:`prefixes`; the other samplers have no such examples.
+    """
     if sampler == "pairs":
         return pairs(graph)
-    cutters = {"targets": windows, "user": newest_windows, "prefix": prefixes}
-    return cutters[sampler](graph, max_length)
+    if sampler == "prefix":
+        return prefixes(graph, max_length, empty_history=empty_history)
+    return {"targets": windows, "user": newest_windows}[sampler](graph, max_length)
 
 
 def check_learnable(graph: HeteroData, sampler: Sampler) -> None:
@@ -143,6 +167,8 @@ def gather(
     targets = cut(flat, start + 1, lengths, fill=num_items)
     steps = torch.arange(targets.shape[1], device=flat.device)
     targets[steps < picked.first[rows][:, None]] = num_items
+    empty = lengths == 0
+    targets[empty, 0] = flat[start[empty]]
     return Batch(picked.user[rows], items, lengths, num_items, targets, example=rows)
 
 

@@ -112,6 +112,7 @@ class Training(LightningModule):
                 model.max_length,
                 seed=options.seed,
                 num_negatives=model.num_negatives,
+                empty_history=model.empty_history,
                 rank=self.trainer.global_rank,
                 world=self.trainer.world_size,
             )

@@ -71,5 +71,6 @@ def test_parts_are_those_of_the_model_with_its_default_options() -> None:
 def test_contrastive_models_are_recognised() -> None:
     contrastive = extension("composition").contrastive
     without = {"POP", "BPRMF", "LightGCN", "SASRec", "GRU4Rec", "Caser", "BERT4Rec"}
-    without |= {"ComiRec", "SRGNN", "GCSAN", "S3Rec"}
+    without |= {"ComiRec", "SRGNN", "GCSAN", "S3Rec", "FMLPRec", "BSARec"}
+    without |= {"WEARec", "TVRec"}
     assert {name for name in MODELS if not contrastive(name)} == without & set(MODELS)

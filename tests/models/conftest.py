@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
 from graphseq import runtime
@@ -36,6 +36,18 @@ SMALL: dict[str, dict[str, Any]] = {
     },
     "GRU4Rec": {"backbone": {"encoder": {"GRU": {"hidden": 32, "dropout": 0.1}}}},
     "Caser": {"backbone": {"encoder": {"Convolution": {"window": 3, "dropout": 0.1}}}},
+    "FMLPRec": {
+        "backbone": {"encoder": {"FourierFilter": {"dropout": 0.1}}, "loss": "ce"}
+    },
+    "BSARec": {
+        "backbone": {
+            "encoder": {"FrequencyAttention": {"dropout": 0.1, "cutoff": 1}}  # of 4
+        }
+    },
+    "WEARec": {"backbone": {"encoder": {"WaveletFilter": {"dropout": 0.1}}}},
+    "TVRec": {
+        "backbone": {"encoder": {"TimeVariantFilter": {"dropout": 0.1, "bases": 4}}}
+    },
     "S3Rec": {
         "backbone": {"sampler": "targets", "loss": "ce"},
         "objective": {"variant": "ISP", "pretrain_epochs": 2},
@@ -98,6 +110,7 @@ def load(
         model.max_length,
         seed=seed,
         num_negatives=model.num_negatives,
+        empty_history=model.empty_history,
     )
 
 
@@ -231,12 +244,29 @@ def t1_tables() -> tuple[Tensor, Tensor]:
     return USERS.clone(), ITEMS.clone()
 
 
+def prefix_losses(model: SequenceModel, graph: HeteroData) -> Tensor:
+    """The softmax loss of every row of the sampler ``prefix``, encoded alone."""
+    (batch,) = load(model, graph, batch_size=10_000)
+    items = model.item_vectors(graph)
+    losses = []
+    for row in range(len(batch)):
+        length = int(batch.lengths[row])
+        x = items.new_zeros(1, length or 1, items.shape[1])
+        x[0, :length] = items[batch.items[row, :length]]
+        mask = torch.arange(x.shape[1])[None] < length
+        target = batch.targets[row, max(length - 1, 0)]
+        scores = items @ model.backbone.encoder.last(x, mask)[0]
+        losses.append(nn.functional.cross_entropy(scores, target))
+    return torch.stack(losses)
+
+
 class Laboratory:
     """The functions above, as one fixture."""
 
     small = staticmethod(small)
     build = staticmethod(build)
     load = staticmethod(load)
+    prefix_losses = staticmethod(prefix_losses)
     train = staticmethod(train)
     test_batch = staticmethod(test_batch)
     hit_rate = staticmethod(hit_rate)

@@ -68,6 +68,26 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
         backbone(loss="gbce", num_negatives=3, sampler="prefix"),
     ),
     "SASRec, propagated": ("SASRec", backbone(features=PROPAGATED)),
+    "FMLPRec, zero padding": (
+        "FMLPRec",
+        backbone(encoder={"FourierFilter": {"padding": "zero"}}, loss="bce"),
+    ),
+    "BSARec, zero padding": (
+        "BSARec",
+        backbone(encoder={"FrequencyAttention": {"padding": "zero", "heads": 2}}),
+    ),
+    "BSARec, empty histories": ("BSARec", backbone(empty_history=True)),
+    "WEARec, zero padding": (
+        "WEARec",
+        backbone(encoder={"WaveletFilter": {"padding": "zero"}}, features=PROPAGATED),
+    ),
+    "TVRec, orthogonal": ("TVRec", {"reg": 1e-3}),
+    "TVRec, by position": (
+        "TVRec",
+        backbone(
+            encoder={"TimeVariantFilter": {"taps": "position"}}, sampler="targets"
+        ),
+    ),
     "Caser, original": (
         "Caser",
         {

@@ -12,6 +12,7 @@ from graphseq.constants import INTERACTS
 from graphseq.data import leave_one_out, read_log
 from graphseq.graphs import build_graph
 from graphseq.sequences import Examples, examples
+from graphseq.sequences.samplers import gather
 
 Written = Callable[..., HeteroData]
 TOY = [[0, 1, 2, 3, 4], [5], [], [6, 7]]
@@ -58,6 +59,27 @@ def test_every_prefix_is_a_window_with_one_target(written: Written) -> None:
         (3, [6], [7]),
     ]
     assert positions(examples(written(TOY), "prefix", 2))[3] == (0, [2, 3], [4])
+
+
+def test_a_first_event_is_the_target_of_an_empty_window(written: Written) -> None:
+    graph = written(TOY)
+    found = examples(graph, "prefix", 2, empty_history=True)
+    assert positions(found) == [
+        (0, [], [0]),
+        (0, [0], [1]),
+        (0, [0, 1], [2]),
+        (0, [1, 2], [3]),
+        (0, [2, 3], [4]),
+        (1, [], [5]),
+        (3, [], [6]),
+        (3, [6], [7]),
+    ]
+    flat = graph[INTERACTS].edge_index[1]
+    batch = gather(flat, found, torch.arange(8), 8)
+    assert batch.lengths.tolist() == [0, 1, 2, 2, 2, 0, 0, 1]
+    at = (batch.lengths - 1).clamp(min=0)
+    assert batch.targets[torch.arange(8), at].tolist() == [0, 1, 2, 3, 4, 5, 6, 7]
+    assert int((batch.targets < 8).sum()) == 8
 
 
 def test_every_event_is_a_pair(written: Written) -> None:
