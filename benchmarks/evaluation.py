@@ -21,8 +21,8 @@ import graphseq as gs
 from graphseq.data.ragged import Ragged
 from graphseq.evaluation.evaluate import by_length
 from graphseq.evaluation.ranking import rank_block
-from graphseq.evaluation.topk import width
 from graphseq.models.base import Model
+from graphseq.models.scoring import width
 from graphseq.runtime import peak_memory
 from graphseq.sequences.batch import histories
 

@@ -18,7 +18,7 @@ from graphseq.data import HeldOut
 from graphseq.data.ragged import Ragged
 from graphseq.errors import GraphError, GraphSeqError, RunError
 from graphseq.evaluation.metrics import accuracy, coverage, popularity
-from graphseq.evaluation.ranking import Catalogue, Ranked, eval_mode, rank_block
+from graphseq.evaluation.ranking import Ranked, eval_mode, rank_block
 from graphseq.evaluation.report import Report
 from graphseq.graphs import graph_hash, held_out_hash
 from graphseq.models.base import Model
@@ -167,13 +167,12 @@ def _rank(
     progress: bool,
 ) -> Ranked:
     """Ranks and top lists of all users, in the order of ``rows``."""
-    catalogue = Catalogue(model.catalogue(graph))
+    scorer = model.scorer(graph)
     blocks = []
     for start in _steps(len(rows.order), batch_size, progress):
         chosen = rows.order[start : start + batch_size]
         batch = histories(held_out, chosen, model.max_length, model.num_items)
-        vectors = model.represent(batch.to(catalogue.device), graph)
-        for first, scores in catalogue.blocks(vectors):
+        for first, scores in scorer.blocks(batch.to(scorer.device)):
             begin, end = start + first, start + first + len(scores)
             targets = rows.targets.between(begin, end)
             history = rows.history.between(begin, end)

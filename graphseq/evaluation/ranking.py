@@ -6,7 +6,6 @@ score and a smaller id. To exclude the history, the few history items above the 
 are subtracted; the catalogue is not read again.
 """
 
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -16,11 +15,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from graphseq.data.ragged import Ragged
-from graphseq.evaluation.topk import NOTHING, decode, keys, top_keys, width
-
-CPU_BLOCK = 2**21  # scores in a block, 8 MB: more would not stay in the cache
-DEVICE_BLOCK = 2**26  # scores in a block on an accelerator, 256 MB
-FEWEST_ROWS = 16  # with fewer, the product rereads the item vectors too often
+from graphseq.evaluation.topk import NOTHING, decode, keys, top_keys
 
 
 @contextmanager
@@ -34,52 +29,6 @@ def eval_mode(model: nn.Module) -> Iterator[None]:
     finally:
         for module, training in modes:
             module.training = training
-
-
-class Catalogue:
-    """The vectors of all items, laid out for products with blocks of users.
-
-    Scores are float32 whatever the model computes in. The columns beyond V (at least
-    one) score -inf: padding is never recommended.
-
-    Args:
-        vectors: One row an item, (V, D).
-    """
-
-    def __init__(self, vectors: Float[Tensor, "V D"]) -> None:
-        self.num_items, dim = vectors.shape
-        columns = width(self.num_items)
-        self._table = vectors.new_zeros(dim, columns, dtype=torch.float32)
-        self._table[:, : self.num_items] = vectors.T
-        most = CPU_BLOCK if vectors.device.type == "cpu" else DEVICE_BLOCK
-        self._rows = 2 ** int(math.log2(max(FEWEST_ROWS, most // columns)))
-
-    @property
-    def device(self) -> torch.device:
-        """The device of the vectors."""
-        return self._table.device
-
-    def blocks(
-        self, vectors: Float[Tensor, "B D"] | Float[Tensor, "B K D"]
-    ) -> Iterator[tuple[int, Float[Tensor, "n W"]]]:
-        """Scores of consecutive users: (first row, scores of n rows).
-
-        The score of a user with K vectors is the maximum over them. Each block
-        overwrites the one before; calls share nothing but the item vectors, so several
-        threads can use one catalogue.
-        """
-        interests = vectors.shape[1] if vectors.dim() == 3 else 1
-        step = max(1, self._rows // interests)
-        longest = min(step, len(vectors)) * interests
-        buffer = self._table.new_empty(longest, self._table.shape[1])
-        for first in range(0, len(vectors), step):
-            rows = vectors[first : first + step]
-            flat = rows.reshape(-1, rows.shape[-1]).float()
-            scores = torch.mm(flat, self._table, out=buffer[: len(flat)])
-            if interests > 1:
-                scores = scores.view(len(rows), interests, -1).amax(dim=1)
-            scores[:, self.num_items :] = -torch.inf
-            yield first, scores
 
 
 class Ranked(NamedTuple):
@@ -110,7 +59,8 @@ def rank_block(
 
     Args:
         scores: Scores of the items in the first V columns, -inf in the others; W is
-            ``topk.width(V)``. Overwritten: the history becomes -inf.
+            ``width(V)`` of :mod:`graphseq.models.scoring`. Overwritten: the history
+            becomes -inf.
         num_items: V.
         targets: The held-out items of each user, each once.
         history: The history of each user, each item once.

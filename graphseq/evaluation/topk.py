@@ -4,14 +4,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-SPANS = (64, 8, 1)  # widths of the spans of columns searched by their maximum
+from graphseq.models.scoring import COLUMNS
+
+SPANS = (COLUMNS, 8, 1)  # widths of the spans of columns searched by their maximum
 NOTHING = torch.iinfo(torch.int64).min  # padding: below the key of every score
 _LAST_ID = 2**31 - 1
-
-
-def width(num_items: int) -> int:
-    """Columns of a score block: V and the padding id, rounded up to whole spans."""
-    return (num_items // SPANS[0] + 1) * SPANS[0]
 
 
 def keys(

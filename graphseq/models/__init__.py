@@ -1,7 +1,7 @@
 """Models: one file per paper, and the parts that they are made of."""
 
 from graphseq.models.backbone import Backbone, Encoding
-from graphseq.models.base import Model, Stage, Step
+from graphseq.models.base import DirectModel, Model, Stage, Step
 from graphseq.models.bert4rec import BERT4Rec
 from graphseq.models.bprmf import BPRMF
 from graphseq.models.bsarec import BSARec
@@ -11,18 +11,22 @@ from graphseq.models.comirec import ComiRec
 from graphseq.models.coserec import CoSeRec
 from graphseq.models.dssrec import DisentangledFuture, DSSRec
 from graphseq.models.duorec import DuoRec, TargetContrast
+from graphseq.models.ease import EASE
 from graphseq.models.ec4srec import EC4SRec, ExplainedViews
 from graphseq.models.fmlp import FMLPRec
 from graphseq.models.gcsan import GCSAN
+from graphseq.models.gfcf import GFCF
 from graphseq.models.graph_contrast import FeatureContrast, InterestContrast
 from graphseq.models.gru4rec import GRU4Rec
 from graphseq.models.iclrec import ICLRec, IntentContrast
+from graphseq.models.itemknn import ItemKNN
 from graphseq.models.lightgcn import LightGCN
 from graphseq.models.lma4rec import LearnableDropoutContrast, LMA4Rec
 from graphseq.models.mclrec import LearnedViews, MCLRec
 from graphseq.models.mclsr import MCLSR
 from graphseq.models.pop import POP
 from graphseq.models.registry import MODELS, PARTS, create
+from graphseq.models.repeat import Repeat
 from graphseq.models.s3rec import MutualInformation, S3Rec
 from graphseq.models.sasrec import SASRec
 from graphseq.models.sequence_model import Auxiliary, SequenceModel
@@ -33,7 +37,9 @@ from graphseq.models.wearec import WEARec
 
 __all__ = [
     "BPRMF",
+    "EASE",
     "GCSAN",
+    "GFCF",
     "MCLSR",
     "MODELS",
     "PARTS",
@@ -49,6 +55,7 @@ __all__ = [
     "CoSeRec",
     "ComiRec",
     "DSSRec",
+    "DirectModel",
     "DisentangledFuture",
     "DuoRec",
     "EC4SRec",
@@ -60,6 +67,7 @@ __all__ = [
     "ICLRec",
     "IntentContrast",
     "InterestContrast",
+    "ItemKNN",
     "LMA4Rec",
     "LearnableDropoutContrast",
     "LearnedViews",
@@ -68,6 +76,7 @@ __all__ = [
     "Model",
     "ModelAugmentation",
     "MutualInformation",
+    "Repeat",
     "S3Rec",
     "SASRec",
     "SequenceModel",

@@ -13,17 +13,21 @@ from graphseq.models.comirec import ComiRec
 from graphseq.models.coserec import CoSeRec
 from graphseq.models.dssrec import DisentangledFuture, DSSRec
 from graphseq.models.duorec import DuoRec, TargetContrast
+from graphseq.models.ease import EASE
 from graphseq.models.ec4srec import EC4SRec, ExplainedViews
 from graphseq.models.fmlp import FMLPRec
 from graphseq.models.gcsan import GCSAN
+from graphseq.models.gfcf import GFCF
 from graphseq.models.graph_contrast import FeatureContrast, InterestContrast
 from graphseq.models.gru4rec import GRU4Rec
 from graphseq.models.iclrec import ICLRec, IntentContrast
+from graphseq.models.itemknn import ItemKNN
 from graphseq.models.lightgcn import LightGCN
 from graphseq.models.lma4rec import LearnableDropoutContrast, LMA4Rec
 from graphseq.models.mclrec import LearnedViews, MCLRec
 from graphseq.models.mclsr import MCLSR
 from graphseq.models.pop import POP
+from graphseq.models.repeat import Repeat
 from graphseq.models.s3rec import MutualInformation, S3Rec
 from graphseq.models.sasrec import SASRec
 from graphseq.models.sequence_model import PARTS, SequenceModel
@@ -41,6 +45,10 @@ __all__ = ["MODELS", "PARTS", "SUPPLIED", "create", "model_table"]
 
 _MODELS: tuple[type[Model], ...] = (
     POP,
+    Repeat,
+    ItemKNN,
+    EASE,
+    GFCF,
     BPRMF,
     LightGCN,
     GRU4Rec,

@@ -18,7 +18,8 @@ from graphseq.data import HeldOut, Vocabulary
 from graphseq.data.ragged import Ragged
 from graphseq.errors import ConfigError, DataError, GraphError, GraphSeqError
 from graphseq.evaluation.topk import NOTHING, decode, keys
-from graphseq.models.base import Model
+from graphseq.models.base import Model, no_vectors
+from graphseq.models.scoring import InnerProduct, Scorer
 from graphseq.recommend.diversity import Categories, diversify, encode_categories
 from graphseq.recommend.histories import known_sequences
 from graphseq.recommend.search import ExactSearch, FaissSearch
@@ -36,9 +37,9 @@ RawIds = Sequence[str | int] | pl.Series
 class Recommender:
     """Recommends items of a graph with a trained model.
 
-    The item vectors are computed once: after more training, create a new one. It is
-    immutable in use: any number of threads can share it, and each gets the answers that
-    it would get alone.
+    What the model computes for a graph is computed once: after more training, create a
+    new one. It is immutable in use: any number of threads can share it, and each gets
+    the answers that it would get alone.
 
     Args:
         model: The model.
@@ -49,7 +50,8 @@ class Recommender:
             diversify lists. An item that is not in the mapping gets its own.
 
     Raises:
-        ConfigError: The index is unknown, or ``categories`` has the wrong length.
+        ConfigError: The index is unknown, or needs vectors and the model has none; or
+            ``categories`` has the wrong length.
         DataError: ``categories`` has none of the items.
         GraphError: The graph does not fit the model, or has no vocabularies.
     """
@@ -73,8 +75,8 @@ class Recommender:
         if categories is not None:
             self._category = encode_categories(categories, self.items)
         with runtime.limit_threads(), torch.no_grad():
-            self._vectors = self.model.catalogue(graph).detach()
-            self._search = self._indexed(self._vectors)
+            self._scorer = self.model.scorer(graph)
+            self._search = self._indexed(self._scorer)
 
     def __repr__(self) -> str:
         return (
@@ -173,7 +175,8 @@ class Recommender:
         vectors = torch.nn.functional.normalize(self._vectors.float(), dim=1)
         itself = Ragged(dense, torch.arange(len(dense) + 1))
         queries = vectors[dense.to(vectors.device)]
-        found = self._indexed(vectors).search(queries, itself, k)
+        cosine = InnerProduct(lambda queries: queries, vectors)
+        found = self._indexed(cosine).search(queries, itself, k)
         return self._table(names, found, "similar")
 
     def vectors(self) -> pl.DataFrame:
@@ -201,9 +204,14 @@ class Recommender:
             )
         return pool if diversity else k
 
-    def _indexed(self, vectors: Float[Tensor, "V D"]) -> ExactSearch | FaissSearch:
+    @property
+    def _vectors(self) -> Float[Tensor, "V D"]:
+        return _vectors_of(self._scorer, self.model)
+
+    def _indexed(self, scorer: Scorer) -> ExactSearch | FaissSearch:
         if self.index == "exact":
-            return ExactSearch(vectors)
+            return ExactSearch(scorer)
+        vectors = _vectors_of(scorer, self.model)
         return FaissSearch(vectors, "flat" if self.index == "faiss" else "hnsw")
 
     def _popular(self, k: int) -> Int[Tensor, "k"]:
@@ -240,16 +248,18 @@ class Recommender:
         order = sequences.lengths.argsort(stable=True)  # less padding
         ordered, excluded = sequences.take(order), seen.take(order)
         rows = HeldOut(users[order], *ordered, ordered.items[:0], ordered.ptr * 0)
-        size, device = self.model.num_items, self._vectors.device
+        size, device = self.model.num_items, self._scorer.device
         found = [torch.empty(0, min(k, size), dtype=torch.int64)]
         with runtime.limit_threads(), torch.no_grad():
             for start in range(0, len(users), BLOCK):
                 here = torch.arange(start, min(start + BLOCK, len(users)))
                 batch = batches.histories(rows, here, self.model.max_length, size)
-                vectors = self.model.represent(batch.to(device), self.graph)
+                queries: Any = batch.to(device)
+                if isinstance(self._search, FaissSearch):
+                    queries = self.model.represent(queries, self.graph)
                 near = excluded.between(start, start + len(here))
                 try:
-                    found.append(self._search.search(vectors, near, k))
+                    found.append(self._search.search(queries, near, k))
                 except FloatingPointError as error:
                     raise GraphSeqError(
                         f"{type(self.model).__name__} gives NaN as a score. Its "
@@ -279,6 +289,17 @@ def _copy_in_eval_mode(model: Model) -> Model:
     """
     shared = {id(t): t for t in (*model.parameters(), *model.buffers())}
     return copy.deepcopy(model, shared).eval()
+
+
+def _vectors_of(scorer: Scorer, model: Model) -> Float[Tensor, "V D"]:
+    """The item vectors behind the scores.
+
+    Raises:
+        ConfigError: There are none.
+    """
+    if isinstance(scorer, InnerProduct):
+        return scorer.vectors
+    raise no_vectors(model)
 
 
 def _vocabulary(graph: HeteroData, kind: str, size: int, model: Model) -> Any:

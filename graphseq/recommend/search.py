@@ -1,4 +1,4 @@
-"""Top items for user vectors: exact search, or a faiss index."""
+"""Top items of users: exact search with any model, or a faiss index of vectors."""
 
 from typing import Any, Literal
 
@@ -7,8 +7,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from graphseq.data.ragged import Ragged
-from graphseq.evaluation.ranking import Catalogue, best_unseen
+from graphseq.evaluation.ranking import best_unseen
 from graphseq.evaluation.topk import NOTHING, keys
+from graphseq.models.scoring import Scorer
 
 Queries = Float[Tensor, "B D"] | Float[Tensor, "B K D"]
 NEIGHBOURS = 32  # links of a node in the HNSW graph
@@ -19,18 +20,18 @@ class ExactSearch:
     """Scores every item; equal scores are ordered by ascending id.
 
     Args:
-        vectors: One row an item, (V, D).
+        scorer: Scores all items for its queries, such as a batch of histories.
     """
 
-    def __init__(self, vectors: Float[Tensor, "V D"]) -> None:
-        self._catalogue = Catalogue(vectors)
+    def __init__(self, scorer: Scorer) -> None:
+        self._scorer = scorer
 
-    def search(self, queries: Queries, seen: Ragged, k: int) -> Int[Tensor, "B k"]:
+    def search(self, queries: Any, seen: Ragged, k: int) -> Int[Tensor, "B k"]:
         """Keys of the k best items outside ``seen``, best first.
 
         Args:
-            queries: One vector a user, or K vectors, of which the best score counts.
-            seen: Items excluded for each user, each once.
+            queries: What the scorer takes, on its device.
+            seen: Items excluded for each row, each once.
             k: Length of the lists, padded with ``topk.NOTHING``.
 
         Returns:
@@ -39,9 +40,9 @@ class ExactSearch:
         Raises:
             FloatingPointError: A score is NaN.
         """
-        num_items = self._catalogue.num_items
+        num_items = self._scorer.num_items
         found = [torch.empty(0, min(k, num_items), dtype=torch.int64)]
-        for first, scores in self._catalogue.blocks(queries):
+        for first, scores in self._scorer.blocks(queries):
             near = seen.between(first, first + len(scores))
             excluded = near.padded(num_items).to(scores.device)
             found.append(best_unseen(scores, num_items, excluded, k).cpu())
@@ -74,10 +75,11 @@ class FaissSearch:
         self._index.add(self._vectors.numpy())
 
     def search(self, queries: Queries, seen: Ragged, k: int) -> Int[Tensor, "B k"]:
-        """As :meth:`ExactSearch.search`.
+        """As :meth:`ExactSearch.search`, for vectors of users.
 
-        The index is queried for k items plus the number of excluded ones, for each of a
-        user's vectors, so that k remain.
+        Of K vectors of a user, the best score counts. The index is queried for k items
+        plus the number of excluded ones, for each of a user's vectors, so that k
+        remain.
         """
         size = len(self._vectors)
         if not len(queries):

@@ -72,5 +72,5 @@ def test_contrastive_models_are_recognised() -> None:
     contrastive = extension("composition").contrastive
     without = {"POP", "BPRMF", "LightGCN", "SASRec", "GRU4Rec", "Caser", "BERT4Rec"}
     without |= {"ComiRec", "SRGNN", "GCSAN", "S3Rec", "FMLPRec", "BSARec"}
-    without |= {"WEARec", "TVRec"}
+    without |= {"WEARec", "TVRec", "ItemKNN", "EASE", "GFCF", "Repeat"}
     assert {name for name in MODELS if not contrastive(name)} == without & set(MODELS)

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphseq.errors import GraphSeqError
-from graphseq.evaluation import evaluate, ranking
+from graphseq.evaluation import evaluate
+from graphseq.models import scoring
 
 
 def naive(scores, histories, targets, k, excluded):
@@ -134,8 +135,8 @@ def test_block_size_changes_no_result(written, rows, monkeypatch) -> None:
     targets = [[(11 * i + j) % 300 for j in range(1 + i % 4)] for i in range(40)]
     model, graph = written(scores, histories, targets)
     whole = evaluate(model, graph)
-    monkeypatch.setattr(ranking, "FEWEST_ROWS", 1)
-    monkeypatch.setattr(ranking, "CPU_BLOCK", 320 * rows)
+    monkeypatch.setattr(scoring, "FEWEST_ROWS", 1)
+    monkeypatch.setattr(scoring, "CPU_BLOCK", 320 * rows)
     again = evaluate(model, graph, batch_size=rows)
     assert again.per_user.equals(whole.per_user)
     assert again.means == whole.means

@@ -1,9 +1,9 @@
-import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graphseq.evaluation.topk import decode, keys, top_keys, width
+from graphseq.evaluation.topk import decode, keys, top_keys
+from graphseq.models.scoring import width
 
 
 @settings(max_examples=80, deadline=None)
@@ -43,9 +43,3 @@ def test_minus_zero_equals_zero() -> None:
 def test_the_last_id_of_31_bits_survives() -> None:
     ids = torch.tensor([[0, 2**24 + 1, 2**31 - 1]])
     assert torch.equal(decode(keys(torch.zeros(1, 3), ids))[0], ids)
-
-
-@pytest.mark.parametrize("num_items", [1, 63, 64, 12101])
-def test_there_is_always_a_column_for_padding(num_items) -> None:
-    assert width(num_items) > num_items
-    assert width(num_items) % 64 == 0

@@ -234,6 +234,24 @@ def t1() -> HeteroData:
     return graph
 
 
+@pytest.fixture
+def small_log() -> HeteroData:
+    """U-G of the specification: users with the items 0 1 2, 1 2 and 2 3."""
+    graph = HeteroData()
+    graph["user"].num_nodes, graph["item"].num_nodes = 3, 4
+    pairs = [(0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2), (2, 3)]
+    graph[INTERACTS].edge_index = torch.tensor(pairs).T.contiguous()
+    return graph
+
+
+def written(rows: Sequence[Sequence[int]], num_items: int) -> Batch:
+    """A batch with these histories, of the users 0, 1, …."""
+    lengths = torch.tensor([len(row) for row in rows])
+    longest = max(1, max(map(len, rows)))
+    items = [[*row, *[num_items] * (longest - len(row))] for row in rows]
+    return Batch(torch.arange(len(rows)), torch.tensor(items), lengths, num_items)
+
+
 USERS = torch.tensor([[1.0, 0], [0, 1], [1, 1]], dtype=torch.float64)
 ITEMS = torch.tensor([[1.0, 2], [3, 4], [5, 6], [7, 8]], dtype=torch.float64)
 
@@ -269,6 +287,7 @@ class Laboratory:
     prefix_losses = staticmethod(prefix_losses)
     train = staticmethod(train)
     test_batch = staticmethod(test_batch)
+    written = staticmethod(written)
     hit_rate = staticmethod(hit_rate)
     graph_of = staticmethod(graph_of)
     shuffle = staticmethod(shuffle)

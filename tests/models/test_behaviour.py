@@ -20,9 +20,9 @@ from torch_geometric.data import HeteroData
 
 from graphseq import evaluate, fit
 from graphseq.data import Interactions, Split, by_user, leave_one_out, synthetic
-from graphseq.errors import GraphError
+from graphseq.errors import ConfigError, GraphError
 from graphseq.graphs import CoOccurrence, build_graph
-from graphseq.models import MODELS, Model, create
+from graphseq.models import MODELS, DirectModel, Model, create
 from graphseq.schema import describe
 from graphseq.sequences import Batch
 from graphseq.training import Run
@@ -223,8 +223,9 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "MCLSR, log-uniform": ("MCLSR", {"softmax": "log_uniform", "num_negatives": 5}),
 }
-GENERAL = ["BPRMF", "LightGCN"]
-SEQUENTIAL = [name for name in MODELS if name not in {"POP", *GENERAL}]
+CLOSED = ["ItemKNN", "EASE", "GFCF"]
+GENERAL = ["BPRMF", "LightGCN", *CLOSED]
+SEQUENTIAL = [name for name in MODELS if name not in {"POP", "Repeat", *GENERAL}]
 SLOW = {"BERT4Rec": (30, 0.005), "S3Rec": (20, 0.03)}
 """Epochs and learning rate to learn the cycle; the others need 12 and 0.03."""
 SPLITS = [(v, by_user) for v in VARIANTS] + [(name, leave_one_out) for name in MODELS]
@@ -300,15 +301,20 @@ def test_scores_are_one_column_for_each_real_item(
     """Padding, which is item V, can never be recommended."""
     scores = model.score(batch, cycle)
     assert scores.shape == (len(batch), 12) and scores.isfinite().all()
-    assert model.item_vectors(cycle).shape[0] == 12 == batch.num_items
+    assert batch.num_items == 12
     assert not scores.requires_grad
 
 
-def test_scores_are_inner_products_with_the_item_vectors(
+def test_scores_are_inner_products_where_there_are_vectors(
     model: Model, batch: Batch, cycle: HeteroData
 ) -> None:
-    items = model.item_vectors(cycle)
     scores = model.score(batch, cycle)
+    if isinstance(model, DirectModel):
+        with pytest.raises(ConfigError, match="has no vectors of users and items"):
+            model.item_vectors(cycle)
+        return
+    items = model.item_vectors(cycle)
+    assert items.shape[0] == 12
     expected = model.represent(batch, cycle) @ items.T
     if expected.dim() == 3:  # of K interests the best
         expected = expected.amax(dim=1)
@@ -500,6 +506,18 @@ def test_without_communities_a_model_stays_at_chance(
     lab.train(model, shuffled_quarters, 10, lr=0.02, batch_size=1024)
     assert own_quarter(lab, model, shuffled_quarters) < 0.35
     assert lab.hit_rate(model, shuffled_quarters, 3) < 0.125 + 4 * 0.0165
+
+
+def test_ranking_reads_the_scores_of_the_model(
+    model: Model, batch: Batch, cycle: HeteroData
+) -> None:
+    """Blocks of the scorer, which everything that ranks reads, are these scores."""
+    with torch.no_grad():
+        blocks = [b.clone() for _, b in model.scorer(cycle).blocks(batch)]
+    found = torch.cat(blocks)
+    torch.testing.assert_close(found[:, :12], model.score(batch, cycle))
+    assert found[:, 12:].eq(-torch.inf).all()
+    assert found.shape[1] > 12
 
 
 def test_popularity_cannot_learn_communities(lab, quarters: HeteroData) -> None:

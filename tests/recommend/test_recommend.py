@@ -11,7 +11,7 @@ from graphseq.data import HeldOut, Interactions, leave_one_out
 from graphseq.data.synthetic import communities
 from graphseq.errors import ConfigError, DataError, GraphError, GraphSeqError
 from graphseq.graphs import build_graph
-from graphseq.models import BPRMF, SASRec
+from graphseq.models import BPRMF, ItemKNN, SASRec
 from graphseq.models.base import Model
 from graphseq.recommend import Recommender
 
@@ -210,6 +210,21 @@ def test_item_vectors_that_are_trained_are_read_without_their_gradient(
     shop = Recommender(BPRMF(3, 6, dim=4), graph, index=index)
     assert len(shop.similar_items(["tea"], k=2)) == 2
     assert len(shop.recommend(users=["ann"], k=2)) == 2
+
+
+def test_a_model_without_vectors_recommends_and_refuses_what_needs_them(graph) -> None:
+    shop = Recommender(ItemKNN(3, 6), graph)
+    # Training events: ann ale bread, bob eggs rice, cid tea salt.
+    found = shop.recommend(histories=[["tea"], ["rice", "ale"]], k=1)
+    assert found["item"].to_list() == ["salt", "bread"]
+    assert shop.recommend(users=["bob"], k=6)["item"].to_list() == ["ale", "bread"]
+    for refused in (
+        lambda: shop.similar_items(["tea"]),
+        shop.vectors,
+        lambda: Recommender(ItemKNN(3, 6), graph, index="hnsw"),
+    ):
+        with pytest.raises(ConfigError, match="ItemKNN has no vectors of users"):
+            refused()
 
 
 KINDS = {"ale": "fresh", "bread": "dry", "eggs": "fresh", "rice": "dry"}
