@@ -104,11 +104,13 @@ def _series(name: str, column: Any) -> pl.Series:
     if hasattr(column, "dt") and getattr(column.dtype, "tz", None) is not None:
         column = column.dt.tz_convert("UTC").dt.tz_localize(None)  # pandas
     if hasattr(column, "to_numpy") or hasattr(column, "__array__"):
-        column = (
-            column.to_numpy() if hasattr(column, "to_numpy") else np.asarray(column)
-        )
-        if column.ndim == 1 and column.dtype == object:
-            column = [None if value != value else value for value in column]
+        known = hasattr(column, "to_numpy")
+        values = column.to_numpy() if known else np.asarray(column)
+        if values.ndim == 1 and values.dtype == object:  # pandas' NA has no truth value
+            missing = column.isna() if hasattr(column, "isna") else values != values
+            pairs = zip(values, missing, strict=True)
+            values = [None if gap else value for value, gap in pairs]
+        column = values
     try:
         return pl.Series(name, column)
     except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError) as error:

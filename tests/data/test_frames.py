@@ -111,3 +111,39 @@ def test_columns_that_are_not_used_are_named() -> None:
 def test_what_is_not_a_log_is_refused(frame: object, match: str) -> None:
     with pytest.raises(DataError, match=match):
         Interactions.from_frame(frame)  # type: ignore[arg-type]
+
+
+def pandas_frames() -> dict[str, object]:
+    """Frames of pandas with each type of column that people have."""
+    pandas = pytest.importorskip("pandas")
+    base = {"user": ["u", "v", "u"], "item": ["B", "A", "C"]}
+    moments = pandas.to_datetime(["2014-04-07", "2014-04-08", "2014-04-09"])
+    timed = pandas.DataFrame({**base, "timestamp": moments})
+    frame = pandas.DataFrame({**base, "timestamp": [SECONDS, SECONDS + 1, SECONDS + 2]})
+    columns = ["user", "item"]
+    missing = pandas.array(["a", None, "b"], dtype="string")
+    return {
+        "integers": frame,
+        "dates": timed,
+        "time zone": timed.assign(timestamp=moments.tz_localize("Europe/Paris")),
+        "objects": timed.assign(timestamp=pandas.Series([*moments], dtype=object)),
+        "categories": frame.astype(dict.fromkeys(columns, "category")),
+        "strings": frame.astype(dict.fromkeys(columns, "string")),
+        "nullable": frame.astype({"timestamp": "Int64"}),
+        "another index": frame.set_index(pandas.Index([9, 8, 7])),
+        "no user": frame.assign(user=missing),
+        "no time": timed.assign(timestamp=[moments[0], pandas.NaT, moments[2]]),
+        "NaN": frame.assign(timestamp=[1.5, float("nan"), 2.0]),
+    }
+
+
+def test_frames_of_pandas_are_read_or_refused_by_name() -> None:
+    for name, frame in pandas_frames().items():
+        if name in ("no user", "no time", "NaN"):
+            with pytest.raises(DataError, match="null|missing|found None|found nan"):
+                Interactions.from_frame(frame)  # type: ignore[arg-type]
+            continue
+        log = Interactions.from_frame(frame)  # type: ignore[arg-type]
+        assert log.users.ids.to_list() == ["u", "v"], name
+        assert log.frame()["item"].to_list() == ["B", "C", "A"], name
+        assert log.has_time and log.time.min() > 1_300_000_000, name
