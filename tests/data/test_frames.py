@@ -140,7 +140,7 @@ def pandas_frames() -> dict[str, object]:
 def test_frames_of_pandas_are_read_or_refused_by_name() -> None:
     for name, frame in pandas_frames().items():
         if name in ("no user", "no time", "NaN"):
-            with pytest.raises(DataError, match="null|missing|found None|found nan"):
+            with pytest.raises(DataError, match=r"null|missing|found None|found nan"):
                 Interactions.from_frame(frame)  # type: ignore[arg-type]
             continue
         log = Interactions.from_frame(frame)  # type: ignore[arg-type]
