@@ -23,7 +23,7 @@ from graphseq.data import (
     leave_one_out,
     min_length,
 )
-from graphseq.data.interactions import append
+from graphseq.data.append import append
 from graphseq.data.split import held_out
 from graphseq.errors import DataError
 from graphseq.graphs import (
