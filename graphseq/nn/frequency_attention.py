@@ -90,7 +90,7 @@ class FrequencyAttention(WindowEncoder):
     r"""Causal attention, and a filter that rescales the high frequencies of a window.
 
     Of the c lowest Fourier components of a window, the low-pass is the fixed projection
-    :math:`C_c` (:func:`~graphseq.nn.frequencies.low_pass`). A block computes
+    :math:`C_c` (``low_pass``). A block computes
 
     .. math:: A &= \mathrm{LN}(\mathrm{Drop}(C_c X + β ⊙ (X - C_c X)) + X),
                   \quad β = b ⊙ b \\

@@ -122,7 +122,7 @@ def examples(
         graph: The sequences are its user-item edges.
         sampler: How they are cut.
         max_length: Longest window.
-        empty_history: Of :func:`prefixes`; the other samplers have no such examples.
+        empty_history: Of ``prefixes``; the other samplers have no such examples.
     """
     if sampler == "pairs":
         return pairs(graph)
