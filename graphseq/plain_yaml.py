@@ -116,11 +116,18 @@ _Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
 _Loader.yaml_constructors = {
     tag: read for tag, read in _Loader.yaml_constructors.items() if tag in {*TAGS, None}
 }
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"[-+]?(\d[\d_]*)(\.\d*)?[eE][-+]?\d+$|[-+]?\.\d+[eE][-+]?\d+$"),
-    list("-+.0123456789"),
-)
+
+
+class _Dumper(yaml.SafeDumper):
+    """A dumper that quotes texts which the loader would read as numbers."""
+
+
+for _kind in (_Loader, _Dumper):
+    _kind.add_implicit_resolver(
+        "tag:yaml.org,2002:float",
+        re.compile(r"[-+]?(\d[\d_]*)(\.\d*)?[eE][-+]?\d+$|[-+]?\.\d+[eE][-+]?\d+$"),
+        list("-+.0123456789"),
+    )
 
 
 def parse(text: str, source: str) -> Any:
@@ -148,6 +155,20 @@ def parse(text: str, source: str) -> Any:
     except (yaml.YAMLError, *FAULTS) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"{source}: not a YAML file ({reason:.200})") from None
+
+
+def dump(value: Any) -> str:
+    """Plain data as YAML that :func:`parse` reads as the same value.
+
+    Raises:
+        ConfigError: The value is not plain data.
+    """
+    try:
+        return yaml.dump(value, Dumper=_Dumper, sort_keys=False)
+    except yaml.YAMLError as error:
+        raise ConfigError(
+            f"only numbers, texts, lists and mappings can be written as YAML: {error}"
+        ) from error
 
 
 def read_text(path: Path) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from graphseq.errors import ConfigError
-from graphseq.plain_yaml import MAX_CHARACTERS, parse, read_text
+from graphseq.plain_yaml import MAX_CHARACTERS, dump, parse, read_text
 
 
 @pytest.mark.parametrize(
@@ -132,3 +132,12 @@ def test_a_text_is_read_up_to_the_limit(tmp_path: Path) -> None:
 def test_the_cases_are_refused(shared: Path) -> None:
     with pytest.raises(ConfigError, match="more than 10,000 values"):
         parse((shared / "cases" / "yaml_aliases.yaml").read_text("utf-8"), "f.yaml")
+
+
+@pytest.mark.parametrize(
+    "value", ["1e-3", "1E5", ".5e1", "0x1f", "1:30", "~", "yes", "2020-01-01", 1e-5, 3]
+)
+def test_what_is_written_is_read_as_the_same_value(value: object) -> None:
+    found = parse(dump({"a": [value]}), "x")["a"][0]
+    assert found == value
+    assert type(found) is type(value)

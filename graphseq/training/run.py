@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Annotated, Any, NotRequired
 
 import polars as pl
-import yaml
 from annotated_types import Len
 from torch_geometric.data import HeteroData
 from typing_extensions import TypedDict  # pydantic needs this one below Python 3.12
 
-from graphseq.errors import RunError
+from graphseq.errors import ConfigError, RunError
 from graphseq.evaluation import Report
 from graphseq.graphs import graph_hash
 from graphseq.models import Model, create
+from graphseq.plain_yaml import parse, read_text
 from graphseq.schema import Count, Size
 from graphseq.training.checkpoint import read_tensors
 
@@ -164,16 +164,16 @@ def load_run(folder: str | Path) -> Run:
     if not (folder / RECORD).is_file():
         raise RunError(f"{folder} contains no run: there is no {RECORD}")
     try:
-        experiment = yaml.safe_load((folder / EXPERIMENT).read_text("utf-8"))
+        experiment = parse(read_text(folder / EXPERIMENT), EXPERIMENT)
         record = dict(json.loads((folder / RECORD).read_text("utf-8")))
         if (found := record.get("format", 1)) != FORMAT:
             raise _other_format(folder, found)
         history = _read_history(folder / HISTORY)
         _check_content(dict(experiment), record)
         return Run(folder, dict(experiment), record, history)
-    except (OSError, ValueError, TypeError, RecursionError) as error:
+    except (OSError, ValueError, TypeError, RecursionError, ConfigError) as error:
         raise _damaged(folder, error) from error
-    except (yaml.YAMLError, pl.exceptions.PolarsError) as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise _damaged(folder, error) from error
 
 

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import yaml
 from safetensors import SafetensorError
 from torch_geometric.data import HeteroData
 
@@ -17,6 +16,7 @@ from graphseq.atomic import write_text
 from graphseq.errors import ConfigError, GraphError, RunError
 from graphseq.locks import hold_lock
 from graphseq.models import Model
+from graphseq.plain_yaml import dump
 from graphseq.schema import describe
 from graphseq.training.options import FitOptions
 from graphseq.training.provenance import environment, identity
@@ -227,8 +227,8 @@ def _without_sizes(options: Any) -> Any:
 
 def _write_experiment(folder: Path, experiment: dict[str, Any]) -> None:
     try:
-        text = yaml.safe_dump(experiment, sort_keys=False)
-    except yaml.YAMLError as error:
+        text = dump(experiment)
+    except ConfigError as error:
         raise ConfigError(
             f"an option of the model or of fit cannot be written as YAML, so the run "
             f"could not be repeated from its folder: {error}. Pass numbers, texts, "

@@ -199,6 +199,18 @@ def test_edited_files_of_a_run_are_damage(
         load_run(tmp_path)
 
 
+def test_aliases_in_the_experiment_of_a_run_are_damage(
+    short: Short, graph: HeteroData, tmp_path: Path
+) -> None:
+    short(POP(30, 12), graph, folder=tmp_path)
+    lines = ["a: &a [x, x, x, x, x, x, x, x, x]"]
+    for old, new in zip("abcdefgh", "bcdefghi", strict=True):
+        lines.append(f"{new}: &{new} [{', '.join([f'*{old}'] * 9)}]")
+    (tmp_path / "experiment.yaml").write_text("\n".join(lines))
+    with pytest.raises(RunError, match=r"damaged .*more than 10,000 values"):
+        load_run(tmp_path)
+
+
 def test_a_full_disk_loses_no_finished_epoch(
     short: Short,
     tiny: Make,
