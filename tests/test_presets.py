@@ -155,7 +155,6 @@ PRESETS: dict[str, Options] = {
         "objective.fnm": "intents",
         "objective.form": "paper",
         "objective.sequence_pooling": "mean",
-        "objective.sequence_weight": 0.2,
         "backbone.loss": "bce",
         "backbone.encoder.positions": "end",
     },
@@ -170,6 +169,7 @@ PRESETS: dict[str, Options] = {
     "ec4srec-paper": {
         "objective.explanation": "saliency",
         "objective.denominator": "paper",
+        "objective.directions": "sum",
         "objective.augmentation.mu": 0.5,
         "objective.augmentation.negative": ["crop", "mask"],
         "objective.utility": "paper",
@@ -180,6 +180,7 @@ PRESETS: dict[str, Options] = {
         "objective.r_scope": "batch",
         "objective.r_pairs": 1,
         "objective.normalize": False,
+        "objective.directions": "sum",
         "encoder_steps": [1, 0],
     },
     "mclrec-joint": {"joint": True},

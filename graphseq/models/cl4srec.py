@@ -1,11 +1,7 @@
 """CL4SRec: contrast between two random views of a sequence."""
 
-from collections.abc import Callable
 from typing import Any, ClassVar, final
 
-import torch
-from jaxtyping import Float
-from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from graphseq.models.backbone import Backbone, Encoding
@@ -13,11 +9,8 @@ from graphseq.models.sequence_model import Auxiliary, SequenceModel, Terms
 from graphseq.nn.pooling import Pooling, pool
 from graphseq.objectives import nt_xent
 from graphseq.schema import Positive, Size, Weight
-from graphseq.sequences.augment import Augmentation, CropMaskReorder
-from graphseq.sequences.batch import Batch, newest
+from graphseq.sequences.augment import CropMaskReorder, Views, draw_views
 from graphseq.sequences.operators import with_last_targets
-
-Views = Augmentation | Callable[[Batch], Batch]
 
 
 class ViewContrast(Auxiliary):
@@ -71,10 +64,11 @@ class ViewContrast(Auxiliary):
             return terms
         backbone, items, batch = encoding.backbone, encoding.items, encoding.batch
         views = draw_views(self.augmentation, batch, backbone.max_length)
-        if self.view_targets:
-            last, vectors = self.encode(backbone, items, views)
+        if self.view_targets and self.pooling != "last":
+            states = backbone.states(items, views)
+            last, vectors = views.last(states), pool(states, views.mask, self.pooling)
         else:
-            vectors = backbone.pooled(items, views, self.pooling)
+            last = vectors = backbone.pooled(items, views, self.pooling)
         if self.weight:
             contrast = nt_xent(*vectors.chunk(2), temperature=self.temperature)
             terms["contrast"] = self.weight * contrast
@@ -82,32 +76,6 @@ class ViewContrast(Auxiliary):
             examples = with_last_targets(views, batch)
             terms["views"] = backbone.next_item(last, items, examples)
         return terms
-
-    def encode(
-        self, backbone: Backbone, items: Float[Tensor, "V D"], views: Batch
-    ) -> tuple[Float[Tensor, "N D"], Float[Tensor, "N n"]]:
-        """The last state of every view, and the vector that is contrasted."""
-        if self.pooling == "last":
-            last = backbone.last(items, views)
-            return last, last
-        states = backbone.states(items, views)
-        return views.last(states), pool(states, views.mask, self.pooling)
-
-
-@torch.compiler.disable  # type: ignore[untyped-decorator]
-def draw_views(augmentation: Views, batch: Batch, max_length: int) -> Batch:
-    """Two views of every row, 2B rows, each of the newest ``max_length`` items.
-
-    Raises:
-        ValueError: The augmentation returned another number of rows.
-    """
-    views: Batch = augmentation(batch)
-    if len(views) != 2 * len(batch):
-        raise ValueError(
-            f"an augmentation returns two views of every row; found {len(views)} rows "
-            f"for {len(batch)}; return join(first, second)"
-        )
-    return newest(views, max_length)
 
 
 @final
@@ -142,7 +110,7 @@ class CL4SRec(SequenceModel):
         num_users: Size,
         backbone: Backbone | Size,
         *,
-        augmentation: Augmentation | Callable[[Batch], Batch] | None = None,
+        augmentation: Views | None = None,
         contrast_weight: Weight = 0.1,
         temperature: Positive = 1.0,
         pooling: Pooling = "last",

@@ -11,6 +11,7 @@ from torch_geometric.data import HeteroData
 from graphseq.models.backbone import Backbone, Encoding
 from graphseq.models.sequence_model import Auxiliary, SequenceModel, Terms
 from graphseq.objectives import nt_xent, same_id_mask
+from graphseq.objectives.contrastive import Directions
 from graphseq.schema import Positive, Size, Weight
 from graphseq.sequences.batch import Batch
 from graphseq.sequences.same_target import SameTargetIndex, same_target
@@ -32,16 +33,17 @@ class TargetContrast(Auxiliary):
         Qiu et al., DuoRec, WSDM 2022, Eqs. (7)-(11).
 
     Departs from the source:
-        The contrast is the mean over both views as anchors, where the paper sums the
-        two. As in the authors' code, the default contrasts h' with s. A sequence whose
-        target no other sequence has is its own s. With the samplers ``targets`` and
-        ``user``, a row is contrasted once, for its newest target.
+        By default as in the authors' code: h' is contrasted with s, and the contrast is
+        the mean of both directions (as printed: their sum). A sequence whose target no
+        other sequence has is its own s. With the samplers ``targets`` and ``user``, a
+        row is contrasted once, for its newest target.
 
     Args:
         mode: The views that are contrasted.
         weight: λ.
         dropout_weight: :math:`λ_d`, in the modes ``un`` and ``us``.
         temperature: τ.
+        directions: ``mean`` or ``sum`` over the two directions of each contrast.
         exclude_same_target: Whether rows with the same target are masked out as
             negatives of each other.
     """
@@ -53,12 +55,13 @@ class TargetContrast(Auxiliary):
         weight: Weight = 0.1,
         dropout_weight: Weight = 0.1,
         temperature: Positive = 1.0,
+        directions: Directions = "mean",
         exclude_same_target: bool = False,
     ) -> None:
         super().__init__()
         self.mode = mode
         self.weight, self.dropout_weight = weight, dropout_weight
-        self.temperature = temperature
+        self.temperature, self.directions = temperature, directions
         self.exclude_same_target = exclude_same_target
         self.index: SameTargetIndex | None = None
 
@@ -72,7 +75,12 @@ class TargetContrast(Auxiliary):
         index = indexed(self.index)
         rows = index.indices(batch)
         mask = same_id_mask(index.target[rows]) if self.exclude_same_target else None
-        contrast = partial(nt_xent, temperature=self.temperature, exclude=mask)
+        contrast = partial(
+            nt_xent,
+            temperature=self.temperature,
+            directions=self.directions,
+            exclude=mask,
+        )
         h, terms = encoding.last, {}
         if self.mode != "su":
             again = backbone.last(items, batch)

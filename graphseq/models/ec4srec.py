@@ -19,11 +19,11 @@ from graphseq.models.sequence_model import Auxiliary, SequenceModel, Terms
 from graphseq.nn.importance import Method
 from graphseq.nn.transformer import Transformer
 from graphseq.objectives import negative_contrast, nt_xent, same_id_mask
-from graphseq.objectives.contrastive import Denominator
+from graphseq.objectives.contrastive import Denominator, Directions
 from graphseq.schema import Count, InvalidOption, Positive, Size, Weight
 from graphseq.sequences.batch import Batch
 from graphseq.sequences.guided_augment import GuidedAugmentation
-from graphseq.sequences.operators import join, random_views
+from graphseq.sequences.operators import join
 from graphseq.sequences.same_target import (
     SameTargetIndex,
     Utility,
@@ -54,9 +54,10 @@ class ExplainedViews(Auxiliary):
     Departs from the source:
         The release is partial, the rest is reconstructed. By default the code's
         utility of a retrieved sequence and its denominator of :math:`L_{cl-}`, and
-        importances that sum to 1 per sequence (the code divides a batch by its norm).
-        Contrasts are means over the views; a row has at most ``max_candidates``
-        candidates. Sequences of one item are their own positive views; their negative
+        importances that sum to 1 per sequence (the code divides a batch by its norm);
+        ℓ is the mean of both directions (as printed: their sum). Contrasts are means
+        over the rows of the batch; a row has at most ``max_candidates`` candidates.
+        Sequences of one item are their own positive views; their negative
         view is a random item.
 
     Args:
@@ -70,6 +71,7 @@ class ExplainedViews(Auxiliary):
         negative_weight: :math:`λ_-`.
         target_weight: :math:`λ_r`; 0 retrieves nothing.
         temperature: τ of the NT-Xent loss.
+        directions: ``mean`` or ``sum`` over the two directions of each NT-Xent loss.
         negative_temperature: τ of :math:`L_{cl-}`.
         denominator: Denominator of :math:`L_{cl-}`.
         utility: How the probability of a retrieved sequence is computed.
@@ -101,6 +103,7 @@ class ExplainedViews(Auxiliary):
         negative_weight: Weight = 0.05,
         target_weight: Weight = 0.1,
         temperature: Positive = 1.0,
+        directions: Directions = "mean",
         negative_temperature: Positive = 0.1,
         denominator: Denominator = "code",
         utility: Utility = "code",
@@ -116,7 +119,7 @@ class ExplainedViews(Auxiliary):
         self.warmup = self.updates[0]
         self.view_weight, self.negative_weight = view_weight, negative_weight
         self.target_weight = target_weight
-        self.contrast = partial(nt_xent, temperature=temperature)
+        self.contrast = partial(nt_xent, temperature=temperature, directions=directions)
         self.negative_contrast = partial(
             negative_contrast, temperature=negative_temperature, denominator=denominator
         )
@@ -179,8 +182,8 @@ class ExplainedViews(Auxiliary):
     def views(self, batch: Batch, index: SameTargetIndex, scores: Tensor) -> Batch:
         """Two positive views and a negative view of every row, 3B rows."""
         importance = importances(scores, index, index.indices(batch), batch)
-        first, second = random_views(batch, self.augmentation.positive(importance))
-        return join(first, second, self.augmentation.negative(batch, importance))
+        positive = self.augmentation.positive(batch, importance)
+        return join(*positive, self.augmentation.negative(batch, importance))
 
     @torch.compiler.disable  # type: ignore[untyped-decorator]
     def retrieved(self, batch: Batch, index: SameTargetIndex) -> Batch:

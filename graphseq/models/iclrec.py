@@ -13,18 +13,23 @@ from torch_geometric.data import HeteroData
 from graphseq.constants import INTERACTS
 from graphseq.models.backbone import Backbone, Encoding
 from graphseq.models.base import Stage, Step
-from graphseq.models.cl4srec import draw_views
 from graphseq.models.sequence_model import Auxiliary, SequenceModel, Terms
 from graphseq.nn.kmeans import kmeans, nearest
 from graphseq.nn.pooling import Pooling, pool
-from graphseq.objectives import intent_contrast, nt_xent, same_id_mask
-from graphseq.objectives.contrastive import Form
+from graphseq.objectives import (
+    intent_contrast,
+    nt_xent,
+    prototype_contrast,
+    same_id_mask,
+)
+from graphseq.objectives.contrastive import Directions
 from graphseq.schema import Count, InvalidOption, Positive, Size, Weight
-from graphseq.sequences.augment import Augmentation, CropMaskReorder
+from graphseq.sequences.augment import Augmentation, CropMaskReorder, draw_views
 from graphseq.sequences.batch import Batch, last_targets
 from graphseq.sequences.samplers import examples, gather
 
 FalseNegatives = Literal["none", "intents", "both"]
+Form = Literal["symmetric", "paper", "prototypes"]
 
 
 @final
@@ -42,11 +47,12 @@ class IntentContrast(Auxiliary):
     Departs from the source:
         By default as in the authors' code, which reached the published figures: the
         sequence contrast compares concatenated states, not their mean; the intent
-        contrast is symmetric and averaged over the views; false negatives are not
-        masked out (``fnm``). The epoch's number seeds the clustering. Labels for
-        ``fnm`` are training events (the code's are validation items). Means and
-        concatenated states leave out padding. Views come from the ``max_length`` newest
-        items. Of several K all count equally; in the code only the last counts.
+        contrast is symmetric; both are averaged over their two directions, not summed;
+        false negatives are not masked out (``fnm``). The epoch's number seeds the
+        clustering. Labels for ``fnm`` are training events (the code's are validation
+        items). Means and concatenated states leave out padding. Views come from the
+        ``max_length`` newest items. Of several K all count equally; in the code only
+        the last counts.
 
     Args:
         clusters: K, the number of intents; the loss is the mean over several K.
@@ -54,7 +60,10 @@ class IntentContrast(Auxiliary):
         sequence_weight: β, of the contrast between the two views.
         fnm: False negatives that are masked out: ``intents`` masks rows of the same
             intent, ``both`` also sequences with the same last target.
-        form: The intent contrast of the code (``symmetric``) or as printed (``paper``).
+        form: The contrasts of the code (``symmetric``) or as printed (``paper``), in
+            which the negatives are the intents of the batch, Eqs. (15)-(17); or with
+            all K intents as negatives (``prototypes``), Eq. (14), which ``fnm`` does
+            not change.
         sequence_pooling: What the sequence contrast compares.
         temperature: τ of both contrasts.
         warm_up: Epochs that train by the sequence contrast alone.
@@ -86,9 +95,10 @@ class IntentContrast(Auxiliary):
         self.warmup = warm_up
         self.weight, self.sequence_weight = weight, sequence_weight
         self.fnm, self.sequence_pooling = fnm, sequence_pooling
-        self.temperature = temperature
-        self.intent_contrast = partial(
-            intent_contrast, form=form, temperature=temperature
+        self.form, self.temperature = form, temperature
+        directions: Directions = "mean" if form == "symmetric" else "sum"
+        self.sequence_contrast = partial(
+            nt_xent, temperature=temperature, directions=directions
         )
         self.augmentation = augmentation or CropMaskReorder(
             distinct=False, reach_last=False
@@ -155,7 +165,7 @@ class IntentContrast(Auxiliary):
         """The contrast between two views of a sequence, Eqs. (6)-(8)."""
         mask = same_id_mask(last_targets(batch)) if self.fnm == "both" else None
         h = backbone.pooled(items, views, self.sequence_pooling).chunk(2)
-        loss = nt_xent(*h, temperature=self.temperature, exclude=mask)
+        loss = self.sequence_contrast(*h, exclude=mask)
         return {"sequence": self.sequence_weight * loss}
 
     def intent_term(
@@ -166,11 +176,19 @@ class IntentContrast(Auxiliary):
         centroids: Float[Tensor, "K D"],
     ) -> Float[Tensor, ""]:
         """Contrast with normalised centroids, which the raw ones are chosen by."""
-        which = nearest(own, centroids)
-        intents = F.normalize(centroids, dim=1)[which]
+        which, t = nearest(own, centroids), self.temperature
+        intents = F.normalize(centroids, dim=1)
+        if self.form == "prototypes":
+            return prototype_contrast(first, second, intents, which, temperature=t)
         identity = None if self.fnm == "none" else which
-        loss: Tensor = self.intent_contrast(first, second, intents, identity=identity)
-        return loss
+        return intent_contrast(
+            first,
+            second,
+            intents[which],
+            identity=identity,
+            form=self.form,
+            temperature=t,
+        )
 
     def centroids(self) -> list[Float[Tensor, "K D"]]:
         """The raw centroids of each K.

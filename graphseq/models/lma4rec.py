@@ -9,13 +9,13 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from graphseq.models.backbone import Backbone, Encoding
-from graphseq.models.cl4srec import ViewContrast, draw_views
+from graphseq.models.cl4srec import ViewContrast
 from graphseq.models.sequence_model import SequenceModel, Terms
 from graphseq.nn.dropout import LearnableDropout, Phase
 from graphseq.nn.pooling import Pooling
 from graphseq.objectives import nt_xent
 from graphseq.schema import InvalidOption, Positive, Size, Weight
-from graphseq.sequences.augment import InformedAugmentation
+from graphseq.sequences.augment import InformedAugmentation, draw_views
 from graphseq.sequences.batch import Batch
 from graphseq.specs import class_of
 

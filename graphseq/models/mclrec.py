@@ -13,13 +13,12 @@ from torch_geometric.data import HeteroData
 
 from graphseq.models.backbone import Backbone, Encoding
 from graphseq.models.base import Stage, Step
-from graphseq.models.cl4srec import draw_views
 from graphseq.models.sequence_model import Auxiliary, SequenceModel, Terms
 from graphseq.nn.heads import Augmenter
 from graphseq.objectives import contrastive_regularization, nt_xent
-from graphseq.objectives.contrastive import Scope
+from graphseq.objectives.contrastive import Directions, Scope
 from graphseq.schema import Count, InvalidOption, Size, Weight
-from graphseq.sequences.augment import Augmentation, CropMaskReorder
+from graphseq.sequences.augment import Augmentation, CropMaskReorder, draw_views
 from graphseq.sequences.batch import Batch
 
 
@@ -44,8 +43,8 @@ class LearnedViews(Auxiliary):
         By default as in the released code, which reaches the published figures: learned
         views have length 1; R has bounds per anchor, is taken on three pairs of views,
         and has its own weight 0.1 in the augmenters' step (as printed: bounds over the
-        batch, on (z¹, z²) alone, weight γ). Contrasts are means over the anchors, not
-        sums.
+        batch, on (z¹, z²) alone, weight γ); ℓ is the mean of both directions (as
+        printed: their sum). Contrasts are means over the rows of the batch.
 
     Args:
         augmentation: Draws the two views; ``None`` is ``CropMaskReorder`` with the
@@ -56,6 +55,7 @@ class LearnedViews(Auxiliary):
         gamma2: γ_2, of R in the augmenters' loss; ``None`` is γ.
         r_scope: Bounds of R per ``anchor``, or over the ``batch``.
         r_pairs: R on three pairs of views, or on the learned pair alone.
+        directions: ``mean`` or ``sum`` over the two directions of each contrast ℓ.
         normalize: Whether learned views have length 1.
         shared: One augmenter for both views.
     """
@@ -76,6 +76,7 @@ class LearnedViews(Auxiliary):
         gamma2: Weight | None = 0.1,
         r_scope: Scope = "anchor",
         r_pairs: Literal[1, 3] = 3,
+        directions: Directions = "mean",
         normalize: bool = True,
         shared: bool = False,
     ) -> None:
@@ -86,6 +87,7 @@ class LearnedViews(Auxiliary):
         self.cl1_weight, self.cl2_weight = cl1_weight, cl2_weight
         self.gamma = 0.1 * cl2_weight if gamma is None else gamma
         self.gamma2 = self.gamma if gamma2 is None else gamma2
+        self.contrast = partial(nt_xent, directions=directions)
         self.regularization = partial(contrastive_regularization, scope=r_scope)
         self.r_pairs, self.normalize, self.shared = r_pairs, normalize, shared
 
@@ -102,7 +104,7 @@ class LearnedViews(Auxiliary):
         h1, h2 = backbone.last(items, self.views(backbone, batch)).chunk(2)
         terms: Terms = {}
         if self.cl1_weight:
-            terms["random_views"] = self.cl1_weight * nt_xent(h1, h2)
+            terms["random_views"] = self.cl1_weight * self.contrast(h1, h2)
         if self.cl2_weight or self.gamma:
             contrast, regularization = self.learned(h1, h2)
             terms["learned_views"] = self.cl2_weight * contrast
@@ -128,7 +130,7 @@ class LearnedViews(Auxiliary):
         """The contrasts cl_2, Eq. (9), and R of encoded views."""
         z1, z2 = self.augmenters[0](h1), self.augmenters[-1](h2)
         pairs = [(z1, z2), (h1, z2), (h2, z1)]
-        contrast = torch.stack([nt_xent(*pair) for pair in pairs]).sum()
+        contrast = torch.stack([self.contrast(*pair) for pair in pairs]).sum()
         chosen = pairs[: self.r_pairs]
         return contrast, torch.stack([self.regularization(*p) for p in chosen]).sum()
 

@@ -13,13 +13,12 @@ from torch_geometric.data import HeteroData
 
 from graphseq.models.backbone import Backbone, Encoding
 from graphseq.models.base import Stage, Step
-from graphseq.models.cl4srec import draw_views
 from graphseq.models.sequence_model import Auxiliary, SequenceModel, Terms
 from graphseq.nn.heads import ResidualLayers
 from graphseq.nn.pooling import Pooling, pool
 from graphseq.objectives import nt_xent
 from graphseq.schema import Count, Dropout, InvalidOption, Positive, Size, Weight
-from graphseq.sequences.augment import Augmentation, CropMaskReorder
+from graphseq.sequences.augment import Augmentation, CropMaskReorder, draw_views
 from graphseq.sequences.batch import Batch
 
 Skips = Literal["distinct", "same"]

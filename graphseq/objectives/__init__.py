@@ -2,12 +2,12 @@
 
 from graphseq.objectives.contrastive import (
     contrastive_regularization,
-    intent_contrast,
     negative_contrast,
     nt_xent,
     same_id_mask,
 )
 from graphseq.objectives.cross_entropy import cross_entropy, products_in
+from graphseq.objectives.intents import intent_contrast, prototype_contrast
 from graphseq.objectives.pretraining import attribute_loss, double_sigmoid
 from graphseq.objectives.prototypes import seq2item, seq2seq
 from graphseq.objectives.ranking import bce, bpr, gbce
@@ -36,6 +36,7 @@ __all__ = [
     "negative_contrast",
     "nt_xent",
     "products_in",
+    "prototype_contrast",
     "same_id_mask",
     "sampled_softmax",
     "seq2item",

@@ -1,6 +1,6 @@
 """Contrastive losses between views."""
 
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 import torch.nn.functional as F
@@ -9,6 +9,7 @@ from torch import Tensor
 
 Scheme = Literal["symmetric", "one_sided", "cross_only"]
 Similarity = Literal["dot", "cosine"]
+Directions = Literal["mean", "sum"]
 
 
 def same_id_mask(identity: Int[Tensor, "B"]) -> Bool[Tensor, "B B"]:
@@ -23,6 +24,7 @@ def nt_xent(
     temperature: float = 1.0,
     similarity: Similarity = "dot",
     scheme: Scheme = "symmetric",
+    directions: Directions = "mean",
     exclude: Bool[Tensor, "B B"] | None = None,
 ) -> Float[Tensor, ""]:
     r"""Normalised, temperature-scaled cross-entropy between two views.
@@ -34,16 +36,17 @@ def nt_xent(
         {\sum_j Ψ(a_i, p_j) + \sum_{j \ne i} Ψ(a_i, a_j)}
 
     Schemes: with ``one_sided`` only rows of the first view are anchors; ``symmetric``
-    averages over both views as anchors; ``cross_only`` is ``one_sided`` without the
-    second sum.
+    takes both views as anchors, one direction after the other; ``cross_only`` is
+    ``one_sided`` without the second sum.
 
     Source:
         Chen et al., SimCLR, 2020 (``symmetric``); Wang et al., MCLSR, CIKM 2022,
         Eqs. (8) and (11) (``one_sided``).
 
     Departs from the source:
-        Always the mean over the anchors; with the papers' sums, the weight of the loss
-        would depend on the batch size.
+        The mean over the rows of the batch; with the papers' sums, the weight of the
+        loss would depend on the batch size. Papers print the sum of both directions for
+        each row (``directions="sum"``), their codes take the mean.
 
     Args:
         anchor: First view.
@@ -51,20 +54,19 @@ def nt_xent(
         temperature: :math:`τ > 0`; smaller values emphasise hard negatives.
         similarity: Dot product or cosine; the cosine with a zero vector is 0.
         scheme: Which rows are anchors, and their negatives.
+        directions: ``mean`` or ``sum`` of the two directions of ``symmetric``.
         exclude: Pairs (i, j) that are not negatives of each other, in either view. The
             diagonal is ignored: a row's own positive always counts.
 
     Returns:
-        The mean over the anchors; 0 for one row.
+        The mean over the rows; 0 for one row.
 
     Raises:
         ValueError: The views differ in shape, or an option is unknown.
     """
-    if scheme not in get_args(Scheme) or similarity not in get_args(Similarity):
-        raise ValueError(
-            f"nt_xent expects a scheme in {get_args(Scheme)} and a similarity in "
-            f"{get_args(Similarity)}; found {scheme!r} and {similarity!r}"
-        )
+    _check_choice("scheme", scheme, Scheme)
+    _check_choice("similarity", similarity, Similarity)
+    _check_choice("directions", directions, Directions)
     if anchor.shape != positive.shape:  # (3, D) against (4, D) would pass unnoticed
         raise ValueError(
             "nt_xent pairs the rows of two views of equal shape; found anchor "
@@ -78,8 +80,17 @@ def nt_xent(
     view = None if scheme == "cross_only" else anchor
     loss = _anchored(cross, view, temperature, drop)
     if scheme == "symmetric":
-        loss = (loss + _anchored(cross.T, positive, temperature, drop.T)) / 2
+        loss = loss + _anchored(cross.T, positive, temperature, drop.T)
+        loss = loss / 2 if directions == "mean" else loss
     return loss
+
+
+def _check_choice(name: str, value: str, choices: Any) -> None:
+    """Refuse a value that is not one of a ``Literal``."""
+    if value not in get_args(choices):
+        raise ValueError(
+            f"{name}: expected one of {get_args(choices)}, found {value!r}"
+        )
 
 
 def _anchored(
@@ -92,64 +103,6 @@ def _anchored(
         within = (view @ view.T / temperature).masked_fill(drop, -torch.inf)
         logits = torch.cat([logits, within], dim=1)
     return (logits.logsumexp(dim=1) - cross.diagonal()).mean()
-
-
-Form = Literal["symmetric", "paper"]
-
-
-def intent_contrast(
-    first: Float[Tensor, "B D"],
-    second: Float[Tensor, "B D"],
-    intents: Float[Tensor, "B D"],
-    *,
-    identity: Int[Tensor, "B"] | None = None,
-    form: Form = "symmetric",
-    temperature: float = 1.0,
-) -> Float[Tensor, ""]:
-    r"""Contrast of both views of a user's sequence with the user's intent.
-
-    As printed (``paper``), a view is compared with its own intent :math:`c_u` against
-    those of the batch,
-
-    .. math:: \sum_{h ∈ \{h^1, h^2\}} -\frac{1}{B} \sum_u \log
-        \frac{e^{h_u \cdot c_u}}{\sum_v e^{h_u \cdot c_v}} ;
-
-    as in the authors' code (``symmetric``), it is half of the sum of two
-    :func:`nt_xent`: intents are anchors, too, and the negatives of a view include other
-    views, those of an intent other intents. Users with the same intent are negatives of
-    each other unless ``identity`` is given.
-
-    Source:
-        Chen et al., ICLRec, WWW 2022, Eqs. (15)-(17).
-
-    Departs from the source:
-        The denominator includes the positive.
-
-    Args:
-        first: First view of each sequence.
-        second: Second view.
-        intents: Intent vector of each user: a centroid of length 1.
-        identity: Intent id of each user; pairs with the same intent are masked out
-            (false negative mitigation, Eq. 17). ``None``: no pair is (Eq. 16).
-        form: Which of the two formulas.
-        temperature: :math:`τ > 0`.
-
-    Raises:
-        ValueError: ``form`` is unknown.
-    """
-    if form not in get_args(Form):
-        raise ValueError(
-            f"intent_contrast expects form in {get_args(Form)}; found {form!r}"
-        )
-    exclude = None if identity is None else same_id_mask(identity)
-    scheme: Literal["symmetric", "cross_only"]
-    scheme = "symmetric" if form == "symmetric" else "cross_only"
-    losses = [
-        nt_xent(view, intents, temperature=temperature, scheme=scheme, exclude=exclude)
-        for view in (first, second)
-    ]
-    total = torch.stack(losses).sum()
-    return total / 2 if form == "symmetric" else total
 
 
 Denominator = Literal["code", "paper"]
@@ -246,8 +199,7 @@ def contrastive_regularization(
     Raises:
         ValueError: ``scope`` is unknown.
     """
-    if scope not in get_args(Scope):
-        raise ValueError(f"expected scope in {get_args(Scope)}; found {scope!r}")
+    _check_choice("scope", scope, Scope)
     size = len(first)
     if size == 1:
         return (first * second).sum() * 0

@@ -1,6 +1,6 @@
 """Augmentations: parts that draw two random views of every sequence of a batch."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal, final
 
@@ -11,7 +11,7 @@ from torch_geometric.data import HeteroData
 
 from graphseq.constants import ITEM_CO_OCCURS, EdgeType
 from graphseq.schema import Configurable, Count, Fraction, InvalidOption
-from graphseq.sequences.batch import Batch
+from graphseq.sequences.batch import Batch, newest
 from graphseq.sequences.guided_augment import GuidedAugmentation
 from graphseq.sequences.operators import (
     Operator,
@@ -32,6 +32,7 @@ __all__ = [
     "GuidedAugmentation",
     "InformedAugmentation",
     "crop",
+    "draw_views",
     "insert",
     "join",
     "mask",
@@ -71,6 +72,26 @@ class Augmentation(Configurable, nn.Module):
             graph: The graph, on their device.
             epoch: The coming epoch; the first is 0.
         """
+
+
+Views = Augmentation | Callable[[Batch], Batch]
+"""What draws views: an augmentation, or a function of a batch."""
+
+
+@torch.compiler.disable  # type: ignore[untyped-decorator]
+def draw_views(augmentation: Views, batch: Batch, max_length: int) -> Batch:
+    """Two views of every row, 2B rows, each of the newest ``max_length`` items.
+
+    Raises:
+        ValueError: The augmentation returned another number of rows.
+    """
+    views: Batch = augmentation(batch)
+    if len(views) != 2 * len(batch):
+        raise ValueError(
+            f"an augmentation returns two views of every row; found {len(views)} rows "
+            f"for {len(batch)}; return join(first, second)"
+        )
+    return newest(views, max_length)
 
 
 @final

@@ -18,11 +18,18 @@ from torch import Tensor
 
 from graphseq.schema import Configurable, Fraction, InvalidOption
 from graphseq.sequences.batch import Batch, with_items
-from graphseq.sequences.operators import Operator, fraction_of, lowest_positions, pick
+from graphseq.sequences.operators import (
+    Operator,
+    fraction_of,
+    lowest_positions,
+    pick,
+    random_views,
+)
 
 Side = Literal["least", "most"]
 Order = Literal["time", "importance"]
 Operation = Literal["crop", "mask", "reorder"]
+OPERATIONS: tuple[Operation, ...] = ("crop", "mask", "reorder")
 
 
 def important_positions(
@@ -104,32 +111,36 @@ class GuidedAugmentation(Configurable):
         are also reordered, as in the code (paper: ``negative=("crop", "mask")``).
 
     Args:
+        positive: The operations that make positive views; the two of a row differ,
+            unless there is only one.
+        negative: The operations that make negative views.
         important: ⌊important n⌋ of n items are the important ones.
         unimportant: ⌊unimportant n⌋ items are the unimportant ones.
         mu: The paper's μ instead of both: ⌊μ n⌋ items are important, as many are
             unimportant, and a positive crop *removes* the latter.
         crop_order: Order of the items that a crop keeps.
-        negative: The operations that make negative views.
     """
 
     def __init__(
         self,
         *,
+        positive: Sequence[Operation] = OPERATIONS,
+        negative: Sequence[Operation] = OPERATIONS,
         important: Fraction = 0.3,
         unimportant: Fraction = 0.7,
         mu: Fraction | None = None,
         crop_order: Order = "time",
-        negative: Sequence[Operation] = ("crop", "mask", "reorder"),
     ) -> None:
+        self.operations = {"most": tuple(positive), "least": tuple(negative)}
         self.important, self.unimportant, self.mu = important, unimportant, mu
         self.crop_order: Order = crop_order
-        self.operations = tuple(negative)
 
     @classmethod
     def conflicts(cls, options: Mapping[str, Any]) -> Iterator[InvalidOption]:
-        """Negative views need an operation."""
-        if not options["negative"]:
-            yield InvalidOption("negative", "expected one operation or more, found []")
+        """Both kinds of views need an operation."""
+        for name in ("positive", "negative"):
+            if not options[name]:
+                yield InvalidOption(name, "expected one operation or more, found []")
 
     def counts(self, n: Int[Tensor, "B"]) -> tuple[Tensor, Tensor, Tensor]:
         """How many of n items a positive crop keeps, are unimportant, are important."""
@@ -139,33 +150,31 @@ class GuidedAugmentation(Configurable):
         k = fraction_of(n, self.mu, at_least=1)
         return (n - k).clamp(min=1), k, k
 
-    def positive(self, importance: Float[Tensor, "B L"]) -> list[Operator]:
-        """The operators that make a positive view."""
+    def operators(self, importance: Float[Tensor, "B L"], keep: Side) -> list[Operator]:
+        """The operators of positive (keep ``most``) or negative views (``least``)."""
+        change: Side = "least" if keep == "most" else "most"
+        first = 0 if keep == "most" else 1
 
-        def cropped(batch: Batch) -> Batch:
-            kept, _, _ = self.counts(batch.lengths)
-            return guided_crop(batch, importance, kept, "most", order=self.crop_order)
+        def apply(name: Operation, batch: Batch) -> Batch:
+            kept, changed = self.counts(batch.lengths)[first : first + 2]
+            if name == "crop":
+                return guided_crop(batch, importance, kept, keep, order=self.crop_order)
+            operator = guided_mask if name == "mask" else guided_reorder
+            return operator(batch, importance, changed, change)
 
-        def masked(batch: Batch) -> Batch:
-            _, least, _ = self.counts(batch.lengths)
-            return guided_mask(batch, importance, least, "least")
+        return [partial(apply, name) for name in self.operations[keep]]
 
-        def reordered(batch: Batch) -> Batch:
-            _, least, _ = self.counts(batch.lengths)
-            return guided_reorder(batch, importance, least, "least")
-
-        return [cropped, masked, reordered]
+    def positive(
+        self, batch: Batch, importance: Float[Tensor, "B L"]
+    ) -> tuple[Batch, Batch]:
+        """Two positive views of every row; rows of one item stay as they are."""
+        operators = self.operators(importance, "most")
+        distinct = len(operators) > 1
+        return random_views(batch, operators, distinct=distinct, keep_single=True)
 
     def negative(self, batch: Batch, importance: Float[Tensor, "B L"]) -> Batch:
         """A negative view of every row; of a row of one item, a random item."""
-        _, least, most = self.counts(batch.lengths)
-        order = self.crop_order
-        known = {
-            "crop": partial(guided_crop, count=least, side="least", order=order),
-            "mask": partial(guided_mask, count=most, side="most"),
-            "reorder": partial(guided_reorder, count=most, side="most"),
-        }
-        views = [known[name](batch, importance) for name in self.operations]
+        views = [view(batch) for view in self.operators(importance, "least")]
         which = torch.randint_like(batch.lengths, len(views))
         which = which.masked_fill(batch.lengths == 1, len(views))
         return pick([*views, _random_item(batch)], which)

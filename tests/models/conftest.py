@@ -382,9 +382,17 @@ class Loops:
 
     @staticmethod
     def nt_xent(
-        first: Tensor, second: Tensor, temperature: float = 1.0, exclude: Any = None
+        first: Tensor,
+        second: Tensor,
+        temperature: float = 1.0,
+        exclude: Any = None,
+        *,
+        directions: str = "mean",
     ) -> float:
-        """NT-Xent, anchor by anchor; ``exclude`` lists pairs that are not negatives."""
+        """NT-Xent, anchor by anchor; ``exclude`` lists pairs that are not negatives.
+
+        Papers print the sum of both directions for every row, and codes their mean.
+        """
         both, number = [*first.tolist(), *second.tolist()], len(first)
 
         def similar(i: int, j: int) -> float:
@@ -399,7 +407,7 @@ class Loops:
                 among += [j] if j not in (i, partner) and free else []
             mass = sum(math.exp(similar(i, j)) for j in among)
             total += math.log(mass) - similar(i, partner)
-        return total / (2 * number)
+        return total / number if directions == "sum" else total / (2 * number)
 
     @staticmethod
     def equal_pairs(labels: Sequence[int]) -> list[list[bool]]:

@@ -7,7 +7,6 @@ import torch
 from torch_geometric.data import HeteroData
 
 from graphseq.models import CL4SRec
-from graphseq.models.cl4srec import draw_views
 from graphseq.sequences import Batch
 from graphseq.sequences.augment import CropMaskReorder
 from graphseq.sequences.operators import join
@@ -105,15 +104,4 @@ def test_a_function_can_be_the_augmentation(lab: Any, cycle: HeteroData) -> None
     part = CL4SRec.default_backbone(12, dim=8, max_length=6)
     model = CL4SRec(48, part, augmentation=twice).eval()
     batch = lab.load(model, cycle)[0]
-    drawn = draw_views(twice, batch, 3)
-    assert drawn.lengths.max() == 3 and len(drawn) == 2 * len(batch)
-    newest = batch.items[0, int(batch.lengths[0]) - 3 : int(batch.lengths[0])]
-    assert torch.equal(drawn.items[0], newest)
     assert model.losses(batch, cycle)["contrast"] > 0
-
-
-def test_another_number_of_views_is_refused(lab: Any, cycle: HeteroData) -> None:
-    model = small()
-    batch = lab.load(model, cycle, batch_size=7)[0]
-    with pytest.raises(ValueError, match=r"7 rows for 7; return join\(first, second\)"):
-        draw_views(lambda batch: batch, batch, 6)

@@ -35,15 +35,21 @@ def test_the_loss_of_the_specification() -> None:
     assert nt_xent(h, s).item() == pytest.approx(1.063382100, abs=1e-9)
 
 
-@pytest.mark.parametrize("exclude", [True, False])
+@pytest.mark.parametrize("exclude, directions", [(True, "mean"), (False, "sum")])
 @pytest.mark.parametrize("sampler", ["prefix", "targets", "user"])
 @pytest.mark.parametrize("mode", MODES)
 def test_terms_are_their_equations(
-    loops: Any, noise: HeteroData, mode: Any, sampler: Any, exclude: bool
+    loops: Any,
+    noise: HeteroData,
+    mode: Any,
+    sampler: Any,
+    exclude: bool,
+    directions: Any,
 ) -> None:
     """Without dropout h' is h."""
+    options = {"exclude_same_target": exclude, "directions": directions}
     weights = {"temperature": 0.7, "weight": 0.3, "dropout_weight": 0.2}
-    objective = TargetContrast(mode=mode, exclude_same_target=exclude, **weights)
+    objective = TargetContrast(mode=mode, **options, **weights)
     model = loops.build(DuoRec, noise, {"sampler": sampler}, objective=objective)
     model.refresh(noise, 0)
     batch, items = loops.batch(model, noise, 20), model.item_vectors(noise)
@@ -57,9 +63,11 @@ def test_terms_are_their_equations(
     h, s = (loops.vectors(model.backbone, items, rows) for rows in (batch, others))
     expected = {}
     if mode in ("un", "us"):
-        expected["dropout_views"] = 0.2 * loops.nt_xent(h, h, 0.7, same)
+        contrast = loops.nt_xent(h, h, 0.7, same, directions=directions)
+        expected["dropout_views"] = 0.2 * contrast
     if mode != "un":
-        expected["same_target"] = 0.3 * loops.nt_xent(h, s, 0.7, same)
+        contrast = loops.nt_xent(h, s, 0.7, same, directions=directions)
+        expected["same_target"] = 0.3 * contrast
     assert terms.keys() == {"next_item", *expected}
     for name, value in expected.items():
         loops.check(terms[name], value)

@@ -152,10 +152,10 @@ def negative_contrast(
     return total / number
 
 
-@pytest.mark.parametrize("exclude", [True, False])
+@pytest.mark.parametrize("exclude, directions", [(True, "sum"), (False, "mean")])
 @pytest.mark.parametrize("sampler", ["prefix", "targets", "user"])
 def test_terms_are_their_equations(
-    loops: Any, noise: HeteroData, sampler: Any, exclude: bool
+    loops: Any, noise: HeteroData, sampler: Any, exclude: bool, directions: Any
 ) -> None:
     weights = {"view_weight": 0.2, "negative_weight": 0.03, "target_weight": 0.4}
     objective = ExplainedViews(
@@ -163,6 +163,7 @@ def test_terms_are_their_equations(
         temperature=0.7,
         negative_temperature=0.3,
         exclude_same_target=exclude,
+        directions=directions,
         **weights,
     )
     model = loops.build(EC4SRec, noise, {"sampler": sampler}, objective=objective)
@@ -178,8 +179,10 @@ def test_terms_are_their_equations(
     targets = loops.last_targets(batch)
     assert loops.last_targets(others) == targets
     same = loops.equal_pairs(targets) if exclude else None
-    loops.check(terms["same_target"], 0.4 * loops.nt_xent(h, r, 0.7, same))
-    loops.check(terms["views"], 0.2 * loops.nt_xent(first, second, 0.7))
+    same_target = loops.nt_xent(h, r, 0.7, same, directions=directions)
+    loops.check(terms["same_target"], 0.4 * same_target)
+    positive = loops.nt_xent(first, second, 0.7, directions=directions)
+    loops.check(terms["views"], 0.2 * positive)
     expected = 0.03 * negative_contrast(first, second, negative, 0.3)
     loops.check(terms["negative_views"], expected)
 

@@ -112,7 +112,16 @@ def one_directional(
     return total / len(anchors)
 
 
-@pytest.mark.parametrize("form", ["symmetric", "paper"])
+def among_all(views: Tensor, raw: Tensor, which: list[int], t: float) -> float:
+    """Eq. (14): every view against the K normalised centroids, mean over the views."""
+    total = 0.0
+    for view, own in zip(views, which, strict=True):
+        products = [float(view @ c) / float(c.norm()) / t for c in raw]
+        total += math.log(sum(map(math.exp, products))) - products[own]
+    return total / len(views)
+
+
+@pytest.mark.parametrize("form", ["symmetric", "paper", "prototypes"])
 @pytest.mark.parametrize("fnm", ["none", "intents", "both"])
 def test_terms_are_their_equations(
     loops: Any, noise: HeteroData, fnm: Any, form: Any
@@ -132,11 +141,15 @@ def test_terms_are_their_equations(
     newest = loops.equal_pairs(loops.last_targets(batch)) if fnm == "both" else None
     shared = None if fnm == "none" else loops.equal_pairs(which)
     h = loops.vectors(model.backbone, items, views[0], "flatten").chunk(2)
-    loops.check(terms["sequence"], 0.2 * loops.nt_xent(*h, 0.7, newest))
+    directions = "mean" if form == "symmetric" else "sum"
+    sequence = loops.nt_xent(*h, 0.7, newest, directions=directions)
+    loops.check(terms["sequence"], 0.2 * sequence)
     total = 0.0
     for h in loops.vectors(model.backbone, items, views[0], "mean").chunk(2):
         if form == "paper":
             total += one_directional(h, intents, shared, 0.7, within=False)
+        elif form == "prototypes":
+            total += among_all(h, raw, which, 0.7)
         else:
             pairs = [(h, intents), (intents, h)]
             total += sum(one_directional(*p, shared, 0.7, True) for p in pairs) / 4

@@ -9,11 +9,10 @@ from torch_geometric.data import HeteroData
 
 from graphseq.errors import ConfigError
 from graphseq.models import LearnableDropoutContrast, LMA4Rec, SequenceModel
-from graphseq.models.cl4srec import draw_views
 from graphseq.models.lma4rec import learnable_dropouts
 from graphseq.nn.dropout import LearnableDropout
 from graphseq.sequences import Batch
-from graphseq.sequences.augment import InformedAugmentation
+from graphseq.sequences.augment import InformedAugmentation, draw_views
 
 
 def small(graph: HeteroData, **options: Any) -> LMA4Rec:

@@ -28,6 +28,7 @@ def loops(
     similarity: str,
     scheme: str,
     excluded: set[tuple[int, int]],
+    directions: str,
 ) -> float:
     """The equation, anchor by anchor."""
 
@@ -53,17 +54,26 @@ def loops(
     loss = anchored(a, p, excluded)
     if scheme == "symmetric":
         flipped = {(j, i) for i, j in excluded}
-        loss = (loss + anchored(p, a, flipped)) / 2
+        loss += anchored(p, a, flipped)
+        loss /= 2 if directions == "mean" else 1
     return loss
 
 
 @pytest.mark.parametrize("b, d", [(1, 3), (2, 2), (5, 7)])
 @pytest.mark.parametrize("temperature", [0.1, 0.5, 5.0])
 @pytest.mark.parametrize("similarity", ["dot", "cosine"])
-@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize(
+    "scheme, directions", [*((each, "mean") for each in SCHEMES), ("symmetric", "sum")]
+)
 @pytest.mark.parametrize("exclude", ["none", "identity", "any pairs"])
 def test_nt_xent_equals_the_equation_as_loops(
-    b: int, d: int, temperature: float, similarity: str, scheme: str, exclude: str
+    b: int,
+    d: int,
+    temperature: float,
+    similarity: str,
+    scheme: str,
+    directions: str,
+    exclude: str,
 ) -> None:
     a, p = views(b, d)
     mask = None
@@ -73,8 +83,9 @@ def test_nt_xent_equals_the_equation_as_loops(
         mask = torch.rand(b, b, generator=torch.Generator().manual_seed(1)) < 0.5
     pairs = set() if mask is None else {tuple(ij) for ij in mask.nonzero().tolist()}
     given = {"temperature": temperature, "similarity": similarity, "scheme": scheme}
-    found = nt_xent(a, p, exclude=mask, **given)
-    expected = loops(a.detach(), p.detach(), temperature, similarity, scheme, pairs)
+    found = nt_xent(a, p, exclude=mask, directions=directions, **given)
+    rows = a.detach(), p.detach()
+    expected = loops(*rows, temperature, similarity, scheme, pairs, directions)
     assert found.item() == pytest.approx(expected, rel=1e-9, abs=1e-12)
 
 
@@ -195,7 +206,7 @@ def test_views_of_different_sizes_are_refused() -> None:
         unchecked(torch.ones(3, 2), torch.ones(4, 2))
 
 
-@pytest.mark.parametrize("option", ["scheme", "similarity"])
+@pytest.mark.parametrize("option", ["scheme", "similarity", "directions"])
 def test_an_unknown_option_is_refused_with_the_choices(option: str) -> None:
     unchecked = inspect.unwrap(nt_xent)
     with pytest.raises(ValueError, match=f"{option}.*'symetric'"):

@@ -15,7 +15,9 @@ from graphseq.sequences import (
     Batch,
     CropMaskReorder,
     InformedAugmentation,
+    join,
 )
+from graphseq.sequences.augment import draw_views
 from graphseq.sequences.similarity import most_similar
 
 V = 100
@@ -183,3 +185,14 @@ def test_a_class_of_its_own_must_draw_views() -> None:
 
     with pytest.raises(NotImplementedError, match="Half must define forward"):
         Half()(equal_rows(3, 2))
+
+
+def test_views_are_cut_to_their_newest_items() -> None:
+    batch = equal_rows(5, 2)
+    views = draw_views(lambda batch: join(batch, batch), batch, 3)
+    assert views.items.tolist() == [[2, 3, 4]] * 4
+
+
+def test_another_number_of_views_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"2 rows for 2; return join\(first, second\)"):
+        draw_views(lambda batch: batch, equal_rows(5, 2), 6)

@@ -188,15 +188,28 @@ def test_positive_views_are_those_of_the_table(one) -> None:
     """⌊.3 5⌋ = 1 is important, ⌊.7 5⌋ = 3 are unimportant."""
     batch, scores = one
     cropped, masked, reordered = (
-        view(batch) for view in GuidedAugmentation().positive(scores)
+        view(batch) for view in GuidedAugmentation().operators(scores, "most")
     )
     assert rows_of(cropped) == [[12]]
     assert rows_of(masked) == [[V, 12, V, 14, V]]
     assert rows_of(reordered)[0][1::2] == [12, 14]
-    by_importance = GuidedAugmentation(important=0.6, crop_order="importance").positive(
-        scores
-    )[0]
-    assert rows_of(by_importance(batch)) == [[11, 14, 12]]
+    by_importance = GuidedAugmentation(
+        positive=["crop"], important=0.6, crop_order="importance"
+    )
+    for made in by_importance.positive(batch, scores):
+        assert rows_of(made) == [[11, 14, 12]]
+
+
+def test_positive_views_are_drawn_from_the_given_operations() -> None:
+    """Of two, a row gets one each; rows of one item stay as they are."""
+    batch, scores = batch_of(*[[1, 2, 3, 4, 5]] * 40, [6]), torch.arange(5.0)
+    two = GuidedAugmentation(positive=["mask", "crop"])
+    first, second = map(rows_of, two.positive(batch, scores.repeat(41, 1)))
+    made = ([V, V, V, 4, 5], [5])
+    assert {*map(tuple, first[:40])} == {*map(tuple, made)}
+    for one, other in zip(first[:40], second[:40], strict=True):
+        assert one != other and other in made
+    assert first[40] == second[40] == [6]
 
 
 def test_negative_views_are_those_of_the_table_each_equally_often() -> None:
@@ -247,8 +260,7 @@ def test_views_have_no_targets_and_keep_user_and_example(one) -> None:
         torch.full((1, 5), 3),
         example=torch.tensor([4]),
     )
-    for made in [v(full) for v in GuidedAugmentation().positive(scores)] + [
-        GuidedAugmentation().negative(full, scores)
-    ]:
+    guide = GuidedAugmentation()
+    for made in (*guide.positive(full, scores), guide.negative(full, scores)):
         assert made.targets is None and made.negatives is None
         assert made.user.tolist() == [7] and made.example.tolist() == [4]

@@ -1,4 +1,4 @@
-"""The intent contrast against the specification (U-2) and loops."""
+"""Contrasts with intents against the specification (U-2) and loops."""
 
 import math
 
@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from graphseq.objectives import intent_contrast
+from graphseq.objectives import intent_contrast, prototype_contrast
 
 M1 = torch.tensor([[1.0, 0], [0, 1], [1, 1]], dtype=torch.float64)
 M2 = torch.tensor([[2.0, 0], [0, 1], [1, 0]], dtype=torch.float64)
@@ -100,3 +100,18 @@ def test_the_temperature_divides_the_products() -> None:
         intent_contrast(M1, M2, C, temperature=0.5),
         intent_contrast(M1 / root, M2 / root, C / root),
     )
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.3])
+def test_all_prototypes_are_negatives(temperature: float) -> None:
+    """Eq. (14) as loops, with an intent that no user of the batch has."""
+    generator = torch.Generator().manual_seed(0)
+    a, b = torch.randn(2, 5, 4, dtype=torch.float64, generator=generator)
+    c = torch.randn(3, 4, dtype=torch.float64, generator=generator)
+    ids, total = [0, 1, 0, 0, 1], 0.0
+    for view in (a, b):
+        for row, own in zip(view, ids, strict=True):
+            products = [float(row @ each) / temperature for each in c]
+            total += math.log(sum(map(math.exp, products))) - products[own]
+    found = prototype_contrast(a, b, c, torch.tensor(ids), temperature=temperature)
+    assert found.item() == pytest.approx(total / 5, abs=1e-12)
