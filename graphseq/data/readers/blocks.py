@@ -11,7 +11,7 @@ from pathlib import Path
 from graphseq.errors import DataError
 
 BLOCK = 1 << 25  # bytes that are read at a time
-MOST_PIECES = 8  # of the size of a block, in one quoted field
+LONGEST = 8 * BLOCK  # bytes of a field whose quotation marks can be in place
 HEAD = 1 << 16  # bytes that are read to detect the format
 NOT_UTF8 = "\ufffd"  # replaces bytes that are not UTF-8
 GZIP = b"\x1f\x8b"
@@ -135,7 +135,7 @@ def cut(pieces: Iterable[bytes], size: int, quotes: bool) -> Iterator[Block]:
         if len(piece) < size:
             end = len(piece)  # of the file
         inside ^= bool(piece.count(b'"') % 2)
-        if not end and len(held) >= MOST_PIECES:
+        if not end and sum(map(len, held)) + len(piece) > LONGEST:
             end = piece.rfind(b"\n") + 1
             inside = bool(piece.count(b'"', end) % 2)
         if not end:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphseq.data import Interactions, read_log
-from graphseq.data.readers import source
+from graphseq.data.readers import blocks, source
 from graphseq.data.readers.blocks import Block, cut
 from graphseq.errors import DataError
 
@@ -124,6 +124,17 @@ def test_a_block_may_end_anywhere(
     path = tmp_path / "log.csv"
     path.write_bytes(data)
     check_blocks(path, (*range(1, 16), len(data), len(data) + 1), **options)
+
+
+def test_a_mark_that_is_never_closed_does_not_hold_the_whole_file(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    data = b'a,"b\n' + b"c,d\n" * 20
+    monkeypatch.setattr(blocks, "LONGEST", 16)
+    found = list(cut([data[i : i + 4] for i in range(0, len(data), 4)], 4, True))
+    assert len(found) > 1
+    assert b"".join(block.data for block in found) == data
+    assert all(block.data.endswith(b"\n") for block in found)
 
 
 def test_the_usual_unit_of_times_is_that_of_the_whole_file(tmp_path: Path) -> None:
