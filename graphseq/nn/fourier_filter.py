@@ -4,17 +4,16 @@ from typing import final
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor, nn
 
-from graphseq.nn.dropout import dropout
 from graphseq.nn.frequencies import bin_weights, waves
-from graphseq.nn.window import Mixer, Padding, WindowEncoder
+from graphseq.nn.window import FilterMixer, Padding, WindowEncoder
 from graphseq.schema import Dropout, Size
 
 
 @final
-class FourierMixer(Mixer):
+class FourierMixer(FilterMixer):
     """A circular convolution of the window, with a kernel for each dimension.
 
     Args:
@@ -26,21 +25,12 @@ class FourierMixer(Mixer):
     basis: Tensor
 
     def __init__(self, dim: int, window: int, dropout: float) -> None:
-        super().__init__()
-        self.window, self.dropout = window, dropout
+        super().__init__(dim, dropout)
+        self.window = window
         self.weight = nn.Parameter(torch.empty(window // 2 + 1, dim, 2))
         nn.init.normal_(self.weight, std=0.02)
-        self.norm = nn.LayerNorm(dim, eps=1e-12)
         basis = waves(window) * bin_weights(window)[:, None] / window
         self.register_buffer("basis", basis, persistent=False)
-
-    def forward(
-        self, x: Float[Tensor, "B C D"], real: Bool[Tensor, "B C"], *, last: bool
-    ) -> Float[Tensor, "B Q D"]:
-        """LN(Drop(filter) + x)."""
-        own = x[:, -1:] if last else x
-        y = dropout(self.filter(x, last=last), self.dropout, self.training)
-        return self.norm(y + own)  # type: ignore[no-any-return]
 
     def filter(
         self, x: Float[Tensor, "B C D"], *, last: bool = False
@@ -94,7 +84,7 @@ class FourierFilter(WindowEncoder):
         inner: Width of the feed-forward layer; ``None`` is 4 D.
         dropout: Of the input and of each sub-layer's output.
         padding: What the columns without an item read: a trained vector (``token``), or
-            nothing (``zero``, about six times less work where histories are short).
+            nothing (``zero``, much less work where histories are short).
     """
 
     def __init__(

@@ -1,8 +1,9 @@
 """The real Fourier basis of a window: filters in frequency as matrices of columns.
 
 The one-sided transform of W columns has the bins k = 0 … F - 1, F = W // 2 + 1. Here
-real matrices of cosines and sines replace it: at the lengths of sequences they are as
-fast on a CPU, and they are exported as products.
+real matrices of cosines and sines replace it: they are exported as products, and on a
+CPU, for windows of 50 columns, a fixed filter is 1.6 times as fast as by the fast
+transform, and a learned one 0.8 times (``benchmarks/filters.py``).
 """
 
 import math

@@ -120,7 +120,7 @@ class FrequencyAttention(WindowEncoder):
         dropout: Of the input and of each sub-layer's output.
         attention_dropout: Of the attention weights; ``None`` is ``dropout``.
         padding: What the columns without an item read: a trained vector (``token``), or
-            nothing (``zero``, about six times less work where histories are short).
+            nothing (``zero``, much less work where histories are short).
     """
 
     def __init__(

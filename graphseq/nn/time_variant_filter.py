@@ -9,14 +9,14 @@ from torch import Tensor, nn
 
 from graphseq.nn.dropout import dropout
 from graphseq.nn.encoder import last_state
-from graphseq.nn.window import Mixer, WindowEncoder
+from graphseq.nn.window import FilterMixer, WindowEncoder
 from graphseq.schema import Dropout, Size
 
 Taps = Literal["column", "position"]
 
 
 @final
-class TimeVariantMixer(Mixer):
+class TimeVariantMixer(FilterMixer):
     """A causal convolution whose taps differ from column to column.
 
     Args:
@@ -31,20 +31,11 @@ class TimeVariantMixer(Mixer):
     def __init__(
         self, dim: int, window: int, bases: int, dropout: float, wrap: bool, taps: Taps
     ) -> None:
-        super().__init__()
-        self.dropout, self.taps = dropout, taps
+        super().__init__(dim, dropout)
+        self.taps = taps
         self.wrap = wrap and taps == "column"
         self.basis = nn.Parameter(1e-3 * torch.randn(bases, window + 1, 2))
         self.weight = nn.Parameter(1e-3 * torch.randn(window, bases))
-        self.norm = nn.LayerNorm(dim, eps=1e-12)
-
-    def forward(
-        self, x: Float[Tensor, "B C D"], real: Bool[Tensor, "B C"], *, last: bool
-    ) -> Float[Tensor, "B Q D"]:
-        """LN(Drop(filter) + x)."""
-        own = x[:, -1:] if last else x
-        y = dropout(self.filter(x, last=last), self.dropout, self.training)
-        return self.norm(y + own)  # type: ignore[no-any-return]
 
     def filter(
         self, x: Float[Tensor, "B C D"], *, last: bool = False

@@ -5,18 +5,17 @@ from typing import Any, final
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from graphseq.nn.attention import check_heads
-from graphseq.nn.dropout import dropout
 from graphseq.nn.frequencies import bin_weights, waves
-from graphseq.nn.window import Mixer, Padding, WindowEncoder
+from graphseq.nn.window import FilterMixer, Padding, WindowEncoder
 from graphseq.schema import Dropout, Fraction, InvalidOption, Size
 
 
 @final
-class WaveletMixer(Mixer):
+class WaveletMixer(FilterMixer):
     """A blend of an adaptive frequency filter and of a Haar wavelet.
 
     Args:
@@ -33,9 +32,8 @@ class WaveletMixer(Mixer):
     def __init__(
         self, dim: int, window: int, heads: int, alpha: float, dropout: float
     ) -> None:
-        super().__init__()
+        super().__init__(dim, dropout)
         self.window, self.heads, self.alpha = window, heads, alpha
-        self.dropout = dropout
         bins = window // 2 + 1
         self.scale = nn.Parameter(torch.ones(heads, bins))
         self.shift = nn.Parameter(torch.full((heads, bins), -0.1))
@@ -43,20 +41,17 @@ class WaveletMixer(Mixer):
         self.outer = nn.Linear(dim, 2 * heads * bins)
         self.detail = nn.Parameter(torch.empty(heads, window // 2, dim // heads))
         nn.init.normal_(self.detail, std=0.02)
-        self.norm = nn.LayerNorm(dim, eps=1e-12)
         self.register_buffer("waves", waves(window), persistent=False)
         self.register_buffer("bins", bin_weights(window), persistent=False)
 
-    def forward(
-        self, x: Float[Tensor, "B C D"], real: Bool[Tensor, "B C"], *, last: bool
-    ) -> Float[Tensor, "B Q D"]:
-        """LN(Drop((1 - α) wavelet + α filter) + x)."""
-        wavelet, filtered = self.wavelet(x, last=last), self.filter(x, last=last)
-        y = (1 - self.alpha) * wavelet + self.alpha * filtered
-        y = dropout(y, self.dropout, self.training)
-        return self.norm(y + (x[:, -1:] if last else x))  # type: ignore[no-any-return]
-
     def filter(
+        self, x: Float[Tensor, "B C D"], *, last: bool = False
+    ) -> Float[Tensor, "B Q D"]:
+        """The blend, (1 - α) wavelet + α frequency filter."""
+        wavelet, filtered = self.wavelet(x, last=last), self.frequency(x, last=last)
+        return (1 - self.alpha) * wavelet + self.alpha * filtered
+
+    def frequency(
         self, x: Float[Tensor, "B C D"], *, last: bool = False
     ) -> Float[Tensor, "B Q D"]:
         """The frequency filter, which the mean of the window adapts."""
@@ -126,7 +121,7 @@ class WaveletFilter(WindowEncoder):
         inner: Width of the feed-forward layer; ``None`` is 4 D.
         dropout: Of the input and of each sub-layer's output.
         padding: What the columns without an item read: a trained vector (``token``), or
-            nothing (``zero``, about six times less work where histories are short). m
+            nothing (``zero``, much less work where histories are short). m
             is the mean of all W columns in either case.
     """
 

@@ -32,6 +32,35 @@ class Mixer(nn.Module, ABC):
         """
 
 
+class FilterMixer(Mixer):
+    r"""A filter over the columns: :math:`\mathrm{LN}(\mathrm{Drop}(Y) + X)`.
+
+    A subclass implements :meth:`filter`, which computes Y.
+
+    Args:
+        dim: D.
+        dropout: Of the filtered columns.
+    """
+
+    def __init__(self, dim: int, dropout: float) -> None:
+        super().__init__()
+        self.dropout = dropout
+        self.norm = nn.LayerNorm(dim, eps=1e-12)
+
+    @abstractmethod
+    def filter(
+        self, x: Float[Tensor, "B C D"], *, last: bool = False
+    ) -> Float[Tensor, "B Q D"]:
+        """The filtered columns, or the newest of them alone."""
+
+    def forward(
+        self, x: Float[Tensor, "B C D"], real: Bool[Tensor, "B C"], *, last: bool
+    ) -> Float[Tensor, "B Q D"]:
+        """As :meth:`Mixer.forward`; padding is read like items."""
+        y = dropout(self.filter(x, last=last), self.dropout, self.training)
+        return self.norm(y + (x[:, -1:] if last else x))  # type: ignore[no-any-return]
+
+
 class Block(nn.Module):
     """One layer: a mixer, then a feed-forward network with residual and post-LN.
 

@@ -43,7 +43,7 @@ def test_the_layer_is_that_of_the_oracle(
     with torch.no_grad():
         for parameter, value in given.items():
             parameter.copy_(value)
-    found = mixer.filter(x, last=last), mixer.wavelet(x, last=last)
+    found = mixer.frequency(x, last=last), mixer.wavelet(x, last=last)
     found = *found, mixer(x, real, last=last)
     for value, expected in zip(found, (FILTERED, HAAR, LAYER), strict=True):
         wanted = torch.tensor(expected, dtype=F64)
