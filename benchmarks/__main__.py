@@ -12,7 +12,7 @@ import sys
 
 from benchmarks.cases import beauty_file
 
-NEEDS_DATA = ("training", "where_time_goes", "models", "evaluation")
+NEEDS_DATA = ("training", "where_time_goes", "models", "filters", "evaluation")
 OTHERS = ("reading", "graphs", "propagation", "threads")
 
 
