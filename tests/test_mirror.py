@@ -12,6 +12,10 @@ MODULES = [path for path in MODULES if path.name != "__init__.py"]
 ELSEWHERE: dict[str, str] = {
     "__main__.py": "cli/test_cli_train.py, whose processes start with it",
     "constants.py": "names only; every test of a graph reads them",
+    "models/bsarec.py": "models/test_filter_models.py",
+    "models/fmlp.py": "models/test_filter_models.py",
+    "models/tvrec.py": "models/test_filter_models.py",
+    "models/wearec.py": "models/test_filter_models.py",
     "spark/batches.py": "spark/test_engine.py",
     "spark/events.py": "spark/test_engine.py",
     "spark/parsing.py": "spark/test_reading.py",
