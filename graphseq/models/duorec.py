@@ -121,7 +121,7 @@ class DuoRec(SequenceModel):
     .. math:: L = L_{next} + λ\, ℓ(h', s) .
 
     Departs from the paper:
-        As ``TargetContrast``. The figures for ML-1M need less dropout (0.1).
+        As ``TargetContrast``. The results on ML-1M need less dropout (0.1).
 
     Args:
         num_users: U.

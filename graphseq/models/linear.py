@@ -36,7 +36,7 @@ class LinearModel(DirectModel):
 
     :math:`x_u ∈ \{0, 1\}^V` marks the items of the whole history; B is a matrix between
     items, computed from the distinct pairs of users and items in the training events.
-    There is no user vector: users without training events are ranked by their history.
+    Users have no vectors: users without training events are ranked by their history.
 
     A subclass implements :meth:`item_matrix`. B is computed when scoring begins, on the
     CPU, and is kept in the graph, the newest one of each class.
