@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     )
     from graphseq.graphs.summary import summary
     from graphseq.models.backbone import Backbone
+    from graphseq.models.load_weights import load_weights
     from graphseq.recommend import Recommender
     from graphseq.sequences import augment
     from graphseq.training.fit import fit
@@ -52,6 +53,7 @@ __all__ = [
     "k_core",
     "leave_one_out",
     "load_graph",
+    "load_weights",
     "models",
     "nn",
     "objectives",
@@ -80,6 +82,7 @@ _HOMES = {
     ),
     "graphs.summary": ("summary",),
     "models.backbone": ("Backbone",),
+    "models.load_weights": ("load_weights",),
     "recommend": ("Recommender",),
     "training.fit": ("fit",),
 }

@@ -15,7 +15,7 @@ from graphseq.models import MODELS, Model, SequenceModel
 PACKAGE = Path(graphseq.__file__).parent
 NAMES = ["read_log", "Interactions", "k_core", "leave_one_out", "by_user", "by_time"]
 NAMES += ["build_graph", "CoOccurrence", "Transitions", "save_graph", "load_graph"]
-NAMES += ["summary", "fit", "evaluate", "compare", "Recommender"]
+NAMES += ["summary", "fit", "evaluate", "compare", "Recommender", "load_weights"]
 NAMES += ["models", "nn", "objectives", "augment", "Backbone"]
 PUBLIC = ["data", "graphs", "models", "nn", "objectives", "sequences", "evaluation"]
 PUBLIC += ["training", "config", "cli"]

@@ -22,6 +22,7 @@ from graphseq.models.iclrec import ICLRec, IntentContrast
 from graphseq.models.itemknn import ItemKNN
 from graphseq.models.lightgcn import LightGCN
 from graphseq.models.lma4rec import LearnableDropoutContrast, LMA4Rec
+from graphseq.models.load_weights import load_weights
 from graphseq.models.mclrec import LearnedViews, MCLRec
 from graphseq.models.mclsr import MCLSR
 from graphseq.models.pop import POP
@@ -87,4 +88,5 @@ __all__ = [
     "ViewContrast",
     "WEARec",
     "create",
+    "load_weights",
 ]
