@@ -5,10 +5,7 @@ leaves nothing behind.
 """
 
 import ctypes
-import glob
 import os
-import platform
-import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -20,6 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor, contiguous_format
 
+from graphseq.drafts import SUFFIX, draft_prefix, remove_abandoned
 from graphseq.errors import GraphError
 
 LONGEST_NAME = 80  # bytes; three of them and a suffix must fit into 255
@@ -58,20 +56,15 @@ def check_name(name: object, kind: str, *, folders: bool = False) -> None:
 
 
 @contextmanager
-def atomic_file(path: Path, *, shared: bool = False) -> Iterator[Path]:
+def atomic_file(path: Path) -> Iterator[Path]:
     """The path of a draft in the same folder; it replaces ``path`` after the block.
 
-    Args:
-        path: The file to write.
-        shared: Whether several processes may write it at the same time. Then each has
-            a draft of its own, and removes those of processes that have ended.
-            Otherwise the draft has a fixed name, which the next process overwrites.
+    Several processes may write the file at the same time: each has a draft of its own,
+    and removes those of processes that have ended.
     """
     path = real_path(path)
-    if shared:
-        remove_abandoned(path)
-    owner = f".{_owner()}" if shared else ""
-    draft = path.with_name(f".{path.name}{owner}.new")
+    remove_abandoned(path.parent)
+    draft = path.with_name(f"{draft_prefix(path.name)}{SUFFIX}")
     try:
         yield draft
         os.replace(draft, path)
@@ -79,39 +72,9 @@ def atomic_file(path: Path, *, shared: bool = False) -> Iterator[Path]:
         draft.unlink(missing_ok=True)
 
 
-def _owner() -> str:
-    """This process, in the names of its drafts."""
-    return f"{os.getpid()}@{platform.node()}"
-
-
-def remove_abandoned(path: Path) -> None:
-    """Remove drafts of a path whose processes, of this machine, were killed."""
-    machine = re.escape(platform.node())
-    name = re.compile(rf"\.{re.escape(path.name)}\.(\d+)@{machine}(\..*)?\.new")
-    for draft in path.parent.glob(f".{glob.escape(path.name)}.*.new"):
-        found = name.fullmatch(draft.name)
-        if found and not _is_running(int(found[1])):
-            if draft.is_dir():
-                shutil.rmtree(draft, ignore_errors=True)
-            else:
-                draft.unlink(missing_ok=True)
-
-
-def _is_running(process: int) -> bool:
-    if os.name == "nt":  # signal 0 is Ctrl-C there
-        return True
-    try:
-        os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:  # of another user
-        return True
-    return True
-
-
-def write_text(path: Path, text: str, *, shared: bool = False) -> None:
+def write_text(path: Path, text: str) -> None:
     """Replace a text file atomically; see :func:`atomic_file`."""
-    with atomic_file(path, shared=shared) as draft:
+    with atomic_file(path) as draft:
         draft.write_text(text, encoding="utf-8")
 
 
@@ -128,7 +91,6 @@ def write_safetensors(
         header: Texts for the header of the file.
     """
     with atomic_file(path) as draft:
-        draft.unlink(missing_ok=True)
         draft.touch()
         mode = draft.stat().st_mode
         save_file(_without_shared_memory(tensors), draft, header)
@@ -169,9 +131,9 @@ def atomic_folder(
     path = real_path(path)
     refuse_foreign(path, ours, kind)
     with system_errors(f"write {kind} as {path}"), created_parents(path):
-        remove_abandoned(path)
-        prefix = f".{path.name}.{_owner()}."
-        made = tempfile.mkdtemp(prefix=prefix, suffix=".new", dir=path.parent)
+        remove_abandoned(path.parent)
+        prefix = f"{draft_prefix(path.name)}."
+        made = tempfile.mkdtemp(prefix=prefix, suffix=SUFFIX, dir=path.parent)
         folder = Path(made)
         try:
             yield folder

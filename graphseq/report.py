@@ -119,7 +119,7 @@ def append(path: str | Path, new: Mapping[str, Any]) -> None:
         writer = csv.DictWriter(text, list(columns), restval="", lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-        write_text(path, text.getvalue(), shared=True)
+        write_text(path, text.getvalue())
 
 
 def check_table(path: str | Path) -> None:

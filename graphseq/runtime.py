@@ -16,7 +16,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 
@@ -24,7 +24,7 @@ SLEEPING = {
     "OMP_WAIT_POLICY": "PASSIVE",  # the OpenMP standard; libgomp, which torch ships
     "KMP_BLOCKTIME": "0",  # Intel's and LLVM's libraries
 }
-PR_SET_PDEATHSIG = 1  # of Linux's prctl
+PARENT = "GRAPHSEQ_PARENT"  # set for children whose standard input is a pipe
 CGROUP = Path("/sys/fs/cgroup")
 PROC = Path("/proc")
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # names of glibc's malloc.h
@@ -151,10 +151,23 @@ def interrupted_by_signals() -> Iterator[list[int]]:
 
 
 def end_with_parent() -> None:
-    """Have Linux send SIGTERM to this process when its parent ends; for children."""
-    if sys.platform.startswith("linux"):
-        with suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    """Interrupt this process when its parent ends, as SIGTERM does; for children.
+
+    The standard input of a child with the variable :data:`PARENT` is a pipe, which its
+    parent never writes to and which closes with the parent, however that ends. The
+    standard input is empty from then on.
+    """
+    if not os.environ.pop(PARENT, ""):  # children of this process are not meant
+        return
+    pipe = os.dup(0)
+    with open(os.devnull) as empty:
+        os.dup2(empty.fileno(), 0)
+
+    def wait() -> None:
+        os.read(pipe, 1)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait, name="end with parent", daemon=True).start()
 
 
 def peak_memory() -> int:

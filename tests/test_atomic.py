@@ -1,10 +1,7 @@
 """Atomic writes of files and folders."""
 
 import os
-import platform
-import signal
 import stat
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -22,15 +19,14 @@ from graphseq.errors import GraphError
 from graphseq.locks import locked_folder
 
 
-@pytest.mark.parametrize("shared", [False, True])
-def test_a_file_appears_when_it_is_complete(tmp_path: Path, shared: bool) -> None:
+def test_a_file_appears_when_it_is_complete(tmp_path: Path) -> None:
     path = tmp_path / "file"
-    write_text(path, "old", shared=shared)
-    with atomic_file(path, shared=shared) as draft:
+    write_text(path, "old")
+    with atomic_file(path) as draft:
         draft.write_text("new")
         assert path.read_text() == "old"
     assert path.read_text() == "new"
-    with pytest.raises(KeyError), atomic_file(path, shared=shared) as draft:
+    with pytest.raises(KeyError), atomic_file(path) as draft:
         draft.write_text("half")
         raise KeyError
     assert path.read_text() == "new"
@@ -130,7 +126,7 @@ def test_a_symbolic_link_stays_and_its_target_is_replaced(tmp_path: Path) -> Non
     assert [*link.parent.iterdir()] == [link]
     file, pointer = tmp_path / "file", tmp_path / "pointer"
     pointer.symlink_to(file)  # nothing is there yet
-    write_text(pointer, "new", shared=True)
+    write_text(pointer, "new")
     assert pointer.is_symlink()
     assert file.read_text() == "new"
 
@@ -162,29 +158,3 @@ def test_a_name_that_leads_elsewhere_is_refused(name: object) -> None:
     if name != "a/b":
         with pytest.raises(GraphError, match="cannot name a file"):
             check_name(name, "a file", folders=True)
-
-
-@pytest.mark.parametrize("kind", ["file", "folder"])
-def test_drafts_of_killed_processes_are_removed_by_the_next(
-    tmp_path: Path, kind: str, run_forked: Callable[[Callable[[], None]], int]
-) -> None:
-    path = tmp_path / "kept"
-
-    def die_while_writing() -> None:
-        made = atomic_folder(path, is_note, "a note")
-        with atomic_file(path, shared=True) if kind == "file" else made as draft:
-            (draft / "note" if draft.is_dir() else draft).write_text("half")
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    assert os.WTERMSIG(run_forked(die_while_writing)) == signal.SIGKILL
-    assert len(list(tmp_path.glob(".kept.*.new"))) == 1
-    own = tmp_path / f".kept.{os.getpid()}@{platform.node()}.new"
-    other = tmp_path / ".kept.1@another-machine.new"
-    own.touch()
-    other.touch()
-    if kind == "file":
-        write_text(tmp_path / "kept", "all", shared=True)
-        assert {*tmp_path.iterdir()} == {path, other}
-    else:
-        write(path, "all")
-        assert {*tmp_path.iterdir()} == {path, own, other}

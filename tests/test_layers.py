@@ -19,7 +19,7 @@ data | nn | objectives
 specs
 schema | locks | plain_yaml
 atomic
-constants | errors | runtime
+constants | drafts | errors | runtime
 """
 LINES = [line.split(" | ") for line in LAYERS.strip().splitlines()]
 RANK = {home: -depth for depth, line in enumerate(LINES) for home in line}

@@ -30,9 +30,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0, 2 after a user-facing error, 130 after Ctrl-C, 128 plus the
         number of the signal after SIGTERM or SIGHUP, or the command's own.
     """
-    from graphseq.runtime import interrupted_by_signals
+    from graphseq.runtime import end_with_parent, interrupted_by_signals
 
     with interrupted_by_signals() as received:
+        end_with_parent()
         return _run(arguments, received)
 
 

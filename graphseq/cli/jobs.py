@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Literal
 
 from graphseq.errors import GraphSeqError
-from graphseq.runtime import end_with_parent, interrupted_by_signals
+from graphseq.runtime import PARENT, interrupted_by_signals
 
 if TYPE_CHECKING:
     from graphseq.config import Experiment
@@ -155,6 +155,11 @@ class _Child:
     def seconds(self) -> float:
         return time.monotonic() - self.started
 
+    def close(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        self.log.close()
+
 
 def work(
     jobs: Sequence[Job],
@@ -184,7 +189,7 @@ def work(
 
     def end(job: Job, state: State) -> None:
         child = running.pop(job)
-        child.log.close()
+        child.close()
         text = tail(job.folder / LOG) if state == "failed" else ""
         outcomes.append(Outcome(job, state, child.seconds, text))
 
@@ -226,12 +231,11 @@ def _start(
         return None
     process = subprocess.Popen(
         command(job),
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.PIPE,  # it closes when this process ends; see end_with_parent
         stdout=log,
         stderr=subprocess.STDOUT,
-        env={**os.environ, **environment},
+        env={**os.environ, **environment, PARENT: "stdin"},
         start_new_session=True,  # Ctrl-C reaches this process only, which passes it on
-        preexec_fn=None if os.name == "nt" else end_with_parent,  # if it is killed
     )
     return _Child(process, log)
 

@@ -202,7 +202,7 @@ def extract(archive: Path, member: str, target: Path) -> None:
     """
     try:
         with (
-            atomic_file(target, shared=True) as draft,
+            atomic_file(target) as draft,
             draft.open("wb") as file,
             _opened(archive, member) as (source, size),
         ):

@@ -121,7 +121,7 @@ class Report:
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         path, table = _paths(folder, self.facts["part"])
-        with atomic_file(table, shared=True) as draft:
+        with atomic_file(table) as draft:
             self.per_user.write_parquet(draft)
         content = {
             "format": FORMAT,
@@ -130,7 +130,7 @@ class Report:
             "protocol": self.protocol_text(),
         }
         text = json.dumps(content, indent=2, default=str) + "\n"
-        write_text(path, text, shared=True)
+        write_text(path, text)
         return path
 
     @classmethod

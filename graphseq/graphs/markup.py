@@ -64,7 +64,7 @@ def write_markup(graph: HeteroData, path: Path, format: Markup) -> None:
     with (
         system_errors(f"write {path}"),
         created_parents(path),
-        atomic_file(path, shared=True) as draft,
+        atomic_file(path) as draft,
         draft.open("wb") as file,
     ):
         write(network, file)

@@ -3,12 +3,12 @@
 import os
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from graphseq.drafts import temporary_folder
 from graphseq.errors import ConfigError
 from graphseq.runtime import available_memory
 
@@ -51,8 +51,8 @@ def session(
         _check_same(active, master, conf or {})
         yield active
         return
-    with tempfile.TemporaryDirectory(prefix="graphseq-spark-") as folder:
-        made = _start(master, dict(conf or {}), Path(folder))
+    with temporary_folder() as folder:
+        made = _start(master, dict(conf or {}), folder)
         try:
             yield made
         finally:

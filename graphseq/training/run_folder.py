@@ -2,7 +2,6 @@
 
 import errno
 import json
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
@@ -13,6 +12,7 @@ from safetensors import SafetensorError
 from torch_geometric.data import HeteroData
 
 from graphseq.atomic import write_text
+from graphseq.drafts import temporary_folder
 from graphseq.errors import ConfigError, GraphError, RunError
 from graphseq.locks import hold_lock
 from graphseq.models import Model
@@ -68,8 +68,8 @@ def locate(folder: str | Path | None, options: FitOptions) -> Iterator[Path]:
         else:
             yield Path(folder)
     elif options.is_first_process:
-        with tempfile.TemporaryDirectory(prefix="graphseq-") as temporary:
-            yield Path(temporary)
+        with temporary_folder() as temporary:
+            yield temporary
     else:  # the first process broadcasts its folder
         yield Path()
 

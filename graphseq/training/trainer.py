@@ -6,7 +6,6 @@ Importing this file imports Lightning; :func:`graphseq.fit` does so when it is c
 import logging
 import os
 import sys
-import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -28,6 +27,7 @@ from lightning.pytorch.plugins.io import CheckpointIO
 from lightning.pytorch.plugins.precision import DoublePrecision
 from lightning.pytorch.strategies import StrategyRegistry
 
+from graphseq.drafts import temporary_folder
 from graphseq.errors import ConfigError, suggest
 from graphseq.training.checkpoint import load_state, save_state
 from graphseq.training.history import TrainingHistory
@@ -212,8 +212,8 @@ def try_trainer(options: FitOptions) -> None:
         raise ConfigError(
             f"there is no strategy {strategy!r}; {suggest(strategy, known)}"
         )
-    with tempfile.TemporaryDirectory(prefix="graphseq-") as folder, quiet():
-        _loggers(options.loggers, Path(folder))
+    with temporary_folder() as folder, quiet():
+        _loggers(options.loggers, folder)
         try:
             Trainer(
                 **_machine(options),

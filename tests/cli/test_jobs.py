@@ -163,10 +163,11 @@ def test_a_folder_in_which_another_process_trains_is_skipped(tmp_path: Path) -> 
     [job] = make_jobs(tmp_path, 1)
     first = module._start(job, python(LASTS), {})
     assert first is not None
-    first.log.close()  # as if the parent had ended; its child has not
+    first.log.close()  # its child holds the lock
     outcomes = run([job], QUICK)
     assert states(outcomes) == {"0": "elsewhere"}
     module._end([first.process], 0.0)
+    first.close()
     outcomes = run([job], QUICK)
     assert states(outcomes) == {"0": "done"}
 
@@ -174,9 +175,10 @@ def test_a_folder_in_which_another_process_trains_is_skipped(tmp_path: Path) -> 
 def is_alive(process: int) -> bool:
     try:
         os.kill(process, 0)
-    except ProcessLookupError:
+        stat = Path(f"/proc/{process}/stat")
+        return not (stat.exists() and ") Z " in stat.read_text())
+    except (ProcessLookupError, FileNotFoundError):
         return False
-    return True
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -212,17 +214,17 @@ def test_an_interruption_ends_all_processes_and_keeps_the_outcomes(
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSIG is of Linux")
 def test_children_of_a_killed_process_end(tmp_path: Path) -> None:
+    child_code = f"from graphseq.runtime import *; end_with_parent()\n{LASTS}"
     code = (
         "import sys, pathlib\n"
         "from graphseq.cli.jobs import Job, work\n"
         "folder = pathlib.Path(sys.argv[1])\n"
         "job = Job('x.yaml', 0, 'f', folder, None, 5, True)\n"
-        "work([job], [], command=lambda job: [sys.executable, '-S', '-c', sys.argv[2]],"
+        "work([job], [], command=lambda job: [sys.executable, '-c', sys.argv[2]],"
         " at_once=1, environment={})\n"
     )
-    parent = subprocess.Popen([sys.executable, "-c", code, str(tmp_path), LASTS])
+    parent = subprocess.Popen([sys.executable, "-c", code, str(tmp_path), child_code])
     log = tmp_path / "log.txt"
     until = time.monotonic() + 30
     while not (log.exists() and log.read_text().endswith("\n")):
@@ -231,8 +233,6 @@ def test_children_of_a_killed_process_end(tmp_path: Path) -> None:
     child = int(log.read_text())
     parent.kill()
     parent.wait()
-    while Path(f"/proc/{child}").exists() and " Z " not in Path(
-        f"/proc/{child}/stat"
-    ).read_text(errors="replace"):
+    while is_alive(child):
         assert time.monotonic() < until
         time.sleep(0.05)

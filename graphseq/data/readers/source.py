@@ -3,7 +3,6 @@
 import difflib
 import glob
 import shutil
-import tempfile
 from codecs import BOM_UTF8
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from graphseq.data.readers.blocks import BLOCK, HEAD, Block, cut, decompressed
+from graphseq.drafts import temporary_file
 from graphseq.errors import DataError
 
 BLANK = " \t\r\v\f"  # characters of a blank line
@@ -133,7 +133,7 @@ def _started(source: Source) -> Source:
 
 def _copied(pipe: Path) -> IO[bytes]:
     """The bytes of a pipe, in a temporary file that is deleted when it is closed."""
-    copy = tempfile.NamedTemporaryFile(prefix="graphseq-")  # noqa: SIM115
+    copy = temporary_file()
     try:
         with pipe.open("rb") as stream:
             shutil.copyfileobj(stream, copy, BLOCK)
