@@ -41,8 +41,8 @@ def evaluate(
 
     Args:
         run: Run folder.
-        graph: Folder of the graph; default: build it again from the experiment.
-        data: Folder of the data sets.
+        graph: Folder of the graph; default: the graph in the run folder.
+        data: Folder of the data sets: build the graph again from the experiment.
         part: Part of the held-out events to evaluate on.
         ks: Cutoffs of the ranking metrics; default: those of the experiment.
         history: History protocols; default: those of the experiment.
@@ -138,18 +138,27 @@ def _folders(pattern: str) -> list[str]:
 def graph_of(
     run: Path, graph: Path | None, data: Path | None
 ) -> tuple["HeteroData", "Experiment"]:
-    """The graph of a run, loaded or built again, and its experiment.
+    """The graph of a run, and its experiment.
+
+    Args:
+        run: Run folder.
+        graph: Folder of the graph, if it is not the one in the run folder.
+        data: Folder of the data sets, to build the graph again.
 
     Raises:
-        RunError: No graph is given, and the run does not record its data.
+        RunError: There is no graph in the run folder, none is given, and the run does
+            not record its data.
     """
     from graphseq.config import Experiment, load, read_yaml
     from graphseq.graphs import load_graph
+    from graphseq.training.run import GRAPH, load_run
 
     path = run / EXPERIMENT
     options = read_yaml(path)
     if graph is not None:
         return load_graph(graph), Experiment(options, str(path))
+    if data is None and (run / GRAPH).is_dir():
+        return load_run(run).graph(), Experiment(options, str(path))
     if "data" not in options:
         raise RunError(
             f"{path} does not record the log, so the graph cannot be built again. "
@@ -198,8 +207,8 @@ def recommend(
         on_unknown: On ids that are not in the log: stop, or skip them with a warning.
         empty_history: For users without known items: stop, or recommend the items
             with the most training events, whose score is then that number.
-        graph: Folder of the graph; default: build it again from the experiment.
-        data: Folder of the data sets.
+        graph: Folder of the graph; default: the graph in the run folder.
+        data: Folder of the data sets: build the graph again from the experiment.
     """
     if (users is None) == (history is None):
         number = "neither is" if users is None else "both are"
@@ -219,7 +228,8 @@ def recommend(
     recommender = Recommender(loaded.model(built), built)
     given: dict[str, Any]
     if users is not None:
-        given = {"users": parse_ids(recommender.users, users)}
+        known = recommender.users
+        given = {"users": users if known is None else parse_ids(known, users)}
     else:
         given = {"histories": [parse_ids(recommender.items, history or [])]}
     found = recommender.recommend(

@@ -20,7 +20,7 @@ from graphseq.errors import GraphError, GraphSeqError, RunError
 from graphseq.evaluation.metrics import accuracy, coverage, popularity
 from graphseq.evaluation.ranking import Ranked, eval_mode, rank_block
 from graphseq.evaluation.report import Report
-from graphseq.graphs import graph_hash, held_out_hash
+from graphseq.graphs import graph_hash, held_out_hash, whole_hash
 from graphseq.models.base import Model
 from graphseq.schema import Size, checked, describe
 from graphseq.sequences.batch import histories
@@ -80,7 +80,7 @@ def evaluate(
         GraphError: The graph does not fit the model or has no such part.
         GraphSeqError: A score is NaN.
     """
-    model.check(graph)
+    model.check(graph, model.ranks_with)
     held_out = _held_out(graph, part)
     requested = sorted(set(ks))
     protocols = get_args(Protocol) if history == "both" else (history,)
@@ -144,7 +144,8 @@ def _held_out(graph: HeteroData, part: Part) -> HeldOut:
     if stored is None or not len(stored.user):
         raise GraphError(
             f"the graph has no {part} users. Build it from a split that has them: "
-            "build_graph(leave_one_out(log))"
+            "build_graph(leave_one_out(log)); if it is that of a run without its users "
+            "(keep_histories=False), give the whole graph (--graph)"
         )
     return HeldOut(*(column.cpu() for column in stored))
 
@@ -264,7 +265,7 @@ def _facts(
         "items": model.num_items,
         "cold_targets": float((counts[targets.items] == 0).double().mean()),
         "known_targets": float(known.double().mean()),
-        "graph_hash": graph_hash(graph),
+        "graph_hash": whole_hash(graph),
         "training_hash": graph_hash(_training_events(graph)),
         "held_out_hash": held_out_hash(graph),
         "model": describe(model),

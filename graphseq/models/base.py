@@ -1,7 +1,7 @@
 """The base of every model: scores of all items, and loss terms."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NoReturn, final
 
@@ -69,7 +69,7 @@ class Model(Configurable, nn.Module, ABC):
     without vectors are :class:`~graphseq.models.DirectModel`.
 
     Attributes:
-        requires: Relations that the graph must have.
+        requires: Relations that the graph must have for training.
         num_users: U.
         num_items: V.
         max_length: Longest history that is read.
@@ -139,23 +139,38 @@ class Model(Configurable, nn.Module, ABC):
             owner, _, buffer = name.rpartition(".")
             self.get_submodule(owner).register_buffer(buffer, tensor, persistent=False)
 
-    def check(self, graph: HeteroData) -> None:
+    @property
+    def ranks_with(self) -> tuple[EdgeType, ...]:
+        """Relations that ranking reads; by default, all that training reads."""
+        return self.requires
+
+    def check(
+        self, graph: HeteroData, relations: Sequence[EdgeType] | None = None
+    ) -> None:
         """Refuse a graph on which the model cannot be trained or evaluated.
+
+        Args:
+            graph: The graph.
+            relations: Relations that it must have; ``None``: those that training reads.
 
         Raises:
             GraphError: With everything that does not fit.
         """
-        if problems := list(self._misfits(graph)):
+        relations = self.requires if relations is None else relations
+        if problems := [*self._missing(graph, relations), *self._misfits(graph)]:
             name, lines = type(self).__name__, "\n  ".join(problems)
             raise GraphError(f"{name} does not fit this graph:\n  {lines}")
 
-    def _misfits(self, graph: HeteroData) -> Iterator[str]:
-        for relation in self.requires:
+    @staticmethod
+    def _missing(graph: HeteroData, relations: Sequence[EdgeType]) -> Iterator[str]:
+        for relation in relations:
             if relation not in graph.edge_types:
                 yield (
                     f"it reads {relation}, and the graph has {graph.edge_types}: pass "
                     "the transform that adds this relation to build_graph"
                 )
+
+    def _misfits(self, graph: HeteroData) -> Iterator[str]:
         for kind in ("user", "item"):
             size, found = getattr(self, f"num_{kind}s", None), graph[kind].num_nodes
             if size is None:

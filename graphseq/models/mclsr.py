@@ -88,6 +88,7 @@ class MCLSR(Model):
     """
 
     requires = (INTERACTS, USER_CO_OCCURS, ITEM_CO_OCCURS)
+    ranks_with = ()
 
     def __init__(
         self,

@@ -29,6 +29,8 @@ class POP(Model):
         counts: Count the ``train`` events, or ``all`` with validation and test targets.
     """
 
+    requires = (INTERACTS,)
+
     def __init__(
         self,
         num_users: Size,

@@ -212,6 +212,11 @@ class SequenceModel(Model):
         return tuple(dict.fromkeys(read))
 
     @property
+    def ranks_with(self) -> tuple[EdgeType, ...]:
+        """Relations that the backbone reads; the objectives only train."""
+        return self.backbone.requires
+
+    @property
     def warmup(self) -> int:  # type: ignore[override]
         """Epochs before which a run never stops early."""
         return max([0, *(objective.warmup for objective in self.objectives)])

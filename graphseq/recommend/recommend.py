@@ -25,6 +25,7 @@ from graphseq.recommend.histories import known_sequences
 from graphseq.recommend.search import ExactSearch, FaissSearch
 from graphseq.sequences import batch as batches
 
+STRANGER = -1  # dense id of a user who is not in the graph
 BLOCK = 512  # users represented at once
 SHOWN = 10  # ids in a message
 
@@ -68,9 +69,12 @@ class Recommender:
         self.model = _copy_in_eval_mode(model)
         self.graph = graph
         self.index = index
-        self.users: Vocabulary = _vocabulary(graph, USER, model.num_users, model)
+        self.users: Vocabulary | None = None  # of a run without its users
+        self._known: Ragged | None = None
+        if INTERACTS in graph.edge_types:
+            self.users = _vocabulary(graph, USER, model.num_users, model)
+            self._known = known_sequences(graph)
         self.items: Vocabulary = _vocabulary(graph, ITEM, model.num_items, model)
-        self._known = known_sequences(graph)
         self._category = None
         if categories is not None:
             self._category = encode_categories(categories, self.items)
@@ -79,8 +83,9 @@ class Recommender:
             self._search = self._indexed(self._scorer)
 
     def __repr__(self) -> str:
+        users = "no" if self.users is None else f"{len(self.users):,}"
         return (
-            f"Recommender({type(self.model).__name__}, {len(self.users):,} users, "
+            f"Recommender({type(self.model).__name__}, {users} users, "
             f"{len(self.items):,} items, index={self.index!r})"
         )
 
@@ -140,13 +145,14 @@ class Recommender:
         _check_choice("empty_history", empty_history, Fallback)
         pool = self._pool(k, diversity, candidates)
         if users is not None:
-            dense = _encode(self.users, users, unknown, "users")
+            known, vocabulary = self._users()
+            dense = _encode(vocabulary, users, unknown, "users")
             dense = dense[dense >= 0]
-            names = pl.Series("user", self.users.decode(dense.numpy()))
-            sequences = self._known.take(dense)
+            names = pl.Series("user", vocabulary.decode(dense.numpy()))
+            sequences = known.take(dense)
         else:
             sequences = self._encode(histories or [], unknown)
-            dense = torch.zeros(len(sequences.lengths), dtype=torch.int64)
+            dense = torch.full_like(sequences.lengths, STRANGER)
             names = pl.Series("history", np.arange(len(dense)))
         nothing = Ragged(dense[:0], torch.zeros(len(dense) + 1, dtype=torch.int64))
         seen = sequences.distinct() if exclude_history else nothing
@@ -189,6 +195,20 @@ class Recommender:
         table = self._vectors.float().cpu().numpy()
         return pl.DataFrame({"item": self.items.ids, "vector": table})
 
+    def _users(self) -> tuple[Ragged, Vocabulary]:
+        """The known sequences, and the raw ids of their users.
+
+        Raises:
+            DataError: The graph has no users.
+        """
+        if self._known is None or self.users is None:
+            raise DataError(
+                "users of the log need their events, which this graph lacks: the run "
+                "was trained with keep_histories=False. Pass histories=[[raw item "
+                "ids], …], or the whole graph (--history, --graph)"
+            )
+        return self._known, self.users
+
     def _pool(self, k: int, diversity: float, candidates: int | None) -> int:
         """How many of a user's best items are candidates."""
         pool = 10 * k if candidates is None else candidates
@@ -216,6 +236,7 @@ class Recommender:
 
     def _popular(self, k: int) -> Int[Tensor, "k"]:
         """Keys of the items with the most training events."""
+        self._users()
         size = self.model.num_items
         counts = self.graph[INTERACTS].edge_index[1].bincount(minlength=size).cpu()
         best = keys(counts[None].float(), torch.arange(size)).topk(min(k, size))

@@ -51,14 +51,16 @@ def fit(
     workers: Count = 0,
     threads: Size | None = None,
     resume: bool = False,
+    keep_histories: bool = True,
     experiment: Mapping[str, Any] | None = None,
 ) -> Run:
     """Train a model, and restore the weights of its best validation epoch.
 
     With a ``folder``, the run is saved there: the resolved options, versions, commit
-    and hashes, the history, the best weights, and a checkpoint after every epoch. A run
-    that was killed at any moment continues with ``resume=True``; on a CPU, with the
-    same number of threads, it ends with exactly the weights of an uninterrupted run.
+    and hashes, the history, the best weights, a checkpoint after every epoch, and the
+    part of the graph that using the model needs (:meth:`Run.graph`). A run that was
+    killed at any moment continues with ``resume=True``; on a CPU, with the same number
+    of threads, it ends with exactly the weights of an uninterrupted run.
 
     Args:
         model: The model; trained in place, left on the CPU in evaluation mode.
@@ -101,6 +103,9 @@ def fit(
             (:mod:`graphseq.runtime`), or those of the resumed run. Results are
             bit-equal only with the same number of threads.
         resume: Continue the run in ``folder``, or start it if there is none.
+        keep_histories: Save the users in the run folder: their raw ids, events and
+            held-out events. Without them (for privacy), the folder serves users of the
+            log only together with the graph, and histories of items at any time.
         experiment: Other sections of the experiment file (data, split, …), saved in the
             folder so that its file repeats the run.
 
@@ -136,10 +141,13 @@ def fit(
         progress=progress,
         workers=workers,
         threads=threads,
+        keep_histories=keep_histories,
     )
     is_trained = any(weight.requires_grad for weight in model.parameters())
     _check_examples(model, graph, trained=is_trained, validated=monitor is not None)
     _check_epochs(model, max_epochs)
+    if folder is not None:
+        run_folder.check_stored(model, options)
     options.check_machine()
     runtime.keep_freed_memory()
     with run_folder.locate(folder, options) as path:
@@ -164,6 +172,8 @@ def fit(
                 )
                 train = _train if max_epochs and is_trained else _only_evaluate
                 try:
+                    if folder is not None:
+                        run_folder.store_graph(path, model, graph, options)
                     with run_folder.refused_writes(path):
                         barrier = train(
                             model,

@@ -54,6 +54,7 @@ class FitOptions:
     progress: bool
     workers: int
     threads: int | None
+    keep_histories: bool = True
 
     @property
     def is_first_process(self) -> bool:

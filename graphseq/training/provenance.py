@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch_geometric.data import HeteroData
 
-from graphseq.graphs import graph_hash, held_out_hash
+from graphseq.graphs import held_out_hash, whole_hash
 
 LIBRARIES = (
     "graphseq",
@@ -47,7 +47,7 @@ def identity(graph: HeteroData) -> dict[str, Any]:
     return {
         "num_users": int(graph["user"].num_nodes),
         "num_items": int(graph["item"].num_nodes),
-        "hash": graph_hash(graph),
+        "hash": whole_hash(graph),
         "held_out_hash": held_out_hash(graph),
     }
 

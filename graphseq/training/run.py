@@ -12,9 +12,9 @@ from annotated_types import Len
 from torch_geometric.data import HeteroData
 from typing_extensions import TypedDict  # pydantic needs this one below Python 3.12
 
-from graphseq.errors import ConfigError, RunError
+from graphseq.errors import ConfigError, GraphError, RunError
 from graphseq.evaluation import Report
-from graphseq.graphs import graph_hash
+from graphseq.graphs import load_graph, whole_hash
 from graphseq.models import Model, create
 from graphseq.plain_yaml import parse, read_text
 from graphseq.schema import Count, Size
@@ -23,6 +23,7 @@ from graphseq.training.checkpoint import read_tensors
 EXPERIMENT = "experiment.yaml"
 RECORD = "run.json"
 HISTORY = "history.csv"
+GRAPH = "graph"
 WEIGHTS = "weights.safetensors"
 CHECKPOINT = "checkpoint.safetensors"
 FORMAT = 2  # of a run folder; version 0.1 wrote format 1
@@ -114,13 +115,42 @@ class Run:
         load_weights(model, folder / WEIGHTS)
         return model.eval()
 
+    def graph(self) -> HeteroData:
+        """The graph in the run folder: what ranking with the model reads.
+
+        It has the ids and events of users and items, the held-out events, and the
+        relations that the model ranks with. A run with ``keep_histories=False`` has
+        nothing of the users. Its hash is that of the graph trained on.
+
+        Raises:
+            RunError: The folder has none, a damaged one, or that of another run.
+        """
+        folder = self._folder_with("the graph") / GRAPH
+        if not folder.is_dir():
+            raise RunError(
+                f"there is no graph in {self.folder}: this run was made before runs "
+                "kept their graph. Give the folder of the graph or of the data "
+                "(--graph, --data), or train again"
+            )
+        try:
+            graph = load_graph(folder)
+        except GraphError as error:
+            reason = str(error).removesuffix(" Build the graph again.")
+            raise RunError(
+                f"the graph of the run in {self.folder} cannot be read: {reason} "
+                "Restore the folder from a copy, or give the folder of the graph "
+                "(--graph)"
+            ) from error
+        self.check(graph)
+        return graph
+
     def check(self, graph: HeteroData) -> None:
-        """Refuse any graph but the one trained on.
+        """Refuse any graph but the one trained on, or the part of it in the folder.
 
         Raises:
             RunError: The hashes differ.
         """
-        trained, found = self.record["graph"]["hash"], graph_hash(graph)
+        trained, found = self.record["graph"]["hash"], whole_hash(graph)
         if trained != found:
             raise RunError(
                 f"{self.folder or 'this run'} was trained on the graph {trained:.12}, "

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
@@ -12,8 +13,10 @@ from safetensors import SafetensorError
 from torch_geometric.data import HeteroData
 
 from graphseq.atomic import write_text
+from graphseq.constants import INTERACTS, USER
 from graphseq.drafts import temporary_folder
 from graphseq.errors import ConfigError, GraphError, RunError
+from graphseq.graphs import part_of, save_graph
 from graphseq.locks import hold_lock
 from graphseq.models import Model
 from graphseq.plain_yaml import dump
@@ -24,6 +27,7 @@ from graphseq.training.run import (
     CHECKPOINT,
     EXPERIMENT,
     FORMAT,
+    GRAPH,
     HISTORY,
     RECORD,
     WEIGHTS,
@@ -32,7 +36,14 @@ from graphseq.training.run import (
     load_weights,
 )
 
-CHANGEABLE = ("max_epochs", "progress", "workers", "threads", "loggers")
+CHANGEABLE = (
+    "max_epochs",
+    "progress",
+    "workers",
+    "threads",
+    "loggers",
+    "keep_histories",
+)
 """Training options that a resumed run may change."""
 LOCK = ".lock"  # in the run folder, while a process trains in it
 REFUSED = (
@@ -190,9 +201,43 @@ def begin(
     return record
 
 
+def check_stored(model: Model, options: FitOptions) -> None:
+    """Refuse to leave out the users of a model that cannot rank without them.
+
+    Raises:
+        ConfigError: It ranks with a vector of each user, or with their events.
+    """
+    if options.keep_histories:
+        return
+    reason = "has a vector of each user" if model.has_user_embeddings else ""
+    if any(USER in relation for relation in model.ranks_with):
+        reason = "ranks with the users' events"
+    if reason:
+        raise ConfigError(
+            f"keep_histories=False leaves the users out of the run folder, and "
+            f"{type(model).__name__} {reason}. Keep the histories, or use a model that "
+            "reads only the history, such as SASRec"
+        )
+
+
+def store_graph(
+    folder: Path, model: Model, graph: HeteroData, options: FitOptions
+) -> None:
+    """Write the part of the graph that using the model needs.
+
+    Raises:
+        GraphError: The system refuses to write it.
+    """
+    if options.is_first_process:
+        relations = set(model.ranks_with) - {INTERACTS}
+        part = part_of(graph, relations, users=options.keep_histories)
+        save_graph(part, folder / GRAPH)
+
+
 def discard(folder: Path, options: FitOptions) -> None:
     """Remove the files of a run that failed before its first epoch ended."""
     if options.is_first_process and not (folder / HISTORY).is_file():
+        shutil.rmtree(folder / GRAPH, ignore_errors=True)
         for name in (RECORD, EXPERIMENT, CHECKPOINT):
             (folder / name).unlink(missing_ok=True)
 

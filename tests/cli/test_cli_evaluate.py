@@ -1,5 +1,6 @@
 """``graphseq evaluate``, ``compare`` and ``recommend`` on one small run."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,22 @@ def test_evaluate_takes_a_saved_graph_and_refuses_another(
     assert main([*run, "--graph", same]) == 0
     assert main([*run, "--graph", other]) == 2
     assert "was trained on the graph" in capsys.readouterr().err
+
+
+def test_a_run_serves_from_any_folder_without_its_log(
+    place: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shutil.copytree(place / "a", tmp_path / "moved")
+    before = Report.load(tmp_path / "moved")
+    (tmp_path / "moved" / "report-test.json").unlink()
+    monkeypatch.chdir(tmp_path)
+    assert main(["evaluate", "moved"]) == 0
+    assert Report.load(tmp_path / "moved").means == before.means
+    assert main(["recommend", "moved", "--users", "ana", "--k", "2"]) == 0
+    assert capsys.readouterr().out.count("ana") == 2
 
 
 def test_compare_speaks_of_both_runs(
@@ -131,9 +148,8 @@ def test_a_run_of_python_says_that_it_needs_its_graph(
     text = (place / "a" / "experiment.yaml").read_text()
     options = {k: v for k, v in yaml.safe_load(text).items() if k in ("model", "train")}
     run = tmp_path / "run"
-    run.mkdir()
-    for path in (place / "a").iterdir():
-        (run / path.name).write_bytes(path.read_bytes())
+    shutil.copytree(place / "a", run)
+    shutil.rmtree(run / "graph")
     (run / "experiment.yaml").write_text(yaml.safe_dump(options))
     assert main(["evaluate", str(run)]) == 2
     assert "--graph FOLDER" in capsys.readouterr().err

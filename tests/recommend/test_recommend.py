@@ -10,7 +10,7 @@ from torch_geometric.data import HeteroData
 from graphseq.data import HeldOut, Interactions, leave_one_out
 from graphseq.data.synthetic import communities
 from graphseq.errors import ConfigError, DataError, GraphError, GraphSeqError
-from graphseq.graphs import build_graph
+from graphseq.graphs import build_graph, part_of
 from graphseq.models import BPRMF, ItemKNN, SASRec
 from graphseq.models.base import Model
 from graphseq.recommend import Recommender
@@ -169,6 +169,31 @@ def test_a_model_of_user_ids_needs_users(graph) -> None:
     assert len(shop.recommend(users=["ann"], k=1)) == 1
     with pytest.raises(ConfigError, match="an embedding for each user"):
         shop.recommend(histories=[["ale"]])
+
+
+def test_users_outside_the_graph_have_no_id_of_one_inside(graph) -> None:
+    class Recorded(Next):
+        def represent(self, batch, graph):
+            seen.append(batch.user.tolist())
+            return super().represent(batch, graph)
+
+    seen: list[list[int]] = []
+    shop = Recommender(Recorded(3, 6), graph)
+    shop.recommend(histories=[["ale"], ["tea"]], k=1)
+    shop.recommend(users=["bob"], k=1)
+    assert seen == [[-1, -1], [1]]
+
+
+def test_a_graph_without_its_users_serves_histories(graph) -> None:
+    shop = Recommender(Next(3, 6), part_of(graph, (), users=False))
+    assert shop.recommend(histories=[["ale"]], k=1)["item"].to_list() == ["bread"]
+    assert "no users, 6 items" in repr(shop)
+    for options in (
+        {"users": ["ann"]},
+        {"histories": [[]], "empty_history": "popularity"},
+    ):
+        with pytest.raises(DataError, match="keep_histories=False"):
+            shop.recommend(**options)
 
 
 def test_a_graph_that_does_not_fit_is_refused(graph) -> None:

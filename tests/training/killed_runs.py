@@ -29,7 +29,7 @@ from graphseq.training.run import CHECKPOINT, HISTORY, RECORD, WEIGHTS
 
 EPOCHS = 4
 FIRST, OTHER = 7, 8  # seeds of the model's own weights
-UNRECORDED = ("writing the first checkpoint", "before anything")
+UNRECORDED = ("writing the graph", "writing the first checkpoint", "before anything")
 """Deaths before the initial weights are on record: these the user must make again."""
 
 
@@ -131,9 +131,10 @@ def main(root: Path) -> None:
         "in the first epoch": [("step", 2)],
         "in a later epoch": [("step", 2 * steps + 3)],
         "twice in an epoch": [("step", steps + 2), ("step", 3)],
-        "writing the first checkpoint": [("torn file", 1)],
-        "writing the best weights": [("torn file", 2)],
-        "writing a checkpoint": [("torn file", 5)],
+        "writing the graph": [("torn file", 1)],
+        "writing the first checkpoint": [("torn file", 2)],
+        "writing the best weights": [("torn file", 3)],
+        "writing a checkpoint": [("torn file", 6)],
         "between weights and history": [(f"after {WEIGHTS}", 2)],
         "between history and record": [(f"after {HISTORY}", 2)],
         "between record and checkpoint": [(f"before {CHECKPOINT}", 3)],

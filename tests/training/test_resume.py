@@ -44,7 +44,7 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, An
 
 def test_every_run_was_killed(killed: tuple[Path, dict[str, Any]]) -> None:
     deaths = killed[1]
-    assert len(deaths) == 14
+    assert len(deaths) == 15
     assert deaths.pop("at random")[0] == signal.SIGKILL  # later ones may come too late
     for moment, signals in deaths.items():
         assert set(signals) == {signal.SIGKILL}, moment
@@ -94,7 +94,7 @@ def test_resumed_runs_are_finished_and_tidy(
 ) -> None:
     root, deaths = killed
     names = {path.name for path in (root / "unbroken").iterdir()}
-    assert len(names) == 5
+    assert len(names) == 6
     for moment in deaths:
         assert load_run(root / moment).finished
         assert {path.name for path in (root / moment).iterdir()} == names, moment

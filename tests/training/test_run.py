@@ -3,6 +3,7 @@
 import json
 import math
 import platform
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,18 @@ import torch
 import yaml
 from torch_geometric.data import HeteroData
 
+from graphseq.constants import INTERACTS, ITEM_CO_OCCURS
 from graphseq.data import leave_one_out, synthetic
-from graphseq.errors import ConfigError, RunError
+from graphseq.errors import ConfigError, GraphError, RunError
 from graphseq.evaluation import evaluate
-from graphseq.graphs import CoOccurrence, build_graph, graph_hash, held_out_hash
-from graphseq.models import Backbone, SASRec
+from graphseq.graphs import (
+    CoOccurrence,
+    build_graph,
+    graph_hash,
+    held_out_hash,
+    save_graph,
+)
+from graphseq.models import BPRMF, MCLSR, POP, Backbone, SASRec
 from graphseq.nn import Transformer
 from graphseq.nn.features import Propagated
 from graphseq.training import Run, fit, load_run
@@ -109,6 +117,80 @@ def test_a_graph_of_another_hash_is_refused(run: Run, graph: HeteroData) -> None
         run.model(other)
 
 
+def test_the_folder_serves_without_the_log(
+    run: Run, graph: HeteroData, tmp_path: Path
+) -> None:
+    assert run.folder is not None
+    copy = shutil.copytree(run.folder, tmp_path / "elsewhere")
+    moved = load_run(copy)
+    part = moved.graph()
+    assert set(part.edge_types) == {INTERACTS, ITEM_CO_OCCURS}  # of Propagated
+    report = evaluate(moved.model(part), part, "test", ks=(5,))
+    whole = evaluate(run.model(graph), graph, "test", ks=(5,))
+    assert report.per_user.equals(whole.per_user)
+    assert (report.means, report.facts) == (whole.means, whole.facts)
+    assert report.facts["graph_hash"] == graph_hash(graph)
+
+
+def test_relations_that_only_training_reads_are_not_kept(
+    graph: HeteroData, tmp_path: Path
+) -> None:
+    graph = build_graph(
+        leave_one_out(synthetic.cycle(30, 12, length=8, seed=0)),
+        [CoOccurrence("user", top_k=3), CoOccurrence("item", top_k=3)],
+    )
+    torch.manual_seed(0)
+    run = fit(MCLSR(30, 12), graph, folder=tmp_path, max_epochs=0, progress=False)
+    part = run.graph()
+    assert part.edge_types == [INTERACTS]
+    found = evaluate(run.model(part), part, ks=(5,)).means
+    assert found == evaluate(run.model(graph), graph, ks=(5,)).means
+
+
+def test_users_can_be_left_out_of_the_folder(graph: HeteroData, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    options: dict[str, Any] = {"max_epochs": 0, "progress": False}
+    backbone = Backbone(12, features=Propagated(12))
+    run = fit(
+        SASRec(30, backbone), graph, folder=tmp_path, keep_histories=False, **options
+    )
+    part = run.graph()
+    assert (part.edge_types, "test" in part) == ([ITEM_CO_OCCURS], False)
+    assert "vocabulary" not in part["user"]
+    assert {path.name for path in (tmp_path / "graph").iterdir()} == {
+        "graph.json",
+        "item.parquet",
+        "tensors.safetensors",
+    }
+    model = run.model(part)
+    expected = run.model(graph).item_vectors(graph)
+    assert torch.equal(model.item_vectors(part), expected)
+    with pytest.raises(GraphError, match=r"no test users.*keep_histories=False"):
+        evaluate(model, part)
+    for other in (POP(30, 12), BPRMF(30, 12)):
+        with pytest.raises(ConfigError, match=r"POP ranks with|BPRMF has a vector"):
+            fit(other, graph, folder=tmp_path / "b", keep_histories=False, **options)
+
+
+def test_a_graph_that_is_gone_damaged_or_of_another_run_is_refused(
+    run: Run, tmp_path: Path
+) -> None:
+    assert run.folder is not None
+    copy = load_run(shutil.copytree(run.folder, tmp_path / "run"))
+    assert copy.folder is not None
+    tensors = copy.folder / "graph" / "tensors.safetensors"
+    tensors.write_bytes(tensors.read_bytes()[:-1])
+    with pytest.raises(RunError, match=r"cannot be read: .* is damaged"):
+        copy.graph()
+    other = build_graph(leave_one_out(synthetic.cycle(30, 12, length=8, seed=1)))
+    save_graph(other, copy.folder / "graph")
+    with pytest.raises(RunError, match="was trained on the graph"):
+        copy.graph()
+    shutil.rmtree(copy.folder / "graph")
+    with pytest.raises(RunError, match="made before runs kept their graph"):
+        copy.graph()
+
+
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"contains no run: there is no run\.json"):
         load_run(tmp_path)
@@ -119,8 +201,7 @@ def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["run.json", "experiment.yaml", "history.csv"])
 def test_a_damaged_file_is_refused(run: Run, tmp_path: Path, name: str) -> None:
     assert run.folder is not None
-    for path in run.folder.iterdir():
-        (tmp_path / path.name).write_bytes(path.read_bytes())
+    shutil.copytree(run.folder, tmp_path, dirs_exist_ok=True)
     (tmp_path / name).write_bytes(b"[1, {\n\xff,,,\n")
     with pytest.raises(RunError, match="is damaged"):
         load_run(tmp_path)
@@ -130,8 +211,7 @@ def test_weights_of_another_program_are_refused(
     run: Run, graph: HeteroData, tmp_path: Path
 ) -> None:
     assert run.folder is not None
-    for path in run.folder.iterdir():
-        (tmp_path / path.name).write_bytes(path.read_bytes())
+    shutil.copytree(run.folder, tmp_path, dirs_exist_ok=True)
     torch.save({}, tmp_path / "weights.safetensors")
     with pytest.raises(RunError, match="damaged or of another program"):
         load_run(tmp_path).model(graph)
@@ -168,8 +248,7 @@ def test_a_run_of_another_format_is_refused(
     run: Run, tmp_path: Path, version: int | None
 ) -> None:
     assert run.folder is not None
-    for path in run.folder.iterdir():
-        (tmp_path / path.name).write_bytes(path.read_bytes())
+    shutil.copytree(run.folder, tmp_path, dirs_exist_ok=True)
     record = json.loads((tmp_path / "run.json").read_text()) | {"format": version}
     if version is None:
         del record["format"]

@@ -131,11 +131,11 @@ def test_one_process_trains_in_a_folder_at_a_time(
 ) -> None:
     folder = tmp_path / "run"
     short(tiny(), graph, folder=folder)
-    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    before = {path.name: path.read_bytes() for path in folder.glob("*.*")}
     assert LOCK not in before
     with locked(folder), pytest.raises(RunError, match="another process is writing"):
         short(tiny(), graph, folder=folder, resume=True, max_epochs=3)
-    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert {path.name: path.read_bytes() for path in folder.glob("*.*")} == before
     (folder / LOCK).touch()  # as a killed process leaves it
     short(tiny(), graph, folder=folder, resume=True, max_epochs=3)
     assert not (folder / LOCK).exists()

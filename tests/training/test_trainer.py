@@ -137,6 +137,7 @@ def test_the_checkpoint_holds_no_pickle(
     assert names == {
         "checkpoint.safetensors",
         "experiment.yaml",
+        "graph",
         "history.csv",
         "run.json",
         "weights.safetensors",
