@@ -6,11 +6,13 @@ leaves nothing behind.
 
 import ctypes
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from polars.exceptions import PolarsError
 from safetensors import SafetensorError
@@ -20,7 +22,11 @@ from torch import Tensor, contiguous_format
 from graphseq.drafts import SUFFIX, draft_prefix, remove_abandoned
 from graphseq.errors import GraphError
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 LONGEST_NAME = 80  # bytes; three of them and a suffix must fit into 255
+REFUSED = re.compile("os error|transport error")  # in messages of Rust libraries
 
 
 def check_name(name: object, kind: str, *, folders: bool = False) -> None:
@@ -95,6 +101,17 @@ def write_safetensors(
         mode = draft.stat().st_mode
         save_file(_without_shared_memory(tensors), draft, header)
         draft.chmod(mode)
+
+
+def write_figure(path: str | Path, figure: "Figure", dpi: int) -> None:
+    """Replace a picture atomically; the suffix of its path is its format."""
+    path = Path(path)
+    with (
+        system_errors(f"write {path}"),
+        created_parents(path),
+        atomic_file(path) as draft,
+    ):
+        figure.savefig(draft, format=path.suffix[1:] or "png", dpi=dpi)
 
 
 def _without_shared_memory(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -179,7 +196,7 @@ def system_errors(action: str) -> Iterator[None]:
     try:
         yield
     except (OSError, SafetensorError, PolarsError) as error:
-        if not isinstance(error, OSError) and "os error" not in str(error):
+        if not isinstance(error, OSError) and not REFUSED.search(str(error)):
             raise
         reason = error.strerror if isinstance(error, OSError) else None
         raise GraphError(

@@ -5,7 +5,20 @@ exception is a fault of graphseq and keeps its traceback.
 """
 
 import difflib
+import errno
 from collections.abc import Collection
+
+REFUSED = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.EROFS,
+    errno.EIO,
+    errno.EACCES,
+    errno.EPERM,
+    errno.ENAMETOOLONG,
+)
+"""Numbers of an :class:`OSError` that a user can fix: the disk is full, for example."""
 
 
 class GraphSeqError(Exception):

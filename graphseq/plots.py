@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 from torch_geometric.data import HeteroData
 
+from graphseq.atomic import write_figure
 from graphseq.constants import ITEM_CO_OCCURS
 from graphseq.errors import ConfigError
 from graphseq.models import Model
@@ -43,7 +44,7 @@ def plot_learning(
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, dpi=130)
+    write_figure(path, figure, dpi=130)
 
 
 def plot_items(model: Model, graph: HeteroData, path: Path) -> None:
@@ -75,7 +76,7 @@ def plot_items(model: Model, graph: HeteroData, path: Path) -> None:
         xticks=[],
         yticks=[],
     )
-    figure.savefig(path, dpi=130)
+    write_figure(path, figure, dpi=130)
 
 
 def _communities(graph: HeteroData) -> list[int]:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from graphseq.atomic import write_text
+from graphseq.atomic import created_parents, system_errors, write_text
 from graphseq.errors import DataError
 from graphseq.locks import lock_file
 
@@ -108,10 +108,14 @@ def append(path: str | Path, new: Mapping[str, Any]) -> None:
 
     Raises:
         DataError: The file is not a table of results.
+        GraphError: It cannot be written; the disk is full, for example.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(path.parent):
+    with (
+        system_errors(f"add a row to {path}"),
+        created_parents(path),
+        _locked(path.parent),
+    ):
         rows = read_table(path)
         rows.append({name: str(value) for name, value in new.items()})
         columns = dict.fromkeys(name for old in rows for name in old)

@@ -5,9 +5,10 @@ import re
 import sys
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
-from graphseq.errors import GraphSeqError
+from graphseq.errors import REFUSED, GraphSeqError
 
 __all__ = ["main"]
 
@@ -62,6 +63,7 @@ def _run(arguments: Sequence[str] | None, received: list[int]) -> int:
         with warnings.catch_warnings():
             warnings.showwarning = _print_warning
             code = command(*bound.args, **bound.kwargs) or 0
+            sys.stdout.flush()
             return 128 + received[0] if received else code
     except CycloptsError as error:
         print(explain(error), file=sys.stderr)
@@ -82,8 +84,24 @@ def _run(arguments: Sequence[str] | None, received: list[int]) -> int:
         )
         return 2
     except BrokenPipeError:  # the reader of the output, such as head, has closed it
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return 0
+    except OSError as error:
+        if error.errno not in REFUSED:
+            raise
+        _drop_output()
+        print(
+            f"the system refused to read or write: {error}. Free disk space, fix the "
+            "permissions, or choose another file",
+            file=sys.stderr,
+        )
+        return 2
+
+
+def _drop_output() -> None:
+    """Write to nowhere, so that Python does not try again when it ends."""
+    with suppress(OSError):  # without a file, for example in tests
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _print_warning(message: Warning | str, *where: Any, **more: Any) -> None:

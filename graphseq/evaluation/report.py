@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from graphseq.atomic import atomic_file, write_text
+from graphseq.atomic import atomic_file, system_errors
 from graphseq.constants import Part
 from graphseq.errors import RunError
 
@@ -116,13 +116,12 @@ class Report:
         """Write ``report-<part>.json`` and ``per-user-<part>.parquet``.
 
         Returns:
-            The JSON file; it is written last, so where it exists both are complete.
+            The JSON file.
+
+        Raises:
+            GraphError: The disk is full, for example; earlier files stay.
         """
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        path, table = _paths(folder, self.facts["part"])
-        with atomic_file(table) as draft:
-            self.per_user.write_parquet(draft)
+        path, table = _paths(Path(folder), self.facts["part"])
         content = {
             "format": FORMAT,
             "means": self.means,
@@ -130,7 +129,11 @@ class Report:
             "protocol": self.protocol_text(),
         }
         text = json.dumps(content, indent=2, default=str) + "\n"
-        write_text(path, text)
+        with system_errors(f"write a report to {folder}"):
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            with atomic_file(table) as rows, atomic_file(path) as means:
+                self.per_user.write_parquet(rows)
+                means.write_text(text, encoding="utf-8")
         return path
 
     @classmethod

@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 from torch_geometric.data import HeteroData
 
+from graphseq.atomic import write_figure
 from graphseq.constants import EdgeType
 from graphseq.errors import GraphError
 
@@ -111,7 +112,7 @@ def draw(ego: Ego, path: str | Path, *, seed: int = 0) -> Path:
         edge_color="#bbbbbb",
         font_size=7,
     )
-    figure.savefig(path, dpi=150)
+    write_figure(path, figure, dpi=150)
     return Path(path)
 
 

@@ -11,6 +11,7 @@ from scipy.sparse import coo_matrix, csr_matrix
 from scipy.sparse.csgraph import connected_components
 from torch_geometric.data import HeteroData
 
+from graphseq.atomic import write_figure
 from graphseq.constants import INTERACTS, ITEM, USER
 from graphseq.graphs.build import binary_matrix, interaction_matrix
 
@@ -160,7 +161,7 @@ def _save(figure: Any, axes: Any, title: str, path: str | Path) -> Path:
     axes.set_title(title)
     if axes.lines:
         axes.legend(frameon=False)
-    figure.savefig(path, dpi=150)
+    write_figure(path, figure, dpi=150)
     return Path(path)
 
 

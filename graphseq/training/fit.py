@@ -154,33 +154,32 @@ def fit(
         former = run_folder.find(path, model, graph, options, resume=resume)
         if threads is None:
             threads = _default_threads(former, devices)
-        with runtime.limit_threads(threads) as used:
+        with runtime.limit_threads(threads) as used, run_folder.refused_writes(path):
             if former is not None and run_folder.is_done(former, options):
                 run = run_folder.end(path, model, options)
             else:
-                record = run_folder.begin(
-                    path, former, model, graph, options, used, experiment or {}
-                )
-                used_precision = record["environment"].get("precision", precision)
-                _report_precision(precision, used_precision)
-                training_history = TrainingHistory(
-                    path,
-                    record,
-                    monitor=monitor,
-                    patience=patience,
-                    warmup=max(model.warmup, _epochs_before_last_stage(model)),
-                )
-                train = _train if max_epochs and is_trained else _only_evaluate
                 try:
+                    record = run_folder.begin(
+                        path, former, model, graph, options, used, experiment or {}
+                    )
+                    used_precision = record["environment"].get("precision", precision)
+                    _report_precision(precision, used_precision)
+                    training_history = TrainingHistory(
+                        path,
+                        record,
+                        monitor=monitor,
+                        patience=patience,
+                        warmup=max(model.warmup, _epochs_before_last_stage(model)),
+                    )
                     if folder is not None:
                         run_folder.store_graph(path, model, graph, options)
-                    with run_folder.refused_writes(path):
-                        barrier = train(
-                            model,
-                            graph,
-                            training_history,
-                            replace(options, precision=used_precision),
-                        )
+                    train = _train if max_epochs and is_trained else _only_evaluate
+                    barrier = train(
+                        model,
+                        graph,
+                        training_history,
+                        replace(options, precision=used_precision),
+                    )
                 except Exception:
                     run_folder.discard(path, options)
                     raise

@@ -1,6 +1,5 @@
 """Create, resume and finish run folders."""
 
-import errno
 import json
 import shutil
 from collections.abc import Iterator, Mapping
@@ -15,7 +14,7 @@ from torch_geometric.data import HeteroData
 from graphseq.atomic import write_text
 from graphseq.constants import INTERACTS, USER
 from graphseq.drafts import temporary_folder
-from graphseq.errors import ConfigError, GraphError, RunError
+from graphseq.errors import REFUSED, ConfigError, GraphError, RunError
 from graphseq.graphs import part_of, save_graph
 from graphseq.locks import hold_lock
 from graphseq.models import Model
@@ -46,15 +45,6 @@ CHANGEABLE = (
 )
 """Training options that a resumed run may change."""
 LOCK = ".lock"  # in the run folder, while a process trains in it
-REFUSED = (
-    errno.ENOSPC,
-    errno.EDQUOT,
-    errno.EFBIG,
-    errno.EROFS,
-    errno.EIO,
-    errno.EACCES,
-    errno.EPERM,
-)
 SIZES = ("num_users", "num_items")  # come from the graph, not from the model's options
 
 
@@ -192,12 +182,12 @@ def begin(
         }
     record["finished"] = False
     if options.is_first_process:
-        for old in (*folder.glob("report-*.json"), *folder.glob("per-user-*.parquet")):
-            old.unlink()  # they describe weights that training may replace
         own = _experiment(model, graph, options)
         kept = {**sections, **own, "graph": sections.get("graph", own["graph"])}
         _write_experiment(folder, kept)
         _write_record(folder, record)
+        for old in (*folder.glob("report-*.json"), *folder.glob("per-user-*.parquet")):
+            old.unlink()  # they describe weights that training may replace
     return record
 
 

@@ -5,7 +5,6 @@ import resource
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -193,51 +192,10 @@ def test_faulty_lines_can_be_left_out(
     assert hashes(output) == hashes(built(tmp_path, PLAIN, name="plain"))
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 64 kB, if one may be mounted here."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(place)]
-    try:
-        done = subprocess.run(mount, capture_output=True, check=False)
-    except FileNotFoundError:
-        pytest.skip("there is no command mount")
-    if done.returncode:
-        pytest.skip("no file system may be mounted here")
-    yield place
-    subprocess.run(["umount", str(place)], check=True)
-
-
 def large_log() -> str:
     rng = np.random.default_rng(0)
     pairs = enumerate(rng.integers(0, 200, (4000, 2)))
     return HEADER + "".join(f"user-{u},item-{i},{t}\n" for t, (u, i) in pairs)
-
-
-def test_a_disk_that_is_too_small_is_reported_before_the_work(
-    tmp_path: Path, small_disk: Path
-) -> None:
-    log = write(tmp_path, large_log())
-    assert main(["build", log, "--output", str(small_disk / "graph")]) == 2
-    assert os.listdir(small_disk) == []
-
-
-def test_a_disk_that_fills_up_while_writing_leaves_what_was_there(
-    tmp_path: Path,
-    small_disk: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    output = str(small_disk / "graph")
-    main(["build", write(tmp_path, PLAIN), "--output", output])
-    before = hashes(output)
-    monkeypatch.setattr("shutil.disk_usage", lambda _: type("D", (), {"free": 10**9}))
-    log = write(tmp_path, large_log())
-    assert main(["build", log, "--output", output, "--overwrite"]) == 2
-    assert "No space left on device" in capsys.readouterr().err
-    assert hashes(output) == before
-    assert os.listdir(small_disk) == ["graph"]
 
 
 def test_a_file_that_may_not_grow_leaves_nothing(
@@ -282,15 +240,6 @@ def test_the_second_of_two_builds_into_one_folder_is_refused(
     assert codes == [0]
     assert sorted(os.listdir(tmp_path)) == ["graph", "log.csv"]
     assert load_graph(output).validate()
-
-
-def test_a_read_only_file_system_is_reported(
-    tmp_path: Path, small_disk: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    log = write(tmp_path, PLAIN)
-    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
-    assert main(["build", log, "--output", str(small_disk / "graph")]) == 2
-    assert "Read-only file system" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="nothing is forbidden to root")
