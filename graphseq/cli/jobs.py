@@ -58,6 +58,8 @@ def list_jobs(
     settings: Sequence[str] = (),
     seeds: Sequence[int] | None = None,
     runs: Path = Path("runs"),
+    graph: Path | None = None,
+    data: Path | None = None,
 ) -> tuple[list[Job], dict[str, str]]:
     """All (experiment, seed) pairs: all experiments with one seed, then with the next.
 
@@ -66,6 +68,8 @@ def list_jobs(
         settings: Overrides of options, such as ``train.max_epochs=5``.
         seeds: Seeds of every experiment; ``None`` is the one in its file.
         runs: Folder of the run folders.
+        graph: Saved graph of all experiments, in place of their data.
+        data: Folder of the data, with which the graph is compared.
 
     Returns:
         The jobs, and the error message of each file that cannot be run.
@@ -81,6 +85,8 @@ def list_jobs(
     for name in find_experiments(words):
         try:
             experiment = load(name, settings)
+            if graph is not None:
+                experiment = experiment.on_graph(graph, data)
         except GraphSeqError as error:
             refused[name] = str(error)
         else:

@@ -28,6 +28,8 @@ class RunOptions:
 
     Attributes:
         data: Folder of the data sets.
+        graph: Folder of a saved graph, in place of the data, filters, split and graph
+            of the file; what the file says of them must fit.
         set: Options to override, such as train.max_epochs=5 or
             graph[0].CoOccurrence.top_k=20.
         resume: Continue runs that were interrupted; complete runs are only evaluated.
@@ -36,6 +38,7 @@ class RunOptions:
     """
 
     data: Path | None = None
+    graph: Path | None = None
     set: list[str] | None = None
     resume: bool = False
     overwrite: bool = False
@@ -74,6 +77,9 @@ def train(
       # continue an interrupted run
       graphseq train experiments/beauty/sasrec.yaml:ce-targets --resume
 
+      # on a graph that graphseq build or update has written
+      graphseq train experiments/beauty/sasrec.yaml:ce-targets --graph graphs/beauty
+
       # all experiments of a folder with three seeds, two runs at a time
       graphseq train experiments/beauty --seeds 0 1 2 --jobs 2 \
           --record results.csv --skip-recorded --resume
@@ -99,7 +105,14 @@ def train(
         raise ConfigError("--skip-recorded reads the rows of a file: add --record FILE")
     _check_outputs(runs, folder, record)
     settings = options.set or ()
-    listed, refused = list_jobs(experiments, settings=settings, seeds=seeds, runs=runs)
+    listed, refused = list_jobs(
+        experiments,
+        settings=settings,
+        seeds=seeds,
+        runs=runs,
+        graph=options.graph,
+        data=options.data,
+    )
     total = len(listed) + len(refused)
     if folder is not None and total > 1:
         raise ConfigError(
@@ -163,6 +176,8 @@ def _train_here(job: Job, options: RunOptions) -> None:
     settings = [*(options.set or ())]
     settings += [] if job.own_seed else [f"train.seed={job.seed}"]
     experiment = load(job.experiment, settings)
+    if options.graph is not None:
+        experiment = experiment.on_graph(options.graph, options.data)
     options_of_fit = experiment.resolved()["train"]
     options_of_fit["batch_size"] = options_of_fit["batch_size"] or 1  # by the sampler
     FitOptions(**options_of_fit).check_machine()

@@ -1,12 +1,14 @@
 """An experiment: data, split, graph, model and training, checked before anything runs.
 
 A file has the sections ``data``, ``split`` and ``model``, and optionally ``filters``,
-``graph``, ``train`` and ``evaluate``. An option that is not written has the default of
-the signature; defaults are defined nowhere else.
+``graph``, ``train`` and ``evaluate``. With ``data: {graph: FOLDER}``, a saved graph,
+``split`` is optional too, and what the file says of the graph is compared with it. An
+option that is not written has the default of the signature; defaults are defined
+nowhere else.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +25,12 @@ from graphseq.config.registry import (
     missing_relations,
     model_table,
 )
+from graphseq.config.saved_graph import differences, hash_of
 from graphseq.data import Interactions, catalog
 from graphseq.data.readers.source import missing_file
 from graphseq.errors import DataError, suggest
 from graphseq.evaluation import Report, evaluate
-from graphseq.graphs import build_graph
+from graphseq.graphs import build_graph, load_log
 from graphseq.models import Model
 from graphseq.models.registry import SUPPLIED
 from graphseq.models.sequence_model import SequenceModel
@@ -37,6 +40,9 @@ from graphseq.training import Run, fit
 
 SECTIONS = ("data", "filters", "split", "graph", "model", "train", "evaluate")
 NEEDED = ("data", "split", "model")
+OF_GRAPH = ("filters", "split", "graph")  # known for a saved graph
+NAMES = {"dataset": "name", "path": "path", "graph": "path"}
+"""Parameters that take what is written after the kind of the data."""
 FROM_ELSEWHERE = {
     "filters": frozenset({"log"}),
     "split": frozenset({"log"}),
@@ -71,9 +77,43 @@ class Experiment:
     @property
     def data_name(self) -> str:
         """The name of the data set, of the file, or of the synthetic log."""
-        [kind] = [name for name in DATA if name in self.options["data"]]
-        named = self.options["data"][kind]
-        return {"path": Path(str(named)).name, "dataset": str(named)}.get(kind, kind)
+        kind = _kind_of_data(self.options["data"])
+        assert kind is not None  # of a checked section
+        named = str(self.options["data"][kind])
+        if kind in ("path", "graph"):
+            return Path(named).name
+        return named if kind == "dataset" else kind
+
+    @property
+    def on_saved_graph(self) -> bool:
+        """Whether the data are a saved graph."""
+        return _kind_of_data(self.options["data"]) == "graph"
+
+    def on_graph(
+        self, folder: str | Path, root: str | Path | None = None
+    ) -> "Experiment":
+        """The same experiment on a saved graph, in place of its data.
+
+        Args:
+            folder: The saved graph.
+            root: Folder of the data with which its own are compared.
+
+        Raises:
+            OptionError: With everything that the file says otherwise than the graph:
+                data, filters, split, relations.
+            GraphError: There is no saved graph.
+        """
+        self._compare(folder, root)
+        data = {"graph": str(folder), "hash": hash_of(folder)}
+        return replace(self, options={**self.options, "data": data})
+
+    def _compare(self, folder: str | Path, root: str | Path | None) -> None:
+        sections = {
+            name: self.section(name)
+            for name in ("data", "filters", "split", "graph", "model")
+            if self.options.get(name)
+        }
+        refuse(self.source, [*differences(folder, sections, root)])
 
     def section(self, name: str) -> Any:
         """The specification of a section, or the list of them.
@@ -87,7 +127,7 @@ class Experiment:
         return read
 
     def read(self, root: str | Path | None = None) -> Interactions:
-        """The filtered log.
+        """The filtered log; of a saved graph, its log before the filters.
 
         Args:
             root: Folder of the data; ``None`` is the default of the data set, or for a
@@ -95,6 +135,7 @@ class Experiment:
 
         Raises:
             DataError: The log does not exist, or cannot be read.
+            GraphError: The saved graph does not exist, or has no log.
         """
         spec = self.section("data")
         supplied: dict[str, Any] = {}
@@ -106,6 +147,8 @@ class Experiment:
                     "current folder, or to the folder of --data"
                 )
             supplied = {"path": str(path)}
+        elif spec.target is DATA["graph"]:
+            return load_log(spec.path)
         elif spec.target is DATA["dataset"] and root is not None:
             supplied = {"root": str(root)}
         log: Interactions = spec.build(**supplied)
@@ -115,6 +158,11 @@ class Experiment:
 
     def graph(self, root: str | Path | None = None) -> HeteroData:
         """The split log as a graph with all relations; ``root`` as in :meth:`read`."""
+        if self.on_saved_graph:
+            spec = self.section("data")
+            self._compare(spec.path, root)
+            found: HeteroData = spec.build()
+            return found
         split = self.section("split").build(log=self.read(root))
         return build_graph(split, self.steps(root))
 
@@ -137,7 +185,10 @@ class Experiment:
 
     def fit(self, model: Model, graph: HeteroData, **supplied: Any) -> Run:
         """Train the model with the options of the section ``train``."""
-        supplied |= {"model": model, "graph": graph, "experiment": self.resolved()}
+        sections = self.resolved()
+        if self.on_saved_graph and "provenance" in graph:
+            sections |= _sections_of(graph.provenance)
+        supplied |= {"model": model, "graph": graph, "experiment": sections}
         run: Run = self.section("train").build(**supplied)
         return run
 
@@ -151,6 +202,8 @@ class Experiment:
         """All sections with every default: a file that repeats this experiment."""
         filled: dict[str, Any] = {"data": self.options["data"]}
         for name in SECTIONS[1:]:
+            if self.on_saved_graph and name in OF_GRAPH and not self.options.get(name):
+                continue
             read = self.section(name)
             if isinstance(read, list):
                 filled[name] = [{s.target.__name__: s.resolve()} for s in read]
@@ -183,8 +236,9 @@ def check(options: Any, source: str = "experiment", **about: Any) -> Experiment:
         if name not in SECTIONS:
             what = f"not a section; {_suggest_section(name)}"
             problems.append(InvalidOption(str(name), what))
+    on_graph = _kind_of_data(options.get("data")) == "graph"
     for name in NEEDED:
-        if not options.get(name):
+        if not options.get(name) and not (on_graph and name in OF_GRAPH):
             problems.append(InvalidOption(name, "missing; an experiment needs it"))
     read = {
         name: read_section(name, options[name], problems)
@@ -193,10 +247,26 @@ def check(options: Any, source: str = "experiment", **about: Any) -> Experiment:
     }
     problems = explain_old_options(options.get("model"), problems)
     model, steps = read.get("model"), read.get("graph", [])
-    if model is not None and None not in steps:
+    if model is not None and None not in steps and not on_graph:
         problems += missing_relations(model, steps)
     refuse(source, problems)
     return Experiment(options, source, **about)
+
+
+def _kind_of_data(section: Any) -> str | None:
+    """The one kind of data that a section names."""
+    kinds = [name for name in DATA if isinstance(section, Mapping) and name in section]
+    return kinds[0] if len(kinds) == 1 else None
+
+
+def _sections_of(provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """The sections that describe how a graph was made, as far as files can."""
+    split, steps = provenance.get("split") or {}, provenance.get("transforms") or []
+    known = [s for s in steps if isinstance(s, Mapping) and {*s} <= {*GRAPH}]
+    sections: dict[str, Any] = {"graph": known}
+    if split.get("protocol") in SPLITS:
+        sections["split"] = {split["protocol"]: split.get("parameters") or {}}
+    return sections
 
 
 def _suggest_section(name: str) -> str:
@@ -232,23 +302,22 @@ def read_section(name: str, section: Any, problems: list[InvalidOption]) -> Any:
 
 def _read_data(section: Any, reader: Reader) -> Spec | None:
     """Read the section ``data``: options of a data set or path are next to its name."""
-    kinds = [name for name in DATA if isinstance(section, Mapping) and name in section]
-    if len(kinds) != 1:
+    kind = _kind_of_data(section)
+    if kind is None:
         expected = f"expected one of {', '.join(DATA)} and its options"
         found = f"found {format_value(section)}"
         reader.problems.append(InvalidOption("data", f"{expected}, {found}"))
         return None
-    [kind] = kinds
-    if kind not in ("dataset", "path"):
+    if kind not in ("dataset", "path", "graph"):
         return reader.pick({kind: DATA[kind]}, section, "data")
     options = dict(section)
-    if kind == "dataset":
-        options = {"name": options.pop("dataset"), **options}
+    if kind != "path":
+        options = {NAMES[kind]: options.pop(kind), **options}
     before = len(reader.problems)
     spec = reader.read(DATA[kind], options, "data")
-    if kind == "path" or spec is None:
+    if kind != "dataset" or spec is None:
         for i, problem in enumerate(reader.problems[before:], before):
-            place = problem.name.replace("data.name", "data.dataset")
+            place = problem.name.replace(f"data.{NAMES[kind]}", f"data.{kind}")
             reader.problems[i] = problem._replace(name=place)
         return spec
     known = catalog(options.get("folder"))

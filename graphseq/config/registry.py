@@ -34,6 +34,7 @@ from graphseq.graphs import (
     EdgeDropout,
     NodeDropout,
     Transitions,
+    load_graph,
 )
 from graphseq.models import MODELS, PARTS
 from graphseq.models.registry import model_table
@@ -45,6 +46,7 @@ __all__ = ["DATA", "FILTERS", "GRAPH", "MODELS", "PARTS", "SPLITS", "model_table
 DATA: dict[str, Callable[..., Any]] = {
     "dataset": load_dataset,
     "path": read_log,
+    "graph": load_graph,
     "cycle": cycle,
     "markov": markov,
     "communities": communities,

@@ -66,12 +66,16 @@ def save_graph(
     return path
 
 
-def load_graph(path: str | Path) -> HeteroData:
+def load_graph(path: str | Path, *, hash: str | None = None) -> HeteroData:
     """Read a graph that :func:`save_graph` wrote, and verify its hashes.
+
+    Args:
+        path: The folder.
+        hash: Its expected hash, or the first digits of it; any other graph is refused.
 
     Raises:
         GraphError: The folder is not a saved graph, is of another version, lacks a
-            file, or its content does not match its hash.
+            file, or its content does not match its hash or the expected one.
     """
     path = Path(path)
     metadata = _metadata(path)
@@ -84,6 +88,11 @@ def load_graph(path: str | Path) -> HeteroData:
     for name, value in found.items():
         known = expected.get(name) if isinstance(expected, dict) else None
         _check_hash(path, name, value, known)
+    if hash is not None and not found["graph_hash"].startswith(hash):
+        raise GraphError(
+            f"{path} holds the graph {found['graph_hash']:.12}, and {hash:.12} is "
+            "expected: it was built again or updated. Give the folder of that graph"
+        )
     return graph
 
 

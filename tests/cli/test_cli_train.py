@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from graphseq.cli import main
 from graphseq.cli.jobs import list_jobs
 from graphseq.cli.train import recorded
 from graphseq.evaluation import Report
+from graphseq.graphs.storage import hashes
 from graphseq.report import append
 from graphseq.training import load_run
 
@@ -70,6 +72,37 @@ def test_a_run_leaves_its_report_and_a_row(place: Path) -> None:
             assert float(first[f"{metric} {protocol}"]) == pytest.approx(
                 value, rel=1e-5
             )
+
+
+def test_from_a_log_to_lists_in_the_shell(
+    place: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    header, *lines = (ROOT / "datasets" / "tiny.csv").read_text().splitlines()
+    for name, part in (("old.csv", lines[:45]), ("new.csv", lines[45:])):
+        Path(name).write_text("\n".join([header, *part]) + "\n")
+    assert main(["build", "old.csv", "--output", "graph"]) == 0
+    file = str(place / "small.yaml")
+    command = ["train", file, "--graph", "graph", "--runs", "runs"]
+    assert main(command) == 2, "the file is of another log"
+    assert "data.path" in capsys.readouterr().err
+    command += ["--set", "data.path=old.csv"]
+    assert main(command) == 0
+    assert main(["update", "graph", "new.csv"]) == 0
+    assert main(command) == 0, "the updated graph has a run folder of its own"
+    first, second = sorted(Path("runs").iterdir(), key=lambda p: p.stat().st_mtime)
+    old, new = (load_run(run) for run in (first, second))
+    assert new.record["graph"]["hash"] == hashes("graph")["graph_hash"]
+    assert old.record["graph"]["hash"] != new.record["graph"]["hash"]
+    shutil.rmtree("graph")
+    capsys.readouterr()
+    assert main(["recommend", str(second), "--users", "ana", "--k", "2"]) == 0
+    assert capsys.readouterr().out.count("ana") == 2
+    assert main(["train", str(second / "experiment.yaml")]) == 2
+    assert "graph is not a saved graph" in capsys.readouterr().err
 
 
 def test_a_finished_run_is_not_trained_over(

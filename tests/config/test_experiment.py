@@ -174,7 +174,7 @@ def test_each_kind_of_problem_is_reported_with_its_place(
 
 def test_data_without_a_source_list_the_sources() -> None:
     [line] = problems(data={"file": "x"})
-    assert line.startswith("data: expected one of dataset, path, cycle, markov, comm")
+    assert line.startswith("data: expected one of dataset, path, graph, cycle, markov")
 
 
 @pytest.mark.parametrize(
