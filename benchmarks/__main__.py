@@ -13,7 +13,7 @@ import sys
 from benchmarks.cases import beauty_file
 
 NEEDS_DATA = ("training", "where_time_goes", "models", "filters", "evaluation")
-OTHERS = ("reading", "graphs", "propagation", "threads")
+OTHERS = ("startup", "reading", "graphs", "propagation", "threads")
 
 
 def main() -> int:

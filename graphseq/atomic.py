@@ -16,14 +16,13 @@ from typing import TYPE_CHECKING
 
 from polars.exceptions import PolarsError
 from safetensors import SafetensorError
-from safetensors.torch import save_file
-from torch import Tensor, contiguous_format
 
 from graphseq.drafts import SUFFIX, draft_prefix, remove_abandoned
 from graphseq.errors import GraphError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from torch import Tensor
 
 LONGEST_NAME = 80  # bytes; three of them and a suffix must fit into 255
 REFUSED = re.compile("os error|transport error")  # in messages of Rust libraries
@@ -85,7 +84,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_safetensors(
-    path: Path, tensors: Mapping[str, Tensor], header: dict[str, str] | None = None
+    path: Path, tensors: "Mapping[str, Tensor]", header: dict[str, str] | None = None
 ) -> None:
     """Replace a safetensors file atomically; its mode follows the umask.
 
@@ -96,6 +95,8 @@ def write_safetensors(
         tensors: Tensors by name, on any device; several may share memory.
         header: Texts for the header of the file.
     """
+    from safetensors.torch import save_file
+
     with atomic_file(path) as draft:
         draft.touch()
         mode = draft.stat().st_mode
@@ -114,8 +115,10 @@ def write_figure(path: str | Path, figure: "Figure", dpi: int) -> None:
         figure.savefig(draft, format=path.suffix[1:] or "png", dpi=dpi)
 
 
-def _without_shared_memory(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _without_shared_memory(tensors: "Mapping[str, Tensor]") -> "dict[str, Tensor]":
     """The tensors on the CPU, contiguous, each with memory of its own."""
+    from torch import contiguous_format
+
     seen: set[int] = set()
     separate = {}
     for name, tensor in tensors.items():

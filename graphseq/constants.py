@@ -16,3 +16,6 @@ HAS_ATTRIBUTE: EdgeType = ("item", "has", "attribute")
 
 Part = Literal["validation", "test"]
 Protocol = Literal["kept", "excluded"]
+NodeKind = Literal["user", "item"]
+EdgeWeight = Literal["count", "binary", "cosine", "jaccard", "adamic_adar", "iuf"]
+Symmetrize = Literal["max", "min", "none"]

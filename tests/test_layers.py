@@ -17,7 +17,7 @@ models
 graphs | sequences
 data | nn | objectives
 specs
-schema | locks | plain_yaml
+schema | locks | plain_yaml | folders
 atomic
 constants | drafts | errors | runtime
 """

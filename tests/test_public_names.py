@@ -78,6 +78,8 @@ import sys
 import graphseq, graphseq.cli
 heavy = {"torch", "polars", "lightning", "matplotlib", "faiss", "networkx", "numpy"}
 assert not (heavy | {"numba"}) & sys.modules.keys()
+graphseq.read_log, graphseq.k_core, graphseq.leave_one_out, graphseq.by_time
+assert not {"torch", "torch_geometric", "scipy"} & sys.modules.keys()
 import graphseq.graphs, graphseq.graphs.cost, graphseq.training
 assert not {"lightning", "graphseq.graphs.kernels"} & sys.modules.keys()
 """

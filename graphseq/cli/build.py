@@ -152,10 +152,9 @@ def build(
     from graphseq.cli import build_steps, relations
     from graphseq.cli.progress import Stages
     from graphseq.cli.provenance import record
-    from graphseq.graphs.cost import estimate
     from graphseq.locks import locked_folder
 
-    steps = relations.parse_steps(options)
+    wanted = relations.parse_relations(options)
     if options.engine == "local":
         relations.check_size(log, memory, reading.format)
     claim = nullcontext() if dry_run else locked_folder(output)
@@ -165,6 +164,9 @@ def build(
         with build_steps.open_engine(reading, options) as engine:
             events = engine.read(stages, log, reading)
             split = engine.split(stages, events, options)
+            from graphseq.graphs.cost import estimate  # after all that may be refused
+
+            steps = [relation.make() for relation in wanted]
             costs = estimate(split.train, steps)
             if dry_run:
                 table = relations.cost_table(split.train, costs, memory)
@@ -183,7 +185,7 @@ def build(
 def check_output(output: Path, overwrite: bool) -> None:
     """Refuse an output folder that must not be replaced, before any work is done."""
     from graphseq.atomic import refuse_foreign
-    from graphseq.graphs.storage import is_graph
+    from graphseq.folders import is_graph
 
     refuse_foreign(output, is_graph, "a saved graph")
     if is_graph(output) and not overwrite:

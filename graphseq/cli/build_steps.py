@@ -10,6 +10,7 @@ from graphseq.cli.app import parse_pairs
 from graphseq.cli.progress import make_console
 from graphseq.cli.relations import describe_step
 from graphseq.errors import ConfigError
+from graphseq.folders import hashes
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -242,8 +243,6 @@ def show(log: object, split: "Split", table: "Table") -> None:
 
 def show_next(output: Path) -> None:
     """Print the hash of the saved graph, and a command that shows it."""
-    from graphseq.graphs.storage import hashes
-
     print(f"hash {hashes(output)['graph_hash'][:12]}")
     print(f"next: graphseq show {shlex.quote(str(output))}")
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from graphseq.cli.app import check_folder, parse_ids
 from graphseq.cli.progress import make_console
 from graphseq.errors import ConfigError, RunError
+from graphseq.folders import check_run, graph_metadata
 from graphseq.schema import Count, Size
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def evaluate(
         ks: Cutoffs of the ranking metrics; default: those of the experiment.
         history: History protocols; default: those of the experiment.
     """
+    _check_folders(run, graph)
     from graphseq.training import load_run
 
     loaded = load_run(run)
@@ -84,9 +86,10 @@ def compare(
         metric: Metric to compare.
         history: History protocol.
     """
+    runs, others = _folders(run), _folders(other)
     from graphseq.evaluation import compare as paired
 
-    print(paired(_folders(run), _folders(other), metric, history=history))
+    print(paired(runs, others, metric, history=history))
 
 
 def claims(
@@ -126,13 +129,22 @@ def _folders(pattern: str) -> list[str]:
     """The folders that match a pattern; without a wildcard, the folder itself.
 
     Raises:
-        RunError: None matches.
+        RunError: There is none.
     """
     wild = any(sign in pattern for sign in "*?[")
     found = sorted(glob(pattern)) if wild else [pattern]
     if not found:
         raise RunError(f"no folder matches {pattern!r}")
+    if not Path(found[0]).exists():
+        raise RunError(f"{found[0]}: there is no such folder")
     return found
+
+
+def _check_folders(run: Path, graph: Path | None) -> None:
+    """Refuse wrong folders before the import of PyG."""
+    check_run(run)
+    if graph is not None:
+        graph_metadata(graph)
 
 
 def graph_of(
@@ -216,6 +228,7 @@ def recommend(
             "recommend takes either --users, users of the log, or --history, items of "
             f"any history; {number} given"
         )
+    _check_folders(run, graph)
     import polars as pl
     from rich.markup import escape
     from rich.table import Table

@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Literal
 
 from graphseq.cli.progress import make_console
+from graphseq.errors import GraphError
+from graphseq.folders import graph_metadata, hashes
 
 Form = Literal["parquet", "graphml", "gexf"]
 
@@ -24,6 +26,8 @@ def diff(a: Path, b: Path, /, *, json: bool = False) -> int:
         b: Folder of the second graph.
         json: Print all numbers as JSON.
     """
+    for each in (a, b):
+        graph_metadata(each)
     from graphseq import graphs
 
     found = graphs.difference(graphs.load_graph(a), graphs.load_graph(b))
@@ -63,6 +67,7 @@ def export(graph: Path, /, *, output: Path, format: Form | None = None) -> None:
         output: Folder or file to write.
         format: Output format; default: by the extension of the output.
     """
+    graph_metadata(graph)
     from graphseq import graphs
 
     graphs.export_graph(graphs.load_graph(graph), output, format)
@@ -85,8 +90,9 @@ def import_(source: Path, /, *, output: Path, format: Form | None = None) -> Non
         output: Output folder.
         format: Input format; default: by the extension of the source.
     """
+    if not source.exists():
+        raise GraphError(f"there is no file or folder {source}. Check the path")
     from graphseq import graphs
-    from graphseq.graphs.storage import hashes
 
     graphs.save_graph(graphs.import_graph(source, format), output)
     print(f"saved in {output}; hash {hashes(output)['graph_hash'][:12]}")

@@ -1,11 +1,13 @@
 """The relations of a build: parsed from options, described, and their cost."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from graphseq.cli.app import parse_pairs
+from graphseq.constants import EdgeWeight, Symmetrize
 from graphseq.errors import ConfigError, suggest
 from graphseq.runtime import available_memory, format_bytes
 
@@ -15,17 +17,36 @@ if TYPE_CHECKING:
 
     from graphseq.cli.build import BuildOptions
     from graphseq.data import Interactions
-    from graphseq.graphs import Attributes, CoOccurrence, Transitions
-    from graphseq.graphs.cooccurrence import NodeKind
     from graphseq.graphs.cost import Estimate
 
 READING = 40  # bytes of memory per event while a log is read, with ids
 GIGABYTE = 1_000_000_000
-Choice = TypeVar("Choice", bound=str)
 
 
-def parse_steps(options: "BuildOptions") -> "list[BaseTransform]":
-    """The graph steps of the options of ``graphseq build``, in their order.
+@dataclass(frozen=True)
+class Relation:
+    """A relation of a build, checked before PyG is imported.
+
+    Attributes:
+        step: Name of the step in :mod:`graphseq.graphs`.
+        options: Its arguments.
+    """
+
+    step: str
+    options: Mapping[str, Any]
+
+    def make(self) -> "BaseTransform":
+        """The graph step; of a file of attributes it records only the name."""
+        from graphseq import graphs
+
+        made: BaseTransform = getattr(graphs, self.step)(**self.options)
+        if self.step == "Attributes":
+            made.options |= {"source": Path(self.options["source"]).name}
+        return made
+
+
+def parse_relations(options: "BuildOptions") -> list[Relation]:
+    """The relations of the options of ``graphseq build``, in their order.
 
     Raises:
         ConfigError: An option has another form, or is out of its range.
@@ -34,57 +55,38 @@ def parse_steps(options: "BuildOptions") -> "list[BaseTransform]":
         raise ConfigError("--attribute-columns names columns of a file: --attributes")
     if options.attributes is None and options.attribute_separator is not None:
         raise ConfigError("--attribute-separator splits fields of a file: --attributes")
-    steps: list[BaseTransform] = []
-    if options.user_user != "none":
-        steps.append(co_occurrence("user", options.user_user, options.hub_cap))
-    if options.item_item != "none":
-        steps.append(co_occurrence("item", options.item_item, options.hub_cap))
+    found = [
+        _co_occurrence(kind, text, options.hub_cap)
+        for kind, text in (("user", options.user_user), ("item", options.item_item))
+        if text != "none"
+    ]
     if options.transitions is not None:
-        steps.append(transitions(options.transitions))
+        found.append(_transitions(options.transitions))
     if options.attributes is not None:
-        steps.append(
-            attributes(
-                options.attributes,
-                options.attribute_columns,
-                options.attribute_separator,
+        found.append(_attributes(options))
+    return found
+
+
+def _co_occurrence(kind: str, text: str, hub_cap: int | None) -> Relation:
+    """``WEIGHT[:K[:SYMMETRIZE]]``."""
+    option, defaults = f"--{kind}-{kind}", ("count", "50", "max")
+    words = _fields(option, "WEIGHT[:K[:SYMMETRIZE]]", text, defaults)
+    for value, name, choices in (
+        (words[0], "WEIGHT", get_args(EdgeWeight)),
+        (words[2], "SYMMETRIZE", get_args(Symmetrize)),
+    ):
+        if value not in choices:
+            raise ConfigError(
+                f"{option} takes one of {', '.join(choices)} as {name}; got {value!r}, "
+                f"{suggest(value, choices)}"
             )
-        )
-    return steps
+    edges = {"top_k": _number_of_edges(option, words[1]), "hub_cap": hub_cap}
+    ends = {"kind": kind, "weight": words[0], "symmetrize": words[2]}
+    return Relation("CoOccurrence", ends | edges)
 
 
-def co_occurrence(
-    kind: "NodeKind", text: str, hub_cap: int | None = None
-) -> "CoOccurrence":
-    """``WEIGHT[:K[:SYMMETRIZE]]`` as a step.
-
-    Raises:
-        ConfigError: The text has another form.
-    """
-    from graphseq.graphs import CoOccurrence
-    from graphseq.graphs.cooccurrence import Symmetrize
-    from graphseq.graphs.product import Weight
-
-    option = f"--{kind}-{kind}"
-    weight, top_k, way = _fields(
-        option, "WEIGHT[:K[:SYMMETRIZE]]", text, ("count", "50", "max")
-    )
-    return CoOccurrence(
-        kind,
-        weight=_choice(option, "WEIGHT", weight, get_args(Weight)),
-        top_k=_number_of_edges(option, top_k),
-        symmetrize=_choice(option, "SYMMETRIZE", way, get_args(Symmetrize)),
-        hub_cap=hub_cap,
-    )
-
-
-def transitions(text: str) -> "Transitions":
-    """``WINDOW[:K[:DECAY]]`` as a step.
-
-    Raises:
-        ConfigError: The text has another form.
-    """
-    from graphseq.graphs import Transitions
-
+def _transitions(text: str) -> Relation:
+    """``WINDOW[:K[:DECAY]]``."""
     option, form = "--transitions", "WINDOW[:K[:DECAY]], such as 1, 3:50 or 3:all:0.5"
     window, top_k, decay = _fields(option, form, text, ("1", "50", "1"))
     if not window.isdecimal() or int(window) < 1:
@@ -98,27 +100,25 @@ def transitions(text: str) -> "Transitions":
             f"{option} takes a number above 0 and up to 1 as DECAY; got {decay!r}"
         )
     edges = _number_of_edges(option, top_k)
-    return Transitions(window=int(window), top_k=edges, decay=factor)
+    return Relation(
+        "Transitions", {"window": int(window), "top_k": edges, "decay": factor}
+    )
 
 
-def attributes(
-    file: Path, columns: Sequence[str] | None, separator: str | None = None
-) -> "Attributes":
-    """A file of attributes as a step; the graph records only the name of the file.
-
-    Raises:
-        ConfigError: There is no such file, or the columns have another form.
-    """
-    from graphseq.graphs import Attributes
-
-    example = "item=asin attribute=categories"
-    roles = ("item", "attribute")
-    names = parse_pairs("--attribute-columns", columns, example, roles.__contains__)
-    if not file.is_file():
+def _attributes(options: "BuildOptions") -> Relation:
+    """A file of attributes and its columns."""
+    names = parse_pairs(
+        "--attribute-columns",
+        options.attribute_columns,
+        "item=asin attribute=categories",
+        ("item", "attribute").__contains__,
+    )
+    file = options.attributes
+    if file is None or not file.is_file():
         raise ConfigError(f"--attributes takes a file; there is none at {file}")
-    step = Attributes(str(file), separator=separator, root=".", **names)
-    step.options = step.options | {"source": file.name}
-    return step
+    separator = options.attribute_separator
+    reading = {"source": str(file), "separator": separator, "root": "."}
+    return Relation("Attributes", reading | names)
 
 
 def _fields(
@@ -140,16 +140,6 @@ def _number_of_edges(option: str, text: str) -> int | None:
             f"{option} takes a whole number from 1, or all, as K; got {text!r}"
         )
     return int(text)
-
-
-def _choice(option: str, name: str, text: str, choices: tuple[Choice, ...]) -> Choice:
-    for choice in choices:
-        if choice == text:
-            return choice
-    raise ConfigError(
-        f"{option} takes one of {', '.join(choices)} as {name}; got {text!r}, "
-        f"{suggest(text, choices)}"
-    )
 
 
 def describe_step(step: "BaseTransform") -> tuple[str, str]:

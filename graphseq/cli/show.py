@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from graphseq.cli.app import check_picture, parse_ids
 from graphseq.cli.progress import make_console
 from graphseq.errors import ConfigError
+from graphseq.folders import graph_metadata, hashes
 from graphseq.schema import Size
 
 if TYPE_CHECKING:
@@ -50,15 +51,16 @@ def show(
         provenance: Print the commands that make the graph again, and its sources.
         json: Print all numbers as JSON.
     """
-    from graphseq import graphs
-    from graphseq.graphs.summary import similarity_distributions, weight_distributions
-
     if provenance and (plot is not None or node is not None):
         raise ConfigError(
             "--provenance takes neither --plot nor --node; leave them out"
         )
     if plot is not None:
         check_picture("--plot", plot)
+    graph_metadata(graph)
+    from graphseq import graphs
+    from graphseq.graphs.summary import similarity_distributions, weight_distributions
+
     loaded = graphs.load_graph(graph)
     if node is not None:
         _show_node(loaded, node, hops, plot, json)
@@ -86,7 +88,6 @@ def show(
 def _numbers(loaded: "HeteroData", path: Path) -> dict[str, Any]:
     """All numbers of a graph, as JSON data."""
     from graphseq import graphs
-    from graphseq.graphs.storage import hashes
     from graphseq.graphs.summary import similarity_distributions, weight_distributions
 
     return {
@@ -101,7 +102,6 @@ def _numbers(loaded: "HeteroData", path: Path) -> dict[str, Any]:
 
 def _show_provenance(loaded: "HeteroData", path: Path, as_json: bool) -> None:
     from graphseq.cli import provenance as made
-    from graphseq.graphs.storage import hashes
 
     known: dict[str, Any] = getattr(loaded, "provenance", None) or {}
     if as_json:

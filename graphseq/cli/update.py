@@ -55,15 +55,18 @@ def update(
         memory: Memory limit in gigabytes; default: the free memory.
         dry_run: Show how much would be computed; change nothing.
     """
-    from graphseq import data, graphs
     from graphseq.cli import build_steps, relations
     from graphseq.cli.progress import Stages
     from graphseq.cli.provenance import UPDATES, record
-    from graphseq.graphs.cost import estimate
+    from graphseq.folders import graph_metadata
     from graphseq.locks import locked_folder
 
+    graph_metadata(graph)
     target = output or graph
     relations.check_size(new_log, memory, reading.format)
+    from graphseq import data, graphs
+    from graphseq.graphs.cost import estimate
+
     with nullcontext() if dry_run else locked_folder(target), Stages() as stages:
         if output is not None and not dry_run:
             check_output(output, overwrite=False)
@@ -71,7 +74,7 @@ def update(
         older, log = graphs.load_graph(graph), graphs.load_log(graph)
         made = _provenance(graph, getattr(older, "provenance", None) or {})
         old_reading, options = _recorded(made)
-        steps = relations.parse_steps(options)
+        steps = [each.make() for each in relations.parse_relations(options)]
         stages.end(f"{len(log):,} events")
         later = build_steps.read(stages, new_log, _inherit(reading, old_reading))
         both = data.append(log, later)

@@ -12,11 +12,13 @@ import re
 import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from graphseq.config.experiment import Experiment
 from graphseq.config.fingerprint import fingerprint
 from graphseq.errors import ConfigError
+
+if TYPE_CHECKING:
+    from graphseq.config.experiment import Experiment
 
 COLUMN = re.compile(
     r"((HR|Recall|NDCG|NDCG-ComiRec|MRR|coverage)@\d+|MRR) (kept|excluded)"
@@ -93,7 +95,7 @@ def missing_amount(condition: str, value: float) -> float:
 
 
 def check_claims(
-    experiments: Iterable[Experiment], rows: Sequence[Mapping[str, str]]
+    experiments: "Iterable[Experiment]", rows: Sequence[Mapping[str, str]]
 ) -> Iterator[Verdict]:
     """Compare every claim to the runs of its experiment.
 

@@ -15,12 +15,14 @@ import re
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from graphseq.config.claims import check_claim
-from graphseq.config.experiment import Experiment, check
 from graphseq.config.yaml import assign, merge_sections, nest, override, read_merged
 from graphseq.errors import ConfigError, suggest
+
+if TYPE_CHECKING:
+    from graphseq.config.experiment import Experiment
 
 VARIANT = re.compile(r"(?P<path>.*\.ya?ml):(?P<variant>[^:/\\]+)")
 NAME = re.compile(r"[\w.+-]+")
@@ -28,7 +30,7 @@ FRAGMENTS = "presets"
 """Folder of files that are bases of experiments and not experiments themselves."""
 
 
-def load(path: str | Path, settings: Sequence[str] = ()) -> Experiment:
+def load(path: str | Path, settings: Sequence[str] = ()) -> "Experiment":
     """Read one experiment and check it.
 
     Args:
@@ -53,7 +55,7 @@ def load(path: str | Path, settings: Sequence[str] = ()) -> Experiment:
     return _experiment(file, options, variants, wanted, settings)
 
 
-def load_all(path: str | Path, settings: Sequence[str] = ()) -> list[Experiment]:
+def load_all(path: str | Path, settings: Sequence[str] = ()) -> "list[Experiment]":
     """All experiments of a file, in its order.
 
     Raises:
@@ -64,7 +66,7 @@ def load_all(path: str | Path, settings: Sequence[str] = ()) -> list[Experiment]
     return [_experiment(path, options, variants, n, settings) for n in names]
 
 
-def experiments_of(argument: str, settings: Sequence[str] = ()) -> list[Experiment]:
+def experiments_of(argument: str, settings: Sequence[str] = ()) -> "list[Experiment]":
     """The experiments that an argument of the command line names.
 
     Args:
@@ -159,8 +161,10 @@ def _experiment(
     variants: Mapping[str, Mapping[str, Any]],
     variant: str | None,
     settings: Sequence[str],
-) -> Experiment:
+) -> "Experiment":
     """One experiment of a file, checked."""
+    from graphseq.config.experiment import check
+
     name = _short(str(path)) + (f":{variant}" if variant else "")
     source = f"{path}:{variant}" if variant else str(path)
     if not isinstance(options, Mapping):

@@ -9,16 +9,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from math import isfinite
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from graphseq.data.arrays import Int64s, Mask
 from graphseq.data.interactions import Interactions
 from graphseq.errors import DataError
 from graphseq.schema import Count, checked
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class HeldOut(NamedTuple):
@@ -36,11 +37,11 @@ class HeldOut(NamedTuple):
         target_ptr: Offsets of the targets, (N+1,).
     """
 
-    user: Tensor
-    history: Tensor
-    history_ptr: Tensor
-    target: Tensor
-    target_ptr: Tensor
+    user: "Tensor"
+    history: "Tensor"
+    history_ptr: "Tensor"
+    target: "Tensor"
+    target_ptr: "Tensor"
 
 
 def held_out(
@@ -55,6 +56,8 @@ def held_out(
         cut: Index of the event at which the targets start, (N,).
         stop: Index of the event before which the targets end, (N,).
     """
+    import torch
+
     history, history_ptr = _slices(item, start, cut)
     target, target_ptr = _slices(item, cut, stop)
     columns = (user.copy(), history, history_ptr, target, target_ptr)

@@ -1,19 +1,15 @@
 """User-user and item-item edges: two nodes are linked if they share a neighbour."""
 
-from typing import Literal
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from torch_geometric.data import HeteroData
 from torch_geometric.transforms import BaseTransform
 
+from graphseq.constants import EdgeWeight, NodeKind, Symmetrize
 from graphseq.graphs.build import interaction_matrix, write_relation
-from graphseq.graphs.product import Factors, Rows, Weight, stack_rows
+from graphseq.graphs.product import Factors, Rows, stack_rows
 from graphseq.schema import Configurable, Size
-
-NodeKind = Literal["user", "item"]
-Symmetrize = Literal["max", "min", "none"]
 
 
 class CoOccurrence(Configurable, BaseTransform):
@@ -80,14 +76,14 @@ class CoOccurrence(Configurable, BaseTransform):
         kind: NodeKind,
         *,
         top_k: Size | None = 50,
-        weight: Weight = "count",
+        weight: EdgeWeight = "count",
         symmetrize: Symmetrize = "max",
         hub_cap: Size | None = None,
         block_rows: Size | None = None,
     ) -> None:
         self.kind: NodeKind = kind
         self.top_k = top_k
-        self.weight: Weight = weight
+        self.weight: EdgeWeight = weight
         self.symmetrize: Symmetrize = symmetrize
         self.hub_cap = hub_cap
         self.block_rows = block_rows

@@ -4,20 +4,20 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from graphseq import runtime
+from graphseq.constants import EdgeWeight
 from graphseq.graphs.progress import track
 
 Integers = NDArray[np.integer[Any]]
 Rows = tuple[Integers, NDArray[np.float32], Integers]
 """Columns (E,) and weights (E,) of a block of rows, and entries of each row (R,)."""
 
-Weight = Literal["count", "binary", "cosine", "jaccard", "adamic_adar", "iuf"]
 Result = TypeVar("Result")
 
 BLOCK_WORK = 8_000_000  # multiply-adds in a block of rows: a tenth of a second
@@ -50,7 +50,7 @@ class Factors:
     def of(
         cls,
         nodes: csr_matrix,
-        weight: Weight,
+        weight: EdgeWeight,
         hub_cap: int | None,
         rows: Integers | None = None,
     ) -> "Factors":
@@ -63,7 +63,7 @@ class Factors:
             ids=np.arange(len(degrees)) if rows is None else np.asarray(rows, np.int64),
             terms=terms_of(weight, sizes),
             degrees=degrees,
-            kind=get_args(Weight).index(weight),
+            kind=get_args(EdgeWeight).index(weight),
             work=_work(chosen, sizes),
         )
 
@@ -113,7 +113,7 @@ def sizes_of(nodes: csr_matrix) -> Integers:
     return np.bincount(nodes.indices, minlength=nodes.shape[1])
 
 
-def terms_of(weight: Weight, sizes: Integers) -> Integers:
+def terms_of(weight: EdgeWeight, sizes: Integers) -> Integers:
     """What each shared neighbour adds: 1, or an inverse logarithm of its size, (M,)."""
     if weight not in ("adamic_adar", "iuf"):
         return np.ones(len(sizes), np.int32)

@@ -19,13 +19,19 @@ from safetensors.torch import load_file
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from graphseq.atomic import atomic_folder, check_name, system_errors, write_safetensors
+from graphseq.atomic import atomic_folder, check_name, write_safetensors
 from graphseq.data import HeldOut, Interactions, Vocabulary
 from graphseq.errors import GraphError, GraphSeqError
+from graphseq.folders import (
+    GRAPH,
+    GRAPH_FORMAT,
+    GRAPH_VERSION,
+    graph_metadata,
+    is_graph,
+)
 from graphseq.graphs.hashing import graph_hash, held_out_hash, log_hash, tensors_of
 
-FORMAT, VERSION = "graphseq graph", 1
-METADATA, TENSORS = "graph.json", "tensors.safetensors"
+TENSORS = "tensors.safetensors"
 LOG, USERS, ITEMS = "log.parquet", "log-users.parquet", "log-items.parquet"
 PARTS = ("validation", "test")
 TAKEN = {Path(name).stem for name in (LOG, USERS, ITEMS)}  # not names of nodes
@@ -78,7 +84,7 @@ def load_graph(path: str | Path, *, hash: str | None = None) -> HeteroData:
             file, or its content does not match its hash or the expected one.
     """
     path = Path(path)
-    metadata = _metadata(path)
+    metadata = graph_metadata(path)
     try:
         graph = _read(metadata, path)
         found = {"graph_hash": graph_hash(graph), "held_out": held_out_hash(graph)}
@@ -104,7 +110,7 @@ def load_log(path: str | Path) -> Interactions:
             log does not match its hash.
     """
     path = Path(path)
-    stored = _metadata(path).get("log")
+    stored = graph_metadata(path).get("log")
     if not stored:
         raise GraphError(
             f"{path} holds a graph without its log ({LOG}): it was built with "
@@ -118,22 +124,6 @@ def load_log(path: str | Path) -> Interactions:
         raise _damaged(path, f"its log: {type(error).__name__}: {error}") from error
     _check_hash(path, "log", found, expected)
     return log
-
-
-def hashes(path: str | Path) -> dict[str, str]:
-    """The hashes with which a graph was saved: ``graph_hash`` and ``held_out``."""
-    metadata = json.loads((Path(path) / METADATA).read_text("utf-8"))
-    found: dict[str, str] = metadata["hashes"]
-    return found
-
-
-def is_graph(path: Path) -> bool:
-    """Whether a folder holds a saved graph."""
-    try:
-        metadata = json.loads((path / METADATA).read_text("utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return False
-    return isinstance(metadata, dict) and metadata.get("format") == FORMAT
 
 
 def check_names(
@@ -172,25 +162,6 @@ def check_parts(parts: Iterable[object]) -> None:
             raise GraphError(f"{part!r:.100} is not a held-out part; there are {PARTS}")
 
 
-def _metadata(path: Path) -> dict[str, Any]:
-    """The metadata of a saved graph of this version."""
-    if not is_graph(path):
-        with system_errors(f"read {path}"):
-            exists = path.exists()
-        state = f"it has no valid {METADATA}" if exists else "it does not exist"
-        raise GraphError(
-            f"{path} is not a saved graph: {state}. Make one with `graphseq build LOG "
-            f"--output FOLDER` (in Python, save_graph)."
-        )
-    metadata: dict[str, Any] = json.loads((path / METADATA).read_text("utf-8"))
-    if metadata.get("version") != VERSION:
-        raise GraphError(
-            f"{path} holds a graph of format version {metadata.get('version')}; this "
-            f"graphseq reads version {VERSION}. Build the graph again."
-        )
-    return metadata
-
-
 def _check_hash(path: Path, name: str, found: str, expected: object) -> None:
     if found != expected:
         raise _damaged(
@@ -221,8 +192,8 @@ def _write(graph: HeteroData, log: Interactions | None, folder: Path) -> None:
             tensors[f"held_out/{part}/{name}"] = value
     write_safetensors(folder / TENSORS, tensors)
     metadata = {
-        "format": FORMAT,
-        "version": VERSION,
+        "format": GRAPH_FORMAT,
+        "version": GRAPH_VERSION,
         "hashes": {"graph_hash": graph_hash(graph), "held_out": held_out_hash(graph)},
         "nodes": {kind: graph[kind].num_nodes for kind in graph.node_types},
         "vocabularies": [k for k in graph.node_types if "vocabulary" in graph[k]],
@@ -233,7 +204,7 @@ def _write(graph: HeteroData, log: Interactions | None, folder: Path) -> None:
     if log is not None:
         metadata["log"] = write_log(log, folder)
     text = json.dumps(metadata, indent=1, ensure_ascii=False)
-    (folder / METADATA).write_text(text + "\n", "utf-8")
+    (folder / GRAPH).write_text(text + "\n", "utf-8")
 
 
 def _read(metadata: dict[str, Any], folder: Path) -> HeteroData:

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
+from graphseq.constants import EdgeWeight
 from graphseq.graphs import cooccurrence, transitions
-from graphseq.graphs.product import Integers, Weight, keep_strongest, sizes_of, terms_of
+from graphseq.graphs.product import Integers, keep_strongest, sizes_of, terms_of
 from graphseq.graphs.progress import track
 from graphseq.spark.batches import Columns, columns, map_groups, map_partitions
 from graphseq.spark.kernel import (
@@ -76,7 +77,7 @@ class CoOccurrence(cooccurrence.CoOccurrence):
         cores = self.frame.sparkSession.sparkContext.defaultParallelism
         plan = Plan(
             node=self.kind,
-            weight=get_args(Weight).index(self.weight),
+            weight=get_args(EdgeWeight).index(self.weight),
             top_k=self.top_k or len(degrees),
             hub_cap=self.hub_cap,
             blocks=max(1, min(self.blocks or BLOCKS_PER_CORE * cores, len(degrees))),

@@ -9,8 +9,9 @@ import polars as pl
 from torch import nn
 
 from graphseq.atomic import write_text
+from graphseq.folders import RUN
 from graphseq.training.checkpoint import write_tensors
-from graphseq.training.run import HISTORY, RECORD, WEIGHTS
+from graphseq.training.run import HISTORY, WEIGHTS
 
 STATE = ("rows", "times", "best_epoch", "best", "since")
 
@@ -86,7 +87,7 @@ class TrainingHistory:
             "stopped_early": self.stopped,
             "times": self.times,
         }
-        write_text(self.folder / RECORD, json.dumps(self.record, indent=2) + "\n")
+        write_text(self.folder / RUN, json.dumps(self.record, indent=2) + "\n")
 
     def line(self) -> str:
         """The newest row as a line of text."""

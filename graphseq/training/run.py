@@ -14,6 +14,7 @@ from typing_extensions import TypedDict  # pydantic needs this one below Python 
 
 from graphseq.errors import ConfigError, GraphError, RunError
 from graphseq.evaluation import Report
+from graphseq.folders import RUN, check_run
 from graphseq.graphs import load_graph, whole_hash
 from graphseq.models import Model, create
 from graphseq.plain_yaml import parse, read_text
@@ -21,7 +22,6 @@ from graphseq.schema import Count, Size
 from graphseq.training.checkpoint import read_tensors
 
 EXPERIMENT = "experiment.yaml"
-RECORD = "run.json"
 HISTORY = "history.csv"
 GRAPH = "graph"
 WEIGHTS = "weights.safetensors"
@@ -189,13 +189,10 @@ def load_run(folder: str | Path) -> Run:
             version 0.1.
     """
     folder = Path(folder)
-    if not folder.is_dir():
-        raise RunError(f"{folder}: there is no such folder")
-    if not (folder / RECORD).is_file():
-        raise RunError(f"{folder} contains no run: there is no {RECORD}")
+    check_run(folder)
     try:
         experiment = parse(read_text(folder / EXPERIMENT), EXPERIMENT)
-        record = dict(json.loads((folder / RECORD).read_text("utf-8")))
+        record = dict(json.loads((folder / RUN).read_text("utf-8")))
         if (found := record.get("format", 1)) != FORMAT:
             raise _other_format(folder, found)
         history = _read_history(folder / HISTORY)
@@ -270,7 +267,7 @@ def _check_content(experiment: dict[str, Any], record: dict[str, Any]) -> None:
     from pydantic import TypeAdapter, ValidationError
 
     for name, kind, content in (
-        (RECORD, _Record, record),
+        (RUN, _Record, record),
         (EXPERIMENT, _Experiment, experiment),
     ):
         try:

@@ -15,6 +15,7 @@ from graphseq.atomic import write_text
 from graphseq.constants import INTERACTS, USER
 from graphseq.drafts import temporary_folder
 from graphseq.errors import REFUSED, ConfigError, GraphError, RunError
+from graphseq.folders import RUN
 from graphseq.graphs import part_of, save_graph
 from graphseq.locks import hold_lock
 from graphseq.models import Model
@@ -28,7 +29,6 @@ from graphseq.training.run import (
     FORMAT,
     GRAPH,
     HISTORY,
-    RECORD,
     WEIGHTS,
     Run,
     load_run,
@@ -128,11 +128,11 @@ def find(
     """
     if not (resume or options.is_first_process):
         return None
-    if not (folder / RECORD).is_file():
+    if not (folder / RUN).is_file():
         left = [name for name in (CHECKPOINT, WEIGHTS) if (folder / name).is_file()]
         if left:
             raise RunError(
-                f"{folder} contains {', '.join(left)} of a run, but no {RECORD}. "
+                f"{folder} contains {', '.join(left)} of a run, but no {RUN}. "
                 "Restore that file from a copy, or train in another folder"
             )
         return None
@@ -228,7 +228,7 @@ def discard(folder: Path, options: FitOptions) -> None:
     """Remove the files of a run that failed before its first epoch ended."""
     if options.is_first_process and not (folder / HISTORY).is_file():
         shutil.rmtree(folder / GRAPH, ignore_errors=True)
-        for name in (RECORD, EXPERIMENT, CHECKPOINT):
+        for name in (RUN, EXPERIMENT, CHECKPOINT):
             (folder / name).unlink(missing_ok=True)
 
 
@@ -273,7 +273,7 @@ def _write_experiment(folder: Path, experiment: dict[str, Any]) -> None:
 
 
 def _write_record(folder: Path, record: dict[str, Any]) -> None:
-    write_text(folder / RECORD, json.dumps(record, indent=2) + "\n")
+    write_text(folder / RUN, json.dumps(record, indent=2) + "\n")
 
 
 def _check_same(

@@ -12,8 +12,8 @@ import pytest
 
 from graphseq.cli import main
 from graphseq.constants import ITEM_CO_OCCURS, PRECEDES, USER_CO_OCCURS
+from graphseq.folders import hashes
 from graphseq.graphs import load_graph
-from graphseq.graphs.storage import hashes
 
 HEADER = "user,item,time\n"
 ALL = ["--transitions", "2"]

@@ -20,8 +20,8 @@ from graphseq.constants import (
     USER_CO_OCCURS,
 )
 from graphseq.data import by_time, by_user, leave_one_out, read_log
+from graphseq.folders import hashes
 from graphseq.graphs import load_graph
-from graphseq.graphs.storage import hashes
 
 TINY = str(Path(__file__).resolve().parents[2] / "datasets" / "tiny.csv")
 

@@ -11,8 +11,8 @@ import pytest
 
 from graphseq.cli import main
 from graphseq.data import leave_one_out, read_log
+from graphseq.folders import GRAPH, hashes
 from graphseq.graphs import build_graph, load_graph, load_log, save_graph
-from graphseq.graphs.storage import METADATA, hashes
 from graphseq.locks import locked_folder
 
 HEADER = "user,item,time\n"
@@ -281,7 +281,7 @@ def test_a_graph_that_another_process_writes_is_left_to_it(
 
 POINTS = {
     "computed": ("graphseq.graphs.update_graph", "after"),
-    "edges written": ("graphseq.atomic.save_file", "after"),
+    "edges written": ("safetensors.torch.save_file", "after"),
     "log not written": ("graphseq.graphs.storage.write_log", "before"),
     "flushed": ("graphseq.atomic._flush", "after"),
     "exchanged": ("graphseq.atomic._exchange_names", "after"),
@@ -350,7 +350,7 @@ def test_a_full_disk_leaves_the_graph(
 
 def test_the_metadata_name_the_log_and_both_sources(shop: Path) -> None:
     update(shop, "new.csv")
-    card = json.loads((shop / "old" / METADATA).read_text())
+    card = json.loads((shop / "old" / GRAPH).read_text())
     assert card["log"]["events"] == len(OLD) + len(NEW)
     made = card["provenance"]["build"]
     assert made["options"]["k_core"] == 2

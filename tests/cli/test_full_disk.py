@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from graphseq.cli import main
-from graphseq.graphs.storage import hashes
+from graphseq.folders import hashes
 
 EXPERIMENT = {
     "data": {"path": "both.csv"},

@@ -9,7 +9,7 @@ import pytest
 from graphseq.cli import main
 from graphseq.cli.build import BuildOptions, ReadOptions
 from graphseq.cli.provenance import record
-from graphseq.graphs.storage import METADATA, hashes
+from graphseq.folders import GRAPH, hashes
 
 TINY = str(Path(__file__).resolve().parents[2] / "datasets" / "tiny.csv")
 
@@ -47,7 +47,7 @@ def test_the_recorded_command_makes_the_graph_again(
 def test_the_folder_names_the_source_and_its_checksum(tmp_path: Path) -> None:
     output = tmp_path / "graph"
     main(["build", TINY, "--output", str(output)])
-    made = json.loads((output / METADATA).read_text())["provenance"]["build"]
+    made = json.loads((output / GRAPH).read_text())["provenance"]["build"]
     digest = hashlib.sha256(Path(TINY).read_bytes()).hexdigest()
     assert made["sources"]["log"]["sha256"] == digest
     assert made["command"] == ["graphseq", "build", TINY]

@@ -7,10 +7,11 @@ import pytest
 
 from graphseq.cli import main
 from graphseq.cli.build import BuildOptions
-from graphseq.cli.relations import describe_step, parse_steps
+from graphseq.cli.relations import describe_step, parse_relations
 from graphseq.constants import ITEM_CO_OCCURS, USER_CO_OCCURS
 from graphseq.data import leave_one_out, read_log
 from graphseq.errors import ConfigError
+from graphseq.folders import hashes
 from graphseq.graphs import (
     CoOccurrence,
     Transitions,
@@ -18,7 +19,6 @@ from graphseq.graphs import (
     graph_hash,
     load_graph,
 )
-from graphseq.graphs.storage import hashes
 
 TINY = str(Path(__file__).resolve().parents[2] / "datasets" / "tiny.csv")
 
@@ -47,7 +47,7 @@ def test_an_option_of_another_form_is_refused(
     options: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ConfigError) as error:
-        parse_steps(BuildOptions(**options))
+        parse_relations(BuildOptions(**options))
     assert message in str(error.value)
 
 
@@ -61,7 +61,7 @@ def test_steps_are_described_by_their_option_and_edges() -> None:
         attributes=table,
         attribute_columns=["item=item", "attribute=time"],
     )
-    assert [describe_step(step) for step in parse_steps(options)] == [
+    assert [describe_step(each.make()) for each in parse_relations(options)] == [
         ("user-user", "cosine, 3 heaviest, of both ends, without hubs above 2,000"),
         ("item-item", "count, all, of either end, without hubs above 2,000"),
         ("transitions", "window 2, all, decay 0.5"),

@@ -121,7 +121,7 @@ def test_a_failure_while_saving_leaves_the_old_graph(
     def fail(*_: object) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr("graphseq.atomic.save_file", fail)
+    monkeypatch.setattr("safetensors.torch.save_file", fail)
     with pytest.raises(GraphError, match="refused: disk full"):
         save_graph(CoOccurrence("user", top_k=1)(graph), folder)
     monkeypatch.undo()

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
+from graphseq.constants import EdgeWeight
 from graphseq.graphs import CoOccurrence
 from graphseq.graphs.incremental import changed_nodes, changed_sources, update_edges
-from graphseq.graphs.product import Weight
 
 NODES, NEIGHBOURS = 40, 12
 
@@ -27,9 +27,9 @@ def with_other_rows(old: csr_matrix, seed: int) -> csr_matrix:
 
 
 @pytest.mark.parametrize("hub_cap", [None, 5])
-@pytest.mark.parametrize("weight", get_args(Weight))
+@pytest.mark.parametrize("weight", get_args(EdgeWeight))
 def test_weights_between_unchanged_nodes_are_equal(
-    weight: Weight, hub_cap: int | None
+    weight: EdgeWeight, hub_cap: int | None
 ) -> None:
     step = CoOccurrence("user", top_k=None, weight=weight, hub_cap=hub_cap)
     for seed in range(10):
@@ -42,9 +42,9 @@ def test_weights_between_unchanged_nodes_are_equal(
 
 @pytest.mark.parametrize("symmetrize", ["max", "none"])
 @pytest.mark.parametrize("top_k", [1, 4, None])
-@pytest.mark.parametrize("weight", get_args(Weight))
+@pytest.mark.parametrize("weight", get_args(EdgeWeight))
 def test_updated_edges_equal_those_of_a_full_computation(
-    weight: Weight, top_k: int | None, symmetrize: str
+    weight: EdgeWeight, top_k: int | None, symmetrize: str
 ) -> None:
     step = CoOccurrence("user", top_k=top_k, weight=weight, symmetrize=symmetrize)
     for seed in range(10):

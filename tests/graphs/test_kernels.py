@@ -115,6 +115,17 @@ def test_strongest_keeps_what_sorting_keeps(seed: int, k: int) -> None:
         assert list(kept) == expected
 
 
+def test_a_second_process_does_not_compile_the_kernels() -> None:
+    found = [
+        f
+        for f in vars(kernels).values()
+        if isinstance(f, numba.core.dispatcher.Dispatcher)
+    ]
+    loops = [f for f in found if "nogil" in f.targetoptions]
+    assert loops
+    assert all(loop.stats.cache_path for loop in loops)
+
+
 def test_where_no_code_can_be_kept_it_is_compiled_all_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from graphseq.data import Interactions, Vocabulary, leave_one_out, synthetic
 from graphseq.errors import GraphError
+from graphseq.folders import GRAPH
 from graphseq.graphs import build_graph, graph_hash, load_graph, load_log, save_graph
 from graphseq.graphs.hashing import log_hash
-from graphseq.graphs.storage import ITEMS, LOG, METADATA, USERS, read_log, write_log
+from graphseq.graphs.storage import ITEMS, LOG, USERS, read_log, write_log
 
 LOGS = [LOG, USERS, ITEMS]
 
@@ -61,7 +62,7 @@ def test_ids_that_no_event_names_come_back(tmp_path: Path) -> None:
 
 def test_the_log_is_stored_with_the_graph(log: Interactions, folder: Path) -> None:
     assert load_log(folder) == log
-    assert {*LOGS, METADATA} < {path.name for path in folder.iterdir()}
+    assert {*LOGS, GRAPH} < {path.name for path in folder.iterdir()}
 
 
 def test_the_log_is_no_part_of_the_hash(log: Interactions, folder: Path) -> None:

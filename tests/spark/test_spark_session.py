@@ -7,7 +7,7 @@ import pytest
 
 from graphseq.cli import main
 from graphseq.errors import ConfigError
-from graphseq.graphs.storage import hashes
+from graphseq.folders import hashes
 from graphseq.spark.session import check_installed, first_line, session
 
 TINY = str(Path(__file__).resolve().parents[2] / "datasets" / "tiny.csv")

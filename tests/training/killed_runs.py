@@ -17,15 +17,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import safetensors.torch
 import torch
 
-from graphseq import atomic
 from graphseq.data import leave_one_out, synthetic
+from graphseq.folders import RUN
 from graphseq.graphs import build_graph
 from graphseq.models import Backbone, SASRec
 from graphseq.nn import Transformer
 from graphseq.training import fit, trainer  # noqa: F401  (imports Lightning once)
-from graphseq.training.run import CHECKPOINT, HISTORY, RECORD, WEIGHTS
+from graphseq.training.run import CHECKPOINT, HISTORY, WEIGHTS
 
 EPOCHS = 4
 FIRST, OTHER = 7, 8  # seeds of the model's own weights
@@ -57,7 +58,7 @@ def dying(name: str, number: int) -> Callable[[], None]:
         if kind == name and seen == number:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    losses, save, replace = SASRec.losses, atomic.save_file, os.replace
+    losses, save, replace = SASRec.losses, safetensors.torch.save_file, os.replace
 
     def counted_losses(self: SASRec, *arguments: Any) -> Any:
         event("step")
@@ -77,7 +78,7 @@ def dying(name: str, number: int) -> Callable[[], None]:
 
     def arm() -> None:
         SASRec.losses = counted_losses  # type: ignore[method-assign]
-        atomic.save_file = torn_save  # type: ignore[assignment]
+        safetensors.torch.save_file = torn_save  # type: ignore[assignment]
         os.replace = counted_replace  # type: ignore[assignment]
 
     return arm
@@ -140,8 +141,8 @@ def main(root: Path) -> None:
         "between record and checkpoint": [(f"before {CHECKPOINT}", 3)],
         "after a checkpoint": [(f"after {CHECKPOINT}", 3)],
         "after the last checkpoint": [(f"after {CHECKPOINT}", EPOCHS + 1)],
-        "marking the end": [(f"before {RECORD}", EPOCHS + 2)],
-        "before anything": [(f"before {RECORD}", 1)],
+        "marking the end": [(f"before {RUN}", EPOCHS + 2)],
+        "before anything": [(f"before {RUN}", 1)],
     }
     deaths = {}
     for moment, kills in moments.items():

@@ -14,9 +14,10 @@ from torch_geometric.data import HeteroData
 
 from graphseq.errors import RunError
 from graphseq.evaluation import evaluate
+from graphseq.folders import RUN
 from graphseq.models import Model
 from graphseq.training import Run, fit, load_run
-from graphseq.training.run import CHECKPOINT, HISTORY, RECORD, WEIGHTS
+from graphseq.training.run import CHECKPOINT, HISTORY, WEIGHTS
 
 Make = Callable[..., Model]
 
@@ -29,8 +30,8 @@ def short(model: Model, graph: HeteroData, **options: Any) -> Run:
 
 def interrupted(folder: Path) -> None:
     """Make a finished run one that was killed after its last epoch."""
-    record = json.loads((folder / RECORD).read_text())
-    (folder / RECORD).write_text(json.dumps(record | {"finished": False}))
+    record = json.loads((folder / RUN).read_text())
+    (folder / RUN).write_text(json.dumps(record | {"finished": False}))
 
 
 @pytest.mark.parametrize("epochs", [0, 1, 2])
@@ -85,9 +86,9 @@ def test_a_folder_without_its_record_is_not_trained_over(
     tiny: Make, graph: HeteroData, tmp_path: Path
 ) -> None:
     short(tiny(), graph, folder=tmp_path)
-    (tmp_path / RECORD).unlink()
+    (tmp_path / RUN).unlink()
     for resume in (False, True):
-        with pytest.raises(RunError, match=f"{CHECKPOINT}, {WEIGHTS}.*no {RECORD}"):
+        with pytest.raises(RunError, match=f"{CHECKPOINT}, {WEIGHTS}.*no {RUN}"):
             short(tiny(), graph, folder=tmp_path, resume=resume)
 
 
@@ -119,8 +120,8 @@ def test_a_run_without_an_evaluated_epoch_can_be_shown(
     tiny: Make, graph: HeteroData, tmp_path: Path
 ) -> None:
     short(tiny(), graph, folder=tmp_path)
-    record = json.loads((tmp_path / RECORD).read_text())
-    (tmp_path / RECORD).write_text(json.dumps(record | {"best_epoch": 0}))
+    record = json.loads((tmp_path / RUN).read_text())
+    (tmp_path / RUN).write_text(json.dumps(record | {"best_epoch": 0}))
     run = load_run(tmp_path)
     assert "no epoch evaluated yet" in repr(run)
     with pytest.raises(RunError, match="none of the 2 epochs has been evaluated"):

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import safetensors.torch
 import torch
 import yaml
 from torch_geometric.data import HeteroData
 
-from graphseq import atomic
 from graphseq.data import leave_one_out, synthetic
 from graphseq.errors import RunError
 from graphseq.graphs import build_graph
@@ -220,7 +220,7 @@ def test_a_full_disk_loses_no_finished_epoch(
 ) -> None:
     expected = tiny()
     short(expected, graph, max_epochs=3)
-    save, saved = atomic.save_file, []
+    save, saved = safetensors.torch.save_file, []
 
     def fill(tensors: Any, path: Path, header: Any) -> None:
         saved.append(path)
@@ -229,10 +229,10 @@ def test_a_full_disk_loses_no_finished_epoch(
             raise OSError(errno.ENOSPC, "No space left on device")
         save(tensors, path, header)
 
-    monkeypatch.setattr(atomic, "save_file", fill)
+    monkeypatch.setattr(safetensors.torch, "save_file", fill)
     with pytest.raises(RunError, match=r"No space left.*resume"):
         short(tiny(), graph, folder=tmp_path, max_epochs=3)
-    monkeypatch.setattr(atomic, "save_file", save)
+    monkeypatch.setattr(safetensors.torch, "save_file", save)
     resumed = tiny()
     run = short(resumed, graph, folder=tmp_path, max_epochs=3, resume=True)
     assert same(expected, resumed) and run.epochs == 3

@@ -1,0 +1,69 @@
+"""Recognise saved graphs and runs, from small files and without heavy imports.
+
+A command checks its folders here first: a wrong path is reported at once, and not after
+the seconds that the import of PyG takes.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from graphseq.errors import GraphError, RunError
+
+GRAPH, GRAPH_FORMAT, GRAPH_VERSION = "graph.json", "graphseq graph", 1
+RUN = "run.json"
+
+
+def is_graph(path: Path) -> bool:
+    """Whether a folder holds a saved graph."""
+    try:
+        metadata = json.loads((path / GRAPH).read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(metadata, dict) and metadata.get("format") == GRAPH_FORMAT
+
+
+def graph_metadata(path: str | Path) -> dict[str, Any]:
+    """The metadata of a saved graph of this version.
+
+    Raises:
+        GraphError: The folder is not a saved graph, or is of another version.
+    """
+    path = Path(path)
+    if not is_graph(path):
+        from graphseq.atomic import system_errors
+
+        with system_errors(f"read {path}"):
+            exists = path.exists()
+        state = f"it has no valid {GRAPH}" if exists else "it does not exist"
+        raise GraphError(
+            f"{path} is not a saved graph: {state}. Make one with `graphseq build LOG "
+            f"--output FOLDER` (in Python, save_graph)."
+        )
+    metadata: dict[str, Any] = json.loads((path / GRAPH).read_text("utf-8"))
+    if metadata.get("version") != GRAPH_VERSION:
+        raise GraphError(
+            f"{path} holds a graph of format version {metadata.get('version')}; this "
+            f"graphseq reads version {GRAPH_VERSION}. Build the graph again."
+        )
+    return metadata
+
+
+def hashes(path: str | Path) -> dict[str, str]:
+    """The hashes with which a graph was saved: ``graph_hash`` and ``held_out``."""
+    metadata = json.loads((Path(path) / GRAPH).read_text("utf-8"))
+    found: dict[str, str] = metadata["hashes"]
+    return found
+
+
+def check_run(folder: str | Path) -> None:
+    """Refuse a folder without a run.
+
+    Raises:
+        RunError: The folder is missing, or contains no run.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise RunError(f"{folder}: there is no such folder")
+    if not (folder / RUN).is_file():
+        raise RunError(f"{folder} contains no run: there is no {RUN}")
