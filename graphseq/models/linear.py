@@ -81,8 +81,9 @@ class LinearModel(DirectModel):
         return found
 
 
-def _is_same(entry: tuple[Any, str, Product], edges: Any, options: str) -> bool:
-    return entry[0] is edges and entry[1] == options
+def _is_same(entry: Any, edges: Any, options: str) -> bool:
+    """Whether a cached entry, a list in the clone of a graph, is of these events."""
+    return entry[0] is edges and bool(entry[1] == options)
 
 
 class HistoryScorer(Scorer):
