@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         leave_one_out,
         read_log,
     )
+    from graphseq.evaluation.choose_weights import choose_weights
     from graphseq.evaluation.compare import compare
     from graphseq.evaluation.evaluate import evaluate
     from graphseq.graphs import (
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     )
     from graphseq.graphs.summary import summary
     from graphseq.models.backbone import Backbone
+    from graphseq.models.ensemble import Ensemble
     from graphseq.models.load_weights import load_weights
     from graphseq.recommend import Recommender
     from graphseq.sequences import augment
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Backbone",
     "CoOccurrence",
+    "Ensemble",
     "Interactions",
     "Recommender",
     "Transitions",
@@ -47,6 +50,7 @@ __all__ = [
     "build_graph",
     "by_time",
     "by_user",
+    "choose_weights",
     "compare",
     "evaluate",
     "fit",
@@ -71,6 +75,7 @@ _HOMES = {
         "leave_one_out",
         "read_log",
     ),
+    "evaluation.choose_weights": ("choose_weights",),
     "evaluation.compare": ("compare",),
     "evaluation.evaluate": ("evaluate",),
     "graphs": (
@@ -82,6 +87,7 @@ _HOMES = {
     ),
     "graphs.summary": ("summary",),
     "models.backbone": ("Backbone",),
+    "models.ensemble": ("Ensemble",),
     "models.load_weights": ("load_weights",),
     "recommend": ("Recommender",),
     "training.fit": ("fit",),

@@ -41,8 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(arguments: Sequence[str] | None, received: list[int]) -> int:
     from cyclopts import CycloptsError
 
-    from graphseq.cli.app import explain, join_hyphens, make_app
+    from graphseq.cli.app import Command, explain, join_hyphens, make_app
     from graphseq.cli.build import build
+    from graphseq.cli.ensemble import ensemble
     from graphseq.cli.evaluate import claims, compare, demo, evaluate, recommend
     from graphseq.cli.exchange import diff, export, import_
     from graphseq.cli.get import get
@@ -51,7 +52,15 @@ def _run(arguments: Sequence[str] | None, received: list[int]) -> int:
     from graphseq.cli.update import update
 
     graphs = (get, build, update, show, diff, export, import_)
-    models = (train, evaluate, compare, claims, recommend, demo)
+    models: tuple[Command, ...] = (
+        train,
+        evaluate,
+        ensemble,
+        compare,
+        claims,
+        recommend,
+        demo,
+    )
     app = make_app({"Data and graphs": graphs, "Models": models}.items())
     tokens = join_hyphens(sys.argv[1:] if arguments is None else arguments)
     if tokens and tokens[0] in ("build", "update"):  # "-" would be an option

@@ -24,14 +24,15 @@ from graphseq.config.registry import (
     SPLITS,
     missing_relations,
     model_table,
+    part_table,
 )
 from graphseq.config.saved_graph import differences, hash_of
 from graphseq.data import Interactions, catalog
 from graphseq.data.readers.source import missing_file
-from graphseq.errors import DataError, suggest
+from graphseq.errors import ConfigError, DataError, suggest
 from graphseq.evaluation import Report, evaluate
 from graphseq.graphs import build_graph, load_log
-from graphseq.models import Model
+from graphseq.models import Ensemble, Model
 from graphseq.models.registry import SUPPLIED
 from graphseq.models.sequence_model import SequenceModel
 from graphseq.schema import InvalidOption, format_value, parameters, refuse
@@ -176,11 +177,22 @@ class Experiment:
         return int(self.section("train").seed)
 
     def model(self, graph: HeteroData) -> Model:
-        """The untrained model; the experiment's seed determines its weights."""
+        """The untrained model; the experiment's seed determines its weights.
+
+        Raises:
+            ConfigError: It is an ensemble.
+        """
+        spec = self.section("model")
+        if spec.target is Ensemble:
+            raise ConfigError(
+                f"{self.source}: an Ensemble consists of trained runs, and cannot be "
+                "trained. Train the members, then: graphseq ensemble RUN RUN … "
+                "--folder FOLDER"
+            )
         sizes = {f"num_{kind}s": graph[kind].num_nodes for kind in ("user", "item")}
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
-            model: Model = self.section("model").build(**sizes)
+            model: Model = spec.build(**sizes)
         return model
 
     def fit(self, model: Model, graph: HeteroData, **supplied: Any) -> Run:
@@ -284,7 +296,8 @@ def read_section(name: str, section: Any, problems: list[InvalidOption]) -> Any:
         A :class:`Spec`, or a list of them; ``None`` for each that is wrong.
     """
     supplied = FROM_ELSEWHERE.get(name, frozenset())
-    reader = Reader(PARTS if name in ("graph", "model") else {}, supplied, problems)
+    parts = {"graph": PARTS, "model": part_table()}.get(name, {})
+    reader = Reader(parts, supplied, problems)
     if name == "data":
         return _read_data(section, reader)
     if name in ("train", "evaluate"):

@@ -37,11 +37,20 @@ from graphseq.graphs import (
     load_graph,
 )
 from graphseq.models import MODELS, PARTS
-from graphseq.models.registry import model_table
+from graphseq.models.registry import model_table, part_table
 from graphseq.schema import InvalidOption
 from graphseq.specs import Spec
 
-__all__ = ["DATA", "FILTERS", "GRAPH", "MODELS", "PARTS", "SPLITS", "model_table"]
+__all__ = [
+    "DATA",
+    "FILTERS",
+    "GRAPH",
+    "MODELS",
+    "PARTS",
+    "SPLITS",
+    "model_table",
+    "part_table",
+]
 
 DATA: dict[str, Callable[..., Any]] = {
     "dataset": load_dataset,

@@ -1,5 +1,6 @@
 """Full ranking of the catalogue, per-user metrics, and paired comparisons."""
 
+from graphseq.evaluation.choose_weights import choose_weights
 from graphseq.evaluation.compare import Comparison, compare
 from graphseq.evaluation.consistency import impossible
 from graphseq.evaluation.evaluate import evaluate
@@ -10,6 +11,7 @@ __all__ = [
     "Comparison",
     "Report",
     "accuracy",
+    "choose_weights",
     "compare",
     "coverage",
     "diversity",

@@ -1,6 +1,6 @@
 """Full ranking of the catalogue for held-out users."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, get_args
 
@@ -18,10 +18,11 @@ from graphseq.data import HeldOut
 from graphseq.data.ragged import Ragged
 from graphseq.errors import GraphError, GraphSeqError, RunError
 from graphseq.evaluation.metrics import accuracy, coverage, popularity
-from graphseq.evaluation.ranking import Ranked, eval_mode, rank_block
+from graphseq.evaluation.ranking import Ranked, eval_mode, join, rank_block
 from graphseq.evaluation.report import Report
 from graphseq.graphs import graph_hash, held_out_hash, whole_hash
 from graphseq.models.base import Model
+from graphseq.models.scoring import Blocks
 from graphseq.schema import Size, checked, describe
 from graphseq.sequences.batch import histories
 
@@ -81,7 +82,7 @@ def evaluate(
         GraphSeqError: A score is NaN.
     """
     model.check(graph, model.ranks_with)
-    held_out = _held_out(graph, part)
+    held_out = held_out_users(graph, part)
     requested = sorted(set(ks))
     protocols = get_args(Protocol) if history == "both" else (history,)
     lists, saved = requested, protocols
@@ -134,7 +135,7 @@ def _include_saved(
     )
 
 
-def _held_out(graph: HeteroData, part: Part) -> HeldOut:
+def held_out_users(graph: HeteroData, part: Part) -> HeldOut:
     """The held-out users of a part, on the CPU.
 
     Raises:
@@ -167,18 +168,21 @@ def _rank(
     batch_size: int,
     progress: bool,
 ) -> Ranked:
-    """Ranks and top lists of all users, in the order of ``rows``."""
+    """Ranks and top lists of all users, in the order of ``rows``.
+
+    Scores that depend on the candidates are computed for each protocol.
+    """
     scorer = model.scorer(graph)
-    blocks = []
-    for start in _steps(len(rows.order), batch_size, progress):
-        chosen = rows.order[start : start + batch_size]
-        batch = histories(held_out, chosen, model.max_length, model.num_items)
-        for first, scores in scorer.blocks(batch.to(scorer.device)):
+    kept: list[Ranked] = []
+    excluded: list[Ranked] = []
+
+    def rank(start: int, blocks: Blocks) -> Iterator[Ranked]:
+        for first, scores in blocks:
             begin, end = start + first, start + first + len(scores)
             targets = rows.targets.between(begin, end)
             history = rows.history.between(begin, end)
             try:
-                blocks.append(rank_block(scores, model.num_items, targets, history, k))
+                yield rank_block(scores, model.num_items, targets, history, k)
             except FloatingPointError as error:
                 _, row, item = error.args
                 user = int(held_out.user[rows.order[begin + row]])
@@ -187,7 +191,17 @@ def _rank(
                     f"{_name(graph, USER, user)}, so the items cannot be ranked. Its "
                     "training diverged: lower lr, or return to an earlier checkpoint"
                 ) from error
-    return Ranked(*(torch.cat(column) for column in zip(*blocks, strict=True)))
+
+    for start in _steps(len(rows.order), batch_size, progress):
+        chosen = rows.order[start : start + batch_size]
+        batch = histories(held_out, chosen, model.max_length, model.num_items)
+        batch = batch.to(scorer.device)
+        kept += rank(start, scorer.blocks(batch))
+        if scorer.depends_on_candidates:
+            history = rows.history.between(start, start + len(batch))
+            excluded += rank(start, scorer.candidate_blocks(batch, history))
+    both, without = join(kept), join(excluded or kept)
+    return Ranked(both.kept, without.excluded, both.kept_top, without.excluded_top)
 
 
 def _steps(total: int, size: int, progress: bool) -> Iterable[int]:

@@ -6,7 +6,7 @@ score and a smaller id. To exclude the history, the few history items above the 
 are subtracted; the catalogue is not read again.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -48,6 +48,11 @@ class Ranked(NamedTuple):
     excluded_top: Int[Tensor, "B k"]
 
 
+def join(blocks: Sequence[Ranked]) -> Ranked:
+    """The ranks and lists of consecutive blocks."""
+    return Ranked(*(torch.cat(column) for column in zip(*blocks, strict=True)))
+
+
 def rank_block(
     scores: Float[Tensor, "B W"],
     num_items: int,
@@ -74,20 +79,40 @@ def rank_block(
     if seen_scores.isnan().any():
         row, column = seen_scores.isnan().nonzero()[0].tolist()
         raise FloatingPointError("a score is NaN", row, int(seen[row, column]))
-    row, item = targets.rows.to(scores.device), targets.items.to(scores.device)
-    kept = 1 + _above(scores, row, item)
-    above, forbidden = _in_history(scores, row, item, seen, seen_scores)
-    excluded = kept - above
-
+    kept, excluded = target_ranks(scores, targets, seen, seen_scores)
     best = best_unseen(scores, num_items, seen, k)
     own = keys(seen_scores, seen).masked_fill(seen == num_items, NOTHING)
     both = torch.cat([best, own], dim=1).topk(best.shape[1]).values
     return Ranked(
-        kept.double().cpu(),
-        excluded.double().masked_fill(forbidden, torch.inf).cpu(),
+        kept.cpu(),
+        excluded.cpu(),
         _items(both).cpu(),
         _items(best).cpu(),
     )
+
+
+def target_ranks(
+    scores: Float[Tensor, "B W"],
+    targets: Ragged,
+    seen: Int[Tensor, "B H"],
+    seen_scores: Float[Tensor, "B H"],
+) -> tuple[Float[Tensor, "P"], Float[Tensor, "P"]]:
+    """Ranks of the targets among all items, and without the history.
+
+    Args:
+        scores: As for :func:`rank_block`, without NaN; not changed.
+        targets: The held-out items of each user, each once.
+        seen: The history of each user, each item once, padded with V.
+        seen_scores: Their scores.
+
+    Returns:
+        Both as in :class:`Ranked`, float64.
+    """
+    row, item = targets.rows.to(scores.device), targets.items.to(scores.device)
+    kept = 1 + _above(scores, row, item)
+    above, forbidden = _in_history(scores, row, item, seen, seen_scores)
+    excluded = (kept - above).double().masked_fill(forbidden, torch.inf)
+    return kept.double(), excluded
 
 
 def best_unseen(

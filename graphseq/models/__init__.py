@@ -13,6 +13,7 @@ from graphseq.models.dssrec import DisentangledFuture, DSSRec
 from graphseq.models.duorec import DuoRec, TargetContrast
 from graphseq.models.ease import EASE
 from graphseq.models.ec4srec import EC4SRec, ExplainedViews
+from graphseq.models.ensemble import Ensemble
 from graphseq.models.fmlp import FMLPRec
 from graphseq.models.gcsan import GCSAN
 from graphseq.models.gfcf import GFCF
@@ -61,6 +62,7 @@ __all__ = [
     "DuoRec",
     "EC4SRec",
     "Encoding",
+    "Ensemble",
     "ExplainedViews",
     "FMLPRec",
     "FeatureContrast",

@@ -120,7 +120,10 @@ class Model(Configurable, nn.Module, ABC):
         """
 
     def stages(self) -> tuple[Stage, ...]:
-        """How it is trained; by default all parameters by all losses, in one stage."""
+        """How it is trained; by default all parameters by all losses, in one stage.
+
+        A model without stages is not trained.
+        """
         return (Stage((Step(self.losses),)),)
 
     @property

@@ -15,6 +15,7 @@ from graphseq.models.dssrec import DisentangledFuture, DSSRec
 from graphseq.models.duorec import DuoRec, TargetContrast
 from graphseq.models.ease import EASE
 from graphseq.models.ec4srec import EC4SRec, ExplainedViews
+from graphseq.models.ensemble import Ensemble
 from graphseq.models.fmlp import FMLPRec
 from graphseq.models.gcsan import GCSAN
 from graphseq.models.gfcf import GFCF
@@ -100,7 +101,12 @@ SUPPLIED = frozenset({"num_users", "num_items"})
 
 def model_table() -> dict[str, type[Model]]:
     """All names that a file may give to a model."""
-    return {**MODELS, SequenceModel.__name__: SequenceModel}
+    return {**MODELS, SequenceModel.__name__: SequenceModel, "Ensemble": Ensemble}
+
+
+def part_table() -> dict[str, type]:
+    """All names that the options of a model may give to parts, and to members."""
+    return {**PARTS, **model_table()}
 
 
 def create(spec: Mapping[str, Any], num_users: int, num_items: int) -> Model:
@@ -116,7 +122,7 @@ def create(spec: Mapping[str, Any], num_users: int, num_items: int) -> Model:
         OptionError: With all that is wrong. The names of your own models and parts
             are known after ``MODELS[name] = …`` and ``PARTS[name] = …``.
     """
-    reader = Reader(PARTS, SUPPLIED, ignore_supplied=True)
+    reader = Reader(part_table(), SUPPLIED, ignore_supplied=True)
     read = reader.pick(model_table(), spec, "model")
     refuse("model", reader.problems)
     assert read is not None

@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from graphseq.data.ragged import Ragged
+
 COLUMNS = 64  # the columns of a block are a multiple of it
 CPU_BLOCK = 2**21  # scores in a block, 8 MB: more would not stay in the cache
 DEVICE_BLOCK = 2**26  # scores in a block on an accelerator, 256 MB
@@ -38,8 +40,11 @@ class Scorer(ABC):
     Attributes:
         num_items: V.
         device: Where batches have to be, and scores are.
+        depends_on_candidates: Whether scores depend on which items are candidates, as
+            combined ranks do.
     """
 
+    depends_on_candidates: bool = False
     num_items: int
     device: torch.device
 
@@ -56,6 +61,18 @@ class Scorer(ABC):
             Blocks of :func:`width` columns. Those beyond V (at least one) are -inf:
             padding is never recommended.
         """
+
+    def candidate_blocks(self, batch: Any, excluded: Ragged) -> Blocks:
+        """As :meth:`blocks`, if some items of each row are no candidates.
+
+        Their own scores have no meaning. Only scorers whose scores depend on the
+        candidates define it.
+
+        Args:
+            batch: The rows, on the scorer's device.
+            excluded: Items of each row that are no candidates, each once.
+        """
+        return self.blocks(batch)
 
 
 class Catalogue:

@@ -42,7 +42,7 @@ class ExactSearch:
         """
         num_items = self._scorer.num_items
         found = [torch.empty(0, min(k, num_items), dtype=torch.int64)]
-        for first, scores in self._scorer.blocks(queries):
+        for first, scores in self._scorer.candidate_blocks(queries, seen):
             near = seen.between(first, first + len(scores))
             excluded = near.padded(num_items).to(scores.device)
             found.append(best_unseen(scores, num_items, excluded, k).cpu())

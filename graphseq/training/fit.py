@@ -110,7 +110,7 @@ def fit(
             folder so that its file repeats the run.
 
     Returns:
-        The run. A model without parameters is evaluated without training.
+        The run. A model without parameters or stages is evaluated without training.
 
     Raises:
         ConfigError: Options are invalid, or need something that is not installed.
@@ -143,7 +143,9 @@ def fit(
         threads=threads,
         keep_histories=keep_histories,
     )
-    is_trained = any(weight.requires_grad for weight in model.parameters())
+    is_trained = bool(model.stages()) and any(
+        weight.requires_grad for weight in model.parameters()
+    )
     _check_examples(model, graph, trained=is_trained, validated=monitor is not None)
     _check_epochs(model, max_epochs)
     if folder is not None:

@@ -17,6 +17,7 @@ from graphseq.evaluation import Report
 from graphseq.folders import RUN, check_run
 from graphseq.graphs import load_graph, whole_hash
 from graphseq.models import Model, create
+from graphseq.models.ensemble import Trained
 from graphseq.plain_yaml import parse, read_text
 from graphseq.schema import Count, Size
 from graphseq.training.checkpoint import read_tensors
@@ -30,7 +31,7 @@ FORMAT = 2  # of a run folder; version 0.1 wrote format 1
 
 
 @dataclass(frozen=True, repr=False)
-class Run:
+class Run(Trained):
     """The result of :func:`graphseq.fit`.
 
     Attributes:

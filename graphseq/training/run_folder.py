@@ -255,6 +255,8 @@ def _experiment(model: Model, graph: HeteroData, options: FitOptions) -> dict[st
 
 def _without_sizes(options: Any) -> Any:
     """The options without U and V, also within parts."""
+    if isinstance(options, list):
+        return [_without_sizes(option) for option in options]
     if not isinstance(options, dict):
         return options
     return {k: _without_sizes(v) for k, v in options.items() if k not in SIZES}

@@ -75,7 +75,15 @@ def test_generated_pages_are_listed_in_the_index_of_the_reference() -> None:
 def test_every_command_has_its_help_in_the_reference() -> None:
     page = reference()["command-line.rst"]
     commands = ["get", "build", "update", "show", "diff", "export", "import"]
-    commands += ["train", "evaluate", "compare", "claims", "recommend", "demo"]
+    commands += [
+        "train",
+        "evaluate",
+        "ensemble",
+        "compare",
+        "claims",
+        "recommend",
+        "demo",
+    ]
     shown = re.findall(r"^graphseq (\w+)\n-+$", page, re.MULTILINE)
     assert shown == commands
     for command in commands:

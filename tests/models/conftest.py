@@ -410,6 +410,30 @@ class Loops:
         return total / number if directions == "sum" else total / (2 * number)
 
     @staticmethod
+    def comparable(
+        combine: str,
+        scores: Sequence[float],
+        excluded: Sequence[int] = (),
+        constant: int = 60,
+    ) -> list[float]:
+        """A user's scores, made comparable to those of other models."""
+        mean = sum(scores) / len(scores)
+        if combine == "log_softmax":
+            mass = sum(math.exp(s - max(scores)) for s in scores)
+            return [s - max(scores) - math.log(mass) for s in scores]
+        if combine == "z_score":
+            deviation = math.sqrt(sum((s - mean) ** 2 for s in scores) / len(scores))
+            return [(s - mean) / deviation if deviation else 0.0 for s in scores]
+        values = []
+        for i, s in enumerate(scores):
+            rank = 1
+            for j, t in enumerate(scores):
+                above = t > s or (t == s and j < i)
+                rank += above and j not in excluded
+            values.append(1 / (constant + rank))
+        return values
+
+    @staticmethod
     def equal_pairs(labels: Sequence[int]) -> list[list[bool]]:
         """The pairs of rows with the same label, of which there are some."""
         assert len(set(labels)) < len(labels)
