@@ -117,6 +117,11 @@ class Ensemble(DirectModel):
         return tuple(dict.fromkeys(r for m in self.models for r in m.requires))
 
     @property
+    def ranks_with(self) -> tuple[EdgeType, ...]:
+        """Relations that the members rank with."""
+        return tuple(dict.fromkeys(r for m in self.models for r in m.ranks_with))
+
+    @property
     def has_user_embeddings(self) -> bool:  # type: ignore[override]
         """Whether a member has a vector for each user."""
         return any(model.has_user_embeddings for model in self.models)
