@@ -1,16 +1,14 @@
 """What an experiment says of a saved graph that replaces its data."""
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from graphseq.config.registry import required_relations
 from graphseq.data import catalog, load_dataset, read_log
-from graphseq.errors import GraphError
+from graphseq.folders import graph_metadata
 from graphseq.graphs import load_graph
-from graphseq.graphs.storage import METADATA, hashes, is_graph
 from graphseq.schema import InvalidOption
 from graphseq.specs import Spec
 
@@ -25,8 +23,7 @@ def hash_of(folder: str | Path) -> str:
     Raises:
         GraphError: There is no saved graph.
     """
-    _metadata(folder)
-    return hashes(folder)["graph_hash"]
+    return str(graph_metadata(folder)["hashes"]["graph_hash"])
 
 
 def differences(
@@ -46,7 +43,7 @@ def differences(
     Raises:
         GraphError: There is no saved graph.
     """
-    metadata = _metadata(folder)
+    metadata = graph_metadata(folder)
     made = metadata.get("provenance") or {}
     built = made.get(RECORD)
     if built is not None:
@@ -63,16 +60,6 @@ def differences(
                 name = "–".join(relation)
                 message = f"reads the relation {name}, which the graph lacks; add it"
                 yield InvalidOption(part.place, f"{message} when the graph is built")
-
-
-def _metadata(folder: str | Path) -> dict[str, Any]:
-    if not is_graph(Path(folder)):
-        raise GraphError(
-            f"{folder} is not a saved graph. Make one with `graphseq build LOG "
-            "--output FOLDER`, or give its folder"
-        )
-    metadata: dict[str, Any] = json.loads((Path(folder) / METADATA).read_text("utf-8"))
-    return metadata
 
 
 def _other_data(
