@@ -36,8 +36,8 @@ $(STAMP)-package: $(STAMP)-torch pyproject.toml
 	@touch $@
 
 $(STAMP)-dev: $(STAMP)-package
-	@echo "installing the development tools"
-	$(PIP) -e '.[dev]'
+	@echo "installing the development tools, and what export and serving need"
+	$(PIP) -e '.[dev,onnx,serve]'
 	@touch $@
 
 $(STAMP)-docs: $(STAMP)-package

@@ -10,6 +10,7 @@ LAYERS = """
 __main__
 cli
 config | demo | spark
+export
 recommend | report | plots
 training
 evaluation
@@ -18,7 +19,7 @@ graphs | sequences
 data | nn | objectives
 specs
 schema | locks | plain_yaml | folders
-atomic
+atomic | exported
 constants | drafts | errors | runtime
 """
 LINES = [line.split(" | ") for line in LAYERS.strip().splitlines()]

@@ -130,7 +130,7 @@ def command_line_page() -> str:
 
 def commands() -> list[str]:
     """The commands, in the order of the program's help."""
-    return re.findall(r"^  (\w+) {2,}\S", help_of(), re.MULTILINE)
+    return re.findall(r"^  ([a-z][a-z-]+) {2,}\S", help_of(), re.MULTILINE)
 
 
 @cache

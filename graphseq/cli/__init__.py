@@ -46,6 +46,7 @@ def _run(arguments: Sequence[str] | None, received: list[int]) -> int:
     from graphseq.cli.ensemble import ensemble
     from graphseq.cli.evaluate import claims, compare, demo, evaluate, recommend
     from graphseq.cli.exchange import diff, export, import_
+    from graphseq.cli.export_model import export_model
     from graphseq.cli.get import get
     from graphseq.cli.show import show
     from graphseq.cli.train import train
@@ -59,6 +60,7 @@ def _run(arguments: Sequence[str] | None, received: list[int]) -> int:
         compare,
         claims,
         recommend,
+        export_model,
         demo,
     )
     app = make_app({"Data and graphs": graphs, "Models": models}.items())

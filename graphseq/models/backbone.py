@@ -302,8 +302,10 @@ def by_length(
     Returns:
         What ``encode`` returns for the whole batch; zeros at padding that was not read.
     """
+    if torch.compiler.is_compiling() or batch.items.device.type != "cpu":
+        return encode(batch)
     parts = min(parts, len(batch) // 16)
-    if parts < 2 or batch.items.device.type != "cpu" or torch.compiler.is_compiling():
+    if parts < 2:
         return encode(batch)
     order = batch.lengths.argsort()
     chunks = order.chunk(parts)

@@ -45,7 +45,7 @@ class POP(Model):
 
     def represent(self, batch: Batch, graph: HeteroData) -> Float[Tensor, "B 1"]:
         """One, for every user."""
-        return torch.ones(len(batch), 1, device=batch.user.device)
+        return torch.ones_like(batch.user, dtype=torch.float32)[:, None]
 
     def item_vectors(self, graph: HeteroData) -> Float[Tensor, "V 1"]:
         """The counts."""

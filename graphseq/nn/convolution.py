@@ -78,7 +78,7 @@ class Convolution(Encoder):
         """The state at each row's last item, from one image per row."""
         back = torch.arange(self.window, device=x.device).flip(0)
         position = mask.sum(dim=1, keepdim=True) - 1 - back
-        rows = torch.arange(len(x), device=x.device)[:, None]
+        rows = torch.arange(x.shape[0], device=x.device)[:, None]
         image = x[rows, position.clamp(min=0)] * (position >= 0)[..., None]
         return self._convolve(image)[:, 0] * mask.any(dim=1, keepdim=True)
 
@@ -86,7 +86,9 @@ class Convolution(Encoder):
         """The states of the L = M - W + 1 images in a sequence of M vectors."""
         channels = x.transpose(1, 2)  # (B, D, M)
         rows = channels.reshape(-1, 1, x.shape[1])  # each dimension separately
-        outputs = [self.vertical(rows).view(len(x), -1, x.shape[1] - self.window + 1)]
+        outputs = [
+            self.vertical(rows).view(x.shape[0], -1, x.shape[1] - self.window + 1)
+        ]
         for height, filters in enumerate(self.horizontal, start=1):
             steps = self.window - height + 1  # positions of the filter in an image
             outputs.append(F.max_pool1d(F.relu(filters(channels)), steps, stride=1))

@@ -64,6 +64,6 @@ def last_state(
     states: Float[Tensor, "B L D"], mask: Bool[Tensor, "B L"]
 ) -> Float[Tensor, "B D"]:
     """The state at each row's last real position; zero for an empty row."""
-    rows = torch.arange(len(states), device=states.device)
+    rows = torch.arange(states.shape[0], device=states.device)
     found = states[rows, (mask.sum(dim=1) - 1).clamp(min=0)]
     return found * mask.any(dim=1, keepdim=True)

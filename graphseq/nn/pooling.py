@@ -44,7 +44,7 @@ def pool(
         return (states * mask[..., None]).sum(dim=1) / lengths.clamp(min=1)
     back = torch.arange(length or states.shape[1], device=states.device).flip(0)
     position = lengths - 1 - back
-    rows = torch.arange(len(states), device=states.device)[:, None]
+    rows = torch.arange(states.shape[0], device=states.device)[:, None]
     found = states[rows, position.clamp(min=0)]
     return (found * (position >= 0)[..., None]).flatten(1)
 

@@ -293,7 +293,7 @@ class Transformer(Encoder):
 
 def _last_query(x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     """The state at each row's last item, (B, 1, D), and where it may attend."""
-    rows = torch.arange(len(x), device=x.device)
+    rows = torch.arange(x.shape[0], device=x.device)
     own = x[rows, (mask.sum(dim=1) - 1).clamp(min=0)][:, None]
     first = torch.arange(mask.shape[1], device=x.device) == 0  # for empty rows
     return own, (mask | first)[:, None, None, :]

@@ -57,7 +57,7 @@ class WaveletMixer(FilterMixer):
         """The frequency filter, which the mean of the window adapts."""
         context = x.sum(dim=1) / self.window  # over all W columns
         adapted = self.outer(F.gelu(self.inner(context)))
-        scale, shift = adapted.view(len(x), self.heads, -1, 2).unbind(dim=-1)
+        scale, shift = adapted.view(x.shape[0], self.heads, -1, 2).unbind(dim=-1)
         scale = self.scale * (1 + scale) * self.bins.to(x) / self.window
         shift = (self.shift + shift) * self.bins.to(x) / self.window**0.5
         basis = self.waves.to(x)[..., -x.shape[1] :]

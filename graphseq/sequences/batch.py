@@ -77,7 +77,7 @@ class Batch:
 
     def last(self, states: Float[Tensor, "B L D"]) -> Float[Tensor, "B D"]:
         """The state at the last real item of each row; zero for an empty row."""
-        rows = torch.arange(len(self), device=states.device)
+        rows = torch.arange(states.shape[0], device=states.device)
         found = states[rows, (self.lengths - 1).clamp(min=0)]
         return found * (self.lengths > 0)[:, None]
 
@@ -183,7 +183,7 @@ def append(batch: Batch, items: Int[Tensor, "B"], max_length: int) -> Batch:
     """
     padding = torch.full_like(batch.items[:, :1], batch.num_items)
     longer = torch.cat([batch.items, padding], dim=1)
-    rows = torch.arange(len(batch), device=items.device)
+    rows = torch.arange(items.shape[0], device=items.device)
     longer[rows, batch.lengths] = items
     lengths = (batch.lengths + 1).clamp(max=max_length)
     positions = torch.arange(min(longer.shape[1], max_length), device=items.device)

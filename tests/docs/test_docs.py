@@ -82,9 +82,10 @@ def test_every_command_has_its_help_in_the_reference() -> None:
         "compare",
         "claims",
         "recommend",
+        "export-model",
         "demo",
     ]
-    shown = re.findall(r"^graphseq (\w+)\n-+$", page, re.MULTILINE)
+    shown = re.findall(r"^graphseq ([\w-]+)\n-+$", page, re.MULTILINE)
     assert shown == commands
     for command in commands:
         assert f"Usage: graphseq {command}" in page

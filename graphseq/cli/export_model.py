@@ -1,0 +1,102 @@
+"""``graphseq export-model``: a folder from which a trained model is served."""
+
+from pathlib import Path
+from typing import Literal
+
+from graphseq.cli.app import check_folder
+from graphseq.cli.evaluate import graph_of
+from graphseq.errors import ConfigError
+from graphseq.schema import Count
+
+
+def export_model(
+    run: Path,
+    folder: Path,
+    /,
+    *,
+    titles: Path | None = None,
+    without_histories: bool = False,
+    neighbours: Count = 20,
+    index: Literal["flat", "hnsw"] = "flat",
+    license: str | None = None,
+    overwrite: bool = False,
+    graph: Path | None = None,
+    data: Path | None = None,
+) -> None:
+    """Export a trained model: an ONNX encoder, item vectors, an index and a card.
+
+    The folder needs neither torch nor the graph: features are computed once and frozen.
+    examples/serving answers requests from it, examples/batch writes lists for all
+    users. The export needs the packages of graphseq[onnx].
+
+    Examples:
+      graphseq export-model runs/sasrec-beauty-0 exported/sasrec
+      graphseq export-model runs/mclsr exported/mclsr --titles titles.csv --overwrite
+      graphseq export-model runs/sasrec-own exported/sasrec --license CC-BY-4.0
+
+    Args:
+        run: Run folder.
+        folder: Folder to write.
+        titles: CSV or Parquet file with the columns item and title.
+        without_histories: Leave out the users and their known items; only requests
+            with histories are then answered.
+        neighbours: Neighbours in the item graph that are written for each item.
+        index: Index of item vectors: exact (flat), or approximate, for millions of
+            items (hnsw).
+        license: Licence of the folder, for its card.
+        overwrite: Replace an earlier export.
+        graph: Folder of the graph; default: build it again from the experiment.
+        data: Folder of the data sets.
+    """
+    check_folder("FOLDER", folder)
+    from graphseq.export import encoder, export_model
+    from graphseq.training import load_run
+
+    encoder.check_installed()
+    loaded = load_run(run)
+    words = None if titles is None else read_titles(titles)
+    built, _ = graph_of(run, graph, data)
+    export_model(
+        loaded.model(built),
+        built,
+        folder,
+        run=loaded,
+        titles=words,
+        histories=not without_histories,
+        neighbours=neighbours,
+        index=index,
+        license=license,
+        overwrite=overwrite,
+    )
+    size = sum(path.stat().st_size for path in folder.iterdir())
+    print(f"exported to {folder}, {size / 1e6:.1f} MB")
+
+
+export_model.__name__ = "export-model"
+
+
+def read_titles(path: Path) -> dict[str | int, str]:
+    """Title by raw item id, from a CSV or Parquet file.
+
+    Raises:
+        ConfigError: It cannot be read, or lacks a column.
+    """
+    import polars as pl
+
+    try:
+        if path.suffix == ".parquet":
+            table = pl.read_parquet(path)
+        else:
+            table = pl.read_csv(path, infer_schema=False)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise ConfigError(
+            f"--titles {path} cannot be read: {error}. Pass a CSV or Parquet file with "
+            "the columns item and title"
+        ) from error
+    if lacking := {"item", "title"} - set(table.columns):
+        raise ConfigError(
+            f"--titles {path} has the columns {table.columns} and lacks "
+            f"{sorted(lacking)}. Its columns are item and title"
+        )
+    columns = table.select("item", pl.col("title").cast(pl.String)).drop_nulls()
+    return dict(columns.iter_rows())

@@ -1,0 +1,224 @@
+"""The folder of an exported model: encoder, vectors, ids, index and card."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import polars as pl
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch_geometric.data import HeteroData
+
+import graphseq
+from graphseq.atomic import atomic_folder, write_safetensors, write_text
+from graphseq.constants import INTERACTS, ITEM, USER
+from graphseq.errors import ConfigError, GraphError, RunError
+from graphseq.export.encoder import HistoryEncoder, to_onnx
+from graphseq.export.neighbours import item_neighbours
+from graphseq.exported import (
+    CARD,
+    ENCODER,
+    FORMAT,
+    INDEX,
+    ITEM_TABLE,
+    ITEMS,
+    USER_TABLE,
+    USERS,
+    checksum,
+)
+from graphseq.models import DirectModel, Model, SequenceModel
+from graphseq.recommend.histories import known_sequences
+from graphseq.schema import Count, checked, describe
+from graphseq.sequences.batch import Batch
+from graphseq.training import Run
+from graphseq.training.provenance import identity
+
+LINKS = 32  # of a node in the HNSW graph
+
+
+@checked
+def export_model(
+    model: Model,
+    graph: HeteroData,
+    folder: str | Path,
+    *,
+    run: Run | None = None,
+    titles: Mapping[str | int, str] | None = None,
+    histories: bool = True,
+    neighbours: Count = 20,
+    index: Literal["flat", "hnsw"] = "flat",
+    license: str | None = None,
+    overwrite: bool = False,
+) -> Path:
+    """Export a model with what is needed to recommend: a folder without torch or graph.
+
+    Item features are computed once, propagation over graphs included, and frozen.
+
+    * ``encoder.onnx``: histories to vectors (see :func:`to_onnx`); for models that read
+      users instead, ``users.safetensors`` has their vectors.
+    * ``items.safetensors``: the item ``vectors``, and the nearest ``neighbours`` with
+      their ``weights`` if the graph relates items.
+    * ``items.parquet``, ``users.parquet``: raw ids, in the order of the rows; titles
+      and training events of items; rows of each user's known items, oldest first,
+      held-out targets included.
+    * ``index.faiss``: an index of inner products.
+    * ``card.json``: the model's options, window, protocol and metrics, the hashes of
+      the graph, the licence, and a checksum of each file.
+
+    Args:
+        model: The model.
+        graph: The graph that it was trained on.
+        folder: The folder to write, under a temporary name until it is complete.
+        run: The run of the model; its test metrics go into the card.
+        titles: Title of each item by raw id.
+        histories: Write the users and their histories; without them, the folder only
+            answers for histories in the request.
+        neighbours: Neighbours written for each item.
+        index: ``flat`` is exact; ``hnsw`` is approximate, for millions of items.
+        license: The licence of the folder, such as an SPDX identifier.
+        overwrite: Replace an earlier export in this folder.
+
+    Returns:
+        The folder.
+
+    Raises:
+        ConfigError: The model cannot be exported; or packages are not installed.
+        GraphError: The graph does not fit the model, or the folder cannot be written.
+        RunError: The folder contains an export, and ``overwrite`` is not set.
+    """
+    folder = Path(folder)
+    _check_model(model)
+    _check_graph(model, graph)
+    if (folder / CARD).is_file() and not overwrite:
+        raise RunError(
+            f"{folder} contains an exported model already. Choose another folder, or "
+            "replace it: overwrite=True (--overwrite)"
+        )
+    with atomic_folder(folder, _is_export, "an exported model") as draft:
+        with torch.no_grad():
+            vectors = model.catalogue(graph).detach().float().cpu()
+            if model.has_user_embeddings:
+                write_safetensors(draft / USERS, {"vectors": _users(model, graph)})
+            else:
+                to_onnx(HistoryEncoder(model, graph), draft / ENCODER)
+        tensors = {"vectors": vectors}
+        if neighbours and (near := item_neighbours(graph, neighbours)) is not None:
+            tensors |= {"neighbours": near.items.int(), "weights": near.weights}
+        write_safetensors(draft / ITEMS, tensors)
+        _write_index(draft / INDEX, vectors, index)
+        _item_table(graph, titles).write_parquet(draft / ITEM_TABLE)
+        if histories or model.has_user_embeddings:
+            _user_table(graph, histories).write_parquet(draft / USER_TABLE)
+        card = {
+            "format": FORMAT,
+            "graphseq": graphseq.__version__,
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "model_name": type(model).__name__,
+            "model": describe(model),
+            "reads": "users" if model.has_user_embeddings else "histories",
+            "window": model.max_length,
+            "dim": vectors.shape[1],
+            "graph": identity(graph),
+            "metrics": _metrics(run),
+            "license": license,
+            "files": {path.name: checksum(path) for path in sorted(draft.iterdir())},
+        }
+        write_text(draft / CARD, json.dumps(card, indent=2, ensure_ascii=False) + "\n")
+    return folder
+
+
+def _check_model(model: Model) -> None:
+    name = type(model).__name__
+    if isinstance(model, DirectModel):
+        raise ConfigError(
+            f"{name} cannot be exported: it scores items directly, without vectors of "
+            "histories and items. Serve it with Recommender, or export a model with "
+            "vectors, such as SASRec"
+        )
+    if model.has_user_embeddings and isinstance(model, SequenceModel):
+        raise ConfigError(
+            f"this {name} cannot be exported: it reads both a history and a vector of "
+            "its user, and the exported encoder reads histories only. Train it "
+            "without vectors of users"
+        )
+
+
+def _check_graph(model: Model, graph: HeteroData) -> None:
+    model.check(graph)
+    lacking = [kind for kind in (USER, ITEM) if "vocabulary" not in graph[kind]]
+    if lacking:
+        raise GraphError(
+            f"the graph has no raw ids of {' and '.join(lacking)}s, which the export "
+            "writes. Build it with build_graph, or load it with load_graph"
+        )
+
+
+def _is_export(folder: Path) -> bool:
+    return (folder / CARD).is_file()
+
+
+def _users(model: Model, graph: HeteroData) -> Float[Tensor, "U D"]:
+    """The vectors of all users, (U, D)."""
+    users = torch.arange(model.num_users, device=graph[INTERACTS].edge_index.device)
+    nothing = torch.full((len(users), 1), model.num_items, device=users.device)
+    batch = Batch(users, nothing, torch.zeros_like(users), model.num_items)
+    return model.represent(batch, graph).float()
+
+
+def _write_index(
+    path: Path, vectors: Float[Tensor, "V D"], kind: Literal["flat", "hnsw"]
+) -> None:
+    import faiss
+
+    dim = vectors.shape[1]
+    found: Any = faiss.IndexFlatIP(dim)
+    if kind == "hnsw":
+        found = faiss.IndexHNSWFlat(dim, LINKS, faiss.METRIC_INNER_PRODUCT)
+    found.add(vectors.contiguous().numpy())
+    faiss.write_index(found, str(path))
+
+
+def _item_table(
+    graph: HeteroData, titles: Mapping[str | int, str] | None
+) -> pl.DataFrame:
+    """Raw id, title and number of training events of each item."""
+    items = graph[ITEM].vocabulary
+    events = graph[INTERACTS].edge_index[1].bincount(minlength=len(items)).cpu()
+    table = pl.DataFrame({"item": items.ids, "events": events.numpy()})
+    if titles is None:
+        return table
+    known = {str(raw): title for raw, title in titles.items()}
+    column = [known.get(str(raw)) for raw in items.ids.to_list()]
+    return table.with_columns(pl.Series("title", column, dtype=pl.String))
+
+
+def _user_table(graph: HeteroData, histories: bool) -> pl.DataFrame:
+    """Raw id and known items of each user."""
+    users = graph[USER].vocabulary
+    known = known_sequences(graph)
+    flat = pl.Series(known.items.int().numpy())
+    if not histories:
+        known = known._replace(items=known.items[:0], ptr=known.ptr * 0)
+        flat = flat[:0]
+    rows = pl.Series("user", known.rows.numpy(), dtype=pl.UInt32)
+    grouped = pl.DataFrame({"row": rows, "history": flat}).group_by(
+        "row", maintain_order=True
+    )
+    numbers = pl.DataFrame({"user": users.ids}).with_row_index("row")
+    table = numbers.join(grouped.all(), on="row", how="left", maintain_order="left")
+    empty = pl.lit([], dtype=pl.List(pl.Int32))
+    return table.select("user", pl.col("history").fill_null(empty))
+
+
+def _metrics(run: Run | None) -> dict[str, Any] | None:
+    """The test metrics of a run, with their protocol; ``None`` if there are none."""
+    if run is None:
+        return None
+    try:
+        report = run.report
+    except RunError:
+        return None
+    return {"means": report.means, "protocol": report.protocol_text()}

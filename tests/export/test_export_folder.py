@@ -1,0 +1,153 @@
+"""An exported folder gives the lists of the model, and describes itself."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from torch_geometric.data import HeteroData
+
+import graphseq as gs
+from graphseq.errors import ConfigError, GraphError, RunError
+from graphseq.export import export_model
+from graphseq.exported import ExportedModel, checksum
+from graphseq.models import SASRec
+
+
+def as_table(found: pl.DataFrame, users: int, k: int) -> list[list[object]]:
+    """The lists of a recommender, one a user."""
+    items = found["item"].to_list()
+    assert len(items) == users * k
+    return [items[at : at + k] for at in range(0, len(items), k)]
+
+
+def names(model: ExportedModel, rows: np.ndarray) -> list[list[object]]:
+    return [[model.items[row] for row in line] for line in rows]
+
+
+@pytest.mark.parametrize("exclude_history", [True, False])
+def test_the_lists_are_those_of_the_recommender(
+    model: SASRec, graph: HeteroData, folder: Path, exclude_history: bool
+) -> None:
+    exported, recommender = ExportedModel(folder), gs.Recommender(model, graph)
+    users = graph["user"].vocabulary.ids.to_list()
+    wanted = recommender.recommend(users, k=8, exclude_history=exclude_history)
+    found = exported.recommend(users, k=8, exclude_history=exclude_history)
+    assert names(exported, found.items) == as_table(wanted, len(users), 8)
+    scores = wanted["score"].to_numpy().reshape(-1, 8)
+    np.testing.assert_allclose(found.scores, scores, rtol=1e-5, atol=1e-5)
+
+
+def test_lists_of_histories_are_those_of_the_recommender(
+    model: SASRec, graph: HeteroData, folder: Path
+) -> None:
+    exported, recommender = ExportedModel(folder), gs.Recommender(model, graph)
+    raw = graph["item"].vocabulary.ids.to_list()
+    histories = [raw[:1], raw[5:40], raw[3:6]]  # one is longer than the window
+    wanted = recommender.recommend(histories=histories, k=5)
+    rows = [exported.find_items(history) for history in histories]
+    found = exported.recommend(histories=rows, k=5)
+    assert names(exported, found.items) == as_table(wanted, 3, 5)
+
+
+def test_the_vectors_are_those_after_propagation(
+    model: SASRec, graph: HeteroData, folder: Path
+) -> None:
+    found = ExportedModel(folder)._vectors
+    np.testing.assert_array_equal(found, model.item_vectors(graph).detach().numpy())
+    assert np.abs(found - model.backbone.features.weight.detach().numpy()).max() > 0.1
+
+
+def test_the_index_finds_the_same_items(folder: Path) -> None:
+    import faiss
+
+    exported = ExportedModel(folder)
+    history = [exported.find_items(exported.items[:4])]
+    index = faiss.read_index(str(folder / "index.faiss"))
+    _, items = index.search(exported.encode(history), 6)
+    found = exported.recommend(histories=history, k=6, exclude_history=False)
+    assert items.tolist() == found.items.tolist()
+
+
+def test_the_card_describes_the_model_and_the_files(
+    model: SASRec, graph: HeteroData, folder: Path
+) -> None:
+    card = json.loads((folder / "card.json").read_text("utf-8"))
+    assert card["model_name"] == "SASRec"
+    assert card["window"] == 10
+    assert card["license"] == "CC0-1.0"
+    assert card["graph"]["hash"] == gs.graphs.graph_hash(graph)
+    assert card["metrics"] is None
+    files = {path.name for path in folder.iterdir()} - {"card.json"}
+    assert set(card["files"]) == files
+    assert all(checksum(folder / n) == known for n, known in card["files"].items())
+
+
+def test_titles_are_those_of_their_items(folder: Path) -> None:
+    titles = ExportedModel(folder).titles
+    assert titles is not None
+    assert titles[0] == "The first item"
+    assert set(titles[1:]) == {None}
+
+
+def test_an_export_is_replaced_only_on_request(
+    model: SASRec, graph: HeteroData, folder: Path
+) -> None:
+    before = (folder / "card.json").read_bytes()
+    with pytest.raises(RunError, match="--overwrite"):
+        export_model(model, graph, folder)
+    assert (folder / "card.json").read_bytes() == before
+
+
+def test_another_folder_is_never_replaced(
+    model: SASRec, graph: HeteroData, tmp_path: Path
+) -> None:
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(GraphError, match="will not be overwritten"):
+        export_model(model, graph, tmp_path, overwrite=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_models_that_cannot_be_exported_are_refused_in_words(
+    graph: HeteroData, tmp_path: Path
+) -> None:
+    sizes = graph["user"].num_nodes, graph["item"].num_nodes
+    with pytest.raises(ConfigError, match=r"ItemKNN .* scores items directly"):
+        export_model(gs.models.ItemKNN(*sizes), graph, tmp_path / "a")
+    caser = gs.models.Caser(*sizes, user_vector=True)
+    with pytest.raises(ConfigError, match=r"Caser .* history and a vector of its user"):
+        export_model(caser, graph, tmp_path / "b")
+    with pytest.raises(GraphError, match="does not fit this graph"):
+        export_model(gs.models.SASRec(5, 7), graph, tmp_path / "c")
+    assert not [*tmp_path.iterdir()]
+
+
+def test_a_model_of_user_vectors_needs_no_encoder(
+    graph: HeteroData, tmp_path: Path
+) -> None:
+    torch.manual_seed(1)
+    sizes = graph["user"].num_nodes, graph["item"].num_nodes
+    model = gs.models.LightGCN(*sizes, dim=8)
+    run = gs.fit(model, graph, folder=tmp_path / "run", max_epochs=1, progress=False)
+    gs.evaluate(model, graph, folder=tmp_path / "run", ks=(5,))
+    made = export_model(model, graph, tmp_path / "model", run=run, index="hnsw")
+    exported = ExportedModel(made)
+    assert not (made / "encoder.onnx").exists()
+    assert exported.card["metrics"]["means"].keys() == {"kept", "excluded"}
+    users = graph["user"].vocabulary.ids.to_list()
+    wanted = gs.Recommender(model, graph).recommend(users, k=5)
+    found = exported.recommend(users, k=5)
+    assert names(exported, found.items) == as_table(wanted, len(users), 5)
+    with pytest.raises(ConfigError, match="a vector for each user"):
+        exported.recommend(histories=[exported.find_items(exported.items[:2])])
+
+
+def test_histories_can_be_left_out(graph: HeteroData, tmp_path: Path) -> None:
+    sizes = graph["user"].num_nodes, graph["item"].num_nodes
+    model = gs.models.BPRMF(*sizes, dim=4)
+    made = export_model(model, graph, tmp_path / "model", histories=False)
+    table = pl.read_parquet(made / "users.parquet")
+    assert table["user"].to_list() == graph["user"].vocabulary.ids.to_list()
+    assert table["history"].list.len().sum() == 0
