@@ -88,7 +88,9 @@ class ExportedModel:
         table = pl.read_parquet(folder / ITEM_TABLE)
         self.items: list[Any] = table["item"].to_list()
         self.titles = table["title"].to_list() if "title" in table.columns else None
-        self._popular = table["events"].to_numpy().astype(np.float32)
+        self._popular: Vectors | None = None
+        if "events" in table.columns:
+            self._popular = table["events"].to_numpy().astype(np.float32)
         self._row_of_item = {str(raw): row for row, raw in enumerate(self.items)}
         self.users: list[Any] | None = None
         self._histories: pl.Series | None = None
@@ -189,7 +191,7 @@ class ExportedModel:
         found = self._ranked(rows, known, allowed, k, exclude_history)
         empty = np.array([not len(row) for row in known], dtype=bool)
         if empty.any() and self._session is not None:
-            if empty_history == "error":
+            if empty_history == "error" or self._popular is None:
                 raise _empty(np.flatnonzero(empty))
             best = best_items((self._popular + allowed)[None], k)
             found.items[empty], found.scores[empty] = best.items, best.scores
@@ -382,5 +384,6 @@ def _empty(rows: Rows) -> DataError:
     shown = ", ".join(map(str, rows[:SHOWN])) + ", …" * (len(rows) > SHOWN)
     return DataError(
         f"row {shown} has no known item, so the model has nothing to read. Leave "
-        "empty histories out, or recommend popular items: empty_history='popularity'"
+        "empty histories out, or recommend popular items: empty_history='popularity', "
+        "for a model that was exported with its users"
     )

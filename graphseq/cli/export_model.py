@@ -45,8 +45,9 @@ def export_model(
             items (hnsw).
         license: Licence of the folder, for its card.
         overwrite: Replace an earlier export.
-        graph: Folder of the graph; default: build it again from the experiment.
-        data: Folder of the data sets.
+        graph: Folder of the graph; default: the graph in the run folder. That one has
+            the relations that the model reads; neighbours need a relation of items.
+        data: Folder of the data sets: build the graph again from the experiment.
     """
     check_folder("FOLDER", folder)
     from graphseq.export import encoder, export_model

@@ -53,7 +53,7 @@ class HistoryEncoder(nn.Module):
         super().__init__()
         self.model = copy.deepcopy(model).cpu().eval()
         self.num_items = model.num_items
-        self._graph = graph.cpu()
+        self._graph = copy.copy(graph).cpu()
         with torch.no_grad():
             _freeze(self.model, self._graph)
 

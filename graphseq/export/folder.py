@@ -74,8 +74,9 @@ def export_model(
         folder: The folder to write, under a temporary name until it is complete.
         run: The run of the model; its test metrics go into the card.
         titles: Title of each item by raw id.
-        histories: Write the users and their histories; without them, the folder only
-            answers for histories in the request.
+        histories: Write the users and their histories; without them, or if the graph
+            is of a run that left its users out, the folder only answers for histories
+            in the request.
         neighbours: Neighbours written for each item.
         index: ``flat`` is exact; ``hnsw`` is approximate, for millions of items.
         license: The licence of the folder, such as an SPDX identifier.
@@ -110,7 +111,7 @@ def export_model(
         write_safetensors(draft / ITEMS, tensors)
         _write_index(draft / INDEX, vectors, index)
         _item_table(graph, titles).write_parquet(draft / ITEM_TABLE)
-        if histories or model.has_user_embeddings:
+        if INTERACTS in graph.edge_types and (histories or model.has_user_embeddings):
             _user_table(graph, histories).write_parquet(draft / USER_TABLE)
         card = {
             "format": FORMAT,
@@ -147,11 +148,12 @@ def _check_model(model: Model) -> None:
 
 
 def _check_graph(model: Model, graph: HeteroData) -> None:
-    model.check(graph)
-    lacking = [kind for kind in (USER, ITEM) if "vocabulary" not in graph[kind]]
+    model.check(graph, model.ranks_with)
+    kinds = (USER, ITEM) if INTERACTS in graph.edge_types else (ITEM,)
+    lacking = [f"{kind}s" for kind in kinds if "vocabulary" not in graph[kind]]
     if lacking:
         raise GraphError(
-            f"the graph has no raw ids of {' and '.join(lacking)}s, which the export "
+            f"the graph has no raw ids of {' and '.join(lacking)}, which the export "
             "writes. Build it with build_graph, or load it with load_graph"
         )
 
@@ -186,8 +188,10 @@ def _item_table(
 ) -> pl.DataFrame:
     """Raw id, title and number of training events of each item."""
     items = graph[ITEM].vocabulary
-    events = graph[INTERACTS].edge_index[1].bincount(minlength=len(items)).cpu()
-    table = pl.DataFrame({"item": items.ids, "events": events.numpy()})
+    table = pl.DataFrame({"item": items.ids})
+    if INTERACTS in graph.edge_types:
+        events = graph[INTERACTS].edge_index[1].bincount(minlength=len(items)).cpu()
+        table = table.with_columns(pl.Series("events", events.numpy()))
     if titles is None:
         return table
     known = {str(raw): title for raw, title in titles.items()}

@@ -12,7 +12,9 @@ from torch_geometric.data import HeteroData
 import graphseq as gs
 from graphseq.errors import ConfigError, GraphError, RunError
 from graphseq.export import export_model
+from graphseq.export.folder import _check_graph, _item_table
 from graphseq.exported import ExportedModel, checksum
+from graphseq.graphs.part import part_of
 from graphseq.models import SASRec
 
 
@@ -151,3 +153,13 @@ def test_histories_can_be_left_out(graph: HeteroData, tmp_path: Path) -> None:
     table = pl.read_parquet(made / "users.parquet")
     assert table["user"].to_list() == graph["user"].vocabulary.ids.to_list()
     assert table["history"].list.len().sum() == 0
+
+
+def test_a_run_without_users_gives_lists_for_histories(graph: HeteroData) -> None:
+    whole, part = _item_table(graph, None), part_of(graph, (), users=False)
+    assert "events" in whole.columns
+    assert _item_table(part, None).columns == ["item"]
+    sizes = graph["user"].num_nodes, graph["item"].num_nodes
+    _check_graph(gs.models.SASRec(*sizes), part)
+    with pytest.raises(GraphError, match="interacts"):
+        _check_graph(gs.models.POP(*sizes), part)
