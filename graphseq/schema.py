@@ -33,6 +33,10 @@ Size = Annotated[int, Ge(1)]
 """A whole number of 1 or more: a width, a length, a number of layers."""
 Count = Annotated[int, Ge(0)]
 """A whole number of 0 or more."""
+Parallel = Annotated[int, Ge(1), Le(1024)]
+"""A number of threads or processes; beyond the limit a system refuses to start them."""
+Workers = Annotated[int, Ge(0), Le(1024)]
+"""A number of processes besides the main one."""
 Fraction = Annotated[float, Ge(0), Le(1)]
 """A number from 0 to 1: a part of a sequence, a probability."""
 Dropout = Annotated[float, Ge(0), Lt(1)]
@@ -45,6 +49,8 @@ Positive = Annotated[float, Gt(0), Lt(math.inf)]
 NAMED = {
     Size: "a whole number of 1 or more",
     Count: "a whole number of 0 or more",
+    Parallel: "a whole number from 1 to 1024",
+    Workers: "a whole number from 0 to 1024",
     Fraction: "a number from 0 to 1",
     Dropout: "a number from 0 to below 1",
     Weight: "a finite number of 0 or more",

@@ -16,7 +16,7 @@ from graphseq.cli.evaluate import print_reports
 from graphseq.cli.jobs import LOG, Job, Outcome, list_jobs, work
 from graphseq.cli.progress import RunLines
 from graphseq.errors import ConfigError, RunError
-from graphseq.schema import Count, Size
+from graphseq.schema import Count, Parallel
 
 INTERRUPTED = 130  # exit code of a program that Ctrl-C has ended
 
@@ -53,8 +53,8 @@ def train(
     seeds: list[Count] | None = None,
     folder: Path | None = None,
     runs: Path = Path("runs"),
-    jobs: Size = 1,
-    threads: Size | None = None,
+    jobs: Parallel = 1,
+    threads: Parallel | None = None,
     skip_recorded: bool = False,
     dry_run: bool = False,
 ) -> int:

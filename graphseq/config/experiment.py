@@ -33,7 +33,7 @@ from graphseq.errors import ConfigError, DataError, suggest
 from graphseq.evaluation import Report, evaluate
 from graphseq.graphs import build_graph, load_log
 from graphseq.models import Ensemble, Model
-from graphseq.models.registry import SUPPLIED
+from graphseq.models.registry import SUPPLIED, build_model
 from graphseq.models.sequence_model import SequenceModel
 from graphseq.schema import InvalidOption, format_value, parameters, refuse
 from graphseq.specs import Reader, Spec, find_option, issubclass_of
@@ -189,11 +189,10 @@ class Experiment:
                 "trained. Train the members, then: graphseq ensemble RUN RUN … "
                 "--folder FOLDER"
             )
-        sizes = {f"num_{kind}s": graph[kind].num_nodes for kind in ("user", "item")}
+        sizes = [graph[kind].num_nodes for kind in ("user", "item")]
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
-            model: Model = spec.build(**sizes)
-        return model
+            return build_model(spec, *sizes)
 
     def fit(self, model: Model, graph: HeteroData, **supplied: Any) -> Run:
         """Train the model with the options of the section ``train``."""

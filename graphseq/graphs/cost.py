@@ -85,6 +85,7 @@ def _co_occurrence(train: Interactions, step: CoOccurrence) -> Estimate:
     linked = _extrapolated(neighbours, others, rows)
     kept, k = linked, step.top_k
     if k is not None:
+        k = min(k, len(degrees))
         kept = _extrapolated(np.minimum(neighbours, k), np.minimum(others, k), rows)
     edges = min(2 * kept, linked) if step.symmetrize == "max" else kept
     before = MATRIX * len(train) + NODE * len(degrees) * allowed_cores()

@@ -1,8 +1,12 @@
 """The names of models and parts, as experiment files and run folders use them."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
+import torch
+
+from graphseq.errors import ConfigError
 from graphseq.models.base import Model
 from graphseq.models.bert4rec import BERT4Rec
 from graphseq.models.bprmf import BPRMF
@@ -37,12 +41,13 @@ from graphseq.models.srma import SRMA, ModelAugmentation
 from graphseq.models.tvrec import TVRec
 from graphseq.models.wearec import WEARec
 from graphseq.nn.propagation import GraphEncoder
+from graphseq.runtime import available_memory, format_bytes
 from graphseq.schema import refuse
 from graphseq.sequences.augment import CropMaskReorder, InformedAugmentation
 from graphseq.sequences.guided_augment import GuidedAugmentation
-from graphseq.specs import Reader
+from graphseq.specs import Reader, Spec
 
-__all__ = ["MODELS", "PARTS", "SUPPLIED", "create", "model_table"]
+__all__ = ["MODELS", "PARTS", "SUPPLIED", "build_model", "create", "model_table"]
 
 _MODELS: tuple[type[Model], ...] = (
     POP,
@@ -121,10 +126,41 @@ def create(spec: Mapping[str, Any], num_users: int, num_items: int) -> Model:
     Raises:
         OptionError: With all that is wrong. The names of your own models and parts
             are known after ``MODELS[name] = …`` and ``PARTS[name] = …``.
+        ConfigError: The weights exceed the free memory.
     """
     reader = Reader(part_table(), SUPPLIED, ignore_supplied=True)
     read = reader.pick(model_table(), spec, "model")
     refuse("model", reader.problems)
     assert read is not None
-    model: Model = read.build(num_users=num_users, num_items=num_items)
+    return build_model(read, num_users, num_items)
+
+
+def build_model(spec: Spec, num_users: int, num_items: int) -> Model:
+    """Build a model whose options were read.
+
+    Args:
+        spec: The class and its options.
+        num_users: U.
+        num_items: V.
+
+    Raises:
+        ConfigError: The weights exceed the free memory. Nothing is allocated then.
+    """
+    sizes = {"num_users": num_users, "num_items": num_items}
+    with suppress(RuntimeError):  # a model of your own may need a real device
+        with torch.device("meta"):  # allocates nothing
+            planned: Model = spec.build(**sizes)
+        _check_memory(planned, f"{num_users:,} users and {num_items:,} items")
+    model: Model = spec.build(**sizes)
     return model
+
+
+def _check_memory(model: Model, content: str) -> None:
+    weights = (*model.parameters(), *model.buffers())
+    needed, free = sum(weight.nbytes for weight in weights), available_memory()
+    if free is not None and needed > free:
+        raise ConfigError(
+            f"the weights of {type(model).__name__} for {content} take "
+            f"{format_bytes(needed)}, and {format_bytes(free)} of memory are free. "
+            "Choose smaller sizes (dim, max_length), or filter the log"
+        )

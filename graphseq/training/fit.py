@@ -12,7 +12,7 @@ from graphseq import runtime
 from graphseq.constants import Protocol
 from graphseq.errors import ConfigError, GraphError
 from graphseq.models import Model
-from graphseq.schema import Count, Positive, Size, Weight, checked
+from graphseq.schema import Count, Parallel, Positive, Size, Weight, Workers, checked
 from graphseq.sequences.samplers import check_learnable
 from graphseq.training import run_folder
 from graphseq.training.history import TrainingHistory
@@ -48,8 +48,8 @@ def fit(
     compile: bool = False,
     loggers: Sequence[Any] = (),
     progress: bool = True,
-    workers: Count = 0,
-    threads: Size | None = None,
+    workers: Workers = 0,
+    threads: Parallel | None = None,
     resume: bool = False,
     keep_histories: bool = True,
     experiment: Mapping[str, Any] | None = None,

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.accelerators import AcceleratorRegistry
+from lightning.pytorch.accelerators import AcceleratorRegistry, CPUAccelerator
 from lightning.pytorch.callbacks import Checkpoint, TQDMProgressBar
 from lightning.pytorch.loggers import (
     Logger,
@@ -217,7 +217,7 @@ def try_trainer(options: FitOptions) -> None:
     with temporary_folder() as folder, quiet():
         _loggers(options.loggers, folder)
         try:
-            Trainer(
+            found = Trainer(
                 **_machine(options),
                 logger=False,
                 enable_progress_bar=False,
@@ -228,6 +228,12 @@ def try_trainer(options: FitOptions) -> None:
             names = ("accelerator", "devices", "strategy", "precision")
             shown = ", ".join(f"{name} {getattr(options, name)!r}" for name in names)
             raise ConfigError(f"cannot train with {shown}: {error}") from error
+    cores = max(2, os.cpu_count() or 1)
+    if isinstance(found.accelerator, CPUAccelerator) and found.num_devices > cores:
+        raise ConfigError(
+            f"devices {options.devices!r} would start {found.num_devices:,} processes "
+            f"on the {cores} cores of this machine. Lower devices, or leave it out (1)"
+        )
 
 
 def _machine(options: FitOptions) -> dict[str, Any]:

@@ -24,6 +24,16 @@ def log_of(pairs: list[tuple[int, int]]) -> Interactions:
     return Interactions.from_arrays(list(user), list(item))
 
 
+def test_a_number_of_neighbours_beyond_the_nodes_keeps_all_edges() -> None:
+    log = log_of([(u, i) for u in range(8) for i in range(u, 9)])
+    found = [
+        estimate(log, [CoOccurrence("item", top_k=k), Transitions(top_k=k)])
+        for k in (10**15, 10)
+    ]
+    edges = [[each.edges for each in estimates] for estimates in found]
+    assert edges[0] == edges[1]
+
+
 def naive_multiply_adds(log: Interactions, kind: str, cap: int | None) -> int:
     """One for every ordered pair of nodes at every common neighbour."""
     pairs = set(zip(log.user.tolist(), log.item.tolist(), strict=True))

@@ -77,6 +77,12 @@ def test_equals_loops_over_every_pair(
     assert list(found) == sorted(found)
 
 
+def test_numbers_beyond_the_log_keep_everything() -> None:
+    sequences = [[0, 1, 2, 0, 4], [3], [5, 1, 0]]
+    found = edges_of(Transitions(window=10**15, top_k=10**15)(log(sequences)))
+    assert found == edges_of(Transitions(window=4)(log(sequences)))
+
+
 def test_the_operator_of_a_directed_relation_keeps_its_transpose() -> None:
     graph = Transitions()(log([[0, 1, 2, 0]]))
     assert not operator(graph, PRECEDES).is_symmetric

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+import torch
 from torch import Tensor
 
 from graphseq import models
@@ -35,6 +36,33 @@ def test_a_models_options_of_its_parts_are_merged_with_given_ones() -> None:
     assert (options["dim"], options["max_length"]) == (8, 50)
     gru = create({"SRMA": {"backbone": {"encoder": "GRU"}}}, 3, 4)
     assert "attention_dropout" not in gru.backbone.encoder.options
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "users"),
+    [
+        ("BPRMF", {}, 10**12),
+        ("SASRec", {"backbone": {"max_length": 10**12}}, 3),
+    ],
+)
+def test_weights_beyond_the_memory_are_refused_before_they_are_made(
+    name: str, options: dict[str, Any], users: int
+) -> None:
+    with pytest.raises(ConfigError, match=r"take \S+ TB, and .* are free"):
+        create({name: options}, users, 4)
+
+
+def test_a_model_that_needs_a_real_device_is_made() -> None:
+    class Counted(MODELS["POP"]):  # type: ignore[name-defined,misc]
+        def __init__(self, num_users: int, num_items: int) -> None:
+            super().__init__(num_users, num_items)
+            self.total = float(torch.ones(num_items).sum())
+
+    MODELS["Counted"] = Counted
+    try:
+        assert create({"Counted": {}}, 3, 4).total == 4
+    finally:
+        del MODELS["Counted"]
 
 
 @pytest.mark.parametrize("kind", [Embedding, Propagated])

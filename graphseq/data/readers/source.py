@@ -108,7 +108,13 @@ def open_source(path: str | Path) -> Source:
             is neither text nor Parquet.
     """
     file = Path("/dev/stdin" if str(path) == "-" else path)
-    if file.is_file():
+    try:
+        is_file = file.is_file()
+    except OSError as error:
+        raise DataError(
+            f"{str(file)!r:.200} cannot be read: {error.strerror}. Check the path"
+        ) from error
+    if is_file:
         return _started(Source(file, b""))
     if file.exists() and not file.is_dir():
         return _started(Source(file, b"", copy=_copied(file)))

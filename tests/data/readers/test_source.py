@@ -54,6 +54,11 @@ def test_files_without_a_log_are_refused_with_the_reason(
         read_log(write(tmp_path, data))
 
 
+def test_a_path_that_is_too_long_is_reported() -> None:
+    with pytest.raises(DataError, match=r"cannot be read: File name too long"):
+        read_log("n" * 300)
+
+
 def test_missing_files_are_reported_with_a_suggestion(tmp_path: Path) -> None:
     write(tmp_path, "x", "ratings.csv")
     with pytest.raises(DataError, match=r"Did you mean 'ratings.csv'\?"):
