@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 
 from graphseq import nn, objectives
-from graphseq.models import MODELS, Auxiliary, Backbone, Model
+from graphseq.models import MODELS, Auxiliary, Backbone, Model, SequenceModel
 from graphseq.nn import Encoder, Features
 from graphseq.sequences import Augmentation, GuidedAugmentation
 
@@ -47,13 +47,16 @@ def contrastive(name: str) -> bool:
 
 
 def _losses(modules: list[Any]) -> list[Any]:
-    """The loss of the backbone, and the losses that the files of the model import."""
+    """The loss of the backbone, and the losses that the model's files import."""
     losses = {getattr(objectives, n) for n in objectives.__all__}
     names = {"ce": "cross_entropy", "bce": "bce", "gbce": "gbce"}
     found = [
         getattr(objectives, names[m.loss]) for m in modules if isinstance(m, Backbone)
     ]
-    files = [type(m).__module__ for m in modules if not isinstance(m, Backbone)]
+    classes = [type(m) for m in modules if not isinstance(m, Backbone)]
+    if not isinstance(modules[0], SequenceModel):  # else the backbone's loss is known
+        classes += type(modules[0]).__mro__
+    files = [each.__module__ for each in classes]
     files = [file for file in files if file.startswith("graphseq.models.")]
     for file in files:
         for value in filter(inspect.isfunction, vars(sys.modules[file]).values()):

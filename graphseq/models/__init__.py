@@ -32,10 +32,12 @@ from graphseq.models.repeat import Repeat
 from graphseq.models.s3rec import MutualInformation, S3Rec
 from graphseq.models.sasrec import SASRec
 from graphseq.models.sequence_model import Auxiliary, SequenceModel
+from graphseq.models.simgcl import SimGCL
 from graphseq.models.srgnn import SRGNN
 from graphseq.models.srma import SRMA, ModelAugmentation
 from graphseq.models.tvrec import TVRec
 from graphseq.models.wearec import WEARec
+from graphseq.models.xsimgcl import XSimGCL
 
 __all__ = [
     "BPRMF",
@@ -83,12 +85,14 @@ __all__ = [
     "S3Rec",
     "SASRec",
     "SequenceModel",
+    "SimGCL",
     "Stage",
     "Step",
     "TVRec",
     "TargetContrast",
     "ViewContrast",
     "WEARec",
+    "XSimGCL",
     "create",
     "load_weights",
 ]

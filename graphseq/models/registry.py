@@ -36,10 +36,12 @@ from graphseq.models.repeat import Repeat
 from graphseq.models.s3rec import MutualInformation, S3Rec
 from graphseq.models.sasrec import SASRec
 from graphseq.models.sequence_model import PARTS, SequenceModel
+from graphseq.models.simgcl import SimGCL
 from graphseq.models.srgnn import SRGNN
 from graphseq.models.srma import SRMA, ModelAugmentation
 from graphseq.models.tvrec import TVRec
 from graphseq.models.wearec import WEARec
+from graphseq.models.xsimgcl import XSimGCL
 from graphseq.nn.propagation import GraphEncoder
 from graphseq.runtime import available_memory, format_bytes
 from graphseq.schema import refuse
@@ -57,6 +59,8 @@ _MODELS: tuple[type[Model], ...] = (
     GFCF,
     BPRMF,
     LightGCN,
+    SimGCL,
+    XSimGCL,
     GRU4Rec,
     Caser,
     SASRec,

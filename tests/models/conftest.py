@@ -28,6 +28,8 @@ SIZES: dict[str, Any] = {"dim": 16, "max_length": 4}
 TRANSFORMER = {"Transformer": {"layers": 1, "dropout": 0.1}}
 SMALL: dict[str, dict[str, Any]] = {
     "LightGCN": {"layers": 2},
+    "SimGCL": {"layers": 2, "noise": 0.1, "weight": 0.05},
+    "XSimGCL": {"layers": 2, "noise": 0.1, "weight": 0.05},
     "ComiRec": {"num_negatives": 6, "interests": 1},  # more: see test_comirec.py
     "BERT4Rec": {
         "backbone": {"dim": 32, "max_length": 5, "sampler": "prefix"},

@@ -224,7 +224,7 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "MCLSR, log-uniform": ("MCLSR", {"softmax": "log_uniform", "num_negatives": 5}),
 }
 CLOSED = ["ItemKNN", "EASE", "GFCF"]
-GENERAL = ["BPRMF", "LightGCN", *CLOSED]
+GENERAL = ["BPRMF", "LightGCN", "SimGCL", "XSimGCL", *CLOSED]
 SEQUENTIAL = [name for name in MODELS if name not in {"POP", "Repeat", *GENERAL}]
 SLOW = {"BERT4Rec": (30, 0.005), "S3Rec": (20, 0.03)}
 """Epochs and learning rate to learn the cycle; the others need 12 and 0.03."""

@@ -1,0 +1,126 @@
+"""What SimGCL and XSimGCL have in common: propagation with noise, and their losses."""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch_geometric.data import HeteroData
+
+from graphseq.constants import INTERACTS
+from graphseq.models.base import Model
+from graphseq.models.scoring import InnerProduct, Scorer
+from graphseq.nn.propagation import operator
+from graphseq.objectives import bpr, nt_xent
+from graphseq.schema import Positive, Size, Weight
+from graphseq.sequences.batch import Batch
+from graphseq.sequences.samplers import Sampler
+
+
+class PerturbedGraphModel(Model):
+    r"""User and item vectors propagated over their graph, in training with noise.
+
+    .. math:: E^{(l)} = \hat A E^{(l-1)} +
+        ε\, \mathrm{sign}(\hat A E^{(l-1)}) ⊙ \frac{Δ}{‖Δ‖}, \qquad
+        E = \frac{1}{L} \sum_{l=1}^{L} E^{(l)}
+
+    with :math:`Δ \sim U(0, 1)^D` for each node and layer: a vector keeps the signs of
+    its entries, and a zero vector gets no noise. A subclass implements :meth:`losses`.
+
+    Args:
+        num_users: U.
+        num_items: V.
+        dim: D.
+        layers: Steps of propagation, L.
+        noise: ε, the length of the noise.
+        weight: Weight of the contrast.
+        temperature: τ of the contrast.
+        decay: λ of the penalty on the vectors of the batch.
+    """
+
+    requires = (INTERACTS,)
+    sampler: Sampler = "pairs"
+    num_negatives = 1
+    has_user_embeddings = True
+
+    def __init__(
+        self,
+        num_users: Size,
+        num_items: Size,
+        *,
+        dim: Size,
+        layers: Size,
+        noise: Weight,
+        weight: Weight,
+        temperature: Positive,
+        decay: Weight,
+    ) -> None:
+        super().__init__()
+        self.num_users, self.num_items = num_users, num_items
+        self.layers, self.noise = layers, noise
+        self.weight, self.temperature, self.decay = weight, temperature, decay
+        self.nodes = nn.Parameter(torch.empty(num_users + num_items, dim))
+        for table in self.nodes.detach().split([num_users, num_items]):
+            nn.init.xavier_uniform_(table)
+
+    def layer_vectors(
+        self, graph: HeteroData, *, noisy: bool = False
+    ) -> Float[Tensor, "l N D"]:
+        """The vectors of all nodes after each step, users first."""
+        x: Tensor = self.nodes
+        step, found = operator(graph, INTERACTS), list[Tensor]()
+        for _ in range(self.layers):
+            x = step.multiply(x)
+            if noisy:
+                x = x + self.noise * x.sign() * F.normalize(torch.rand_like(x), dim=1)
+            found.append(x)
+        return torch.stack(found)
+
+    def represent(self, batch: Batch, graph: HeteroData) -> Float[Tensor, "B D"]:
+        """The user's vector, without noise."""
+        return self.layer_vectors(graph).mean(dim=0)[batch.user]
+
+    def item_vectors(self, graph: HeteroData) -> Float[Tensor, "V D"]:
+        """The items' vectors, without noise."""
+        return self.layer_vectors(graph).mean(dim=0)[self.num_users :]
+
+    def scorer(self, graph: HeteroData) -> Scorer:
+        """Inner products of vectors that are propagated once."""
+        vectors = self.layer_vectors(graph).mean(dim=0).detach()
+
+        def represent(batch: Any) -> Tensor:
+            return vectors[batch.user]
+
+        return InnerProduct(represent, vectors[self.num_users :])
+
+    def ranking(
+        self, vectors: Float[Tensor, "N D"], batch: Batch
+    ) -> dict[str, Float[Tensor, ""]]:
+        """BPR, and the penalty :math:`λ (‖E_u‖_F + ‖E_i‖_F) / B` of the pairs."""
+        target, sampled = batch.pairs()
+        user, item = vectors[batch.user], vectors[self.num_users + target]
+        negative = vectors[self.num_users + sampled]
+        positive = (user * item).sum(dim=1)
+        penalty = (user.norm() + item.norm()) / len(batch)
+        return {
+            "pairs": bpr(positive, torch.einsum("bd,bkd->bk", user, negative)),
+            "decay": self.decay * penalty,
+        }
+
+    def contrast(
+        self, first: Float[Tensor, "N D"], second: Float[Tensor, "N D"], batch: Batch
+    ) -> Float[Tensor, ""]:
+        """InfoNCE of two views: of the distinct users, plus of the distinct items."""
+        target, _ = batch.pairs()
+        terms = [
+            nt_xent(
+                first[rows],
+                second[rows],
+                temperature=self.temperature,
+                similarity="cosine",
+                scheme="cross_only",
+            )
+            for rows in (batch.user.unique(), self.num_users + target.unique())
+        ]
+        return self.weight * torch.stack(terms).sum()
