@@ -12,9 +12,12 @@ MODULES = [path for path in MODULES if path.name != "__init__.py"]
 ELSEWHERE: dict[str, str] = {
     "__main__.py": "cli/test_cli_train.py, whose processes start with it",
     "constants.py": "names only; every test of a graph reads them",
+    "data/time_split.py": "data/test_split.py, next to the other splits",
     "models/bsarec.py": "models/test_filter_models.py",
     "models/fmlp.py": "models/test_filter_models.py",
     "models/simgcl.py": "models/test_perturbed.py",
+    "models/gcsan.py": "models/test_session_models.py",
+    "models/srgnn.py": "models/test_session_models.py",
     "models/tvrec.py": "models/test_filter_models.py",
     "models/wearec.py": "models/test_filter_models.py",
     "models/xsimgcl.py": "models/test_perturbed.py",

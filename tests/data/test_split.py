@@ -9,6 +9,7 @@ from graphseq.data import (
     HeldOut,
     Interactions,
     Split,
+    by_time,
     by_user,
     leave_one_out,
     load_dataset,
@@ -194,3 +195,40 @@ def test_yelp_repeats_items_in_the_published_fraction(shared) -> None:
     row = np.repeat(np.arange(len(test.user)), np.diff(test.history_ptr.numpy()))
     repeated = np.unique(row[history == test.target.numpy()[row]])
     assert len(repeated) / len(test.user) == pytest.approx(0.0666, abs=5e-5)
+
+
+@given(sizes=st.lists(st.integers(1, 8), min_size=10, max_size=30))
+def test_by_time_trains_on_the_past_only(sizes: list[int]) -> None:
+    log = log_of(sizes)
+    try:
+        split = by_time(log)
+    except DataError:
+        assume(False)
+    is_well_formed(split, log)
+    early, late = split.parameters["validation_from"], split.parameters["test_from"]
+    assert split.train.time.max() < early <= late
+    for part, begin, end in (
+        (split.validation, early, late),
+        (split.test, late, np.inf),
+    ):
+        for user, (history, target) in rows_of(part).items():
+            mine = log.subset(log.user == user)
+            assert history == mine.item[mine.time < begin].tolist()
+            inside = (mine.time >= begin) & (mine.time < end)
+            assert target == mine.item[inside].tolist()
+    held = target_pairs(split.validation) + target_pairs(split.test)
+    lost = pairs(log) - pairs(split.train) - held
+    assert pairs(split.train) + held + lost == pairs(log)
+    newcomers = sum(split.dropped.values())
+    assert len({user for user, _ in lost}) <= newcomers
+    assert bool(lost) == bool(newcomers)
+
+
+def test_by_time_refuses_a_log_without_time() -> None:
+    with pytest.raises(DataError, match="has only the order"):
+        by_time(Interactions.from_arrays([0, 0, 0], [0, 1, 2]))
+
+
+def test_by_time_refuses_one_moment_for_all() -> None:
+    with pytest.raises(DataError, match="leaves no data for training"):
+        by_time(Interactions.from_arrays([0, 0, 1], [0, 1, 2], [7, 7, 7]))

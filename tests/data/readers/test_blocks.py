@@ -4,12 +4,13 @@ import gzip
 import warnings
 from pathlib import Path
 
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphseq.data import Interactions, read_log
-from graphseq.data.readers import blocks, source
+from graphseq.data.readers import blocks, parquet, source
 from graphseq.data.readers.blocks import Block, cut
 from graphseq.errors import DataError
 
@@ -207,3 +208,17 @@ def test_a_byte_0_far_into_the_file_is_found(tmp_path: Path) -> None:
         read_log(path)
     with pytest.raises(DataError, match="is binary"):
         read_log(path, on_error="skip")
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 1000])
+def test_parquet_is_the_same_some_rows_at_a_time(
+    size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "log.parquet"
+    users = ["a", "b", None, "c", "a", "7"]
+    frame = pl.DataFrame({"user": users, "item": [5, 4, 3, 5, 1, 2], "time": range(6)})
+    frame.write_parquet(path, row_group_size=2)
+    whole = outcome(path)
+    monkeypatch.setattr(parquet, "ROWS", size)
+    assert outcome(path) == whole
+    assert "row 3: no user" in str(whole[0])

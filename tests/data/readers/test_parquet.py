@@ -1,6 +1,5 @@
 import gzip
 import io
-import warnings
 from datetime import datetime
 from pathlib import Path
 
@@ -12,7 +11,6 @@ from graphseq.data import (
     Interactions,
     read_log,
 )
-from graphseq.data.readers import parquet
 from graphseq.data.readers.log import estimate_events
 from graphseq.errors import DataError
 
@@ -50,40 +48,6 @@ def test_rows_of_parquet_are_numbered_as_rows(tmp_path: Path) -> None:
     frame.head(0).write_parquet(path)
     with pytest.raises(DataError, match="is empty"):
         read_log(path)
-
-
-def outcome(path: Path, **options: object) -> tuple[object, ...]:
-    """The result of reading, with and without skipping: the log or the error."""
-    found: list[object] = []
-    for on_error in ("raise", "skip"):
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            try:
-                log = read_log(path, on_error=on_error, **options)  # type: ignore[arg-type]
-                found.append((rows(log), dict(log.skipped), list(log.skipped)))
-            except DataError as error:
-                found.append(str(error))
-        found.append([str(warning.message) for warning in caught])
-    return tuple(found)
-
-
-def rows(log: Interactions) -> tuple[object, ...]:
-    columns = (log.user.tolist(), log.item.tolist(), log.time.tolist())
-    return *columns, log.users.ids.to_list(), log.items.ids.to_list(), log.has_time
-
-
-@pytest.mark.parametrize("size", [1, 2, 3, 1000])
-def test_parquet_is_the_same_some_rows_at_a_time(
-    size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "log.parquet"
-    users = ["a", "b", None, "c", "a", "7"]
-    frame = pl.DataFrame({"user": users, "item": [5, 4, 3, 5, 1, 2], "time": range(6)})
-    frame.write_parquet(path, row_group_size=2)
-    whole = outcome(path)
-    monkeypatch.setattr(parquet, "ROWS", size)
-    assert outcome(path) == whole
-    assert "row 3: no user" in str(whole[0])
 
 
 def test_a_folder_or_a_pattern_of_parts_is_one_log(tmp_path: Path) -> None:

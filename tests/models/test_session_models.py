@@ -1,4 +1,4 @@
-"""GC-SAN against the specification and its equations."""
+"""SR-GNN and GC-SAN against the specification and their equations."""
 
 from dataclasses import replace
 from functools import partial
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
-from graphseq.models import GCSAN
+from graphseq.models import GCSAN, SRGNN
 from graphseq.nn import GatedGraph, Propagated
 from graphseq.schema import OptionError
 from graphseq.sequences import Batch
@@ -16,6 +16,7 @@ from graphseq.sequences.batch import last_targets
 
 H = torch.tensor([[1, 0], [0, 1], [1, 1], [-1, 0.5]], dtype=torch.float64)
 SESSION = [0, 1, 2, 1, 3]
+BOTH = pytest.mark.parametrize("kind", [SRGNN, GCSAN])
 
 
 def rows(*sequences: list[int], num_items: int = 12, width: int = 0) -> Batch:
@@ -42,10 +43,39 @@ def specified(network: GatedGraph) -> None:
                 parameter.zero_()
 
 
-def states_alone(model: GCSAN, sequence: list[int]) -> Tensor:
+def states_alone(model: SRGNN | GCSAN, sequence: list[int]) -> Tensor:
     """The session states of one sequence, alone and without padding."""
     items, lengths = torch.tensor([sequence]), torch.tensor([len(sequence)])
     return model.states(model.features.weight, items, lengths)[0]
+
+
+def test_the_session_vector_of_the_specification() -> None:
+    model = SRGNN(1, 4, dim=2, bias=False).double()
+    specified(model.states.network)
+    with torch.no_grad():
+        model.features.weight[:] = H
+        for layer in (model.of_last, model.of_each):
+            layer.weight[:], layer.bias[:] = torch.eye(2), 0
+        model.query.weight.fill_(1)
+        model.merge.weight[:], model.merge.bias[:] = torch.eye(2).repeat(1, 2), 0
+    found = model.represent(rows(SESSION, num_items=4), HeteroData())
+    assert found[0].tolist() == pytest.approx([0.59428437, 2.69648150], abs=1e-8)
+
+
+def test_the_session_vector_equals_its_equations() -> None:
+    torch.manual_seed(0)
+    model = SRGNN(1, 12, dim=4).double()
+    sequences = [[4, 5, 4, 6], [7]]
+    found = model.represent(rows(*sequences), HeteroData())
+    for row, sequence in enumerate(sequences):
+        h = states_alone(model, sequence)
+        whole = torch.zeros(4).double()
+        for state in h:  # Eq. (6)
+            wanted = model.of_last.weight @ h[-1] + model.of_last.bias
+            wanted = wanted + model.of_each.weight @ state + model.of_each.bias
+            whole = whole + (model.query.weight[0] @ wanted.sigmoid()) * state
+        expected = model.merge.weight @ torch.cat([whole, h[-1]]) + model.merge.bias
+        close(found[row], expected)
 
 
 def test_the_mixture_of_the_specification() -> None:
@@ -116,10 +146,11 @@ def test_blocks_drop_in_training_and_the_mixture_does_not() -> None:
     assert model.attention[0].attention_dropout == 0.35
 
 
+@BOTH
 def test_the_loss_is_the_cross_entropy_of_each_rows_target(
-    lab, cycle: HeteroData
+    lab, kind: type[SRGNN | GCSAN], cycle: HeteroData
 ) -> None:
-    model = GCSAN(48, 12, dim=8, max_length=5).double().eval()
+    model = kind(48, 12, dim=8, max_length=5).double().eval()
     batch = lab.load(model, cycle)[0]
     assert model.sampler == "prefix" and batch.target_positions()[0].sum() == len(batch)
     scores = model.represent(batch, cycle) @ model.item_vectors(cycle).T
@@ -128,11 +159,14 @@ def test_the_loss_is_the_cross_entropy_of_each_rows_target(
     torch.testing.assert_close(model.losses(batch, cycle)["next_item"], expected)
 
 
-def test_propagated_features_are_encoded_and_scored(lab, cycle: HeteroData) -> None:
+@BOTH
+def test_propagated_features_are_encoded_and_scored(
+    lab, kind: type[SRGNN | GCSAN], cycle: HeteroData
+) -> None:
     torch.manual_seed(0)
-    model = GCSAN(48, 12, features=Propagated(12, dim=8, std=1.0)).double().eval()
+    model = kind(48, 12, features=Propagated(12, dim=8, std=1.0)).double().eval()
     assert model.requires
-    plain = GCSAN(48, 12, dim=8).double().eval()
+    plain = kind(48, 12, dim=8).double().eval()
     plain.load_state_dict(model.state_dict())
     with torch.no_grad():
         plain.features.weight[:] = model.item_vectors(cycle)
