@@ -8,11 +8,16 @@ import jaxtyping
 import pytest
 from hypothesis import HealthCheck, settings
 
-# Neither the load of the machine nor a first compilation may fail a property.
-settings.register_profile(
-    "graphseq", deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
-settings.load_profile("graphseq")
+# Neither the load of the machine nor a first compilation may fail a property. Examples
+# are drawn again in each run; --hypothesis-profile=thorough draws ten times as many.
+for profile, examples in {"quick": 25, "thorough": 250}.items():
+    settings.register_profile(
+        profile,
+        max_examples=examples,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+settings.load_profile("quick")
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,7 @@
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from graphseq.data import Interactions, append
@@ -19,7 +19,6 @@ def log_of(rows: list[tuple[int, int, int]], timed: bool = True) -> Interactions
     return Interactions.from_frame(pairs_log if timed else pairs_log.drop("time"))
 
 
-@settings(max_examples=100, deadline=None)
 @given(appended, appended, st.booleans())
 def test_the_log_is_that_of_both_files_in_one(
     old: list[tuple[int, int, int]], new: list[tuple[int, int, int]], timed: bool

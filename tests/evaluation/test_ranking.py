@@ -2,7 +2,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from graphseq.errors import GraphSeqError
@@ -62,7 +62,6 @@ def problems(draw):
     return scores, histories, targets, train
 
 
-@settings(max_examples=120, deadline=None)
 @given(problem=problems(), k=st.sampled_from([1, 3, 10, 200]), size=st.integers(1, 8))
 def test_both_protocols_are_the_naive_loops(written, problem, k, size) -> None:
     scores, histories, targets, train = problem

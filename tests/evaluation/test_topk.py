@@ -1,12 +1,11 @@
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from graphseq.evaluation.topk import decode, keys, top_keys
 from graphseq.models.scoring import width
 
 
-@settings(max_examples=80, deadline=None)
 @given(
     num_items=st.integers(1, 700),
     k=st.integers(1, 60),

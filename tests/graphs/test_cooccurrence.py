@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 from torch_geometric.data import HeteroData
@@ -177,7 +177,6 @@ def test_item_similarities_are_those_of_the_specification(
 logs = st.lists(st.tuples(st.integers(0, 7), st.integers(0, 5)), max_size=40)
 
 
-@settings(max_examples=30, deadline=None)
 @given(
     logs,
     st.sampled_from(["user", "item"]),

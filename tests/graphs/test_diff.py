@@ -1,7 +1,7 @@
 """What changed between two graphs, against sets of raw ids."""
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch_geometric.data import HeteroData
 
@@ -30,7 +30,6 @@ def edges_of(graph: HeteroData) -> dict[tuple[int, int], float]:
     return dict(zip(pairs, store.edge_weight.tolist(), strict=True))
 
 
-@settings(max_examples=40, deadline=None)
 @given(one=EVENTS, other=EVENTS)
 def test_nodes_and_edges_are_counted_by_raw_ids(
     one: list[tuple[int, int]], other: list[tuple[int, int]]

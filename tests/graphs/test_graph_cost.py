@@ -6,7 +6,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch_geometric.transforms import Constant
 
@@ -43,7 +43,6 @@ def naive_multiply_adds(log: Interactions, kind: str, cap: int | None) -> int:
     return sum(size**2 for size in sizes.values() if cap is None or size <= cap)
 
 
-@settings(max_examples=40, deadline=None)
 @given(
     pairs=EVENTS,
     kind=st.sampled_from(["user", "item"]),
@@ -74,7 +73,6 @@ def test_multiply_adds_are_exact_and_edges_bounded(
         assert made == cost.edges  # so few rows are all looked at
 
 
-@settings(max_examples=40, deadline=None)
 @given(pairs=EVENTS, window=st.integers(1, 4), top_k=st.sampled_from([None, 1, 3]))
 def test_pairs_of_events_are_exact_and_transitions_bounded(
     pairs: list[tuple[int, int]], window: int, top_k: int | None

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch_geometric.data import HeteroData
 
@@ -112,7 +112,6 @@ EVENTS = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 12)), min_size=4)
 WEIGHTS = st.sampled_from(["count", "cosine", "adamic_adar", "iuf"])
 
 
-@settings(max_examples=40, deadline=None)
 @given(
     pairs=EVENTS,
     weight=WEIGHTS,
@@ -184,7 +183,6 @@ def swapped(log: Interactions, split: str, rng: np.random.Generator) -> pl.DataF
     return log.frame().with_columns(item=pl.Series(item))
 
 
-@settings(max_examples=30, deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 9), st.integers(0, 30)), min_size=60),
     st.sampled_from(["leave_one_out", "by_time"]),

@@ -6,7 +6,7 @@ from typing import Any
 import numba
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix, random
 
@@ -99,7 +99,6 @@ def test_ids_beyond_float32_keep_their_order() -> None:
     assert found.indices.tolist() == [far + 1, far + 2, 0, far + 2, 0, far + 1]
 
 
-@settings(max_examples=50, deadline=None)
 @given(st.integers(0, 2**31), st.integers(1, 12))
 def test_strongest_keeps_what_sorting_keeps(seed: int, k: int) -> None:
     rng = np.random.default_rng(seed)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from graphseq.data import Interactions, Vocabulary, leave_one_out, synthetic
@@ -37,7 +37,6 @@ events = st.lists(
 )
 
 
-@settings(max_examples=50, deadline=None)
 @given(events, st.booleans())
 def test_any_log_comes_back(
     tmp_path_factory: pytest.TempPathFactory,

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch_geometric.data import HeteroData
 
@@ -55,7 +55,6 @@ def test_top_k_keeps_the_heaviest_then_the_smallest_id() -> None:
     assert found == {(0, 2): 1, (0, 5): 2, (1, 3): 1, (5, 0): 1}
 
 
-@settings(max_examples=30, deadline=None)
 @given(
     st.lists(st.lists(st.integers(0, 5), max_size=8), max_size=6),
     st.integers(1, 10),

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 from torch_geometric.data import HeteroData
@@ -146,7 +146,6 @@ def never_all_rows() -> Iterator[None]:
     patch.undo()
 
 
-@settings(max_examples=100, deadline=None)
 @given(rows, rows, options, cuts)
 def test_an_update_is_a_build_of_both_logs(
     old: Rows, new: Rows, options: tuple[Any, Any, Any], cuts: tuple[str, str]
@@ -164,7 +163,6 @@ def test_an_update_is_a_build_of_both_logs(
         assert seen.work <= done.work <= done.all_work == seen.all_work
 
 
-@settings(max_examples=100, deadline=None)
 @given(rows, rows, options, cuts)
 def test_whatever_the_older_graph_was_of(
     old: Rows, new: Rows, options: tuple[Any, Any, Any], cuts: tuple[str, str]

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 from torch_geometric import EdgeIndex
@@ -223,7 +223,6 @@ def test_transitions_are_those_of_the_specification() -> None:
     torch.testing.assert_close(made.transpose @ x, predecessors)
 
 
-@settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(*[st.integers(0, 5)] * 2, st.integers(1, 9)), max_size=20))
 def test_no_directed_edge_is_lost_and_no_weight_exceeds_one(
     edges: list[tuple[int, int, int]],
@@ -305,7 +304,6 @@ pairs = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 4)), max_size=20)
 
 
 @pytest.mark.filterwarnings("ignore:Sparse")  # EdgeIndex warns of its own CSR tensor
-@settings(max_examples=40, deadline=None)
 @given(pairs)
 def test_equals_lgconv_and_edge_index_of_pyg(edges: list[tuple[int, int]]) -> None:
     graph = bipartite(edges, 6, 5)
@@ -332,7 +330,6 @@ def test_differs_from_a_normalisation_with_self_loops() -> None:
     assert dense(operator(bipartite(T1, 3, 4), INTERACTS))[0, 3] > 0.7
 
 
-@settings(max_examples=40, deadline=None)
 @given(pairs, st.randoms(use_true_random=False))
 def test_symmetric_with_spectral_radius_one_and_equivariant(
     edges: list[tuple[int, int]], chance: object

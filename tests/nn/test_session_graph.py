@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -60,7 +60,6 @@ def test_padding_and_other_sequences_change_nothing() -> None:
     assert many.edge_index[:, edges:].tolist() == [[4], [4]]
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.lists(st.integers(0, 8), max_size=7), min_size=1, max_size=5),
     st.integers(0, 2),

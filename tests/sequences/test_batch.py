@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -111,7 +111,6 @@ def test_histories_are_padded_to_their_own_longest_only() -> None:
     assert found.items.tolist() == [[5], [0]]
 
 
-@settings(deadline=None)
 @given(
     rows=st.lists(st.lists(st.integers(0, 8), max_size=6), min_size=1, max_size=5),
     max_length=st.integers(1, 7),
@@ -207,7 +206,6 @@ def rows_of(batch: Batch) -> list[list[int]]:
     return [row[:n] for row, n in pairs]
 
 
-@settings(max_examples=40, deadline=None)
 @given(
     st.lists(st.lists(st.integers(0, V - 1), max_size=6), min_size=1, max_size=5),
     st.integers(1, 8),
@@ -272,7 +270,6 @@ def test_the_seed_decides_the_split() -> None:
     assert torch.equal(first, split_at_random(replace(batch))[0].lengths)
 
 
-@settings(max_examples=40, deadline=None)
 @given(
     st.lists(st.lists(st.integers(0, V - 1), max_size=6), min_size=1, max_size=5),
     st.integers(1, 8),

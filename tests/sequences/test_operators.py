@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from graphseq.sequences import Batch
@@ -18,7 +18,6 @@ from graphseq.sequences.operators import (
     substitute,
 )
 
-quick = settings(deadline=None, max_examples=50)
 V = 40
 Operator = Callable[[Batch], Batch]
 
@@ -57,7 +56,6 @@ def sequences(batch: Batch) -> list[list[int]]:
 
 
 @pytest.mark.parametrize("name", OPERATORS)
-@quick
 @given(rows, seeds)
 def test_the_argument_is_unchanged_and_rows_keep_their_users(
     name: str, lists: list[list[int]], seed: int
@@ -87,7 +85,6 @@ def test_the_seed_decides_the_view(name: str) -> None:
     assert drawn[0] == drawn[1] != drawn[2]
 
 
-@quick
 @given(rows, rates, st.booleans(), seeds)
 def test_crop_is_a_contiguous_part_of_the_requested_size(
     lists: list[list[int]], keep: float, reach_last: bool, seed: int
@@ -100,7 +97,6 @@ def test_crop_is_a_contiguous_part_of_the_requested_size(
         assert part in [row[i : i + size] for i in range(len(row) - size + 1)]
 
 
-@quick
 @given(rows, rates, seeds)
 def test_mask_changes_exactly_its_number_of_positions(
     lists: list[list[int]], rate: float, seed: int
@@ -112,7 +108,6 @@ def test_mask_changes_exactly_its_number_of_positions(
         assert all(b in (a, V) for a, b in zip(row, masked, strict=True))
 
 
-@quick
 @given(rows, rates, st.booleans(), seeds)
 def test_reorder_moves_items_only_within_one_window(
     lists: list[list[int]], rate: float, reach_last: bool, seed: int
@@ -182,7 +177,6 @@ def test_mask_draws_every_position_equally_often() -> None:
     assert chi_square(masked.sum(dim=0)) < 30
 
 
-@quick
 @given(rows, rates, seeds)
 def test_views_equal_loops_over_the_rows_with_the_same_draws(
     lists: list[list[int]], keep: float, seed: int
@@ -256,7 +250,6 @@ def drawn_positions(batch: Batch, rate: float, seed: int) -> list[list[int]]:
     return found
 
 
-@quick
 @given(rows, rates, seeds)
 def test_substitute_changes_exactly_the_drawn_positions(
     lists: list[list[int]], rate: float, seed: int
@@ -274,7 +267,6 @@ def test_substitute_changes_exactly_the_drawn_positions(
         assert found == expected
 
 
-@quick
 @given(rows, rates, seeds)
 def test_insert_puts_the_similar_item_before_each_drawn_one(
     lists: list[list[int]], rate: float, seed: int

@@ -4,7 +4,7 @@ from itertools import combinations
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from graphseq.sequences import Batch
@@ -16,7 +16,6 @@ from graphseq.sequences.operators import (
     window_mask,
 )
 
-quick = settings(deadline=None, max_examples=50)
 LENGTHS = [1, 2, 3, 4, 5, 7, 10, 20, 50]
 SIZES = {  # U-10 of the specification: rate, least, the size for every length
     "crop, per-user code": (0.2, 1, [1, 1, 1, 1, 1, 1, 2, 4, 10]),
@@ -49,7 +48,6 @@ def test_sizes_are_those_of_the_published_code(
     assert fraction_of(torch.tensor(LENGTHS), rate, at_least=least).tolist() == sizes
 
 
-@quick
 @given(st.integers(0, 300), st.floats(0, 1), st.integers(0, 2))
 def test_a_fraction_is_computed_in_double_precision_and_at_most_the_length(
     n: int, rate: float, least: int

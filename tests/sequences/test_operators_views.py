@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from graphseq.sequences import Batch
@@ -18,7 +18,6 @@ from graphseq.sequences.operators import (
     with_last_targets,
 )
 
-quick = settings(deadline=None, max_examples=50)
 V = 40
 Operator = Callable[[Batch], Batch]
 rows = st.lists(st.lists(st.integers(0, V - 1), max_size=12), min_size=1, max_size=6)
@@ -48,7 +47,6 @@ def chi_square(count: torch.Tensor) -> float:
     return float(((count - expected) ** 2 / expected).sum())
 
 
-@quick
 @given(rows, seeds)
 def test_pick_takes_each_row_from_its_view(lists: list[list[int]], seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)

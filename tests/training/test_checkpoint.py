@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 from torch import nn
@@ -54,7 +54,6 @@ def kinds(value: Any) -> Any:
     return type(value)
 
 
-@settings(max_examples=30, deadline=None)
 @given(nested=NESTED)
 def test_any_nested_state_comes_back(
     nested: Any, tmp_path_factory: pytest.TempPathFactory

@@ -82,7 +82,7 @@ def check_blocks(path: Path, sizes: tuple[int, ...], **options: object) -> None:
 
 
 @given(data=st.data())
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=settings().max_examples // 8)  # of each of many formats
 @pytest.mark.parametrize("name", TEXTS)
 def test_a_log_is_the_same_in_blocks_of_any_size(
     name: str, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
