@@ -18,7 +18,7 @@ from graphseq.cli import main
 from graphseq.cli.jobs import list_jobs
 from graphseq.cli.train import recorded
 from graphseq.evaluation import Report
-from graphseq.graphs.storage import hashes
+from graphseq.folders import hashes
 from graphseq.report import append
 from graphseq.training import load_run
 

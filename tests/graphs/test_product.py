@@ -9,10 +9,10 @@ import pytest
 from scipy.sparse import csr_matrix
 
 from graphseq import runtime
+from graphseq.constants import EdgeWeight
 from graphseq.graphs.product import (
     ONE,
     Factors,
-    Weight,
     blocks,
     keep_strongest,
     multiply_adds,
@@ -44,7 +44,7 @@ def test_multiply_adds_are_those_of_the_loop(cap: int | None) -> None:
 
 def test_what_sharing_adds_is_one_or_the_inverse_of_a_logarithm() -> None:
     sizes = np.array([0, 1, 2, 5, 1000])
-    for weight in get_args(Weight):
+    for weight in get_args(EdgeWeight):
         found = terms_of(weight, sizes).tolist()
         if weight == "adamic_adar":
             assert found == [round(ONE / math.log(max(d, 2))) for d in sizes.tolist()]
