@@ -293,7 +293,7 @@ def test_an_experiment_without_epochs_is_skipped_among_several(
         (["--seeds", "0", "1", "--folder", "run"], "--folder is for a single run"),
         (["--record", "log.csv"], "log.csv is "),
         (["--runs", "log.csv"], "log.csv is "),
-        (["--jobs", "0"], "--jobs takes a whole number of 1 or more; got 0"),
+        (["--jobs", "0"], "--jobs takes a whole number from 1 to 1024; got 0"),
     ],
 )
 def test_options_that_do_not_fit_are_refused_before_training(
