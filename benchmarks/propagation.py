@@ -18,7 +18,8 @@ from benchmarks.logs import beauty, large
 from graphseq.constants import INTERACTS
 from graphseq.data import Interactions, leave_one_out
 from graphseq.graphs import build_graph
-from graphseq.nn.propagation import operator, propagate
+from graphseq.nn.adjacency import operator
+from graphseq.nn.propagation import propagate
 
 LAYERS, DIM = 3, 64
 Log = Callable[[], Interactions]

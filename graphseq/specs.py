@@ -230,6 +230,8 @@ class Reader:
     ) -> Any:
         """A value with the parts that it names read as :class:`Spec`."""
         origin, arguments = get_origin(hint), get_args(hint)
+        if origin is Annotated and get_origin(arguments[0]) in LISTS:
+            return self._value(value, arguments[0], place, sizes)
         if origin in LISTS and isinstance(value, list | tuple) and arguments:
             [element, *_] = arguments
             if not choices(element, self.parts):

@@ -3,10 +3,15 @@
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import jaxtyping
 import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch_geometric.data import HeteroData
 
 # Neither the load of the machine nor a first compilation may fail a property. Examples
 # are drawn again in each run; --hypothesis-profile=thorough draws ten times as many.
@@ -59,3 +64,46 @@ def run_forked() -> Callable[[Callable[[], None]], int]:
         return os.waitpid(process, 0)[1]
 
     return run
+
+
+@pytest.fixture
+def relations() -> "HeteroData":
+    """The graph of the specification: users walk 0 1 2, 1 2 and 2 3; two attributes."""
+    import torch
+    from torch_geometric.data import HeteroData
+
+    from graphseq import constants
+
+    graph = HeteroData()
+    for kind, number in {"user": 3, "item": 4, "attribute": 2}.items():
+        graph[kind].num_nodes = number
+    graph[constants.INTERACTS].edge_index = torch.tensor(
+        [[0, 0, 0, 1, 1, 2, 2], [0, 1, 2, 1, 2, 2, 3]]
+    )
+    graph[constants.HAS_ATTRIBUTE].edge_index = torch.tensor(
+        [[0, 1, 1, 2, 3], [0, 0, 1, 1, 1]]
+    )
+    both = {
+        constants.ITEM_CO_OCCURS: {(0, 1): 1.0, (0, 2): 1.0, (1, 2): 2.0, (2, 3): 1.0},
+        constants.USER_CO_OCCURS: {(0, 1): 2.0, (0, 2): 1.0, (1, 2): 1.0},
+    }
+    for relation, weights in both.items():
+        mirrored = weights | {(j, i): weight for (i, j), weight in weights.items()}
+        graph[relation].edge_index = torch.tensor(sorted(mirrored)).T
+        graph[relation].edge_weight = torch.tensor(
+            [mirrored[edge] for edge in sorted(mirrored)]
+        )
+    precedes = graph[constants.PRECEDES]
+    precedes.edge_index = torch.tensor([[0, 1, 2], [1, 2, 3]])
+    precedes.edge_weight = torch.tensor([1.0, 2.0, 1.0])
+    return graph
+
+
+@pytest.fixture
+def tables() -> "tuple[Tensor, Tensor]":
+    """The user and the item vectors of the specification, float64."""
+    import torch
+
+    users = torch.tensor([[1.0, 1], [0, 2], [-1, 0]], dtype=torch.float64)
+    items = torch.tensor([[1.0, 0], [0, 1], [1, 1], [2, -1]], dtype=torch.float64)
+    return users, items

@@ -36,6 +36,7 @@ from graphseq.models.simgcl import SimGCL
 from graphseq.models.srgnn import SRGNN
 from graphseq.models.srma import SRMA, ModelAugmentation
 from graphseq.models.tvrec import TVRec
+from graphseq.models.user_context import UserContext
 from graphseq.models.wearec import WEARec
 from graphseq.models.xsimgcl import XSimGCL
 
@@ -90,6 +91,7 @@ __all__ = [
     "Step",
     "TVRec",
     "TargetContrast",
+    "UserContext",
     "ViewContrast",
     "WEARec",
     "XSimGCL",

@@ -7,10 +7,11 @@ from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
+from graphseq.models.user_context import UserContext
 from graphseq.nn.encoder import Encoder
 from graphseq.nn.features import Embedding, Features, embed_items
 from graphseq.nn.pooling import Pooling, pool
@@ -36,6 +37,8 @@ class Backbone(Configurable, nn.Module):
         num_items: V.
         features: The item vectors; ``None`` is an ``Embedding``.
         encoder: Reads the sequence; ``None`` is a ``Transformer``.
+        users: A vector of the row's user that joins the states that score items;
+            ``None`` joins nothing.
         dim: D; ``None`` is that of the encoder or of the features, else 64.
         max_length: Longest history that is read.
         sampler: How training examples are cut from the sequences: ``targets`` (a target
@@ -59,6 +62,7 @@ class Backbone(Configurable, nn.Module):
         *,
         features: Features | None = None,
         encoder: Encoder | None = None,
+        users: UserContext | None = None,
         dim: Size | None = None,
         max_length: Size = 50,
         sampler: SequenceSampler = "targets",
@@ -68,13 +72,15 @@ class Backbone(Configurable, nn.Module):
         mask_token: bool = False,
     ) -> None:
         super().__init__()
-        parts = [part.dim for part in (encoder, features) if part is not None]
+        parts = [part.dim for part in (encoder, features, users) if part is not None]
         width = dim or next(iter(parts), 64)
         self.features = features or Embedding(num_items, dim=width)
-        self.encoder = encoder or Transformer(width, max_length)
+        self.encoder = encoder or Transformer(width, max_length + has_token(users))
+        self.users = users
         self.options |= {"features": self.features, "encoder": self.encoder}
         self.dim = width
-        self.requires = self.features.requires
+        of_users = () if users is None else users.requires
+        self.requires = tuple(dict.fromkeys([*self.features.requires, *of_users]))
         self.num_items, self.max_length = num_items, max_length
         self.sampler: SequenceSampler = sampler
         self.empty_history = empty_history
@@ -90,20 +96,32 @@ class Backbone(Configurable, nn.Module):
 
         With a ``mask_token``, a model may learn masked items from both directions.
         """
-        features, encoder = options["features"], options["encoder"]
+        features, encoder, users = (
+            options[name] for name in ("features", "encoder", "users")
+        )
         sizes = {
             "dim": options["dim"],
             "encoder": encoder and encoder.dim,
             "features": features and features.dim,
+            "users": users and users.dim,
         }
         widths = {name: size for name, size in sizes.items() if size is not None}
         if len(set(widths.values())) > 1:
             found = ", ".join(f"{name} has {size}" for name, size in widths.items())
             yield InvalidOption("dim", f"expected one width, found {found}")
         length, longest = options["max_length"], getattr(encoder, "max_length", None)
-        if longest is not None and longest < length:
-            found = f"the encoder reads up to {longest} items"
-            yield InvalidOption("max_length", f"{found}, max_length is {length}")
+        if longest is not None and longest < length + has_token(users):
+            found = f"the encoder reads up to {longest} items, max_length is {length}"
+            if has_token(users):
+                found += (
+                    ", and the user's token is one more: set the encoder's "
+                    f"max_length to {length + 1}"
+                )
+            yield InvalidOption("max_length", found)
+        for message in Features.check_sampler(features, options["sampler"]):
+            yield InvalidOption("features", message)
+        for message in UserContext.check_sampler(users, options["sampler"]):
+            yield InvalidOption("users", message)
         if options["empty_history"] and options["sampler"] != "prefix":
             found = f"found sampler={options['sampler']!r}"
             what = f"rows without items need sampler='prefix', {found}"
@@ -117,9 +135,19 @@ class Backbone(Configurable, nn.Module):
             found = f"found {rows} rows for num_items={number}"
             yield InvalidOption("features", f"expected a row for each item, {found}")
 
-    def items(self, graph: HeteroData) -> Float[Tensor, "V D"]:
-        """The item vectors: the encoder's input and the candidates of its states."""
-        return self.features(graph)  # type: ignore[no-any-return]
+    def items(
+        self, graph: HeteroData, batch: Batch | None = None
+    ) -> Float[Tensor, "V D"]:
+        """The item vectors: the encoder's input and the candidates of its states.
+
+        Args:
+            graph: The graph.
+            batch: The batch of a training step, whose target edges the features may
+                leave out.
+        """
+        if batch is None or not self.training:
+            return self.features(graph)  # type: ignore[no-any-return]
+        return self.features.in_training(graph, batch.target_edges())
 
     def embed(
         self, items: Float[Tensor, "V D"], batch: Batch
@@ -134,34 +162,78 @@ class Backbone(Configurable, nn.Module):
     def states(
         self, items: Float[Tensor, "V D"], batch: Batch, **options: Any
     ) -> Float[Tensor, "B L D"]:
-        """The state at every position.
+        """The state of the sequence at every position, without its user.
 
         Args:
             items: The item vectors.
             batch: Sequences of any length.
             options: Of the encoder's call, such as ``causal=False``.
         """
-
-        def encode(part: Batch) -> Tensor:
-            states: Tensor = self.encoder(self.embed(items, part), part.mask, **options)
-            return states
-
-        return by_length(encode, batch)
+        return self._states(items, batch, None, **options)
 
     def last(
         self, items: Float[Tensor, "V D"], batch: Batch, **options: Any
     ) -> Float[Tensor, "B D"]:
-        """The state at each row's last item."""
+        """The state of the sequence at each row's last item, without its user."""
+        return self._last(items, batch, None, **options)
 
-        def encode(part: Batch) -> Tensor:
-            return self.encoder.last(self.embed(items, part), part.mask, **options)
+    def represent(
+        self, items: Float[Tensor, "V D"], batch: Batch, graph: HeteroData
+    ) -> Float[Tensor, "B D"]:
+        """The state at each row's last item, joined by its user: it scores items."""
+        if self.users is None:
+            return self.last(items, batch)
+        users = self.users(items, batch, graph)
+        return self.users.combine(self._last(items, batch, users), users)
+
+    def _states(
+        self,
+        items: Float[Tensor, "V D"],
+        batch: Batch,
+        users: Float[Tensor, "B D"] | None,
+        **options: Any,
+    ) -> Float[Tensor, "B L D"]:
+        def encode(part: Batch, rows: Tensor | slice) -> Tensor:
+            x, mask = self._read(items, part, users if users is None else users[rows])
+            states: Tensor = self.encoder(x, mask, **options)
+            return states[:, has_token(self.users) :]
 
         return by_length(encode, batch)
+
+    def _last(
+        self,
+        items: Float[Tensor, "V D"],
+        batch: Batch,
+        users: Float[Tensor, "B D"] | None,
+        **options: Any,
+    ) -> Float[Tensor, "B D"]:
+        def encode(part: Batch, rows: Tensor | slice) -> Tensor:
+            x, mask = self._read(items, part, users if users is None else users[rows])
+            return self.encoder.last(x, mask, **options)
+
+        return by_length(encode, batch)
+
+    def _read(
+        self,
+        items: Float[Tensor, "V D"],
+        batch: Batch,
+        users: Float[Tensor, "B D"] | None,
+    ) -> tuple[Float[Tensor, "B L1 D"], Bool[Tensor, "B L1"]]:
+        """What the encoder reads: the items, after the token of the user if any."""
+        x, mask = self.embed(items, batch), batch.mask
+        if self.users is None or self.users.join != "token":
+            return x, mask
+        if users is None:
+            token = x.new_zeros(len(x), self.dim)
+        else:
+            token = self.users.map(users)
+        return torch.cat([token[:, None], x], dim=1), F.pad(mask, (1, 0), value=True)
 
     def encode(
         self,
         items: Float[Tensor, "V D"],
         batch: Batch,
+        graph: HeteroData,
         *,
         every_position: bool = False,
     ) -> "Encoding":
@@ -170,11 +242,20 @@ class Backbone(Configurable, nn.Module):
         Args:
             items: The item vectors.
             batch: Sequences with targets.
+            graph: The graph.
             every_position: Compute all states, also where only last ones are needed.
         """
-        if self.sampler == "prefix" and not every_position:
-            return Encoding(self, items, batch, last_states=self.last(items, batch))
-        return Encoding(self, items, batch, self.states(items, batch))
+        one_target = self.sampler == "prefix"
+        users = token = None
+        if self.users is not None:
+            users = self.users(items, batch, graph, every_position=not one_target)
+            if has_token(self.users):
+                token = users if one_target else users[:, 0]
+        if one_target and not every_position:
+            last = self._last(items, batch, token)
+            return Encoding(self, items, batch, last_states=last, users=users)
+        states = self._states(items, batch, token)
+        return Encoding(self, items, batch, states, users=users)
 
     def next_item(
         self, states: Float[Tensor, "N D"], items: Float[Tensor, "V D"], batch: Batch
@@ -220,6 +301,8 @@ class Encoding:
         batch: The sequences, B rows of up to L items, with N targets.
         every_state: The state at every position, (B, L, D), if all were computed.
         last_states: The state at each row's last item, (B, D), if only these were.
+        users: The vectors of the users that join the states, at every position,
+            (B, L, D), or of rows with one target, (B, D); ``None``: none join.
     """
 
     backbone: Backbone
@@ -227,6 +310,7 @@ class Encoding:
     batch: Batch
     every_state: Float[Tensor, "B L D"] | None = None
     last_states: Float[Tensor, "B D"] | None = None
+    users: Float[Tensor, "B *L D"] | None = None
 
     @property
     def states(self) -> Float[Tensor, "B L D"]:
@@ -256,6 +340,25 @@ class Encoding:
             return self.last_states
         return self.states[self.batch.target_positions()[0]]
 
+    @cached_property
+    def with_users(self) -> Float[Tensor, "N D"]:
+        """:attr:`at_targets` joined by their users: the states that score items."""
+        context, users = self.backbone.users, self.users
+        if context is None or users is None:
+            return self.at_targets
+        if users.dim() == 3:
+            users = users[self.batch.target_positions()[0]]
+        return context.combine(self.at_targets, users)
+
+
+def has_token(users: Any) -> bool:
+    """Whether a row begins with the token of its user.
+
+    Args:
+        users: The part, its specification in a file, or ``None``.
+    """
+    return getattr(users, "join", "") == "token"
+
 
 def cannot_learn(encoder: Any, sampler: str) -> Iterator[str]:
     """Why an encoder cannot learn the next item from the rows of a sampler.
@@ -279,7 +382,7 @@ def cannot_learn(encoder: Any, sampler: str) -> Iterator[str]:
 
 
 def by_length(
-    encode: Callable[[Batch], Tensor],
+    encode: Callable[[Batch, Tensor | slice], Tensor],
     batch: Batch,
     *,
     parts: int = 8,
@@ -292,8 +395,8 @@ def by_length(
     or compiled), and where its rows have similar lengths anyway.
 
     Args:
-        encode: Returns a state for every row, (b, D), or for every position, (b, l, D),
-            of a batch of b rows and l positions.
+        encode: Takes a batch of b rows and l positions and which rows these are.
+            Returns a state for every row, (b, D), or for every position, (b, l, D).
         batch: B sequences of any length.
         parts: Largest number of passes; each has 16 rows or more, if the batch has.
         worth: Largest fraction of the batch's positions, padding included, that the
@@ -303,19 +406,19 @@ def by_length(
         What ``encode`` returns for the whole batch; zeros at padding that was not read.
     """
     if torch.compiler.is_compiling() or batch.items.device.type != "cpu":
-        return encode(batch)
+        return encode(batch, slice(None))
     parts = min(parts, len(batch) // 16)
     if parts < 2:
-        return encode(batch)
+        return encode(batch, slice(None))
     order = batch.lengths.argsort()
     chunks = order.chunk(parts)
     widths = [max(1, int(batch.lengths[rows[-1]])) for rows in chunks]
     positions = sum(len(rows) * w for rows, w in zip(chunks, widths, strict=True))
     if positions > worth * batch.items.numel():
-        return encode(batch)
+        return encode(batch, slice(None))
     states = []
     for rows, width in zip(chunks, widths, strict=True):
-        state = encode(_rows(batch, rows, width))
+        state = encode(_rows(batch, rows, width), rows)
         if state.dim() == 3:
             state = F.pad(state, (0, 0, 0, batch.items.shape[1] - width))
         states.append(state)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
 from graphseq.models.backbone import Backbone
-from graphseq.models.sequence_model import SequenceModel, Terms
+from graphseq.models.sequence_model import SequenceModel, Terms, refuse_users
 from graphseq.objectives import cross_entropy
 from graphseq.schema import Fraction, InvalidOption, Size
 from graphseq.sequences.batch import Batch, append, full_sequences
@@ -91,6 +91,7 @@ class BERT4Rec(SequenceModel):
         if getattr(encoder, "causal", encoder is not None):
             what = "needs an encoder of both directions, Transformer(causal=False)"
             yield InvalidOption("backbone.encoder", what)
+        yield from refuse_users(options, "the states of masks score items")
 
     def represent(self, batch: Batch, graph: HeteroData) -> Float[Tensor, "B n"]:
         """The output at a mask after the history."""

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
 from graphseq.models.backbone import Backbone
-from graphseq.models.sequence_model import SequenceModel, Terms
+from graphseq.models.sequence_model import SequenceModel, Terms, refuse_users
 from graphseq.schema import InvalidOption, Size, Weight
 from graphseq.sequences.batch import Batch, multi_step_targets
 
@@ -84,6 +84,7 @@ class Caser(SequenceModel):
     def conflicts(cls, options: Mapping[str, Any]) -> Iterator[InvalidOption]:
         """A row of the sampler ``prefix`` has one target."""
         yield from super().conflicts(options)
+        yield from refuse_users(options, "Caser has user vectors of its own")
         sampler = getattr(options.get("backbone"), "sampler", None)
         if options["steps"] > 1 and sampler == "prefix":
             what = "steps above 1 need a target at every position; use the sampler"
@@ -102,7 +103,7 @@ class Caser(SequenceModel):
 
     def losses(self, batch: Batch, graph: HeteroData) -> Terms:
         """The following items, at every position; and the norms."""
-        items = self.backbone.items(graph)
+        items = self.backbone.items(graph, batch)
         scored = items if self.outputs is None else self.item_vectors(graph)
         if self.sampler == "prefix":
             states, users = self.backbone.last(items, batch), batch.user

@@ -1,5 +1,6 @@
 """ComiRec-SA: several interests, by self-attention."""
 
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any, ClassVar, final
 
@@ -13,7 +14,7 @@ from graphseq.models.base import Model
 from graphseq.models.next_item import Softmax, next_item
 from graphseq.nn.features import Embedding, Features, embed_items
 from graphseq.nn.pooling import AdditivePooling, pool_prefixes
-from graphseq.schema import Size
+from graphseq.schema import InvalidOption, Size
 from graphseq.sequences.batch import Batch
 from graphseq.sequences.samplers import SequenceSampler
 
@@ -85,6 +86,12 @@ class ComiRec(Model):
             dim, hidden=hidden, interests=interests, bias=True
         )
 
+    @classmethod
+    def conflicts(cls, options: Mapping[str, Any]) -> Iterator[InvalidOption]:
+        """Features that leave out target edges need one target a row."""
+        for message in Features.check_sampler(options["features"], options["sampler"]):
+            yield InvalidOption("features", message)
+
     def represent(self, batch: Batch, graph: HeteroData) -> Float[Tensor, "B K D"]:
         """The K interests."""
         return self.of_rows(self.item_vectors(graph), batch)
@@ -95,7 +102,7 @@ class ComiRec(Model):
 
     def losses(self, batch: Batch, graph: HeteroData) -> dict[str, Float[Tensor, ""]]:
         """The next item, by the interest with the largest inner product with it."""
-        items = self.item_vectors(graph)
+        items = self.features.in_training(graph, batch.target_edges())
         at, targets = batch.target_positions()
         if self.sampler == "prefix":
             interests = self.of_rows(items, batch)

@@ -10,7 +10,7 @@ from torch_geometric.data import HeteroData
 
 from graphseq.models.backbone import Backbone, Encoding
 from graphseq.models.base import Stage, Step
-from graphseq.models.sequence_model import Auxiliary, SequenceModel, Terms
+from graphseq.models.sequence_model import Auxiliary, SequenceModel, Terms, refuse_users
 from graphseq.nn.prototypes import Prototypes
 from graphseq.objectives import seq2item, seq2seq
 from graphseq.schema import Count, Fraction, InvalidOption, Size, Weight
@@ -154,6 +154,8 @@ class DSSRec(SequenceModel):
         if options["serve"] == "prototypes" and sampler != "prefix":
             what = "serve='prototypes' needs a backbone with sampler='prefix'"
             yield InvalidOption("serve", f"{what}, found {sampler!r}")
+        if options["serve"] == "prototypes":
+            yield from refuse_users(options, "with serve='prototypes', encodings score")
 
     def represent(
         self, batch: Batch, graph: HeteroData
@@ -161,7 +163,7 @@ class DSSRec(SequenceModel):
         """The state at the last item, or the K encodings."""
         items = self.backbone.items(graph)
         if self.serve == "last":
-            return self.backbone.last(items, batch)
+            return self.backbone.represent(items, batch, graph)
         return self.future.encodings(self.backbone.states(items, batch), batch.mask)
 
     def next_item(self, encoding: Encoding) -> Float[Tensor, ""]:

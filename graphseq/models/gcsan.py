@@ -111,7 +111,7 @@ class GCSAN(Model):
 
     def losses(self, batch: Batch, graph: HeteroData) -> dict[str, Float[Tensor, ""]]:
         """The one target of each row."""
-        items = self.item_vectors(graph)
+        items = self.features.in_training(graph, batch.target_edges())
         _, targets = batch.target_positions()
         return {"next_item": cross_entropy(self.session(items, batch), items, targets)}
 

@@ -9,7 +9,8 @@ from torch_geometric.data import HeteroData
 
 from graphseq.constants import INTERACTS
 from graphseq.models.base import Model
-from graphseq.nn.propagation import operator, propagate
+from graphseq.nn.adjacency import operator
+from graphseq.nn.propagation import propagate
 from graphseq.objectives import bpr
 from graphseq.schema import Count, Size, Weight
 from graphseq.sequences.batch import Batch

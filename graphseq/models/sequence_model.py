@@ -11,11 +11,13 @@ from graphseq.constants import EdgeType
 from graphseq.errors import ConfigError
 from graphseq.models.backbone import Backbone, Encoding, cannot_learn
 from graphseq.models.base import Model, Stage, Step
+from graphseq.models.user_context import UserContext
 from graphseq.nn.convolution import Convolution
 from graphseq.nn.dropout import LearnableDropout
 from graphseq.nn.features import Embedding, Propagated
 from graphseq.nn.fourier_filter import FourierFilter
 from graphseq.nn.frequency_attention import FrequencyAttention
+from graphseq.nn.fused import Fused
 from graphseq.nn.recurrent import GRU
 from graphseq.nn.time_variant_filter import TimeVariantFilter
 from graphseq.nn.transformer import Transformer
@@ -32,6 +34,8 @@ PARTS: dict[str, type] = {
         Backbone,
         Embedding,
         Propagated,
+        Fused,
+        UserContext,
         Transformer,
         GRU,
         Convolution,
@@ -106,6 +110,18 @@ class Auxiliary(Configurable, nn.Module):
             graph: The graph.
         """
         raise NotImplementedError(f"{type(self).__name__} must define terms")
+
+
+def refuse_users(options: Mapping[str, Any], scored: str) -> Iterator[InvalidOption]:
+    """Why the ``users`` of a backbone cannot be used, if it has any.
+
+    Args:
+        options: Options of a model.
+        scored: What scores items in the place of the backbone's states.
+    """
+    if getattr(options.get("backbone"), "users", None) is not None:
+        message = f"would join no state: {scored}; leave them out"
+        yield InvalidOption("backbone.users", message)
 
 
 class SequenceModel(Model):
@@ -225,7 +241,7 @@ class SequenceModel(Model):
         self, batch: Batch, graph: HeteroData
     ) -> Float[Tensor, "B D"] | Float[Tensor, "B K D"]:
         """The backbone's state at the last item."""
-        return self.backbone.last(self.backbone.items(graph), batch)
+        return self.backbone.represent(self.backbone.items(graph), batch, graph)
 
     def item_vectors(self, graph: HeteroData) -> Float[Tensor, "V D"]:
         """The item vectors that the encoder reads."""
@@ -241,9 +257,9 @@ class SequenceModel(Model):
 
         Of terms with the same name, later ones get a number: ``contrast_2``.
         """
-        items = self.backbone.items(graph)
+        items = self.backbone.items(graph, batch)
         every = self.every_position or any(o.every_position for o in self.objectives)
-        encoding = self.backbone.encode(items, batch, every_position=every)
+        encoding = self.backbone.encode(items, batch, graph, every_position=every)
         terms = {"next_item": self.next_item(encoding)}
         for objective in self.objectives:
             for name, term in objective.terms(encoding, graph).items():
@@ -261,5 +277,5 @@ class SequenceModel(Model):
 
     def next_item(self, encoding: Encoding) -> Float[Tensor, ""]:
         """The next-item loss of a batch."""
-        states, items = encoding.at_targets, encoding.items
+        states, items = encoding.with_users, encoding.items
         return self.backbone.next_item(states, items, encoding.batch)

@@ -130,8 +130,8 @@ class ModelAugmentation(Auxiliary):
         """The next-item loss of the second encoder."""
         assert self.complement is not None
         second = self.complement.train(self.training)
-        encoding = second.encode(second.items(graph), batch)
-        loss = second.next_item(encoding.at_targets, encoding.items, batch)
+        encoding = second.encode(second.items(graph, batch), batch, graph)
+        loss = second.next_item(encoding.with_users, encoding.items, batch)
         return {"complement_next_item": loss}
 
     def terms(self, encoding: Encoding, graph: HeteroData) -> Terms:
@@ -234,12 +234,13 @@ class SRMA(SequenceModel):
 
     def represent(self, batch: Batch, graph: HeteroData) -> Float[Tensor, "B D"]:
         """The state at the last item, after the appended layers."""
-        last = self.backbone.last(self.backbone.items(graph), batch)
+        items = self.backbone.items(graph)
+        last = self.backbone.represent(items, batch, graph)
         return self.serve(last) * (batch.lengths > 0)[:, None]
 
     def next_item(self, encoding: Encoding) -> Float[Tensor, ""]:
         """The next-item loss, after the appended layers."""
-        states = self.serve(encoding.at_targets)
+        states = self.serve(encoding.with_users)
         return self.backbone.next_item(states, encoding.items, encoding.batch)
 
     def serve(self, states: Float[Tensor, "N D"]) -> Float[Tensor, "N D"]:

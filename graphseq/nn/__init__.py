@@ -1,11 +1,13 @@
 """Building blocks of models; independent of models, data and sequences."""
 
+from graphseq.nn.adjacency import operator, two_hops
 from graphseq.nn.convolution import Convolution
 from graphseq.nn.dropout import LearnableDropout, dropout
 from graphseq.nn.encoder import Encoder
 from graphseq.nn.features import Embedding, Features, Propagated, embed_items
 from graphseq.nn.fourier_filter import FourierFilter
 from graphseq.nn.frequency_attention import FrequencyAttention
+from graphseq.nn.fused import Fused
 from graphseq.nn.heads import Augmenter, ProjectionHead, ResidualLayers
 from graphseq.nn.importance import (
     integrated_gradients,
@@ -21,7 +23,7 @@ from graphseq.nn.pooling import (
     pool,
     pool_prefixes,
 )
-from graphseq.nn.propagation import GraphEncoder, operator, propagate
+from graphseq.nn.propagation import GraphEncoder, propagate
 from graphseq.nn.prototypes import Prototypes
 from graphseq.nn.recurrent import GRU
 from graphseq.nn.session_graph import (
@@ -33,6 +35,7 @@ from graphseq.nn.session_graph import (
 from graphseq.nn.sparse import SymmetricOperator
 from graphseq.nn.time_variant_filter import TimeVariantFilter
 from graphseq.nn.transformer import Transformer
+from graphseq.nn.two_hops import TwoHops
 from graphseq.nn.wavelet_filter import WaveletFilter
 from graphseq.nn.window import WindowEncoder
 
@@ -46,6 +49,7 @@ __all__ = [
     "Features",
     "FourierFilter",
     "FrequencyAttention",
+    "Fused",
     "GatedGraph",
     "GraphEncoder",
     "LearnableDropout",
@@ -59,6 +63,7 @@ __all__ = [
     "SymmetricOperator",
     "TimeVariantFilter",
     "Transformer",
+    "TwoHops",
     "WaveletFilter",
     "WindowEncoder",
     "dropout",
@@ -75,4 +80,5 @@ __all__ = [
     "saliency",
     "session_graphs",
     "top_score",
+    "two_hops",
 ]

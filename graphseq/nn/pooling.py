@@ -127,18 +127,25 @@ class QueryPooling(nn.Module):
 
     def prefixes(
         self,
-        query: Float[Tensor, "B D"],
+        query: Float[Tensor, "B D"] | Float[Tensor, "B L D"],
         values: Float[Tensor, "B L D"],
         mask: Bool[Tensor, "B L"],
     ) -> Float[Tensor, "B L D"]:
-        """Pool all prefixes at once: row t is of the positions 0 … t."""
+        """Pool all prefixes at once: row t is of the positions 0 … t.
+
+        Args:
+            query: One for the row, or one for each prefix.
+            values: What is pooled.
+            mask: True at positions that count.
+        """
         return pool_prefixes(self.logits(query, values), values, mask)
 
     def logits(
-        self, query: Float[Tensor, "B D"], values: Float[Tensor, "B L D"]
-    ) -> Float[Tensor, "B L"]:
-        """Unnormalised weight of each position."""
-        return torch.einsum("bd,bld->bl", torch.tanh(self.query(query)), values)
+        self, query: Float[Tensor, "B *L D"], values: Float[Tensor, "B L D"]
+    ) -> Float[Tensor, "B *L L"]:
+        """Unnormalised weight of each position, for each query."""
+        asked = torch.tanh(self.query(query))
+        return torch.einsum("b...d,bld->b...l", asked, values)
 
 
 def masked_softmax(
@@ -150,13 +157,19 @@ def masked_softmax(
 
 
 def pool_prefixes(
-    logits: Float[Tensor, "B L"],
+    logits: Float[Tensor, "B L"] | Float[Tensor, "B L L"],
     values: Float[Tensor, "B L D"],
     mask: Bool[Tensor, "B L"],
 ) -> Float[Tensor, "B L D"]:
-    """Softmax-weighted mean of each prefix of a sequence; zero at padding."""
+    """Softmax-weighted mean of each prefix of a sequence; zero at padding.
+
+    Args:
+        logits: Of each position, the same for all prefixes or one row for each prefix.
+        values: What is pooled.
+        mask: True at positions that count.
+    """
     length = logits.shape[1]
     past = torch.ones(length, length, dtype=torch.bool, device=logits.device).tril()
     seen = past & mask[:, None, :] & mask[:, :, None]
-    spread = logits[:, None, :].expand(-1, length, -1)
+    spread = logits if logits.dim() == 3 else logits[:, None].expand(-1, length, -1)
     return masked_softmax(spread, seen) @ values

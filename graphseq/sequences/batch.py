@@ -61,6 +61,10 @@ class Batch:
         at, _ = self.target_positions()
         return self.user[:, None].expand_as(at)[at]
 
+    def target_edges(self) -> Int[Tensor, "2 N"]:
+        """The users and the items of the N targets, which training has as edges."""
+        return torch.stack([self.target_users(), self.target_positions()[1]])
+
     def target_negatives(self) -> Int[Tensor, "N n"]:
         """The items sampled for each of the N targets, row by row."""
         if self.negatives is None:

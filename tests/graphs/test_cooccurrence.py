@@ -16,7 +16,7 @@ from graphseq.constants import INTERACTS, ITEM_CO_OCCURS, USER_CO_OCCURS
 from graphseq.errors import ConfigError, GraphError
 from graphseq.graphs import CoOccurrence
 from graphseq.graphs.build import interaction_matrix, write_relation
-from graphseq.nn.propagation import operator
+from graphseq.nn.adjacency import operator
 from graphseq.schema import describe
 
 Edges = dict[tuple[int, int], float]

@@ -15,7 +15,7 @@ from graphseq.graphs import (
     build_graph,
     graph_hash,
 )
-from graphseq.nn.propagation import operator
+from graphseq.nn.adjacency import operator
 
 
 @pytest.fixture(scope="module")

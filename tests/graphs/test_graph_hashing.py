@@ -30,7 +30,7 @@ from graphseq.graphs import (
     graph_hash,
     held_out_hash,
 )
-from graphseq.nn.propagation import operator
+from graphseq.nn.adjacency import operator
 from graphseq.runtime import limit_threads, thread_environment
 
 

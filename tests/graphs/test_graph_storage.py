@@ -22,7 +22,7 @@ from graphseq.graphs import (
     load_graph,
     save_graph,
 )
-from graphseq.nn.propagation import operator
+from graphseq.nn.adjacency import operator
 
 STEPS = [CoOccurrence("user", top_k=5), CoOccurrence("item", weight="cosine")]
 

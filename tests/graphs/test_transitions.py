@@ -9,7 +9,7 @@ from torch_geometric.data import HeteroData
 from graphseq.constants import INTERACTS, PRECEDES
 from graphseq.errors import ConfigError, GraphError
 from graphseq.graphs import Transitions
-from graphseq.nn.propagation import operator
+from graphseq.nn.adjacency import operator
 
 Sequences = list[list[int]]
 

@@ -61,10 +61,10 @@ def test_prefixes_and_all_positions_have_the_same_states(
     batch = SequenceLoader(cycle, "prefix", 16, 50)[0]
     table = backbone.items(cycle)
     every = backbone.states(table, batch)[batch.target_positions()[0]]
-    only_last = backbone.encode(table, batch)
+    only_last = backbone.encode(table, batch, cycle)
     torch.testing.assert_close(only_last.at_targets, every)
     torch.testing.assert_close(only_last.last, every)
-    all_states = backbone.encode(table, batch, every_position=True)
+    all_states = backbone.encode(table, batch, cycle, every_position=True)
     torch.testing.assert_close(all_states.at_targets, every)
     torch.testing.assert_close(all_states.last, every)
     with pytest.raises(RuntimeError, match="every_position = True"):
@@ -86,7 +86,8 @@ def test_the_next_item_loss_is_a_mean_over_the_targets(
     def value(rows: slice) -> Tensor:
         names = ("user", "items", "lengths", "targets", "negatives", "example")
         part = replace(batch, **{name: getattr(batch, name)[rows] for name in names})
-        return backbone.next_item(backbone.encode(items, part).last, items, part)
+        last = backbone.encode(items, part, cycle).last
+        return backbone.next_item(last, items, part)
 
     halves = value(slice(32)) + value(slice(32, None))
     torch.testing.assert_close(value(slice(None)), halves / 2)
@@ -236,8 +237,9 @@ def test_rows_of_any_length_are_encoded_as_one_by_one(mixed: Batch) -> None:
 def test_parts_are_as_wide_as_their_longest_row(mixed: Batch, parts: int) -> None:
     seen = []
 
-    def read(part: Batch) -> Tensor:
+    def read(part: Batch, rows: Any) -> Tensor:
         seen.append(part)
+        assert torch.equal(part.user, mixed.user[rows])
         return part.items[..., None].float()
 
     found = by_length(read, mixed, parts=parts)
@@ -253,7 +255,7 @@ def test_parts_are_as_wide_as_their_longest_row(mixed: Batch, parts: int) -> Non
 def test_rows_of_one_length_and_small_batches_are_encoded_at_once(mixed: Batch) -> None:
     seen = []
 
-    def read(part: Batch) -> Tensor:
+    def read(part: Batch, rows: Any) -> Tensor:
         seen.append(part)
         return part.items[:, :1].float()
 

@@ -23,6 +23,11 @@ GRU = {"GRU": {"hidden": 16, "dropout": 0.1}}
 CONVOLUTION = {"Convolution": {"window": 3, "dropout": 0.1}}
 EMBEDDING, ITEM = {"Embedding": {}}, {"Propagated": {}}
 PRECEDES = {"Propagated": {"relation": "precedes"}}
+EVENTS = {"Propagated": {"relation": "interacts", "target_edges": "left_out"}}
+SHARED = {
+    "Fused": {"parts": [ITEM, PRECEDES, {"Propagated": {"relation": "interacts"}}]}
+}
+FILTER = {"FrequencyAttention": {"padding": "zero", "cutoff": 1, "dropout": 0.1}}
 INFORMED = {"InformedAugmentation": {"offline_epochs": 1, "threshold": 2}}
 
 Part = dict[str, dict[str, Any]]
@@ -97,6 +102,27 @@ COMPOSITIONS: dict[str, dict[str, Any]] = {
     "GRU, interests and both features": compose(
         EMBEDDING, GRU, INTERESTS, USERS, ITEMS
     ),
+    "three relations, filter, views": compose(
+        SHARED, FILTER, {"ViewContrast": {}}, sampler="prefix"
+    ),
+    "three relations by a gate, GRU, users by a gate": compose(
+        {"Fused": {**SHARED["Fused"], "how": "gate"}},
+        GRU,
+        users={"UserContext": {"source": "graph", "relation": "user", "join": "gate"}},
+    ),
+    "events without targets, transformer, users as a token": compose(
+        EVENTS,
+        {"Transformer": {"layers": 1, "dropout": 0.1, "max_length": 5}},
+        {"TargetContrast": {}},
+        users={"UserContext": {"join": "token"}},
+        sampler="prefix",
+    ),
+    "item graph, transformer, users of the events, interests of histories": compose(
+        ITEM,
+        TRANSFORMER,
+        {"InterestContrast": {"users": "history", "relation": "precedes"}},
+        users={"UserContext": {"source": "graph"}},
+    ),
     "transitions, learnable dropout and the future": compose(
         PRECEDES,
         LEARNABLE,
@@ -156,7 +182,7 @@ def test_every_auxiliary_is_in_a_composition() -> None:
         (str(c["backbone"]["features"]), *c["backbone"]["encoder"])
         for c in COMPOSITIONS.values()
     }
-    assert len(COMPOSITIONS) >= 12 and len(pairs) == 9
+    assert len(COMPOSITIONS) >= 12 and len(pairs) == 12
 
 
 def test_a_composition_trains_all_its_parameters(

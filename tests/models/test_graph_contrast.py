@@ -10,6 +10,7 @@ from torch_geometric.data import HeteroData
 
 from graphseq.constants import INTERACTS, ITEM_CO_OCCURS, USER_CO_OCCURS, EdgeType
 from graphseq.errors import GraphError
+from graphseq.graphs import Transitions
 from graphseq.models import (
     Backbone,
     Encoding,
@@ -17,9 +18,15 @@ from graphseq.models import (
     InterestContrast,
     SequenceModel,
 )
-from graphseq.models.graph_contrast import ProjectedContrast, general_interests
+from graphseq.models.graph_contrast import (
+    RELATIONS,
+    ProjectedContrast,
+    general_interests,
+)
 from graphseq.nn import GRU
+from graphseq.nn.adjacency import operator
 from graphseq.nn.propagation import GraphEncoder
+from graphseq.schema import OptionError
 from graphseq.sequences import Batch
 
 ENCODERS = [{"Transformer": {"layers": 1}}, {"GRU": {}}]
@@ -121,12 +128,13 @@ def test_terms_are_those_of_the_specification(
         objective.double()
         head = objective.contrast.first
         values = [
-            (objective.users, users),
             (head.inner.weight, [[1.0, -1], [0.5, 2]]),
             (head.inner.bias, [0.1, -0.2]),
             (head.outer.weight, [[2.0, 0], [1, 1]]),
             (head.outer.bias, [0, 0.3]),
         ]
+        if objective.users is not None:
+            values.append((objective.users, users))
         if name == "interest":
             values.append((objective.pooling.query.weight, [[1, 0.5], [0, 1]]))
         with torch.no_grad():
@@ -179,11 +187,15 @@ def test_the_feature_term_is_its_equations(
     objective = FeatureContrast(kind=kind, weight=0.3, temperature=0.7, encoder=encoder)
     model, batch = built(loops, noise, ENCODERS[1], objective)
     items, number = model.item_vectors(noise), noise["user"].num_nodes
-    nodes = propagated(noise, INTERACTS, torch.cat([objective.users, items]), 2)
+    users = objective.users
+    if users is None:
+        assert kind == "item"  # two steps from items end at items
+        users = torch.zeros(number, items.shape[1])
+    nodes = propagated(noise, INTERACTS, torch.cat([users, items]), 2)
     if kind == "user":
         own = sorted(set(batch.user.tolist()))
         first = nodes[:number][own]
-        second = propagated(noise, USER_CO_OCCURS, objective.users, 2)[own]
+        second = propagated(noise, USER_CO_OCCURS, users, 2)[own]
     else:
         own = sorted(set(batch.items[batch.mask].tolist()))
         first = nodes[number:][own]
@@ -238,3 +250,95 @@ def test_graphs_without_a_relation_are_refused(loops: Any, noise: HeteroData) ->
     del graph[USER_CO_OCCURS]
     with pytest.raises(GraphError, match=r"reads \('user', 'co_occurs', 'user'\)"):
         model.check(graph)
+
+
+@pytest.mark.parametrize(
+    "layers, readout, read",
+    [(1, "last", True), (2, "last", False), (2, "mean", True), (0, "mean", False)],
+)
+def test_users_have_vectors_where_items_depend_on_them(
+    loops: Any, noise: HeteroData, layers: int, readout: Any, read: bool
+) -> None:
+    encoder = GraphEncoder(layers=layers, readout=readout)
+    objective = FeatureContrast(encoder=encoder)
+    model, batch = built(loops, noise, ENCODERS[1], objective)
+    assert (objective.users is not None) is read
+    model.losses(batch, noise)["item_features"].backward()
+    if objective.users is not None:
+        assert objective.users.grad is not None and objective.users.grad.any()
+
+
+@pytest.mark.parametrize("names", [("precedes", "item"), ("interacts", "precedes")])
+def test_any_two_relations_of_items_can_be_contrasted(
+    loops: Any, noise: HeteroData, names: Any
+) -> None:
+    noise = Transitions()(noise.clone())
+    encoder = GraphEncoder(layers=2)
+    objective = FeatureContrast(relations=list(names), weight=0.3, encoder=encoder)
+    model, batch = built(loops, noise, ENCODERS[1], objective)
+    assert objective.users is None
+    assert objective.requires == tuple(RELATIONS[name] for name in names)
+    items, number = model.item_vectors(noise), noise["user"].num_nodes
+    own = sorted(set(batch.items[batch.mask].tolist()))
+    views = []
+    for name in names:
+        if name == "interacts":
+            zeros = torch.zeros(number, items.shape[1])
+            nodes = propagated(noise, INTERACTS, torch.cat([zeros, items]), 2)
+            views.append(nodes[number:][own])
+        else:
+            step = operator(noise, RELATIONS[name])
+            views.append((step @ (step @ items))[own])
+    value = 0.3 * one_sided(objective.contrast, *views, 0.5)
+    term = model.losses(batch, noise)["item_features"]
+    assert term.item() == pytest.approx(value, rel=1e-5)
+
+
+@pytest.mark.parametrize("relation", ["interacts", "item", "precedes"])
+def test_interests_without_users_are_their_equations(
+    loops: Any, noise: HeteroData, relation: Any
+) -> None:
+    """The query of a prefix is the mean of its items: later ones do not change it."""
+    noise = Transitions()(noise.clone())
+    encoder = GraphEncoder(layers=2)
+    objective = InterestContrast(
+        relation=relation, users="history", weight=0.3, encoder=encoder
+    )
+    model, batch = built(loops, noise, ENCODERS[1], objective)
+    items, number = model.item_vectors(noise), noise["user"].num_nodes
+    if relation == "interacts":
+        nodes = torch.cat([torch.zeros(number, items.shape[1]), items])
+        vectors = propagated(noise, INTERACTS, nodes, 2)[number:]
+    else:
+        step = operator(noise, RELATIONS[relation])
+        vectors = step @ (step @ items)
+    rows, owner = prefixes(batch)
+    general = []
+    for row, n in zip(rows.items, rows.lengths, strict=True):
+        values = vectors[row[: int(n)]]
+        query = torch.tanh(objective.pooling.query.weight @ values.mean(dim=0))
+        weights = torch.stack([(query @ value).exp() for value in values])
+        general.append(weights / weights.sum() @ values)
+    found = objective.of_history(batch, noise, items)
+    expected = torch.stack(general)
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
+    current = loops.vectors(model.backbone, items, rows)
+    value = 0.3 * one_sided(objective.contrast, current, expected, 0.5, owner)
+    terms = model.losses(batch, noise)
+    assert terms["interest"].item() == pytest.approx(value, rel=1e-5)
+    assert "users" not in dict(objective.named_parameters())
+
+
+def test_contrasts_of_other_nodes_are_refused() -> None:
+    with pytest.raises(OptionError, match="relations: 'user' does not link nodes of k"):
+        FeatureContrast(relations=["user", "item"])
+    with pytest.raises(OptionError, match="relations: 'has' does not link nodes of k"):
+        FeatureContrast(kind="user", relations=["interacts", "has"])
+    with pytest.raises(OptionError, match=r"relations: expected two relations, found"):
+        FeatureContrast(relations=["item", "item"])
+    with pytest.raises(OptionError, match="relations: "):
+        FeatureContrast(relations=["item"])
+    with pytest.raises(OptionError, match="users: relation='item' has no users; set"):
+        InterestContrast(relation="item")
+    with pytest.raises(OptionError, match="encoder: after 1 layers, the last item ve"):
+        InterestContrast(users="history", encoder=GraphEncoder(layers=1))

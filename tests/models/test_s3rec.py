@@ -142,7 +142,7 @@ def test_terms_are_their_equations(graph: HeteroData, seed: int) -> None:
     expected = loop(model, graph, seed)
     torch.manual_seed(seed)
     [objective] = model.objectives
-    encoding = model.backbone.encode(model.item_vectors(graph), batch)
+    encoding = model.backbone.encode(model.item_vectors(graph), batch, graph)
     found = objective.terms(encoding, graph)
     pretrained = with_all_tasks()
     torch.manual_seed(seed)
