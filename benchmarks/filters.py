@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from torch_geometric.data import HeteroData
 
 import graphseq as gs
 from graphseq.nn.fourier_filter import FourierMixer
@@ -49,16 +50,14 @@ def arms(num_items: int) -> dict[str, gs.Backbone]:
     }
 
 
-def steps(path: str) -> None:
-    """Time a training step of every arm."""
-    split = gs.leave_one_out(gs.read_log(path))
-    graph = gs.build_graph(split, [gs.CoOccurrence("item")])
+def measure(
+    models: dict[str, gs.models.Model], graph: HeteroData
+) -> tuple[dict[str, float], int]:
+    """The median CPU seconds of a training step of each model, and steps an epoch."""
     loader = SequenceLoader(graph, "prefix", ROWS, WINDOW, seed=0)
-    sizes = graph["user"].num_nodes, graph["item"].num_nodes
-    models = {
-        name: gs.models.SequenceModel(sizes[0], backbone).train()
-        for name, backbone in arms(sizes[1]).items()
-    }
+    for model in models.values():
+        model.refresh(graph, epoch=1)
+        model.train()
     optimisers = {name: torch.optim.Adam(m.parameters()) for name, m in models.items()}
     seconds: dict[str, list[float]] = {name: [] for name in models}
     for number in range(STEPS):
@@ -69,16 +68,30 @@ def steps(path: str) -> None:
             torch.stack([*model.losses(batch, graph).values()]).sum().backward()
             optimisers[name].step()
             seconds[name].append(time.process_time() - start)
-    print(
-        f"| encoder | step, median | an epoch of {len(loader)} steps | times SASRec |"
-    )
+    medians = {name: statistics.median(seconds[name][WARM:]) for name in models}
+    return medians, len(loader)
+
+
+def steps(path: str) -> None:
+    """Time a training step of every arm."""
+    split = gs.leave_one_out(gs.read_log(path))
+    graph = gs.build_graph(split, [gs.CoOccurrence("item")])
+    sizes = graph["user"].num_nodes, graph["item"].num_nodes
+    models = {
+        name: gs.models.SequenceModel(sizes[0], backbone)
+        for name, backbone in arms(sizes[1]).items()
+    }
+    medians, number = measure(models, graph)
+    print_steps("encoder", medians, number)
+
+
+def print_steps(of: str, medians: dict[str, float], number: int) -> None:
+    """Print a table of steps; the first one is SASRec's."""
+    print(f"| {of} | step, median | an epoch of {number} steps | times SASRec |")
     print("|---|---|---|---|")
-    ours = statistics.median(seconds["Transformer"][WARM:])
-    for name, found in seconds.items():
-        step = statistics.median(found[WARM:])
-        row = (
-            f"{1e3 * step:.1f} ms | {step * len(loader):.1f} CPU s | {step / ours:.2f}"
-        )
+    ours = next(iter(medians.values()))
+    for name, step in medians.items():
+        row = f"{1e3 * step:.1f} ms | {step * number:.1f} CPU s | {step / ours:.2f}"
         print(f"| {name} | {row} |")
 
 
