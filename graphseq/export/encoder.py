@@ -67,7 +67,7 @@ class HistoryEncoder(nn.Module):
                 model's ``max_length``.
         """
         lengths = (items < self.num_items).sum(dim=1)
-        users = torch.zeros_like(lengths)
+        users = torch.full_like(lengths, -1)  # unseen
         batch = Batch(users, items, lengths, self.num_items)
         return self.model.represent(batch, self._graph)
 

@@ -139,12 +139,17 @@ def _check_model(model: Model) -> None:
             "histories and items. Serve it with Recommender, or export a model with "
             "vectors, such as SASRec"
         )
-    if model.has_user_embeddings and isinstance(model, SequenceModel):
+    if isinstance(model, SequenceModel) and _reads_users(model):
         raise ConfigError(
             f"this {name} cannot be exported: it reads both a history and a vector of "
             "its user, and the exported encoder reads histories only. Train it "
             "without vectors of users"
         )
+
+
+def _reads_users(model: SequenceModel) -> bool:
+    users = model.backbone.users
+    return model.has_user_embeddings or (users is not None and users.table is not None)
 
 
 def _check_graph(model: Model, graph: HeteroData) -> None:

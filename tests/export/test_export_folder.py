@@ -121,6 +121,10 @@ def test_models_that_cannot_be_exported_are_refused_in_words(
     caser = gs.models.Caser(*sizes, user_vector=True)
     with pytest.raises(ConfigError, match=r"Caser .* history and a vector of its user"):
         export_model(caser, graph, tmp_path / "b")
+    users = gs.models.UserContext(sizes[0], dim=8, source="graph")
+    sasrec = gs.models.SASRec(sizes[0], gs.Backbone(sizes[1], users=users))
+    with pytest.raises(ConfigError, match=r"SASRec .* history and a vector of its use"):
+        export_model(sasrec, graph, tmp_path / "b")
     with pytest.raises(GraphError, match="does not fit this graph"):
         export_model(gs.models.SASRec(5, 7), graph, tmp_path / "c")
     assert not [*tmp_path.iterdir()]
