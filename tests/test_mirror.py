@@ -21,6 +21,8 @@ ELSEWHERE: dict[str, str] = {
     "models/tvrec.py": "models/test_filter_models.py",
     "models/wearec.py": "models/test_filter_models.py",
     "models/xsimgcl.py": "models/test_perturbed.py",
+    "recommend/ranker.py": "recommend/test_recommend.py",
+    "recommend/requests.py": "recommend/test_recommend.py",
     "spark/batches.py": "spark/test_engine.py",
     "spark/events.py": "spark/test_engine.py",
     "spark/parsing.py": "spark/test_reading.py",

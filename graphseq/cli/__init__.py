@@ -44,10 +44,11 @@ def _run(arguments: Sequence[str] | None, received: list[int]) -> int:
     from graphseq.cli.app import Command, explain, join_hyphens, make_app
     from graphseq.cli.build import build
     from graphseq.cli.ensemble import ensemble
-    from graphseq.cli.evaluate import claims, compare, demo, evaluate, recommend
+    from graphseq.cli.evaluate import claims, compare, demo, evaluate
     from graphseq.cli.exchange import diff, export, import_
     from graphseq.cli.export_model import export_model
     from graphseq.cli.get import get
+    from graphseq.cli.recommend import recommend
     from graphseq.cli.show import show
     from graphseq.cli.train import train
     from graphseq.cli.update import update

@@ -1,13 +1,13 @@
-"""``graphseq evaluate``, ``compare``, ``recommend`` and ``demo``: use trained runs."""
+"""``graphseq evaluate``, ``compare``, ``claims`` and ``demo``: measure trained runs."""
 
 from collections.abc import Mapping
 from glob import glob
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
-from graphseq.cli.app import check_folder, parse_ids
+from graphseq.cli.app import check_folder
 from graphseq.cli.progress import make_console
-from graphseq.errors import ConfigError, RunError
+from graphseq.errors import RunError
 from graphseq.folders import check_run, graph_metadata
 from graphseq.schema import Count, Size
 
@@ -48,7 +48,7 @@ def evaluate(
         ks: Cutoffs of the ranking metrics; default: those of the experiment.
         history: History protocols; default: those of the experiment.
     """
-    _check_folders(run, graph)
+    check_folders(run, graph)
     from graphseq.training import load_run
 
     loaded = load_run(run)
@@ -140,7 +140,7 @@ def _folders(pattern: str) -> list[str]:
     return found
 
 
-def _check_folders(run: Path, graph: Path | None) -> None:
+def check_folders(run: Path, graph: Path | None) -> None:
     """Refuse wrong folders before the import of PyG."""
     check_run(run)
     if graph is not None:
@@ -189,70 +189,6 @@ def print_reports(reports: Mapping[str, "Report"]) -> None:
     console.print(
         next(iter(reports.values())).protocol_text(), highlight=False, style="dim"
     )
-
-
-def recommend(
-    run: Path,
-    /,
-    *,
-    users: list[str] | None = None,
-    history: list[str] | None = None,
-    k: Size = 10,
-    on_unknown: Literal["error", "skip"] = "error",
-    empty_history: Literal["error", "popularity"] = "error",
-    graph: Path | None = None,
-    data: Path | None = None,
-) -> None:
-    """Recommend items for users of the log, or for any history of items.
-
-    Ids are those of the log. Items in the history of a user are not recommended.
-
-    Examples:
-      graphseq recommend runs/sasrec-beauty-0 --users 1 2 --k 10
-      graphseq recommend runs/sasrec-beauty-0 --history 4512 77 1042
-
-    Args:
-        run: Run folder.
-        users: Users of the log.
-        history: Items of any history, oldest first.
-        k: Number of items to recommend for each user.
-        on_unknown: On ids that are not in the log: stop, or skip them with a warning.
-        empty_history: For users without known items: stop, or recommend the items
-            with the most training events, whose score is then that number.
-        graph: Folder of the graph; default: the graph in the run folder.
-        data: Folder of the data sets: build the graph again from the experiment.
-    """
-    if (users is None) == (history is None):
-        number = "neither is" if users is None else "both are"
-        raise ConfigError(
-            "recommend takes either --users, users of the log, or --history, items of "
-            f"any history; {number} given"
-        )
-    _check_folders(run, graph)
-    import polars as pl
-    from rich.markup import escape
-    from rich.table import Table
-
-    from graphseq.recommend import Recommender
-    from graphseq.training import load_run
-
-    loaded = load_run(run)
-    built, _ = graph_of(run, graph, data)
-    recommender = Recommender(loaded.model(built), built)
-    given: dict[str, Any]
-    if users is not None:
-        known = recommender.users
-        given = {"users": users if known is None else parse_ids(known, users)}
-    else:
-        given = {"histories": [parse_ids(recommender.items, history or [])]}
-    found = recommender.recommend(
-        **given, k=k, unknown=on_unknown, empty_history=empty_history
-    )
-    found = found.select(pl.exclude("history"))
-    shown = Table(*found.columns, header_style="bold")
-    for *words, score in found.iter_rows():
-        shown.add_row(*(escape(str(word)) for word in words), f"{score:.4f}")
-    make_console(emoji=False).print(shown)
 
 
 def demo(*, output: Path = Path("demo"), seed: Count = 0) -> None:

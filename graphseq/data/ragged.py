@@ -37,6 +37,12 @@ class Ragged(NamedTuple):
         counts = (keys // span).bincount(minlength=len(self.ptr) - 1)
         return Ragged(keys % span, torch.cat([self.ptr[:1], counts.cumsum(0)]))
 
+    def joined(self, other: "Ragged") -> "Ragged":
+        """Each list followed by the list of the same index in the other."""
+        rows = torch.cat([self.rows, other.rows])
+        items = torch.cat([self.items, other.items])
+        return Ragged(items[rows.argsort(stable=True)], self.ptr + other.ptr)
+
     def take(self, rows: Int[Tensor, "n"]) -> "Ragged":
         """The lists with the given indices, in that order."""
         lengths = self.lengths[rows]

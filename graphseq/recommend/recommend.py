@@ -1,38 +1,42 @@
 """The recommender: raw ids in, raw ids out."""
 
-import copy
-import warnings
-from collections.abc import Sequence
-from typing import Any, Literal, get_args
+from collections.abc import Iterator
+from typing import Any, Literal
 
-import numpy as np
 import polars as pl
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from graphseq import runtime
 from graphseq.constants import INTERACTS, ITEM, USER
-from graphseq.data import HeldOut, Vocabulary
+from graphseq.data import Interactions, Vocabulary
+from graphseq.data.ids import as_series
 from graphseq.data.ragged import Ragged
-from graphseq.errors import ConfigError, DataError, GraphError, GraphSeqError
-from graphseq.evaluation.topk import NOTHING, decode, keys
-from graphseq.models.base import Model, no_vectors
-from graphseq.models.scoring import InnerProduct, Scorer
+from graphseq.errors import ConfigError, DataError, GraphError
+from graphseq.evaluation.topk import NOTHING, decode
+from graphseq.models.base import Model
+from graphseq.models.scoring import InnerProduct
+from graphseq.recommend.candidates import Lists, read_candidates
 from graphseq.recommend.diversity import Categories, diversify, encode_categories
 from graphseq.recommend.histories import known_sequences
-from graphseq.recommend.search import ExactSearch, FaissSearch
-from graphseq.sequences import batch as batches
+from graphseq.recommend.ranker import Index, Ranker
+from graphseq.recommend.requests import (
+    SHOWN,
+    Histories,
+    RawIds,
+    Requests,
+    Unknown,
+    check_choice,
+    encode,
+    of_histories,
+    of_users,
+)
 
-STRANGER = -1  # dense id of a user who is not in the graph
-BLOCK = 512  # users represented at once
-SHOWN = 10  # ids in a message
+USERS_AT_ONCE = 32_768  # in a part of many lists
 
-Index = Literal["exact", "faiss", "hnsw"]
-Choice = Literal["error", "skip"]
 Fallback = Literal["error", "popularity"]
-RawIds = Sequence[str | int] | pl.Series
+HistoryItems = Literal["exclude", "keep"]
 
 
 class Recommender:
@@ -65,8 +69,7 @@ class Recommender:
         index: Index = "exact",
         categories: Categories | None = None,
     ) -> None:
-        _check_choice("index", index, Index)
-        self.model = _copy_in_eval_mode(model)
+        check_choice("index", index, Index)
         self.graph = graph
         self.index = index
         self.users: Vocabulary | None = None  # of a run without its users
@@ -78,9 +81,8 @@ class Recommender:
         self._category = None
         if categories is not None:
             self._category = encode_categories(categories, self.items)
-        with runtime.limit_threads(), torch.no_grad():
-            self._scorer = self.model.scorer(graph)
-            self._search = self._indexed(self._scorer)
+        self._ranker = Ranker(model, graph, index)
+        self.model = self._ranker.model
 
     def __repr__(self) -> str:
         users = "no" if self.users is None else f"{len(self.users):,}"
@@ -93,12 +95,14 @@ class Recommender:
         self,
         users: RawIds | None = None,
         *,
-        histories: Sequence[RawIds] | None = None,
+        histories: Histories | None = None,
         k: int = 10,
-        exclude_history: bool = True,
+        history_items: HistoryItems = "exclude",
+        only: Lists | pl.Series | None = None,
+        exclude: Lists | pl.Series | None = None,
         diversity: float = 0.0,
         candidates: int | None = None,
-        unknown: Choice = "error",
+        unknown: Unknown = "error",
         empty_history: Fallback = "error",
     ) -> pl.DataFrame:
         """The k items with the highest score for each user.
@@ -107,64 +111,162 @@ class Recommender:
             users: Raw ids of users of the graph. Their full sequences are read,
                 held-out targets included: this is for production, not for evaluation.
             histories: Instead of users, sequences of raw item ids, oldest first, of
-                users outside the graph.
-            k: Items for each user; fewer if the catalogue runs out.
-            exclude_history: Do not recommend items of the history.
+                users outside the graph; or a log of such users.
+            k: Items for each user; fewer if the candidates run out.
+            history_items: Whether items of the history can be recommended: ``exclude``
+                or ``keep`` them.
+            only: Raw ids of the items that can be recommended; or a list of them for
+                each user, in the order of the users. An index is not used for them.
+            exclude: Raw ids of items that cannot be recommended, in the same form.
             diversity: λ of ComiRec: the list is chosen item by item, and an item's
                 score is reduced by λ for each chosen item of its category. 0 orders
                 by score alone. The scores returned are those of the model.
             candidates: Best items of each user from which ``diversity`` chooses;
                 ``None`` is 10 k.
-            unknown: ``skip`` leaves out unknown users and items of histories, with a
-                warning that names them; ``error`` refuses them.
+            unknown: ``skip`` leaves out unknown users and items, with a warning that
+                names them; ``error`` refuses them.
             empty_history: ``popularity`` recommends the items with the most training
                 events to users without any event; their score is that number.
                 ``error`` refuses them, since they give the model nothing to read.
 
         Returns:
-            Columns ``user`` (raw id) or, for histories, ``history`` (the index in
-            ``histories``); ``rank`` (from 1), ``item`` (raw id), ``score``; users in
+            Columns ``user`` (raw id) or, for lists of histories, ``history`` (the index
+            in ``histories``); ``rank`` (from 1), ``item`` (raw id), ``score``; users in
             the order requested.
 
         Raises:
             DataError: An id is unknown, or a history is empty.
             ConfigError: An option has an unknown value; both users and histories are
                 given, or neither; histories are given to a model with user embeddings;
-                or diversity is above 0 without categories.
+                lists of items are not as many as the users; or diversity is above 0
+                without categories.
         """
-        if (users is None) == (histories is None):
-            raise ConfigError(
-                "recommend needs either users=[raw ids] or histories=[[raw item "
-                f"ids], …]; found {'neither' if users is None else 'both'}"
-            )
-        for name, given in (("users", users), ("histories", histories)):
-            if isinstance(given, str):
-                raise ConfigError(f"{name} is a list; found only {given!r}")
+        if users is None and histories is None:
+            raise _neither_nor_both("neither")
+        options: dict[str, Any] = {
+            "k": k,
+            "history_items": history_items,
+            "only": only,
+            "exclude": exclude,
+            "diversity": diversity,
+            "candidates": candidates,
+            "unknown": unknown,
+            "empty_history": empty_history,
+        }
+        return next(self.batches(users, histories=histories, size=None, **options))
+
+    def batches(
+        self,
+        users: RawIds | None = None,
+        *,
+        histories: Histories | None = None,
+        size: int | None = USERS_AT_ONCE,
+        k: int = 10,
+        history_items: HistoryItems = "exclude",
+        unknown: Unknown = "error",
+        empty_history: Fallback = "error",
+        **options: Any,
+    ) -> Iterator[pl.DataFrame]:
+        """The lists of :meth:`recommend` in parts, so that memory stays bounded.
+
+        Args:
+            users: Raw ids of users; ``None`` without ``histories``: all of the graph.
+            histories: As for :meth:`recommend`.
+            size: Users of a part; ``None``: all.
+            k: As for :meth:`recommend`, like all other options.
+            history_items: See there.
+            unknown: See there.
+            empty_history: See there.
+            options: ``only``, ``exclude``, ``diversity`` and ``candidates``.
+
+        Yields:
+            One frame for each part, at least one.
+        """
         _check_k(k)
-        _check_choice("unknown", unknown, Choice)
-        _check_choice("empty_history", empty_history, Fallback)
-        pool = self._pool(k, diversity, candidates)
-        if users is not None:
-            known, vocabulary = self._users()
-            dense = _encode(vocabulary, users, unknown, "users")
-            dense = dense[dense >= 0]
-            names = pl.Series("user", vocabulary.decode(dense.numpy()))
-            sequences = known.take(dense)
+        check_choice("history_items", history_items, HistoryItems)
+        check_choice("unknown", unknown, Unknown)
+        check_choice("empty_history", empty_history, Fallback)
+        diversity = options.pop("diversity", 0.0)
+        pool = self._pool(k, diversity, options.pop("candidates", None))
+        requests = self._requests(users, histories, unknown)
+        limits = {"only": None, "exclude": None, **options}
+        allowed = read_candidates(self.items, requests, unknown, **limits)
+        number = len(requests.users)
+        for start in range(0, max(number, 1), size or max(number, 1)):
+            rows = torch.arange(start, min(start + (size or number), number))
+            chosen, left = requests.take(rows), allowed.take(rows)
+            if history_items == "exclude":
+                left = left.excluding(chosen.sequences)
+            found = self._ranker.best(chosen, left, pool)
+            empty = chosen.sequences.lengths == 0
+            if empty.any() and not self.model.has_user_embeddings:
+                if empty_history == "error":
+                    raise _empty(chosen.names.filter(pl.Series(empty.numpy())))
+                without = empty.nonzero().squeeze(1)
+                self._users()  # whose events are counted
+                found[empty] = self._ranker.popular(
+                    chosen.take(without), left.take(without), pool
+                )
+            if diversity and self._category is not None:
+                found = diversify(found, self._category, k, diversity)
+            yield self._table(chosen.names, found, "item")
+
+    def score(
+        self,
+        items: RawIds,
+        users: RawIds | None = None,
+        *,
+        histories: Histories | None = None,
+        unknown: Unknown = "error",
+    ) -> pl.DataFrame:
+        """The scores of given pairs of users and items.
+
+        Args:
+            items: Raw id of the item of each pair.
+            users: Raw id of the user of each pair, a user of the graph.
+            histories: Instead of users, the history of each pair.
+            unknown: ``skip`` leaves out pairs of unknown users or items, with a warning
+                that names them; ``error`` refuses them.
+
+        Returns:
+            Columns ``user`` or ``history``, ``item`` and ``score``, in the order given.
+
+        Raises:
+            DataError: An id is unknown, or a history is empty.
+            ConfigError: There are not as many users or histories as items.
+        """
+        check_choice("unknown", unknown, Unknown)
+        if users is None and histories is None:
+            raise _neither_nor_both("neither")
+        if isinstance(histories, Interactions):
+            number = histories.num_users
         else:
-            sequences = self._encode(histories or [], unknown)
-            dense = torch.full_like(sequences.lengths, STRANGER)
-            names = pl.Series("history", np.arange(len(dense)))
-        nothing = Ragged(dense[:0], torch.zeros(len(dense) + 1, dtype=torch.int64))
-        seen = sequences.distinct() if exclude_history else nothing
-        found = self._best(dense, sequences, seen, pool)
-        empty = sequences.lengths == 0
+            number = len((histories or ()) if users is None else users)
+        if number != len(items):
+            raise ConfigError(
+                f"score takes pairs; found {len(items):,} items for {number:,} users "
+                "or histories. Repeat a user for each of the items"
+            )
+        row = torch.arange(number)
+        if users is not None:
+            distinct, numbers = Vocabulary.number(as_series(users, mixed=True))
+            users, row = distinct.ids, torch.tensor(numbers)
+        requests = self._requests(users, histories, unknown)
+        empty = requests.sequences.lengths == 0
         if empty.any() and not self.model.has_user_embeddings:
-            if empty_history == "error":
-                raise _empty(names.filter(pl.Series(empty.numpy())))
-            found[empty] = self._popular(pool)
-        if diversity and self._category is not None:
-            found = diversify(found, self._category, k, diversity)
-        return self._table(names, found, "item")
+            raise _empty(requests.names.filter(pl.Series(empty.numpy())))
+        index = torch.full((requests.given,), -1)
+        index[requests.kept] = torch.arange(len(requests.kept))
+        row, item = index[row], encode(self.items, items, unknown, "items")
+        known = (row >= 0) & (item >= 0)
+        row, item = row[known], item[known]
+        return pl.DataFrame(
+            {
+                requests.names.name: requests.names.gather(row.numpy()),
+                "item": self.items.ids.gather(item.numpy()),
+                "score": self._ranker.scores(requests, row, item).numpy(),
+            }
+        )
 
     def similar_items(self, items: RawIds, *, k: int = 10) -> pl.DataFrame:
         """The k items with the largest cosine similarity to each item.
@@ -178,11 +280,11 @@ class Recommender:
         _check_k(k)
         dense = torch.tensor(self.items.encode(items))
         names = pl.Series("item", self.items.decode(dense.numpy()))
-        vectors = torch.nn.functional.normalize(self._vectors.float(), dim=1)
+        vectors = torch.nn.functional.normalize(self._ranker.vectors.float(), dim=1)
         itself = Ragged(dense, torch.arange(len(dense) + 1))
         queries = vectors[dense.to(vectors.device)]
         cosine = InnerProduct(lambda queries: queries, vectors)
-        found = self._indexed(cosine).search(queries, itself, k)
+        found = self._ranker.indexed(cosine).search(queries, itself, k)
         return self._table(names, found, "similar")
 
     def vectors(self) -> pl.DataFrame:
@@ -192,7 +294,7 @@ class Recommender:
             Columns ``item`` (raw id) and ``vector`` (D numbers, float32), one row
             an item.
         """
-        table = self._vectors.float().cpu().numpy()
+        table = self._ranker.vectors.float().cpu().numpy()
         return pl.DataFrame({"item": self.items.ids, "vector": table})
 
     def _users(self) -> tuple[Ragged, Vocabulary]:
@@ -224,69 +326,24 @@ class Recommender:
             )
         return pool if diversity else k
 
-    @property
-    def _vectors(self) -> Float[Tensor, "V D"]:
-        return _vectors_of(self._scorer, self.model)
-
-    def _indexed(self, scorer: Scorer) -> ExactSearch | FaissSearch:
-        if self.index == "exact":
-            return ExactSearch(scorer)
-        vectors = _vectors_of(scorer, self.model)
-        return FaissSearch(vectors, "flat" if self.index == "faiss" else "hnsw")
-
-    def _popular(self, k: int) -> Int[Tensor, "k"]:
-        """Keys of the items with the most training events."""
-        self._users()
-        size = self.model.num_items
-        counts = self.graph[INTERACTS].edge_index[1].bincount(minlength=size).cpu()
-        best = keys(counts[None].float(), torch.arange(size)).topk(min(k, size))
-        return best.values[0]
-
-    def _encode(self, histories: Sequence[RawIds], unknown: Choice) -> Ragged:
+    def _requests(
+        self, users: RawIds | None, histories: Histories | None, unknown: Unknown
+    ) -> Requests:
+        """The users or histories that are given; neither: all users."""
+        if users is not None and histories is not None:
+            raise _neither_nor_both("both")
+        for name, given in (("users", users), ("histories", histories)):
+            if isinstance(given, str):
+                raise ConfigError(f"{name} is a list; found only {given!r}")
+        if histories is None:
+            known, vocabulary = self._users()
+            return of_users(known, vocabulary, users, unknown)
         if self.model.has_user_embeddings:
             raise ConfigError(
                 f"{type(self.model).__name__} has an embedding for each user, and none "
                 "for new users. Pass users=[…], or train a model that reads the history"
             )
-        for history in histories:
-            if isinstance(history, str):
-                raise ConfigError(
-                    f"each history is a list of raw item ids; found {history!r}. One "
-                    f"history is histories=[[{history!r}, …]]"
-                )
-        lengths = [len(history) for history in histories]
-        flat = [item for history in histories for item in history]
-        items = _encode(self.items, flat, unknown, "items")
-        ends = torch.tensor([0, *lengths]).cumsum(0)
-        known = items >= 0
-        kept = torch.cat([ends.new_zeros(1), known.cumsum(0)])
-        return Ragged(items[known], kept[ends])
-
-    def _best(
-        self, users: Int[Tensor, "N"], sequences: Ragged, seen: Ragged, k: int
-    ) -> Int[Tensor, "N k"]:
-        """Keys of the items found for each user."""
-        order = sequences.lengths.argsort(stable=True)  # less padding
-        ordered, excluded = sequences.take(order), seen.take(order)
-        rows = HeldOut(users[order], *ordered, ordered.items[:0], ordered.ptr * 0)
-        size, device = self.model.num_items, self._scorer.device
-        found = [torch.empty(0, min(k, size), dtype=torch.int64)]
-        with runtime.limit_threads(), torch.no_grad():
-            for start in range(0, len(users), BLOCK):
-                here = torch.arange(start, min(start + BLOCK, len(users)))
-                batch = batches.histories(rows, here, self.model.max_length, size)
-                queries: Any = batch.to(device)
-                if isinstance(self._search, FaissSearch):
-                    queries = self.model.represent(queries, self.graph)
-                near = excluded.between(start, start + len(here))
-                try:
-                    found.append(self._search.search(queries, near, k))
-                except FloatingPointError as error:
-                    raise GraphSeqError(
-                        f"{type(self.model).__name__} gives NaN as a score. Its "
-                        "training diverged: return to an earlier checkpoint"
-                    ) from error
-        return torch.cat(found)[order.argsort()]
+        return of_histories(self.items, histories, unknown)
 
     def _table(
         self, names: pl.Series, found: Int[Tensor, "N k"], column: str
@@ -303,26 +360,6 @@ class Recommender:
         )
 
 
-def _copy_in_eval_mode(model: Model) -> Model:
-    """The model in evaluation mode, whatever happens to the mode of the original.
-
-    The copy shares all parameters and buffers with it.
-    """
-    shared = {id(t): t for t in (*model.parameters(), *model.buffers())}
-    return copy.deepcopy(model, shared).eval()
-
-
-def _vectors_of(scorer: Scorer, model: Model) -> Float[Tensor, "V D"]:
-    """The item vectors behind the scores.
-
-    Raises:
-        ConfigError: There are none.
-    """
-    if isinstance(scorer, InnerProduct):
-        return scorer.vectors
-    raise no_vectors(model)
-
-
 def _vocabulary(graph: HeteroData, kind: str, size: int, model: Model) -> Any:
     if "vocabulary" not in graph[kind] or len(graph[kind].vocabulary) != size:
         raise GraphError(
@@ -334,19 +371,11 @@ def _vocabulary(graph: HeteroData, kind: str, size: int, model: Model) -> Any:
     return graph[kind].vocabulary
 
 
-def _encode(
-    vocabulary: Vocabulary, ids: RawIds, unknown: Choice, kind: str
-) -> Int[Tensor, "N"]:
-    """Dense ids; with ``skip``, -1 for unknown ones, which a warning names."""
-    if unknown == "error":
-        return torch.tensor(vocabulary.encode(ids))
-    dense = torch.tensor(vocabulary.encode(ids, missing=-1))
-    skipped = dict.fromkeys(ids[int(n)] for n in (dense < 0).nonzero())
-    if skipped:
-        more = ", …" * (len(skipped) > SHOWN)
-        shown = ", ".join(map(repr, [*skipped][:SHOWN])) + more
-        warnings.warn(f"unknown {kind} skipped: {shown}", stacklevel=3)
-    return dense
+def _neither_nor_both(found: str) -> ConfigError:
+    return ConfigError(
+        "recommend needs either users=[raw ids] or histories=[[raw item ids], …]; "
+        f"found {found}"
+    )
 
 
 def _empty(names: pl.Series) -> DataError:
@@ -356,11 +385,6 @@ def _empty(names: pl.Series) -> DataError:
         "read. Leave empty histories out, or recommend the most popular items: "
         "empty_history='popularity' (--empty-history popularity)"
     )
-
-
-def _check_choice(name: str, value: str, choices: Any) -> None:
-    if value not in get_args(choices):
-        raise ConfigError(f"{name} is one of {get_args(choices)}; found {value!r}")
 
 
 def _check_k(k: int) -> None:

@@ -8,10 +8,12 @@ from torch import Tensor
 
 from graphseq.data.ragged import Ragged
 from graphseq.evaluation.ranking import best_unseen
-from graphseq.evaluation.topk import NOTHING, keys
+from graphseq.evaluation.topk import NOTHING, decode, keys
 from graphseq.models.scoring import Scorer
+from graphseq.recommend.candidates import Candidates
 
 Queries = Float[Tensor, "B D"] | Float[Tensor, "B K D"]
+EVERYTHING = Candidates()
 NEIGHBOURS = 32  # links of a node in the HNSW graph
 BEAM = 128  # smallest search width (efSearch) of HNSW
 
@@ -26,13 +28,16 @@ class ExactSearch:
     def __init__(self, scorer: Scorer) -> None:
         self._scorer = scorer
 
-    def search(self, queries: Any, seen: Ragged, k: int) -> Int[Tensor, "B k"]:
+    def search(
+        self, queries: Any, seen: Ragged, k: int, candidates: Candidates = EVERYTHING
+    ) -> Int[Tensor, "B k"]:
         """Keys of the k best items outside ``seen``, best first.
 
         Args:
             queries: What the scorer takes, on its device.
             seen: Items excluded for each row, each once.
             k: Length of the lists, padded with ``topk.NOTHING``.
+            candidates: Further restrictions.
 
         Returns:
             Keys as made by :func:`graphseq.evaluation.topk.keys`.
@@ -45,7 +50,12 @@ class ExactSearch:
         for first, scores in self._scorer.candidate_blocks(queries, seen):
             near = seen.between(first, first + len(scores))
             excluded = near.padded(num_items).to(scores.device)
-            found.append(best_unseen(scores, num_items, excluded, k).cpu())
+            if candidates.restricted:
+                candidates.mask(scores, first)
+            best = best_unseen(scores, num_items, excluded, k).cpu()
+            if candidates.restricted:
+                best.masked_fill_(decode(best)[1] == -torch.inf, NOTHING)
+            found.append(best)
         return torch.cat(found)
 
 

@@ -93,34 +93,6 @@ def test_compare_speaks_of_both_runs(
     assert "nope: there is no such folder" in capsys.readouterr().err
 
 
-@pytest.mark.filterwarnings("default:unknown")
-def test_recommend_takes_users_or_a_history(
-    place: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    run = ["recommend", str(place / "a"), *DATA]
-    assert main([*run, "--users", "ana", "ben", "--k", "2"]) == 0
-    shown = capsys.readouterr().out
-    assert shown.count("ana") == shown.count("ben") == 2
-    assert main([*run, "--history", "bread", "milk", "--k", "3"]) == 0
-    shown = capsys.readouterr().out
-    assert "bread" not in shown
-    assert main(run) == 2
-    assert "neither is given" in capsys.readouterr().err
-    assert main([*run, "--users", "ana", "--history", "bread"]) == 2
-    assert "both are given" in capsys.readouterr().err
-    assert main([*run, "--users", "anna"]) == 2
-    assert "1 unknown id: 'anna' (did you mean 'ana'" in capsys.readouterr().err
-    two = [*run, "--users", "anna", "ben", "--k", "2", "--on-unknown", "skip"]
-    assert main(two) == 0
-    shown = capsys.readouterr()
-    assert shown.out.count("ben") == 2
-    assert "warning: unknown users skipped: 'anna'" in shown.err
-    none = [*run, "--history", "brea", "--on-unknown", "skip"]
-    assert main(none) == 2
-    assert "--empty-history popularity" in capsys.readouterr().err
-    assert main([*none, "--empty-history", "popularity", "--k", "1"]) == 0
-
-
 def test_ids_that_look_like_markup_are_shown_as_they_are(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -14,6 +14,8 @@ from graphseq.graphs import build_graph, part_of
 from graphseq.models import BPRMF, ItemKNN, SASRec
 from graphseq.models.base import Model
 from graphseq.recommend import Recommender
+from graphseq.recommend.recommend import HistoryItems
+from graphseq.recommend.requests import check_choice
 
 ITEMS = ["ale", "bread", "eggs", "rice", "salt", "tea"]
 LINES = {"ann": [0, 1, 2, 3], "bob": [2, 3, 4, 5], "cid": [5, 4, 0, 1]}
@@ -90,6 +92,49 @@ def test_histories_of_strangers(shop) -> None:
     assert found["item"].to_list() == ["bread", "rice"]
 
 
+def test_a_log_of_strangers_is_a_file_of_histories(shop) -> None:
+    rows = {"user": ["z", "y", "z"], "item": ["tea", "ale", "eggs"], "time": [1, 1, 2]}
+    log = Interactions.from_frame(rows)
+    found = shop.recommend(histories=log, k=2)
+    assert found["user"].to_list() == ["z", "z", "y", "y"]
+    lists = shop.recommend(histories=[["tea", "eggs"], ["ale"]], k=2)
+    assert found["item"].to_list() == lists["item"].to_list()
+    assert found["score"].to_list() == lists["score"].to_list()
+
+
+def test_popular_items_are_taken_from_those_that_are_left(shop) -> None:
+    options = {"k": 2, "empty_history": "popularity", "exclude": ["ale"]}
+    found = shop.recommend(histories=[[], ["tea"]], **options)
+    # One training event each; ties by id.
+    assert found.filter(history=0)["item"].to_list() == ["bread", "eggs"]
+
+
+def test_scores_of_pairs_are_those_of_the_lists(shop) -> None:
+    users, items = ["cid", "ann", "cid"], ["eggs", "tea", "rice"]
+    found = shop.score(items, users)
+    assert found.columns == ["user", "item", "score"]
+    assert list(found.iter_rows()) == [
+        ("cid", "eggs", 4),
+        ("ann", "tea", 15),
+        ("cid", "rice", 3),
+    ]
+    found = shop.score(["bread", "ale"], histories=[["ale"], ["tea", "eggs"]])
+    assert list(found.iter_rows()) == [(0, "bread", 1), (1, "ale", 0)]
+    with pytest.warns(UserWarning, match="skipped"):
+        found = shop.score(["sugar", "eggs"], ["cid", "cid"], unknown="skip")
+    assert list(found.iter_rows()) == [("cid", "eggs", 4)]
+    with pytest.raises(ConfigError, match="2 items for 1 users"):
+        shop.score(["ale", "tea"], ["ann"])
+    with pytest.raises(DataError, match="history 1 without any known item"):
+        shop.score(["ale", "tea"], histories=[["ale"], []])
+
+
+def test_parts_are_the_whole(shop) -> None:
+    parts = list(shop.batches(size=2, k=3))
+    assert [part["user"].n_unique() for part in parts] == [2, 1]
+    assert pl.concat(parts).equals(shop.recommend(["ann", "bob", "cid"], k=3))
+
+
 def test_empty_histories_are_refused_or_get_the_most_popular_items(shop) -> None:
     with pytest.raises(DataError, match="history 1 without any known item"):
         shop.recommend(histories=[["ale"], []])
@@ -118,7 +163,7 @@ def test_unknown_ids_are_skipped_on_request_and_named(shop) -> None:
 
 
 def test_history_can_be_recommended_on_request(shop) -> None:
-    found = shop.recommend(histories=[["bread", "ale"]], k=3, exclude_history=False)
+    found = shop.recommend(histories=[["bread", "ale"]], k=3, history_items="keep")
     assert found["item"].to_list()[0] == "bread"
     assert set(found["item"]) == {"bread", "ale", "eggs"}
     assert "bread" not in shop.recommend(histories=[["bread", "ale"]], k=6)["item"]
@@ -127,7 +172,7 @@ def test_history_can_be_recommended_on_request(shop) -> None:
 def test_lists_end_with_the_catalogue_and_hold_no_padding(shop) -> None:
     found = shop.recommend(users=["ann"], k=100)
     assert sorted(found["item"]) == ["salt", "tea"]
-    everything = shop.recommend(users=["ann"], k=100, exclude_history=False)
+    everything = shop.recommend(users=["ann"], k=100, history_items="keep")
     assert sorted(everything["item"]) == sorted(ITEMS)
 
 
@@ -158,6 +203,8 @@ def test_users_or_histories_not_both(shop) -> None:
     for options in ({}, {"users": ["ann"], "histories": [["ale"]]}):
         with pytest.raises(ConfigError, match="either users"):
             shop.recommend(**options)
+    with pytest.raises(ConfigError, match=r"history_items is one of .*found 'kept'"):
+        check_choice("history_items", "kept", HistoryItems)
     with pytest.raises(ConfigError, match="1 or more"):
         shop.recommend(users=["ann"], k=0)
 

@@ -1,0 +1,211 @@
+"""``graphseq recommend``: lists for users, histories, or everyone; scores of pairs."""
+
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from graphseq.cli.app import check_file, parse_ids, parse_pairs
+from graphseq.cli.evaluate import check_folders, graph_of
+from graphseq.cli.id_files import lists_by_user, read_ids, read_pairs, read_titles
+from graphseq.cli.progress import make_console
+from graphseq.errors import ConfigError
+from graphseq.schema import Size
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from graphseq.recommend import Recommender
+
+SOURCES = ("users", "users_file", "all", "history", "histories", "pairs")
+TITLES = ("item", "title")
+
+
+def recommend(
+    run: Path,
+    /,
+    *,
+    users: list[str] | None = None,
+    users_file: Path | None = None,
+    all: bool = False,
+    history: list[str] | None = None,
+    histories: Path | None = None,
+    pairs: Path | None = None,
+    k: Size = 10,
+    history_items: Literal["exclude", "keep"] = "exclude",
+    only: Path | None = None,
+    exclude: Path | None = None,
+    unknown: Literal["error", "skip"] = "error",
+    empty_history: Literal["error", "popularity"] = "error",
+    titles: Path | None = None,
+    title_columns: list[str] | None = None,
+    output: Path | None = None,
+    json: bool = False,
+    graph: Path | None = None,
+    data: Path | None = None,
+) -> None:
+    r"""Recommend items for users of the log, or for any histories of items.
+
+    Ids are those of the log. Many users are read, ranked and written in parts: memory
+    does not grow with their number.
+
+    Examples:
+      graphseq recommend runs/sasrec-beauty-0 --users 1 2 --k 10
+      graphseq recommend runs/sasrec-beauty-0 --history 4512 77 1042
+
+      # lists for everyone, of the items in stock, without those sold to them elsewhere
+      graphseq recommend runs/shop --all --only stock.txt --exclude sold.csv \
+          --unknown skip --output lists.parquet
+
+      # users who came after the training, with their events
+      graphseq recommend runs/shop --histories new-users.csv --output lists.jsonl
+
+      # scores of given pairs of user and item
+      graphseq recommend runs/shop --pairs pairs.csv --json
+
+    Args:
+        run: Run folder.
+        users: Users of the log.
+        users_file: File of users of the log, one a line.
+        all: All users of the log.
+        history: Items of any history, oldest first.
+        histories: Log of other users, in any format that graphseq build reads.
+        pairs: Table with the columns user and item: score these pairs instead.
+        k: Number of items to recommend for each user.
+        history_items: Whether items of the history can be recommended.
+        only: Items that can be recommended: a text file with one a line; or a table
+            (CSV, TSV, Parquet, JSON lines) with the columns user and item. Users
+            without a row in the table get no list.
+        exclude: Items that cannot be recommended, in the same form.
+        unknown: On ids that are not in the log: stop, or skip them with a warning.
+        empty_history: For users without known items: stop, or recommend the items
+            with the most training events, whose score is then that number.
+        titles: Table with a title for each item, which is added to the lists.
+        title_columns: Its columns, such as item=asin title=name.
+        output: File to write: .parquet, .csv or .jsonl.
+        json: Print JSON lines instead of a table.
+        graph: Folder of the graph; default: the graph in the run folder.
+        data: Folder of the data sets: build the graph again from the experiment.
+    """
+    given = dict(
+        zip(SOURCES, (users, users_file, all, history, histories, pairs), strict=True)
+    )
+    chosen = [name for name, value in given.items() if value not in (None, False)]
+    if len(chosen) != 1:
+        known = ", ".join("--" + name.replace("_", "-") for name in SOURCES)
+        found = " and ".join("--" + name.replace("_", "-") for name in chosen)
+        raise ConfigError(f"recommend takes one of {known}; found {found or 'none'}")
+    if pairs is not None and (only is not None or exclude is not None):
+        raise ConfigError("--pairs are scored as they are: leave --only, --exclude out")
+    check_folders(run, graph)
+    if output is not None:
+        from graphseq.recommend.lists import check_format
+
+        check_file("--output", output)
+        check_format(output)
+    named = parse_pairs(
+        "--title-columns", title_columns, "item=asin title=name", TITLES.__contains__
+    )
+    of_items = None if titles is None else read_titles(titles, **named)
+    recommender = _recommender(run, graph, data)
+    frames: Iterable[pl.DataFrame]
+    if pairs is not None:
+        table = read_pairs("--pairs", pairs)
+        frames = [recommender.score(table["item"], table["user"], unknown=unknown)]
+    else:
+        requested, names = _requested(recommender, given, chosen[0])
+        options: dict[str, Any] = {
+            "k": k,
+            "history_items": history_items,
+            "unknown": unknown,
+            "empty_history": empty_history,
+            "only": lists_by_user("--only", only, names),
+            "exclude": lists_by_user("--exclude", exclude, names),
+        }
+        total = recommender.model.num_users if names is None else len(names)
+        frames = _watched(recommender.batches(**requested, **options), total)
+    if of_items is not None:
+        frames = (_with_titles(frame, of_items) for frame in frames)
+    _show(frames, output, json)
+
+
+def _recommender(run: Path, graph: Path | None, data: Path | None) -> "Recommender":
+    from graphseq.recommend import Recommender
+    from graphseq.training import load_run
+
+    loaded = load_run(run)
+    built, _ = graph_of(run, graph, data)
+    return Recommender(loaded.model(built), built)
+
+
+def _requested(
+    recommender: "Recommender", given: dict[str, Any], kind: str
+) -> tuple[dict[str, Any], "pl.Series | None"]:
+    """Arguments of the recommender, and the names of the rows, if they have any."""
+    import polars as pl
+
+    if kind == "history":
+        items = parse_ids(recommender.items, given["history"])
+        return {"histories": [items]}, pl.Series([0])
+    if kind == "histories":
+        from graphseq.data import read_log
+
+        log = read_log(given["histories"])
+        return {"histories": log}, log.users.ids
+    known = recommender.users
+    if kind == "all":
+        return {}, None if known is None else known.ids
+    words = given["users"] or read_ids("--users-file", given["users_file"])
+    users = words if known is None else parse_ids(known, words)
+    return {"users": users}, pl.Series(users)
+
+
+def _with_titles(frame: "pl.DataFrame", titles: "pl.DataFrame") -> "pl.DataFrame":
+    import polars as pl
+
+    key = pl.col("item").cast(pl.String)
+    joined = frame.with_columns(key.alias("key")).join(
+        titles, on="key", how="left", maintain_order="left"
+    )
+    return joined.drop("key")
+
+
+def _watched(frames: "Iterator[pl.DataFrame]", total: int) -> "Iterator[pl.DataFrame]":
+    """The frames; a bar on a terminal shows how many users are done."""
+    from graphseq.recommend.recommend import USERS_AT_ONCE
+
+    if total <= USERS_AT_ONCE or not sys.stderr.isatty():
+        yield from frames
+        return
+    from rich.console import Console
+    from rich.progress import track
+
+    steps = -(-total // USERS_AT_ONCE)
+    console = Console(stderr=True)
+    yield from track(frames, "recommending", steps, console=console, transient=True)
+
+
+def _show(frames: "Iterable[pl.DataFrame]", output: Path | None, json: bool) -> None:
+    """Write the lists to a file, as JSON lines, or as a table."""
+    from graphseq.recommend.lists import write_lists
+
+    if output is not None:
+        rows = write_lists(frames, output)
+        print(f"{rows:,} rows in {output}", file=sys.stderr if json else sys.stdout)
+        return
+    if json:
+        for frame in frames:
+            print(frame.write_ndjson(), end="")
+        return
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = make_console(emoji=False)
+    for frame in frames:
+        hidden = [name for name in frame.columns if name == "history"]
+        frame = frame.drop(hidden)
+        shown = Table(*frame.columns, header_style="bold")
+        for row in frame.iter_rows(named=True):
+            row["score"] = f"{row['score']:.4f}"
+            shown.add_row(*(escape(str(value)) for value in row.values()))
+        console.print(shown)
