@@ -30,7 +30,8 @@ def show(
     """Summarise or plot a graph, or show its provenance.
 
     Prints nodes, edges, density, degrees, isolated nodes, components and reciprocity
-    of every relation. The extension of a plot gives its format: PNG, SVG or PDF.
+    of every relation, and the fraction of the held-out targets that are in the history
+    of their user. The extension of a plot gives its format: PNG, SVG or PDF.
 
     Examples:
       graphseq show graphs/beauty
@@ -59,6 +60,7 @@ def show(
         check_picture("--plot", plot)
     graph_metadata(graph)
     from graphseq import graphs
+    from graphseq.graphs.repeats import repeated_targets
     from graphseq.graphs.summary import similarity_distributions, weight_distributions
 
     loaded = graphs.load_graph(graph)
@@ -73,6 +75,8 @@ def show(
         _dump(_numbers(loaded, graph))
     else:
         _print(found)
+        for part, fraction in repeated_targets(loaded).items():
+            _print(f"{part} targets in the history of their user: {fraction:.2%}")
     if plot is None:
         return
     if of == "degrees":
@@ -88,6 +92,7 @@ def show(
 def _numbers(loaded: "HeteroData", path: Path) -> dict[str, Any]:
     """All numbers of a graph, as JSON data."""
     from graphseq import graphs
+    from graphseq.graphs.repeats import repeated_targets
     from graphseq.graphs.summary import similarity_distributions, weight_distributions
 
     return {
@@ -96,6 +101,7 @@ def _numbers(loaded: "HeteroData", path: Path) -> dict[str, Any]:
         "relations": graphs.summary(loaded).frame().to_dicts(),
         "weights": weight_distributions(loaded).frame().to_dicts(),
         "similarity": similarity_distributions(loaded).frame().to_dicts(),
+        "repeated_targets": repeated_targets(loaded),
         "provenance": getattr(loaded, "provenance", None),
     }
 

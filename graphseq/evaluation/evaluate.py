@@ -6,7 +6,6 @@ from typing import Annotated, Any, Literal, NamedTuple, get_args
 
 import polars as pl
 import polars.selectors as cs
-import torch
 from annotated_types import MinLen
 from jaxtyping import Int
 from torch import Tensor
@@ -21,6 +20,7 @@ from graphseq.evaluation.metrics import accuracy, coverage, popularity
 from graphseq.evaluation.ranking import Ranked, eval_mode, join, rank_block
 from graphseq.evaluation.report import Report
 from graphseq.graphs import graph_hash, held_out_hash, whole_hash
+from graphseq.graphs.repeats import repeated
 from graphseq.models.base import Model
 from graphseq.models.scoring import Blocks
 from graphseq.schema import Size, checked, describe
@@ -266,19 +266,14 @@ def _facts(
     ``training_hash`` covers the training events and the vocabularies, and is the same
     for every graph derived from them; ``graph_hash`` covers all relations.
     """
-    targets, history = rows.targets, rows.history
-    known = torch.isin(
-        targets.rows * model.num_items + targets.items,
-        history.rows * model.num_items + history.items,
-    )
     return {
         "part": part,
         "ks": ks,
         "users": len(rows.order),
-        "targets": len(targets.items),
+        "targets": len(rows.targets.items),
         "items": model.num_items,
-        "cold_targets": float((counts[targets.items] == 0).double().mean()),
-        "known_targets": float(known.double().mean()),
+        "cold_targets": float((counts[rows.targets.items] == 0).double().mean()),
+        "known_targets": repeated(held_out_users(graph, part)),
         "graph_hash": whole_hash(graph),
         "training_hash": graph_hash(_training_events(graph)),
         "held_out_hash": held_out_hash(graph),

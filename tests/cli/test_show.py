@@ -23,7 +23,9 @@ def graph(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def test_the_summary_is_printed(graph: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["show", graph]) == 0
-    assert "reciprocity" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "reciprocity" in printed
+    assert "test targets in the history of their user: 9.09%" in printed
 
 
 @pytest.mark.parametrize("node", ["item:bread", "user:ana"])
@@ -81,6 +83,7 @@ def test_json_contains_all_numbers(
     assert facts["graph_hash"] == graph_hash(loaded)
     assert facts["relations"] == summary(loaded).frame().to_dicts()
     assert facts["nodes"] == {"user": 12, "item": 14}
+    assert facts["repeated_targets"] == {"validation": 0.0, "test": 1 / 11}
     assert {row["group"] for row in facts["similarity"]} > {"any two users"}
     assert facts["provenance"]["build"]["command"][:2] == ["graphseq", "build"]
 
