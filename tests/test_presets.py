@@ -158,6 +158,39 @@ PRESETS: dict[str, Options] = {
         "backbone.loss": "bce",
         "backbone.encoder.positions": "end",
     },
+    "bsarec-sports": {"backbone.encoder.alpha": 0.3, "backbone.encoder.heads": 4},
+    "bsarec-toys": {"backbone.encoder.cutoff": 3},
+    "bsarec-yelp": {"backbone.encoder.cutoff": 3, "backbone.encoder.heads": 4},
+    "bsarec-ml-1m": {
+        "backbone.encoder.alpha": 0.3,
+        "backbone.encoder.cutoff": 9,
+        "backbone.encoder.heads": 4,
+    },
+    "bsarec-lastfm": {"backbone.encoder.alpha": 0.9, "backbone.encoder.cutoff": 3},
+    "wearec-beauty": {"backbone.encoder.alpha": 0.2, "backbone.encoder.heads": 8},
+    "wearec-sports": {"backbone.encoder.alpha": 0.3, "backbone.encoder.heads": 4},
+    "wearec-ml-1m": {
+        "backbone.encoder.alpha": 0.3,
+        "backbone.encoder.heads": 2,
+        "backbone.encoder.dropout": 0.1,
+    },
+    "wearec-lastfm": {"backbone.encoder.alpha": 0.3, "backbone.encoder.heads": 2},
+    "tvrec-sports": {"backbone.encoder.bases": 16},
+    "tvrec-yelp": {
+        "reg": 0.001,
+        "backbone.encoder.bases": 16,
+        "backbone.encoder.dropout": 0.1,
+    },
+    "tvrec-ml-1m": {
+        "reg": 1e-05,
+        "backbone.encoder.bases": 8,
+        "backbone.encoder.dropout": 0.3,
+    },
+    "tvrec-lastfm": {
+        "reg": 0.001,
+        "backbone.encoder.bases": 8,
+        "backbone.encoder.dropout": 0.4,
+    },
     "iclrec-beauty": {"backbone.encoder.layers": 1},
     "iclrec-toys": {"backbone.encoder.layers": 3},
     "iclrec-ml-1m": {
@@ -396,6 +429,13 @@ DEFAULTS: dict[str, Options] = {
         "backbone.encoder.learnable.logit": 0.0,
     },
 }
+ENCODERS = {
+    "GRU4Rec": "GRU",
+    "Caser": "Convolution",
+    "BSARec": "FrequencyAttention",
+    "WEARec": "WaveletFilter",
+    "TVRec": "TimeVariantFilter",
+}
 GRAPH = [{"CoOccurrence": {"kind": kind}} for kind in ("user", "item")]
 
 
@@ -403,9 +443,7 @@ def resolve(model: Options) -> Options:
     """All options of a model; a backbone's encoder is written out."""
     [name] = model
     if name not in ("POP", "BPRMF", "LightGCN", "ComiRec", "SRGNN", "GCSAN", "MCLSR"):
-        encoder: Any = {"GRU4Rec": "GRU", "Caser": "Convolution"}.get(
-            name, "Transformer"
-        )
+        encoder: Any = ENCODERS.get(name, "Transformer")
         written = {"model": {name: {"backbone": {"encoder": {encoder: {}}}}}}
         model = merge_sections(written, {"model": model})["model"]
     sections = {"data": {"cycle": {}}, "split": "leave_one_out", "graph": GRAPH}
