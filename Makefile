@@ -42,7 +42,7 @@ $(STAMP)-dev: $(STAMP)-package
 
 $(STAMP)-docs: $(STAMP)-package
 	@echo "installing the documentation tools"
-	$(PIP) -e '.[docs]'
+	$(PIP) -e '.[docs,onnx,serve]'
 	@touch $@
 
 # Shapes are not checked at run time: the lowest jaxtyping loads too late for that.

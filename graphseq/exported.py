@@ -93,13 +93,15 @@ class ExportedModel:
             self._popular = table["events"].to_numpy().astype(np.float32)
         self._row_of_item = {str(raw): row for row, raw in enumerate(self.items)}
         self.users: list[Any] | None = None
-        self._histories: pl.Series | None = None
+        self._known: tuple[Rows, Rows] | None = None  # all histories, and their ends
         self._of_users: Vectors | None = None
         self._row_of_user: dict[str, int] = {}
         if USER_TABLE in self.card["files"]:
             table = pl.read_parquet(folder / USER_TABLE)
             self.users = table["user"].to_list()
-            self._histories = table["history"]
+            ends = table["history"].list.len().cum_sum().to_numpy().astype(np.int64)
+            flat = table["history"].explode().drop_nulls().to_numpy()
+            self._known = flat.astype(np.int64), np.append(0, ends)
             self._row_of_user = {str(raw): row for row, raw in enumerate(self.users)}
         if USERS in self.card["files"]:
             self._of_users = load_file(folder / USERS)["vectors"]
@@ -134,10 +136,9 @@ class ExportedModel:
             DataError: Users are unknown, or the folder has none.
         """
         rows = self._find_users(users)
-        assert self._histories is not None
-        return [
-            found.to_numpy().astype(np.int64) for found in self._histories.gather(rows)
-        ]
+        assert self._known is not None
+        flat, ends = self._known
+        return [flat[ends[row] : ends[row + 1]] for row in rows]
 
     def recommend(
         self,

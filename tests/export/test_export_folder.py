@@ -167,3 +167,29 @@ def test_a_run_without_users_gives_lists_for_histories(graph: HeteroData) -> Non
     _check_graph(gs.models.SASRec(*sizes), part)
     with pytest.raises(GraphError, match="interacts"):
         _check_graph(gs.models.POP(*sizes), part)
+
+
+@pytest.mark.slow
+def test_the_lists_of_all_users_of_beauty_are_those_of_the_recommender(
+    shared: Path, tmp_path: Path, unchecked_shapes: None
+) -> None:
+    """Items change places only where their scores are equal to six digits."""
+    log = gs.read_log(shared / "data" / "amazon-beauty" / "Beauty.txt")
+    graph = gs.build_graph(gs.leave_one_out(log))
+    torch.manual_seed(0)
+    model = SASRec(log.num_users, log.num_items)
+    gs.fit(model, graph, max_epochs=1, batch_size=384, threads=1, progress=False)
+    exported = ExportedModel(export_model(model, graph, tmp_path / "model"))
+    users = graph["user"].vocabulary.ids.to_list()
+    found = exported.recommend(users, k=20)
+    wanted = gs.Recommender(model, graph).recommend(users, k=20)
+    scores = wanted["score"].to_numpy().reshape(-1, 20)
+    items = graph["item"].vocabulary.encode(wanted["item"]).reshape(-1, 20)
+    assert len(users) == 22_363
+    assert np.abs(found.scores - scores).max() < 1e-5
+    assert (np.sort(found.items) == np.sort(items)).all()
+    moved = found.items != items
+    close = np.abs(np.diff(scores, prepend=np.inf, append=-np.inf))
+    near = np.minimum(close[:, 1:], close[:, :-1]) < 1e-6
+    assert not (moved & ~near).any()
+    assert moved.any(axis=1).sum() < 20
