@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from graphseq.cli.app import check_folder
 from graphseq.cli.progress import make_console
-from graphseq.errors import RunError
+from graphseq.errors import ConfigError, RunError
 from graphseq.folders import check_run, graph_metadata
 from graphseq.schema import Count, Size
 
@@ -29,6 +29,8 @@ def evaluate(
     part: Literal["validation", "test"] = "test",
     ks: list[Size] | None = None,
     history: Literal["both", "kept", "excluded"] | None = None,
+    by: Literal["history_length", "target_events"] | None = None,
+    bins: list[float] | None = None,
 ) -> None:
     """Rank all items for the held-out users of a run.
 
@@ -39,6 +41,7 @@ def evaluate(
     Examples:
       graphseq evaluate runs/sasrec-beauty-0
       graphseq evaluate runs/sasrec-beauty-0 --part validation --ks 1 10 100
+      graphseq evaluate runs/sasrec-beauty-0 --by history_length --bins 5 10 20
 
     Args:
         run: Run folder.
@@ -47,7 +50,15 @@ def evaluate(
         part: Part of the held-out events to evaluate on.
         ks: Cutoffs of the ranking metrics; default: those of the experiment.
         history: History protocols; default: those of the experiment.
+        by: Also print the metrics of segments of users: by the number of events in
+            their history, or the number of training events of their target.
+        bins: Ascending bounds of the segments; default: each number is one.
     """
+    if bins is not None and by is None:
+        raise ConfigError(
+            "--bins divide the users into segments of --by: add --by history_length or "
+            "--by target_events"
+        )
     check_folders(run, graph)
     from graphseq.training import load_run
 
@@ -58,6 +69,20 @@ def evaluate(
     model = loaded.model(built)
     found = experiment.evaluate(model, built, part=part, folder=run, **given)
     print_reports({type(model).__name__: found})
+    if by is not None:
+        print_segments(found, by, bins)
+
+
+def print_segments(report: "Report", column: str, bins: list[float] | None) -> None:
+    """Print HR and NDCG of segments of users."""
+    from rich.table import Table
+
+    found = report.by(column, bins)
+    metrics = [f"{name}@{k}" for k in report.facts["ks"] for name in ("HR", "NDCG")]
+    shown = Table("history", column, "users", *metrics, header_style="bold")
+    for row in found.select("protocol", column, "users", *metrics).iter_rows():
+        shown.add_row(*map(str, row[:3]), *(f"{value:.4f}" for value in row[3:]))
+    make_console().print(shown)
 
 
 def compare(

@@ -104,7 +104,7 @@ def evaluate(
             for name, column in users.items()
             if name != "best_rank"
         } | coverage(top, model.num_items, lists)
-        frames.append(_frame(graph, held_out, rows, protocol, users))
+        frames.append(_frame(graph, held_out, rows, protocol, users, counts))
     facts = _facts(model, graph, part, lists, rows, counts)
     report = Report(means, pl.concat(frames), facts)
     if folder is not None:
@@ -219,12 +219,17 @@ def _frame(
     rows: Rows,
     protocol: str,
     users: dict[str, Tensor],
+    counts: Int[Tensor, "V"],
 ) -> pl.DataFrame:
     """One row a user, in the order of the held-out data."""
     back = rows.order.argsort()
     frame = pl.DataFrame(
         _ids(graph, held_out.user.numpy())
-        | {"targets": rows.targets.lengths[back].numpy()}
+        | {
+            "targets": rows.targets.lengths[back].numpy(),
+            "history_length": held_out.history_ptr.diff().numpy(),
+            "target_events": _rarest(rows.targets, counts)[back].numpy(),
+        }
         | {name: column[back].numpy() for name, column in users.items()}
     )
     best = pl.col("best_rank")
@@ -233,9 +238,18 @@ def _frame(
         cs.starts_with("user"),
         pl.lit(protocol).alias("protocol"),
         "targets",
+        "history_length",
+        "target_events",
         best.alias("best_rank"),
         *(name for name in users if name != "best_rank"),
     )
+
+
+def _rarest(targets: Ragged, counts: Int[Tensor, "V"]) -> Int[Tensor, "N"]:
+    """Training events of each user's target; of several targets, the fewest."""
+    fewest = counts.new_zeros(len(targets.lengths))
+    found = counts[targets.items]
+    return fewest.scatter_reduce(0, targets.rows, found, "amin", include_self=False)
 
 
 def _ids(graph: HeteroData, users: Any) -> dict[str, Any]:

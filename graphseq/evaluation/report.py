@@ -11,6 +11,7 @@ import polars as pl
 from graphseq.atomic import atomic_file, system_errors
 from graphseq.constants import Part
 from graphseq.errors import RunError
+from graphseq.evaluation.segments import segments
 
 FORMAT = 2  # format 1 has dense ids in the column user
 DAMAGE = (ValueError, KeyError, TypeError, AttributeError)
@@ -54,8 +55,9 @@ class Report:
         means: Protocol (``kept``, ``excluded``) to metric to mean over users.
         per_user: One row a user and protocol: ``user`` (raw id, if the graph has a
             vocabulary), ``user_index`` (dense id), ``protocol``, ``targets``,
-            ``best_rank`` (of the best target, from 1; null for a miss), and a column
-            for each per-user metric.
+            ``history_length`` (events), ``target_events`` (training events of the
+            rarest target), ``best_rank`` (of the best target, from 1; null for a miss),
+            and a column for each per-user metric.
         facts: Part, sizes, hashes and model of the evaluation; JSON data.
     """
 
@@ -95,6 +97,34 @@ class Report:
         return pl.DataFrame(
             [{"protocol": name, **means} for name, means in self.means.items()]
         )
+
+    def by(
+        self,
+        column: str,
+        bins: Sequence[int | float] | None = None,
+        *,
+        frame: pl.DataFrame | None = None,
+    ) -> pl.DataFrame:
+        """Mean metrics of segments of users, such as those with short histories.
+
+        Args:
+            column: ``history_length``, ``target_events``, or a column of ``frame``.
+            bins: Ascending bounds that divide numbers into segments, such as
+                ``[5, 10]``: below 5, from 5 to below 10, and 10 or more; ``None``: each
+                value is a segment.
+            frame: A table with the columns ``user`` (raw ids) and ``column``. Users
+                that it lacks are a segment of their own, null.
+
+        Returns:
+            One row for each protocol and segment: its users, and the mean of each
+            metric over them. The means of all users are the means of the segments,
+            weighted by their users.
+
+        Raises:
+            ConfigError: There is no such column, bins do not fit it, or the frame has
+                several rows for a user.
+        """
+        return segments(self.per_user, column, bins, frame)
 
     def select(self, protocols: Sequence[str], ks: Sequence[int]) -> "Report":
         """A report of fewer protocols and list lengths."""

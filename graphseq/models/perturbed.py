@@ -11,7 +11,7 @@ from torch_geometric.data import HeteroData
 from graphseq.constants import INTERACTS
 from graphseq.models.base import Model
 from graphseq.models.scoring import InnerProduct, Scorer
-from graphseq.nn.propagation import operator
+from graphseq.nn.adjacency import operator
 from graphseq.objectives import bpr, nt_xent
 from graphseq.schema import Positive, Size, Weight
 from graphseq.sequences.batch import Batch

@@ -46,6 +46,19 @@ def test_evaluate_builds_the_graph_of_the_run_again(
     assert list(found.means) == ["kept", "excluded"]
 
 
+def test_evaluate_prints_segments_of_users(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["evaluate", str(place / "a"), "--by", "history_length"]
+    assert main([*arguments, "--bins", "3", "5"]) == 0
+    shown = capsys.readouterr().out
+    report = Report.load(place / "a").by("history_length", [3, 5])
+    for label, users in report.select("history_length", "users").iter_rows():
+        assert label in shown and str(users) in shown
+    assert main(["evaluate", str(place / "a"), "--bins", "3"]) == 2
+    assert "add --by history_length" in capsys.readouterr().err
+
+
 def test_evaluate_takes_a_saved_graph_and_refuses_another(
     place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -28,6 +28,7 @@ def test_metrics_and_columns_of_a_report(small) -> None:
     assert set(report["kept"]) == expected
     columns = {name for name in expected if not name.startswith("coverage")}
     keys = {"user_index", "protocol", "targets", "best_rank"}
+    keys |= {"history_length", "target_events"}
     assert set(report.per_user.columns) == columns | keys
     assert report.per_user["targets"].to_list() == [2] * 12
     assert report.frame()["protocol"].to_list() == ["kept", "excluded"]
