@@ -25,6 +25,8 @@ class ReadOptions:
             user=0 item=1 time=3.
         separator: Field separator, one character, or `tab` (default: `,`).
         times: For a log of sequences, a parallel file with the time of every item.
+        weight: Column of a weight of each event, such as a rating or a number of
+            plays, by name, or by position in a file without a header.
         on_error: On malformed lines: stop with a report (raise, the default), or skip
             and count them (skip).
     """
@@ -33,6 +35,7 @@ class ReadOptions:
     columns: list[str] | None = None
     separator: str | None = None
     times: Path | None = None
+    weight: str | None = None
     on_error: Literal["raise", "skip"] | None = None
 
 
@@ -42,6 +45,7 @@ class BuildOptions:
     """Filters, split, relations and engine of a build.
 
     Attributes:
+        min_rating: Keep only events with a --weight of at least N.
         k_core: Keep only users and items with at least N events, repeatedly.
         min_length: Keep only users with at least N events.
         deduplicate: Of repeated events of a user and an item, keep the first or last.
@@ -68,6 +72,7 @@ class BuildOptions:
             by graphseq update.
     """
 
+    min_rating: float | None = None
     k_core: Size | None = None
     min_length: Size | None = None
     deduplicate: Literal["first", "last"] | None = None

@@ -115,6 +115,11 @@ def open_engine(
             "--times, a parallel file of timestamps, needs --engine local. For Spark, "
             "write the log as one table, such as Parquet"
         )
+    if reading.weight is not None or options.min_rating is not None:
+        raise ConfigError(
+            "--weight and --min-rating need --engine local. Filter the log before, or "
+            "build it on this machine"
+        )
     from graphseq.spark.engine import engine
 
     example = "spark.executor.memory=8g"
@@ -136,6 +141,7 @@ def read(stages: "Stages", log: str | Path, options: "ReadOptions") -> "Interact
         format=options.format,
         separator=options.separator,
         times=options.times,
+        weight=None if options.weight is None else _column(options.weight),
         on_error=options.on_error or "raise",
     )
     stages.end(f"{len(events):,} events")
@@ -147,6 +153,8 @@ def split(stages: "Stages", log: "Interactions", options: "BuildOptions") -> "Sp
     from graphseq import data
 
     stages.begin("filter and split")
+    if options.min_rating is not None:
+        log = data.min_rating(log, options.min_rating)
     if options.deduplicate is not None:
         log = data.deduplicate(log, keep=options.deduplicate)
     if options.k_core is not None:
@@ -175,7 +183,12 @@ def _columns(words: Sequence[str] | None) -> dict[str, str | int] | None:
     if words is None:
         return None
     pairs = parse_pairs("--columns", words, "user=userId item=movieId").items()
-    return {role: int(c) if c.isdecimal() else c for role, c in pairs}
+    return {role: _column(word) for role, word in pairs}
+
+
+def _column(word: str) -> str | int:
+    """A name, or a number as a position."""
+    return int(word) if word.isdecimal() else word
 
 
 def save(

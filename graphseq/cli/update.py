@@ -140,6 +140,7 @@ def _inherit(new: ReadOptions, old: ReadOptions) -> ReadOptions:
         format=old.format,
         columns=new.columns or old.columns,
         separator=new.separator or old.separator,
+        weight=new.weight or old.weight,
     )
 
 

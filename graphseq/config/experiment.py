@@ -276,7 +276,10 @@ def _sections_of(provenance: Mapping[str, Any]) -> dict[str, Any]:
     known = [s for s in steps if isinstance(s, Mapping) and {*s} <= {*GRAPH}]
     sections: dict[str, Any] = {"graph": known}
     if split.get("protocol") in SPLITS:
-        sections["split"] = {split["protocol"]: split.get("parameters") or {}}
+        accepted = parameters(SPLITS[split["protocol"]])
+        made = split.get("parameters") or {}
+        options = {name: made[name] for name in made if name in accepted}
+        sections["split"] = {split["protocol"]: options}
     return sections
 
 

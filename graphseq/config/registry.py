@@ -24,6 +24,7 @@ from graphseq.data import (
     leave_one_out,
     load_dataset,
     min_length,
+    min_rating,
     read_log,
     time_window,
 )
@@ -63,6 +64,7 @@ DATA: dict[str, Callable[..., Any]] = {
 FILTERS: dict[str, Callable[..., Any]] = {
     "k_core": k_core,
     "min_length": min_length,
+    "min_rating": min_rating,
     "deduplicate": deduplicate,
     "time_window": time_window,
 }

@@ -101,8 +101,10 @@ def _other_filters(
     written = [{s.target.__name__: s.resolve()} for s in sections.get("filters") or ()]
     if data.target is load_dataset:
         written = [*catalog(data.folder)[data.name].filters, *written]
-    k, n, keep = (options.get(o) for o in ("k_core", "min_length", "deduplicate"))
+    names = ("k_core", "min_length", "deduplicate", "min_rating")
+    k, n, keep, least = (options.get(name) for name in names)
     done: list[dict[str, Any]] = []
+    done += [] if least is None else [{"min_rating": {"least": least}}]
     done += [{"deduplicate": {"keep": keep}}] if keep else []
     done += [{"k_core": {"user": k, "item": k}}] if k else []
     done += [{"min_length": {"n": n}}] if n else []

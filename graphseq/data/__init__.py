@@ -10,7 +10,13 @@ from graphseq.data.datasets import (
     load_dataset,
 )
 from graphseq.data.fetch import Fetched, fetch_dataset
-from graphseq.data.filters import deduplicate, k_core, min_length, time_window
+from graphseq.data.filters import (
+    deduplicate,
+    k_core,
+    min_length,
+    min_rating,
+    time_window,
+)
 from graphseq.data.interactions import Interactions
 from graphseq.data.readers import LAYOUTS, SkippedLines, read_log
 from graphseq.data.split import HeldOut, Split, by_user, leave_one_out
@@ -38,6 +44,7 @@ __all__ = [
     "leave_one_out",
     "load_dataset",
     "min_length",
+    "min_rating",
     "read_log",
     "synthetic",
     "time_window",

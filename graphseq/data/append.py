@@ -26,7 +26,8 @@ def append(earlier: Interactions, later: Interactions) -> Interactions:
         later: More events, of the same or of other users and items.
 
     Raises:
-        DataError: Only one of the logs has times, or the units of their times differ.
+        DataError: Only one of the logs has times or weights, or the units of their
+            times differ.
     """
     if not len(later):
         return earlier
@@ -43,6 +44,15 @@ def append(earlier: Interactions, later: Interactions) -> Interactions:
             f"the old log's times are {units[0]} and the new one's {units[1]}. Convert "
             "them to one unit"
         )
+    if (earlier.weight is None) != (later.weight is None):
+        weighted, other = ("new", "old") if earlier.weight is None else ("old", "new")
+        raise DataError(
+            f"the {weighted} log has weights of its events and the {other} one has "
+            "none. Name the column of the weights of both (--weight), or of neither"
+        )
+    weight = None
+    if earlier.weight is not None and later.weight is not None:
+        weight = np.concatenate([earlier.weight, later.weight])
     users, user = _extend(earlier.users, later.users, later.user)
     items, item = _extend(earlier.items, later.items, later.item)
     times = np.concatenate([earlier.time, later.time]) if earlier.has_time else None
@@ -52,6 +62,7 @@ def append(earlier: Interactions, later: Interactions) -> Interactions:
         times,
         users=users,
         items=items,
+        weight=weight,
     )
 
 

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from graphseq.errors import DataError
 
 Int64s = npt.NDArray[np.int64]
+Float32s = npt.NDArray[np.float32]
 Integral = npt.NDArray[np.signedinteger[Any]]
 Mask = npt.NDArray[np.bool_]
 
@@ -67,6 +68,33 @@ def integers(name: str, values: Integers) -> Integral:
             f"of shape {array.shape}. Cast it first, and drop rows without a value"
         )
     return array if array.dtype == np.int32 else array.astype(np.int64, copy=False)
+
+
+def weights(values: Arrayed | Sequence[float], size: int) -> Float32s:
+    """The weights of the events, read-only, (E,).
+
+    Args:
+        values: Numbers.
+        size: E.
+
+    Raises:
+        DataError: They are not E finite numbers of 0 or more.
+    """
+    try:
+        found = np.ascontiguousarray(values, dtype=np.float32).view()
+    except (TypeError, ValueError) as error:
+        raise DataError(f"weights are numbers, one an event: {error}") from error
+    wrong = np.ones(1, np.bool_)
+    if found.shape == (size,):
+        wrong = ~(np.isfinite(found) & (found >= 0))
+    if wrong.any():
+        example = f", such as {found[wrong][0]}" if found.shape == (size,) else ""
+        raise DataError(
+            f"the weights of {size:,} events are as many finite numbers of 0 or more; "
+            f"found {found.shape}{example}. Drop events without a weight"
+        )
+    found.flags.writeable = False
+    return found
 
 
 def is_canonical(user: Integral, time: Integral) -> bool:

@@ -19,7 +19,7 @@ from graphseq.data.timestamps import (
     usual_unit,
 )
 from graphseq.errors import DataError
-from graphseq.schema import Size, checked
+from graphseq.schema import Size, Weight, checked
 
 BLOCK = 1 << 20  # events that are deduplicated at a time
 
@@ -53,6 +53,22 @@ def min_length(log: Interactions, n: int) -> Interactions:
         DataError: No event remains.
     """
     return _select(log, (log.lengths >= n)[log.user], f"min_length({n})")
+
+
+@checked
+def min_rating(log: Interactions, least: Weight) -> Interactions:
+    """Keep the events with a weight of at least ``least``, such as a rating of 4.
+
+    Raises:
+        DataError: The log has no weights, or no event remains.
+        OptionError: ``least`` is negative or not a number.
+    """
+    if log.weight is None:
+        raise DataError(
+            "min_rating needs the weights of the events, and this log has none. Read "
+            "it with the column of the ratings: weight='rating' (--weight rating)"
+        )
+    return _select(log, log.weight >= np.float32(least), f"min_rating({least:g})")
 
 
 @checked

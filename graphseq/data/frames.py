@@ -39,8 +39,12 @@ Frame = pl.DataFrame | pl.LazyFrame | Mapping[str, Sequence[Any] | Any] | Column
 """What :meth:`graphseq.data.Interactions.from_frame` reads."""
 
 
-def frame_columns(frame: Frame) -> dict[str, pl.Series]:
+def frame_columns(frame: Frame, weight: str | None = None) -> dict[str, pl.Series]:
     """The columns user, item and, if there is one, time; warns of any others.
+
+    Args:
+        frame: The frame.
+        weight: The column of the weights, if there is one.
 
     Raises:
         DataError: It is not a frame, or a column is missing or ambiguous.
@@ -52,6 +56,12 @@ def frame_columns(frame: Frame) -> dict[str, pl.Series]:
             "a frame of interactions needs the columns user and item, and optionally "
             f"time; found {header}. Rename its columns"
         )
+    if weight is not None and header.count(weight) != 1:
+        raise DataError(
+            f"a frame of interactions has one column of weights, {weight!r}; found "
+            f"{header}. Name one of its columns"
+        )
+    names["weight"] = weight
     found = {role: name for role, name in names.items() if name is not None}
     if rest := [name for name in header if name not in found.values()]:
         warnings.warn(

@@ -1,6 +1,6 @@
 """Interactions: the events of a log, as sorted columns of dense ids."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -8,6 +8,8 @@ import numpy as np
 import polars as pl
 
 from graphseq.data.arrays import (
+    Arrayed,
+    Float32s,
     Int64s,
     Integers,
     Mask,
@@ -17,6 +19,7 @@ from graphseq.data.arrays import (
     is_canonical,
     positions,
     renumber,
+    weights,
 )
 from graphseq.data.frames import Frame, frame_columns, parse_time_column
 from graphseq.data.timestamps import count_units, usual_unit
@@ -43,10 +46,11 @@ class Interactions:
         items: Raw ids of the V items; items without an event are allowed.
         has_time: False if the source gives only the order: ``time`` is a position.
         skipped: Lines that the reader skipped, by reason (``on_error="skip"``).
+        weight: A weight of each event, such as a rating, (E,); ``None``: there is none.
 
     Raises:
         DataError: The columns differ in length, are not sorted, or hold an id outside
-            the vocabularies.
+            the vocabularies; or a weight is not a finite number of 0 or more.
     """
 
     user: Int64s
@@ -56,6 +60,7 @@ class Interactions:
     items: Vocabulary
     has_time: bool = True
     skipped: Mapping[str, int] = field(default_factory=dict)
+    weight: Float32s | None = None
 
     def __post_init__(self) -> None:
         for name in ("user", "item", "time"):
@@ -63,6 +68,8 @@ class Interactions:
             column.flags.writeable = False
             object.__setattr__(self, name, column)
         _check_lengths(len(self.user), len(self.item), len(self.time))
+        if self.weight is not None:
+            object.__setattr__(self, "weight", weights(self.weight, len(self.user)))
         if not is_canonical(self.user, self.time):
             raise DataError(
                 "the events are not sorted by user, then time. Use "
@@ -88,6 +95,7 @@ class Interactions:
         users: Vocabulary | None = None,
         items: Vocabulary | None = None,
         skipped: Mapping[str, int] | None = None,
+        weight: Arrayed | Sequence[float] | None = None,
     ) -> "Interactions":
         """Interactions from dense ids in the order of the log.
 
@@ -100,6 +108,7 @@ class Interactions:
             users: Raw ids; ``None`` uses 0 … max(user) as raw ids too.
             items: Raw ids; ``None`` uses 0 … max(item) as raw ids too.
             skipped: Lines that the reader skipped, by reason.
+            weight: A weight of each event, (E,).
 
         Raises:
             DataError: As the constructor.
@@ -108,18 +117,22 @@ class Interactions:
         user_, item_ = integers("user", user), integers("item", item)
         time_ = np.arange(len(user_)) if time is None else integers("time", time)
         _check_lengths(len(user_), len(item_), len(time_))
+        weight_ = None if weight is None else weights(weight, len(user_))
         order = canonical_order(user_, time_)
         del user, item, time  # so that each column is freed once it is sorted
         user_, item_ = in_order(user_, order), in_order(item_, order)
         time_ = in_order(time_, order) if has_time else positions(user_)
+        if weight_ is not None and order is not None:
+            weight_ = weight_[order]
         if users is None:
             users = Vocabulary.numbered(int(user_.max(initial=-1)) + 1)
         if items is None:
             items = Vocabulary.numbered(int(item_.max(initial=-1)) + 1)
-        return cls(user_, item_, time_, users, items, has_time, skipped or {})
+        given = skipped or {}
+        return cls(user_, item_, time_, users, items, has_time, given, weight_)
 
     @classmethod
-    def from_frame(cls, frame: Frame) -> "Interactions":
+    def from_frame(cls, frame: Frame, *, weight: str | None = None) -> "Interactions":
         """Interactions from raw ids: columns ``user``, ``item``, optionally ``time``.
 
         Users and items are numbered by first appearance. Without a time column the
@@ -130,15 +143,17 @@ class Interactions:
             frame: A frame of polars, eager or lazy, or of pandas, an Arrow table, or a
                 mapping from column names to sequences. Usual names of the columns are
                 found too, such as user_id, movieId and timestamp.
+            weight: Column of a weight of each event, such as a rating.
 
         Raises:
             DataError: A column is missing, holds nulls, or has the wrong type.
         """
-        columns = frame_columns(frame)
+        columns = frame_columns(frame, weight)
         users, user = Vocabulary.number(columns["user"])
         items, item = Vocabulary.number(columns["item"])
         time = parse_time_column(columns["time"]) if "time" in columns else None
-        return cls.from_arrays(user, item, time, users=users, items=items)
+        given = columns["weight"].to_numpy() if weight is not None else None
+        return cls.from_arrays(user, item, time, users=users, items=items, weight=given)
 
     @property
     def num_users(self) -> int:
@@ -163,7 +178,8 @@ class Interactions:
     def subset(self, mask: Mask) -> "Interactions":
         """The selected events, with the same vocabularies and numbering."""
         user, item, time = self.user[mask], self.item[mask], self.time[mask]
-        return replace(self, user=user, item=item, time=time)
+        kept = None if self.weight is None else self.weight[mask]
+        return replace(self, user=user, item=item, time=time, weight=kept)
 
     def select(self, mask: Mask) -> "Interactions":
         """The selected events, renumbered without users and items that have no event.
@@ -178,6 +194,7 @@ class Interactions:
             user=user,
             item=item,
             time=self.time[mask] if self.has_time else positions(user),
+            weight=None if self.weight is None else self.weight[mask],
             users=self.users.take(kept_users),
             items=self.items.take(kept_items),
         )
@@ -197,17 +214,23 @@ class Interactions:
             user=user[order],
             item=items[self.item[order]],
             time=self.time[order],
+            weight=None if self.weight is None else self.weight[order],
             users=self.users.take(np.argsort(users)),
             items=self.items.take(np.argsort(items)),
         )
 
     def frame(self) -> pl.DataFrame:
-        """The events with their raw ids: columns user, item and time, (E rows)."""
+        """The events with their raw ids: columns user, item and time, (E rows).
+
+        A log with weights also has a column weight.
+        """
+        weight = {} if self.weight is None else {"weight": self.weight}
         return pl.DataFrame(
             {
                 "user": self.users.ids.gather(self.user),
                 "item": self.items.ids.gather(self.item),
                 "time": self.time,
+                **weight,
             }
         )
 
@@ -217,7 +240,10 @@ class Interactions:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Interactions):
             return NotImplemented
-        names, columns = ("has_time", "users", "items"), ("user", "item", "time")
+        if (self.weight is None) != (other.weight is None):
+            return False
+        names, columns = ("has_time", "users", "items"), ["user", "item", "time"]
+        columns += [] if self.weight is None else ["weight"]
         return all(getattr(self, n) == getattr(other, n) for n in names) and all(
             np.array_equal(getattr(self, c), getattr(other, c)) for c in columns
         )

@@ -34,7 +34,8 @@ def build_graph(split: Split, transforms: Sequence[BaseTransform] = ()) -> Heter
         * ``graph["user"]`` and ``graph["item"]``: num_nodes (U, V) and vocabulary;
         * ``graph["user", "interacts", "item"]``: edge_index (2, E) int64, the training
           events by user, then time, with repeats, so that the edges of a user are its
-          sequence; time (E,) int64;
+          sequence; time (E,) int64; weight (E,) float32, such as a rating, if the log
+          has weights;
         * the relations of the transforms: edge_index (2, E), edge_weight (E,) float32;
         * ``graph.validation`` and ``graph.test``: :class:`graphseq.data.HeldOut`;
         * ``graph.provenance``: JSON data that describe how the graph was made.
@@ -55,6 +56,8 @@ def build_graph(split: Split, transforms: Sequence[BaseTransform] = ()) -> Heter
     edges = graph[INTERACTS]
     edges.edge_index = torch.from_numpy(np.stack([train.user, train.item]))
     edges.time = torch.tensor(train.time)
+    if train.weight is not None:
+        edges.weight = torch.tensor(train.weight)
     graph.validation, graph.test = split.validation, split.test
     for transform in transforms:
         report_step(transform)

@@ -53,6 +53,9 @@ def log_hash(log: Interactions) -> str:
     _text(digest, ["log", len(log), log.has_time])
     for column in (log.user, log.item, log.time):
         digest.update(column.data)
+    if log.weight is not None:
+        _text(digest, ["weight"])
+        digest.update(log.weight.data)
     for vocabulary in (log.users, log.items):
         _ids(digest, vocabulary.ids)
     return digest.hexdigest()

@@ -243,6 +243,8 @@ def write_log(log: Interactions, folder: Path) -> dict[str, Any]:
         "item": _narrow(log.item, log.num_items),
         "time": pl.Series(log.time),
     }
+    if log.weight is not None:
+        columns["weight"] = pl.Series(log.weight)
     tables = {LOG: pl.DataFrame(columns)}
     tables[USERS] = log.users.ids.rename("id").to_frame()
     tables[ITEMS] = log.items.ids.rename("id").to_frame()
@@ -263,7 +265,9 @@ def read_log(stored: dict[str, Any], folder: Path) -> Interactions:
     users, items = (
         Vocabulary(pl.read_parquet(folder / name)["id"]) for name in (USERS, ITEMS)
     )
-    return Interactions(user, item, time, users, items, has_time=stored["has_time"])
+    weight = table["weight"].to_numpy() if "weight" in table.columns else None
+    timed = stored["has_time"]
+    return Interactions(user, item, time, users, items, timed, weight=weight)
 
 
 def _narrow(dense: NDArray[np.int64], size: int) -> pl.Series:

@@ -11,6 +11,7 @@ import yaml
 from graphseq.cli import main
 from graphseq.config import Experiment, check
 from graphseq.config.fingerprint import fingerprint
+from graphseq.data import by_time, leave_one_out, synthetic
 from graphseq.errors import GraphError
 from graphseq.graphs import EdgeDropout, build_graph, graph_hash, load_graph, save_graph
 from graphseq.schema import OptionError
@@ -66,6 +67,17 @@ def test_the_graph_alone_is_enough(folder: Path, tmp_path: Path) -> None:
     assert len(experiment.read()) == 55, "the log, before any filter"
 
 
+def test_a_run_on_a_graph_split_by_time_is_repeated(tmp_path: Path) -> None:
+    split = by_time(synthetic.cycle(20, 4, length=6, seed=0))
+    save_graph(build_graph(split), tmp_path / "g")
+    experiment = check({"data": {"graph": str(tmp_path / "g")}, "model": {"POP": {}}})
+    graph = experiment.graph()
+    experiment.fit(experiment.model(graph), graph, folder=tmp_path / "run")
+    written = yaml.safe_load((tmp_path / "run" / "experiment.yaml").read_text())
+    assert [*written["split"]["by_time"]] == ["fractions"]
+    assert graph_hash(check(written).graph()) == graph_hash(graph)
+
+
 def found(experiment: Experiment, folder: Path, root: Path | None = ROOT) -> list[str]:
     with pytest.raises(OptionError) as error:
         experiment.on_graph(folder, root)
@@ -110,8 +122,6 @@ def test_every_difference_is_reported_at_once(folder: Path, tmp_path: Path) -> N
 def test_dropout_that_only_the_graph_has_is_a_difference(
     folder: Path, tmp_path: Path
 ) -> None:
-    from graphseq.data import leave_one_out, synthetic
-
     split = leave_one_out(synthetic.cycle(8, 4, length=5, seed=0))
     save_graph(build_graph(split, [EdgeDropout(0.1, seed=0)]), tmp_path / "g")
     sections = {"model": {"POP": {}}, "data": {"cycle": {}}, "split": "leave_one_out"}

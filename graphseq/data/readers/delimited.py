@@ -13,7 +13,7 @@ from graphseq.data.arrays import Int64s, Mask
 from graphseq.data.readers.advice import split_rows
 from graphseq.data.readers.blocks import NOT_UTF8, Block, decode, is_utf8
 from graphseq.data.readers.errors import Check
-from graphseq.data.readers.formats import Columns, Layout, find_roles
+from graphseq.data.readers.formats import Columns, Layout, find_roles, find_weight
 from graphseq.data.readers.quotes import find_rows, lines_as_rows
 from graphseq.data.readers.source import Source
 from graphseq.data.readers.table import Table, make_table
@@ -78,6 +78,13 @@ def read_delimited(
         roles = find_roles(source.name, header, wanted, rows)
     if layout.offset in header and columns is None:
         roles["offset"] = header.index(layout.offset)
+    if layout.weight is not None:
+        if by_index and isinstance(layout.weight, str):
+            raise DataError(
+                f"{source.name} is read without a header, so that its columns have no "
+                f"names; found weight={layout.weight!r}. Give its index, from 0"
+            )
+        roles["weight"] = find_weight(source.name, header, layout.weight)
     skip_header, empty = not by_index, True
     for block in source.blocks(quotes=layout.quotes):
         if len(layout.separator) > 1:  # polars supports separators of one byte only

@@ -35,6 +35,7 @@ class Layout:
         width: Number of columns, where the format fixes it.
         offset: Column of milliseconds to add to a time of whole days.
         text_ids: Keep ids as strings, even if all of them are decimal integers.
+        weight: Column of a weight of each event, if one is requested.
         description: One line for users.
     """
 
@@ -44,6 +45,7 @@ class Layout:
     width: int | None = None
     offset: str | None = None
     text_ids: bool = False
+    weight: str | int | None = None
     description: str = ""
 
     @property
@@ -170,6 +172,22 @@ def find_roles(
             f"{cure if sign else ''}"
         )
     return found
+
+
+def find_weight(source: str, header: Sequence[str], weight: str | int) -> int:
+    """Index of the column of the weights.
+
+    Raises:
+        DataError: There is no such column.
+    """
+    if isinstance(weight, int) and 0 <= weight < len(header):
+        return weight
+    if isinstance(weight, int):
+        raise DataError(
+            f"{source} has {len(header)} columns, 0 … {len(header) - 1}; requested is "
+            f"{weight} for the weight. Choose one of them"
+        )
+    return find_roles(source, header, {"weight": weight})["weight"]
 
 
 def _detect_roles(source: str, header: Sequence[str], rows: Rows) -> dict[str, int]:

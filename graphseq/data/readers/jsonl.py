@@ -15,7 +15,7 @@ import polars as pl
 from graphseq.data.arrays import Int64s, Mask
 from graphseq.data.readers.blocks import Block
 from graphseq.data.readers.errors import Check
-from graphseq.data.readers.formats import Columns, Layout, find_roles
+from graphseq.data.readers.formats import Columns, Layout, find_roles, find_weight
 from graphseq.data.readers.source import Source
 from graphseq.data.readers.table import Table, make_table
 from graphseq.errors import DataError
@@ -43,6 +43,8 @@ def read_jsonl(
         )
     names = [str(name) for name in first]
     roles = find_roles(source.name, names, columns or layout.columns or None)
+    if layout.weight is not None:
+        roles["weight"] = find_weight(source.name, names, layout.weight)
     fields = {role: names[index] for role, index in roles.items()}
     for block in source.blocks():
         if block.data.strip():

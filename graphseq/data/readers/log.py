@@ -38,6 +38,7 @@ def read_log(
     columns: Columns | None = None,
     separator: str | None = None,
     times: str | Path | None = None,
+    weight: str | int | None = None,
     on_error: OnError = "raise",
 ) -> Interactions:
     r"""Read a log of interactions, plain or gzip. The file is not changed.
@@ -67,6 +68,8 @@ def read_log(
             ``\t`` for a tab.
         times: For sequences, a parallel file ``user time time …`` with the time of
             each item.
+        weight: Column of a weight of each event, such as a rating or a number of
+            plays: a name, or an index from 0 if the file has no header.
         on_error: "skip" skips malformed lines with a warning and counts them in
             ``Interactions.skipped``; "raise" reports up to ten of them.
 
@@ -84,6 +87,12 @@ def read_log(
             "times= is a file parallel to sequences. For other formats, name the time "
             "in columns="
         )
+    if weight is not None and layout.kind == "sequences":
+        raise DataError(
+            f"weight={weight!r} names a column, and a log of sequences has none. Write "
+            "the log as one row an event, such as CSV"
+        )
+    layout = replace(layout, weight=weight)
     parallel = None if times is None else open_source(times)
     with parser_errors(source.name, "Check the format and the columns"):
         combined = combine(
@@ -154,7 +163,7 @@ def _tables(
         return read_delimited(source, layout, columns)
     if layout.kind == "jsonl":
         return read_jsonl(source, layout, columns)
-    return read_parquet(source, columns)
+    return read_parquet(source, columns, layout.weight)
 
 
 def estimate_events(path: str | Path, format: str | None = None) -> int | None:

@@ -9,7 +9,7 @@ import polars as pl
 
 from graphseq.data.readers.blocks import is_gzip
 from graphseq.data.readers.errors import parser_errors
-from graphseq.data.readers.formats import Columns, find_roles
+from graphseq.data.readers.formats import Columns, find_roles, find_weight
 from graphseq.data.readers.source import Source
 from graphseq.data.readers.table import Table, make_table
 from graphseq.errors import DataError
@@ -17,7 +17,9 @@ from graphseq.errors import DataError
 ROWS = 1 << 20  # rows that are read at a time: a row group of most writers
 
 
-def read_parquet(source: Source, columns: Columns | None) -> Iterator[Table]:
+def read_parquet(
+    source: Source, columns: Columns | None, weight: str | int | None = None
+) -> Iterator[Table]:
     """Read the user, item and time columns of a Parquet file, block by block.
 
     Ids keep their type. A file inside a gzip is decompressed in memory. Rows are
@@ -33,7 +35,7 @@ def read_parquet(source: Source, columns: Columns | None) -> Iterator[Table]:
         name = source.name if not source.parts else path.name
         with parser_errors(name, cure, problem):
             file = io.BytesIO(source.read()) if is_gzip(path) else path
-            names = _column_names(name, pl.read_parquet_schema(file), columns)
+            names = _column_names(name, pl.read_parquet_schema(file), columns, weight)
             wanted = pl.scan_parquet(file).select(list(dict.fromkeys(names.values())))
             first = begin
             while (frame := wanted.slice(begin - first, ROWS).collect()).height:
@@ -46,11 +48,16 @@ def read_parquet(source: Source, columns: Columns | None) -> Iterator[Table]:
 
 
 def _column_names(
-    source: str, schema: Mapping[str, Any], columns: Columns | None
+    source: str,
+    schema: Mapping[str, Any],
+    columns: Columns | None,
+    weight: str | int | None,
 ) -> dict[str, str]:
     """Name of the column of each role."""
     header = list(schema)
     roles = find_roles(source, header, columns)
+    if weight is not None:
+        roles["weight"] = find_weight(source, header, weight)
     names = {role: header[index] for role, index in roles.items()}
     for role in ("user", "item"):
         kind = schema[names[role]]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from graphseq.data.arrays import GrowingColumn, Int64s, Integral
+from graphseq.data.arrays import Float32s, GrowingColumn, Int64s, Integral
 from graphseq.data.ids import BlockNumbering
 from graphseq.data.interactions import Interactions
 from graphseq.data.readers.errors import Check, MalformedLines
@@ -33,7 +33,7 @@ class Table:
     Attributes:
         frame: Columns user and item (string or integer), and optionally time (Int64),
             raw_time, as the source writes it, and fraction, the billionths of the
-            unit that follow the whole time.
+            unit that follow the whole time, and weight (Float32).
         lines: Line number of each row, counted from 1, (E,).
         checks: Checks of the rows: the same ones for each block of a file.
     """
@@ -60,6 +60,18 @@ def make_table(
                 "time is neither a number nor a date (ISO 8601)",
                 time.is_null().to_numpy(),
                 lambda row: f"found {raw[row]!r}" if raw[row] else "found nothing",
+            )
+        )
+    if "weight" in columns:
+        written = columns["weight"]
+        weight = written.cast(pl.Float32, strict=False)
+        valid = weight.is_finite() & (weight >= 0)
+        frame = frame.with_columns(weight.alias("weight"))
+        checks.append(
+            Check(
+                "weight is not a finite number of 0 or more",
+                ~valid.fill_null(False).to_numpy(),
+                lambda row: f"found {written[row]!r}",
             )
         )
     return Table(frame, lines, checks)
@@ -151,6 +163,7 @@ class Combined:
         self._users, self._items = BlockNumbering(text_ids), BlockNumbering(text_ids)
         self._times: GrowingColumn | None = None
         self._fractions: GrowingColumn | None = None
+        self._weights: list[Float32s] = []
         self._events = self._steps = 0
 
     @property
@@ -177,6 +190,8 @@ class Combined:
         if self._times is not None:
             self._times.append(frame["time"].to_numpy())
         self._add_fractions(frame)
+        if "weight" in frame.columns:
+            self._weights.append(frame["weight"].to_numpy())
 
     def _add_fractions(self, frame: pl.DataFrame) -> None:
         """Keep the fractions of times, from the first block that has any."""
@@ -212,6 +227,7 @@ class Combined:
             self._users.take_column(),
             self._items.take_column(),
             times,
+            weight=np.concatenate(self._weights) if self._weights else None,
             users=Vocabulary(self._users.ids()),
             items=Vocabulary(self._items.ids()),
             skipped=skipped,
