@@ -12,6 +12,7 @@ from torch_geometric.data import HeteroData
 
 from graphseq.constants import INTERACTS, EdgeType
 from graphseq.errors import ConfigError, GraphError
+from graphseq.models.computed_features import with_computed_features
 from graphseq.models.scoring import InnerProduct, Scorer
 from graphseq.schema import Configurable
 from graphseq.sequences.batch import Batch
@@ -221,10 +222,12 @@ class Model(Configurable, nn.Module, ABC):
     def scorer(self, graph: HeteroData) -> Scorer:
         """The scores of all items on a graph; everything that ranks goes through it.
 
-        By default, inner products of :meth:`represent` and :meth:`item_vectors`.
+        By default, inner products of :meth:`represent` and :meth:`item_vectors`, with
+        the item features computed once.
         """
+        model = with_computed_features(self, graph)
         return InnerProduct(
-            lambda batch: self.represent(batch, graph), self.catalogue(graph)
+            lambda batch: model.represent(batch, graph), model.catalogue(graph)
         )
 
     @torch.no_grad()
