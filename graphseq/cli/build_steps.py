@@ -213,7 +213,7 @@ def save(
     upcoming = iter(names)
 
     def watch(advance: Advance) -> None:
-        if advance.total:
+        if advance.unit:
             stages.advance(advance)
         else:
             stages.begin(next(upcoming))
