@@ -265,8 +265,15 @@ def test_a_log_comes_from_the_standard_input(tmp_path: Path) -> None:
     rows = "".join(f"{user} {item} {item}\n" for user in "ab" for item in range(4))
     output = str(tmp_path / "graph")
     options = ["--separator", " ", "--columns", "user=0", "item=1", "time=2"]
-    command = [sys.executable, "-m", "graphseq", "build", "-", "--output", output]
-    subprocess.run(
-        [*command, *options], input=rows, text=True, check=True, capture_output=True
-    )
+    reader, writer = os.pipe()
+    os.write(writer, rows.encode())
+    os.close(writer)
+    terminal = os.dup(0)
+    os.dup2(reader, 0)
+    try:
+        assert main(["build", "-", "--output", output, *options]) == 0
+    finally:
+        os.dup2(terminal, 0)
+        os.close(terminal)
+        os.close(reader)
     assert load_graph(output)["user"].num_nodes == 2

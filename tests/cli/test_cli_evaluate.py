@@ -153,8 +153,8 @@ def test_claims_are_compared_to_recorded_runs(
         '  two: {evaluate: {ks: [1]}, claim: {HR@1 kept: ">= 0.99"}}\n'
         '  new: {evaluate: {ks: [2]}, claim: {HR@2 kept: ">= 0.1"}}\n'
     )
-    words = ["train", "pop.yaml:one", "pop.yaml:two", "--record", "results.csv"]
-    assert main(words) == 0
+    for name in ("pop.yaml:one", "pop.yaml:two"):
+        assert main(["train", name, "--record", "results.csv"]) == 0
     capsys.readouterr()
     assert main(["claims", "pop.yaml", "--results", "results.csv"]) == 1
     one, two, new = capsys.readouterr().out.splitlines()

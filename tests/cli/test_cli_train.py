@@ -5,11 +5,10 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
-import time
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -148,22 +147,39 @@ def test_overwrite_deletes_only_runs(
     assert (tmp_path / "thesis" / "chapter.tex").exists()
 
 
-def test_ctrl_c_says_how_to_continue(tmp_path: Path) -> None:
+@contextmanager
+def interrupted_after(histories: Callable[[], list[Path]]) -> Iterator[None]:
+    """Send Ctrl-C to this process once a run has a history."""
+    ended = threading.Event()
+
+    def wait() -> None:
+        while not histories():
+            if ended.wait(0.05):
+                return
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def test_ctrl_c_says_how_to_continue(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     train = EXPERIMENT["train"] | {"max_epochs": 10_000, "patience": None}
     path = tmp_path / "long.yaml"
     path.write_text(yaml.safe_dump(EXPERIMENT | {"train": train | {"progress": True}}))
     run = tmp_path / "a run"
     options = ["--folder", str(run), *DATA]
-    command = [sys.executable, "-m", "graphseq", "train", str(path), *options]
-    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(command, text=True, **pipes) as running:
-        assert running.stdout is not None
-        assert running.stdout.readline().startswith("epoch   1")
-        running.send_signal(signal.SIGINT)
-        _, message = running.communicate(timeout=120)
-    assert running.returncode == 130
-    assert f"repeat the command with --folder '{run}' --resume" in message
-    assert "Traceback" not in message
+    with interrupted_after(lambda: [*run.glob("history.csv")]):
+        assert main(["train", str(path), *options]) == 130
+    captured = capsys.readouterr()
+    assert captured.out.startswith("epoch   1")
+    assert f"repeat the command with --folder '{run}' --resume" in captured.err
     trained = load_run(run).epochs
     assert trained >= 1
     more = ["--set", f"train.max_epochs={trained + 1}", "--resume"]
@@ -313,7 +329,7 @@ def test_options_that_do_not_fit_are_refused_before_training(
 
 
 def test_interrupted_runs_are_resumed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     long = {
@@ -322,18 +338,12 @@ def test_interrupted_runs_are_resumed(
         "train": {"max_epochs": 100_000, "patience": None, "evaluate_every": 1000},
     }
     write(tmp_path / "one.yaml", POP | long)
-    command = [sys.executable, "-m", "graphseq", "train", "one.yaml"]
-    command += ["--seeds", "0", "1", "--record", "results.csv"]
-    running = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    while not (found := list(tmp_path.glob("runs/*/history.csv"))):
-        assert running.poll() is None
-        time.sleep(0.1)
-    time.sleep(0.5)
-    os.kill(running.pid, signal.SIGINT)
-    output = running.communicate(timeout=60)[0]
-    assert running.returncode == 130
+    with interrupted_after(lambda: [*tmp_path.glob("runs/*/history.csv")]):
+        seeds = ["--seeds", "0", "1", "--record", "results.csv"]
+        assert main(["train", "one.yaml", *seeds]) == 130
+    output = capsys.readouterr().out
     assert output.splitlines()[-1] == "1 stopped, 1 not started"
-    [history] = found
+    [history] = tmp_path.glob("runs/*/history.csv")
     epochs = history.read_text().count("\n") - 1
     assert epochs >= 1
     assert '"finished": false' in (history.parent / "run.json").read_text()

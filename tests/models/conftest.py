@@ -208,8 +208,8 @@ def cycle() -> HeteroData:
 
 @pytest.fixture(scope="session")
 def shuffled_cycle() -> HeteroData:
-    """240 users whose next item is random."""
-    return graph_of(shuffle(synthetic.cycle(240, 12, length=9, seed=0)))
+    """120 users whose next item is random."""
+    return graph_of(shuffle(synthetic.cycle(120, 12, length=9, seed=0)))
 
 
 @pytest.fixture(scope="session")

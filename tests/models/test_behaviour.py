@@ -433,11 +433,11 @@ def test_a_cycle_is_learned(lab, name: str, cycle: HeteroData) -> None:
 def test_on_shuffled_targets_a_model_stays_at_chance(
     lab, name: str, shuffled_cycle: HeteroData
 ) -> None:
-    """A higher hit rate would show a leak; 240 users: 0.25 ± 0.028."""
+    """A higher hit rate would show a leak; 120 users: 0.25 ± 0.04."""
     model = lab.build(name, shuffled_cycle)
     epochs, lr = SLOW.get(name, (12, 0.03))
     lab.train(model, shuffled_cycle, epochs, lr=lr, batch_size=320)
-    assert lab.hit_rate(model, shuffled_cycle, 3) < 0.25 + 4 * 0.028
+    assert lab.hit_rate(model, shuffled_cycle, 3) < 0.25 + 4 * 0.04
 
 
 def test_users_with_three_events_and_batches_of_one_row_train(
@@ -450,12 +450,13 @@ def test_users_with_three_events_and_batches_of_one_row_train(
     item, time = (np.concatenate([getattr(log, n), getattr(longer, n)]) for n in FIELDS)
     graph = lab.graph_of(Interactions.from_arrays(user, item, time))
     built = made(lab, variant, graph)
-    losses = lab.train(built, graph, 2, batch_size=1)
+    losses = lab.train(built, graph, 1, batch_size=1)
     assert np.isfinite(losses).all()
     assert bool(losses) == bool([*built.parameters()])
     assert built.score(lab.test_batch(built, graph), graph).isfinite().all()
 
 
+@pytest.mark.usefixtures("unchecked_shapes")
 @pytest.mark.filterwarnings("ignore:.* epochs before all of its losses begin")
 @pytest.mark.parametrize("variant, split", SPLITS)
 def test_a_model_runs_with_every_split_or_refuses_it(

@@ -137,7 +137,7 @@ OPTIONS: dict[str, Any] = {
     "threads": 1,
 }
 OPTIONS["patience"] = None  # else a slow start ends the run
-EPOCHS, SHORT = 20, 3  # of a run, of a killed run
+EPOCHS, SHORT = 14, 3  # to learn the cycle, of a killed run
 
 
 class Killed(BaseException):
@@ -157,8 +157,8 @@ def cycle() -> HeteroData:
 
 @pytest.fixture(scope="session")
 def shuffled(lab) -> HeteroData:
-    """240 users whose next item is random."""
-    return graph_of(lab.shuffle(synthetic.cycle(240, 12, length=9, seed=0)))
+    """120 users whose next item is random."""
+    return graph_of(lab.shuffle(synthetic.cycle(120, 12, length=9, seed=0)))
 
 
 @pytest.fixture(params=COMPOSITIONS)
@@ -206,40 +206,32 @@ def test_a_composition_trains_all_its_parameters(
 
 
 @pytest.mark.usefixtures("unchecked_shapes")
-def test_a_composition_learns_the_cycle_and_survives_a_file(
-    lab, name: str, cycle: HeteroData, tmp_path: Path
-) -> None:
+def test_a_composition_learns_the_cycle(lab, name: str, cycle: HeteroData) -> None:
     """HR@3, chance 0.25."""
     model = made(lab, name, cycle)
-    train(model, cycle, max_epochs=EPOCHS, monitor=None, folder=tmp_path)
+    lab.train(model, cycle, EPOCHS, lr=0.03)
     assert lab.hit_rate(model, cycle, 3) > 0.9
-    loaded = load_run(tmp_path).model(cycle)
-    batch = lab.test_batch(model, cycle)
-    scores = model.score(batch, cycle)
-    assert torch.equal(loaded.score(batch, cycle), scores)
-    best = loaded.score(batch, cycle).topk(10).indices
-    assert torch.equal(best, scores.topk(10).indices)
 
 
 @pytest.mark.usefixtures("unchecked_shapes")
 def test_on_shuffled_targets_a_composition_stays_at_chance(
     lab, name: str, shuffled: HeteroData
 ) -> None:
-    """240 users: 0.25 ± 0.028."""
+    """120 users: 0.25 ± 0.04."""
     model = made(lab, name, shuffled)
     lab.train(model, shuffled, 8, lr=0.03, batch_size=320)
-    assert lab.hit_rate(model, shuffled, 3) < 0.25 + 4 * 0.028
+    assert lab.hit_rate(model, shuffled, 3) < 0.25 + 4 * 0.04
 
 
 @pytest.mark.usefixtures("unchecked_shapes")
-def test_a_killed_composition_resumes_bit_for_bit(
+def test_a_killed_composition_resumes_bit_for_bit_and_survives_a_file(
     lab, name: str, cycle: HeteroData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Killed in a step of the last epoch; the resumed model has other weights."""
     options: dict[str, Any] = {
         "max_epochs": SHORT,
         "monitor": None,
-        "batch_size": 24,
+        "batch_size": 40,
     }
     unbroken = made(lab, name, cycle, seed=1)
     train(unbroken, cycle, folder=tmp_path / "unbroken", **options)
@@ -269,6 +261,9 @@ def test_a_killed_composition_resumes_bit_for_bit(
     folder = tmp_path / "killed"
     run = train(resumed, cycle, folder=folder, resume=True, **options)
     assert run.finished and run.epochs == SHORT
+    batch = lab.test_batch(unbroken, cycle)
+    loaded = load_run(folder).model(cycle)
+    assert torch.equal(loaded.score(batch, cycle), unbroken.score(batch, cycle))
     expected = unbroken.state_dict()
     for key, tensor in resumed.state_dict().items():
         assert torch.equal(tensor, expected[key]), key
