@@ -19,3 +19,5 @@ Protocol = Literal["kept", "excluded"]
 NodeKind = Literal["user", "item"]
 EdgeWeight = Literal["count", "binary", "cosine", "jaccard", "adamic_adar", "iuf"]
 Symmetrize = Literal["max", "min", "none"]
+EventWeight = Literal["binary", "count", "weight"]
+"""The weight of a user-item edge: 1, the number of its events, or their weights."""

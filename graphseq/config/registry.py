@@ -35,6 +35,7 @@ from graphseq.graphs import (
     EdgeDropout,
     NodeDropout,
     Transitions,
+    WeightedCoOccurrence,
     load_graph,
 )
 from graphseq.models import MODELS, PARTS
@@ -75,6 +76,7 @@ SPLITS: dict[str, Callable[..., Any]] = {
 }
 GRAPH: dict[str, type[BaseTransform]] = {
     "CoOccurrence": CoOccurrence,
+    "WeightedCoOccurrence": WeightedCoOccurrence,
     "Transitions": Transitions,
     "Attributes": Attributes,
     "EdgeDropout": EdgeDropout,
@@ -93,7 +95,7 @@ def added_relations(steps: Sequence[Spec]) -> set[EdgeType]:
     """The relations of a graph that is built with these steps."""
     found = {INTERACTS}
     for step in steps:
-        if step.target is CoOccurrence:
+        if step.target in (CoOccurrence, WeightedCoOccurrence):
             found.add(USER_CO_OCCURS if step.kind == "user" else ITEM_CO_OCCURS)
         elif step.target is Transitions:
             found.add(PRECEDES)

@@ -143,7 +143,7 @@ def _other_steps(steps: Sequence[Spec], made: Sequence[Any]) -> Iterator[Invalid
 
 def _key(name: str, options: Mapping[str, Any]) -> tuple[str, Any]:
     """What a step adds: a graph has one relation of each."""
-    return name, options.get("kind") if name == "CoOccurrence" else None
+    return name, options.get("kind") if name.endswith("CoOccurrence") else None
 
 
 def _other_options(spec: Spec, made: Mapping[str, Any]) -> Iterator[InvalidOption]:

@@ -13,6 +13,7 @@ from graphseq.graphs.storage import load_graph, load_log, save_graph
 from graphseq.graphs.summary import Summary, summary
 from graphseq.graphs.transitions import Transitions
 from graphseq.graphs.update import RelationUpdate, Updated, plan_update, update_graph
+from graphseq.graphs.weighted_cooccurrence import WeightedCoOccurrence
 
 __all__ = [
     "Attributes",
@@ -24,6 +25,7 @@ __all__ = [
     "Summary",
     "Transitions",
     "Updated",
+    "WeightedCoOccurrence",
     "build_graph",
     "difference",
     "draw",

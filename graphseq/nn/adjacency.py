@@ -1,6 +1,6 @@
 """The normalised adjacency of a relation, built once and cached in the graph."""
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -10,13 +10,10 @@ from scipy.sparse import csr_matrix, identity
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from graphseq.constants import HAS_ATTRIBUTE, INTERACTS, EdgeType
+from graphseq.constants import HAS_ATTRIBUTE, INTERACTS, EdgeType, EventWeight
 from graphseq.errors import GraphError
 from graphseq.nn.sparse import CompressedRows, SymmetricOperator
 from graphseq.nn.two_hops import TwoHops
-
-EventWeight = Literal["binary", "count"]
-"""The weight of a user-item edge: 1, or the number of events of the pair."""
 
 
 class Variant(NamedTuple):
@@ -65,14 +62,15 @@ def operator(
         relation: The edges.
         undirected: Whether A + A^T takes the place of A.
         self_loops: Whether each node has an edge of weight 1 to itself.
-        event_weight: The weight of a user-item edge: 1 (``binary``), or the number of
-            the pair's events (``count``).
+        event_weight: The weight of a user-item edge: 1 (``binary``), the number of the
+            pair's events (``count``), or the sum of their weights, such as ratings
+            (``weight``).
         excluded: Edges to leave out of this call, (2, m), for a relation whose edges
             all weigh 1; the others are normalised again. Of user-item edges, users and
             items.
 
     Raises:
-        GraphError: The graph does not have the relation.
+        GraphError: The graph does not have the relation, or no positive weights.
     """
     found = _cached(graph, relation, Variant(undirected, self_loops, event_weight))
     assert isinstance(found, SymmetricOperator)
@@ -127,12 +125,45 @@ def _matrix(graph: HeteroData, relation: EdgeType, weight: EventWeight) -> csr_m
     store = graph[relation]
     row, column = store.edge_index.cpu().numpy()
     shape = (graph[relation[0]].num_nodes, graph[relation[2]].num_nodes)
+    if relation == INTERACTS:
+        return event_matrix(graph, weight)
     weights = np.ones(len(row), np.float32)
     if "edge_weight" in store:
         weights = store.edge_weight.cpu().numpy()
-    matrix = csr_matrix((weights, (row, column)), shape)
-    if relation == INTERACTS and weight == "binary":
+    return csr_matrix((weights, (row, column)), shape)
+
+
+def event_matrix(graph: HeteroData, event_weight: EventWeight) -> csr_matrix:
+    """The user-item matrix of the training events, (U, V).
+
+    Args:
+        graph: With user-item edges.
+        event_weight: The entry of a pair, as for :func:`operator`.
+
+    Raises:
+        GraphError: The events have no weights, or their sums are not all positive.
+    """
+    store = graph[INTERACTS]
+    row, column = store.edge_index.cpu().numpy()
+    shape = (graph["user"].num_nodes, graph["item"].num_nodes)
+    values = np.ones(len(row), np.float32)
+    if event_weight == "weight":
+        if "weight" not in store:
+            raise GraphError(
+                "the weights of events are to be read, and this log has none. Read it "
+                "with its column of weights (--weight COLUMN, or weight= in read_log), "
+                "or count events (event_weight='count')"
+            )
+        values = store.weight.cpu().numpy().astype(np.float32)
+    matrix = csr_matrix((values, (row, column)), shape)
+    if event_weight == "binary":
         matrix.data[:] = 1
+    elif matrix.nnz and not (np.isfinite(matrix.data) & (matrix.data > 0)).all():
+        raise GraphError(
+            "weights must be positive, and the events of a user and an item add up to "
+            f"{matrix.data.min():g}. Drop such events (--min-rating), or shift the "
+            "weights above 0"
+        )
     return matrix
 
 

@@ -15,8 +15,9 @@ from graphseq.constants import (
     ITEM_CO_OCCURS,
     PRECEDES,
     EdgeType,
+    EventWeight,
 )
-from graphseq.nn.adjacency import EventWeight, operator, two_hops
+from graphseq.nn.adjacency import operator, two_hops
 from graphseq.nn.propagation import Readout, propagate
 from graphseq.nn.sparse import SymmetricOperator
 from graphseq.nn.two_hops import TwoHops
@@ -157,8 +158,9 @@ class Propagated(Features):
         readout: ``mean`` of the layers 0 … l, or the ``last`` one.
         self_loops: Whether each node has an edge of weight 1 to itself.
         users: Whether users have trainable vectors or zeros, for ``interacts``.
-        event_weight: Whether a user-item edge weighs 1 (``binary``), or as many as the
-            pair has events (``count``), for ``interacts``.
+        event_weight: Whether a user-item edge weighs 1 (``binary``), as many as the
+            pair has events (``count``), or the sum of their weights, such as ratings
+            (``weight``), for ``interacts``.
         max_fraction: Attributes of more than this fraction of the items are ignored,
             for ``has``.
         edge_dropout: Probability of dropping an entry of the adjacency in each training
@@ -232,11 +234,9 @@ class Propagated(Features):
             yield InvalidOption("self_loops", "relation='has' leaves out the diagonal")
         if relation == "interacts":
             yield from cls._unread(options)
-            if (options["target_edges"], options["event_weight"]) == (
-                "left_out",
-                "count",
-            ):
-                message = "'left_out' needs event_weight='binary', found 'count'"
+            weight = options["event_weight"]
+            if options["target_edges"] == "left_out" and weight != "binary":
+                message = f"'left_out' needs event_weight='binary', found {weight!r}"
                 yield InvalidOption("target_edges", message)
 
     @classmethod

@@ -24,6 +24,7 @@ OTHER: list[tuple[EdgeType, dict[str, Any]]] = [
     (PRECEDES, {"undirected": True, "self_loops": True}),
     (INTERACTS, {"self_loops": True}),
     (INTERACTS, {"event_weight": "count"}),
+    (INTERACTS, {"event_weight": "weight"}),
 ]
 
 
@@ -34,11 +35,13 @@ def by_loops(graph: HeteroData, relation: EdgeType, **options: Any) -> Tensor:
     number = graph["user"].num_nodes if relation == INTERACTS else 0
     size = number + graph["item"].num_nodes
     a = torch.zeros(size, size, dtype=torch.float64)
+    kind = options.get("event_weight", "binary")
+    if kind == "weight":
+        weights = graph[relation].weight.tolist()
     for (i, j), weight in zip(edges, weights, strict=True):
         if relation == INTERACTS:
-            once = options.get("event_weight") != "count"
             for x, y in ((i, j + number), (j + number, i)):
-                a[x, y] = 1.0 if once else a[x, y] + 1.0
+                a[x, y] = 1.0 if kind == "binary" else a[x, y] + weight
         else:
             a[i, j] += weight
             if options.get("undirected"):
@@ -60,6 +63,7 @@ def test_operators_are_those_of_loops(
     events = relations[INTERACTS]
     repeated = events.edge_index[:, [0, 0, 3]]
     events.edge_index = torch.cat([events.edge_index, repeated], dim=1)
+    events.weight = torch.arange(1.0, 11) / 2
     expected = by_loops(relations, relation, **options)
     found = operator(relations, relation, **options)
     x = torch.eye(len(expected), dtype=torch.float64)
@@ -70,11 +74,12 @@ def test_operators_are_those_of_loops(
 def test_every_variant_is_built_once_and_moves_with_the_graph(
     relations: HeteroData,
 ) -> None:
+    relations[INTERACTS].weight = torch.ones(7)
     built = {
         (str(relation), *options.items()): operator(relations, relation, **options)
         for relation, options in COMMON + OTHER
     }
-    assert len(set(map(id, built.values()))) == len(built) == 8
+    assert len(set(map(id, built.values()))) == len(built) == 9
     for relation, options in COMMON + OTHER:
         again = operator(relations, relation, **options)
         assert again is built[(str(relation), *options.items())]
@@ -126,3 +131,11 @@ def test_attributes_of_too_many_items_are_refused(relations: HeteroData) -> None
     del relations[HAS_ATTRIBUTE]
     with pytest.raises(GraphError, match=r"cannot propagate over \('item', 'has'"):
         two_hops(relations)
+
+
+def test_weights_that_cannot_be_normalised_are_refused(relations: HeteroData) -> None:
+    with pytest.raises(GraphError, match=r"this log has none. .*--weight COLUMN"):
+        operator(relations, INTERACTS, event_weight="weight")
+    relations[INTERACTS].weight = torch.tensor([1.0, 2, 0, 1, 1, 1, 1])
+    with pytest.raises(GraphError, match=r"weights must be positive, .* add up to 0"):
+        operator(relations, INTERACTS, event_weight="weight")
