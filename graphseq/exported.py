@@ -25,6 +25,9 @@ ENCODER = "encoder.onnx"
 INDEX = "index.faiss"
 ITEMS, ITEM_TABLE = "items.safetensors", "items.parquet"
 USERS, USER_TABLE = "users.safetensors", "users.parquet"
+NAMES = {ENCODER, INDEX, ITEMS, ITEM_TABLE, USERS, USER_TABLE}
+DAMAGE = (OSError, KeyError, ValueError, TypeError, AttributeError, SafetensorError)
+PARSING = (pl.exceptions.PolarsError, pl.exceptions.PanicException, RecursionError)
 
 BLOCK = 256  # rows encoded at once
 SCORES = 2**22  # scores held at once
@@ -72,14 +75,15 @@ class ExportedModel:
         self.card = _read_card(folder)
         try:
             self._load(folder)
-        except (OSError, KeyError, SafetensorError, pl.exceptions.PolarsError) as error:
+            self._check()
+        except (*DAMAGE, *PARSING) as error:
             raise _damaged(folder, error) from error
         self._session = None
         if ENCODER in self.card["files"]:
-            self._session = _session(folder / ENCODER, threads)
-        self.window = int(self.card["window"])
+            self._session = _session(folder, threads)
 
     def _load(self, folder: Path) -> None:
+        self.window = int(self.card["window"])
         tensors = load_file(folder / ITEMS)
         self._vectors = tensors["vectors"]
         self._by_column = np.ascontiguousarray(self._vectors.T)
@@ -105,6 +109,28 @@ class ExportedModel:
             self._row_of_user = {str(raw): row for row, raw in enumerate(self.users)}
         if USERS in self.card["files"]:
             self._of_users = load_file(folder / USERS)["vectors"]
+
+    def _check(self) -> None:
+        """Refuse files that do not fit each other.
+
+        Raises:
+            ValueError: With the sizes.
+        """
+        size, users = len(self.items), len(self.users or ())
+        shapes = [self._vectors.shape[:1], (len(self._row_of_item),)]
+        shapes += [
+            t.shape[:1] for t in (self._neighbours, self._weights) if t is not None
+        ]
+        if self._vectors.ndim != 2 or set(shapes) != {(size,)} or self.window < 1:
+            raise ValueError(f"{size} items, and tables of the sizes {shapes}")
+        if self._of_users is not None and len(self._of_users) != users:
+            raise ValueError(
+                f"{users} users, and {len(self._of_users)} vectors of users"
+            )
+        if self._known is not None and len(self._known[0]):
+            low, high = self._known[0].min(), self._known[0].max()
+            if low < 0 or high >= size:
+                raise ValueError(f"{size} items, and histories of rows {low} to {high}")
 
     def __repr__(self) -> str:
         users = "no users" if self.users is None else f"{len(self.users):,} users"
@@ -328,8 +354,10 @@ def _read_card(folder: Path) -> dict[str, Any]:
     try:
         card = dict(json.loads((folder / CARD).read_text("utf-8")))
         files = dict(card["files"])
+        if strange := set(files) - NAMES:  # before a name becomes a path
+            raise ValueError(f"files that no export has: {sorted(map(str, strange))}")
         wrong = [n for n, known in files.items() if checksum(folder / n) != known]
-    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+    except (*DAMAGE, RecursionError) as error:
         raise _damaged(folder, error) from error
     if card.get("format") != FORMAT:
         raise RunError(
@@ -350,7 +378,7 @@ def checksum(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _session(path: Path, threads: int) -> Any:
+def _session(folder: Path, threads: int) -> Any:
     try:
         import onnxruntime
     except ImportError as error:
@@ -361,9 +389,13 @@ def _session(path: Path, threads: int) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    return onnxruntime.InferenceSession(
-        path, options, providers=["CPUExecutionProvider"]
-    )
+    content = (folder / ENCODER).read_bytes()
+    try:
+        return onnxruntime.InferenceSession(
+            content, options, providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:  # its own classes, which it does not document
+        raise _damaged(folder, error) from error
 
 
 def _damaged(folder: Path, error: Exception) -> RunError:

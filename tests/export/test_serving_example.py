@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -241,3 +242,58 @@ def test_the_server_does_not_import_torch(folder: Path) -> None:
     environment = {"MODEL": str(folder), "PYTHONPATH": str(EXAMPLE.parents[1])}
     done = subprocess.run([sys.executable, "-c", program], env=environment, check=False)
     assert done.returncode == 0
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Chromium without a window, where it is installed."""
+    api = pytest.importorskip("playwright.sync_api")
+    path = shutil.which("chromium") or shutil.which("google-chrome")
+    if path is None:
+        pytest.skip("there is no chromium on the PATH")
+    with api.sync_playwright() as playwright:
+        made = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield made
+        made.close()
+
+
+@pytest.mark.parametrize("width", [1280, 360], ids=["wide", "narrow"])
+def test_a_person_gets_lists_on_the_page(
+    server: Server, browser: Any, width: int, tmp_path: Path
+) -> None:
+    page = browser.new_page(viewport={"width": width, "height": 800})
+    faults: list[Any] = []
+    page.on("pageerror", lambda fault: faults.append(fault))
+    page.goto(f"http://127.0.0.1:{server.port}/")
+    page.get_by_text("SASRec, 60 users, 60 items").wait_for()
+
+    page.get_by_label("Items, oldest first").fill("item-0, item-7")
+    page.get_by_label("Number of items").fill("4")
+    page.get_by_role("button").click()
+    page.get_by_text("lacks the key").wait_for()
+    page.get_by_label("Key of the server").fill(KEY)
+    page.get_by_role("button").click()
+    page.get_by_role("listitem").nth(3).wait_for()
+    assert page.get_by_role("alert").text_content() == ""
+    shown = page.get_by_role("listitem").all_inner_texts()
+    query = {"histories": [["item-0", "item-7"]], "k": 4, "explain": True}
+    [entries] = server.ask("/recommend", query)[1]["lists"]
+    for text, entry in zip(shown, entries, strict=True):
+        near = [found["item"] for found in entry["neighbours"]]
+        assert text.startswith(entry["item"])
+        assert all(item in text for item in near)
+    fits = "document.documentElement.scrollWidth <= innerWidth"
+    assert page.evaluate(fits)
+    page.screenshot(path=tmp_path / "page.png")
+
+    page.get_by_label("Items, oldest first").fill("")
+    page.get_by_label("Or a user of the log").fill("user-3")
+    page.get_by_role("button").click()
+    [wanted] = server.lists(users=["user-3"], k=4)
+    page.get_by_role("listitem").first.filter(has_text=wanted[0]).wait_for()
+    page.get_by_label("Or a user of the log").fill("<b>x</b>")
+    page.get_by_role("button").click()
+    page.get_by_text("1 unknown user: '<b>x</b>'").wait_for()
+    assert page.get_by_role("listitem").count() == 0
+    assert not faults
+    page.close()
