@@ -88,8 +88,8 @@ class Transitions(Configurable, BaseTransform):
         wanted = np.full(num_items, rows is None)
         if rows is not None:
             wanted[rows] = True
-        longest = int(np.bincount(user).max(initial=1)) - 1
-        distances = range(1, min(self.window, longest) + 1)
+        longest = int(np.bincount(user).max(initial=0))
+        distances = range(1, min(self.window, max(1, longest - 1)) + 1)
         work = [max(0, len(user) - distance) for distance in distances]
         for distance in track(distances, work, stage="transitions", unit="pairs"):
             pairs = self._pairs(user, item, distance, wanted)

@@ -80,6 +80,8 @@ def test_numbers_beyond_the_log_keep_everything() -> None:
     sequences = [[0, 1, 2, 0, 4], [3], [5, 1, 0]]
     found = edges_of(Transitions(window=10**15, top_k=10**15)(log(sequences)))
     assert found == edges_of(Transitions(window=4)(log(sequences)))
+    assert not edges_of(Transitions(window=2)(log([[3], [1]])))
+    assert not edges_of(Transitions(window=2)(log([])))
 
 
 def test_the_operator_of_a_directed_relation_keeps_its_transpose() -> None:
