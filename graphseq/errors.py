@@ -41,6 +41,11 @@ class RunError(GraphSeqError):
     """A run folder cannot be used: foreign, unfinished, or of another graph."""
 
 
+def quantity(number: int, noun: str) -> str:
+    """A number with its noun: ``1 user``, ``2,000 users``."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
 def suggest(name: object, known: Collection[str]) -> str:
     """The nearest known name as a question, or else all of them."""
     ranks = {other.lower(): other for other in known}

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from graphseq.errors import ConfigError, DataError, RunError
+from graphseq.errors import ConfigError, DataError, RunError, quantity
 
 FORMAT = 1
 CARD = "card.json"
@@ -133,9 +133,9 @@ class ExportedModel:
                 raise ValueError(f"{size} items, and histories of rows {low} to {high}")
 
     def __repr__(self) -> str:
-        users = "no users" if self.users is None else f"{len(self.users):,} users"
+        users = "no users" if self.users is None else quantity(len(self.users), "user")
         name = self.card["model_name"]
-        return f"ExportedModel({name}, {users}, {len(self.items):,} items)"
+        return f"ExportedModel({name}, {users}, {quantity(len(self.items), 'item')})"
 
     def find_items(
         self, ids: Ids, *, unknown: Literal["error", "skip"] = "error"

@@ -1,11 +1,11 @@
-"""Errors that a user can mend, and the suggestions in them."""
+"""Errors that a user can fix, and the suggestions in them."""
 
 import inspect
 
 import pytest
 
 from graphseq import errors
-from graphseq.errors import GraphSeqError, suggest
+from graphseq.errors import GraphSeqError, quantity, suggest
 
 
 def test_every_error_of_the_package_is_one_that_the_command_line_catches() -> None:
@@ -33,3 +33,10 @@ def test_a_suggestion_is_the_nearest_name_or_all_of_them(
 
 def test_a_long_list_is_cut() -> None:
     assert suggest("zzz", [f"x{i}" for i in range(30)]).endswith("x9, …")
+
+
+@pytest.mark.parametrize(
+    ("number", "words"), [(0, "0 users"), (1, "1 user"), (2000, "2,000 users")]
+)
+def test_a_number_agrees_with_its_noun(number: int, words: str) -> None:
+    assert quantity(number, "user") == words

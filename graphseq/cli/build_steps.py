@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from graphseq.cli.app import parse_pairs
 from graphseq.cli.progress import make_console
 from graphseq.cli.relations import describe_step
-from graphseq.errors import ConfigError
+from graphseq.errors import ConfigError, quantity
 from graphseq.folders import hashes
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class Spark:
             separator=options.separator,
             on_error=options.on_error or "raise",
         )
-        stages.end(f"{len(events):,} events")
+        stages.end(quantity(len(events), "event"))
         return events
 
     def split(self, stages: "Stages", log: Any, options: "BuildOptions") -> "Split":
@@ -144,7 +144,7 @@ def read(stages: "Stages", log: str | Path, options: "ReadOptions") -> "Interact
         weight=None if options.weight is None else _column(options.weight),
         on_error=options.on_error or "raise",
     )
-    stages.end(f"{len(events):,} events")
+    stages.end(quantity(len(events), "event"))
     return events
 
 
@@ -173,8 +173,9 @@ def split(stages: "Stages", log: "Interactions", options: "BuildOptions") -> "Sp
 
 def _describe(split: "Split") -> str:
     return (
-        f"{len(split.train):,} training events of {split.train.num_users:,} users, "
-        f"{split.train.num_items:,} items"
+        f"{quantity(len(split.train), 'training event')} of "
+        f"{quantity(split.train.num_users, 'user')}, "
+        f"{quantity(split.train.num_items, 'item')}"
     )
 
 
@@ -229,7 +230,9 @@ def save(
     edges = _edges(graph)
     for stage in stages.finished:
         if stage.name in names:
-            stage.result = f"{edges[stage.name]:,} edges" + updates.get(stage.name, "")
+            stage.result = quantity(edges[stage.name], "edge") + updates.get(
+                stage.name, ""
+            )
     graph.provenance[BUILD] = dict(record)
     graphs.save_graph(graph, output, log=log)
     stages.end(str(output))

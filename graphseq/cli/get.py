@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from graphseq.cli.progress import make_console
-from graphseq.errors import ConfigError
+from graphseq.errors import ConfigError, quantity
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -72,7 +72,13 @@ def _sum_up(found: "Fetched", root: Path | None) -> None:
     for file, digest in found.sha256.items():
         kind = "sha256 once unpacked" if file.endswith(".gz") else "sha256"
         print(f"{file}: {kind} {digest}")
-    counts = f"{log.num_users:,} users, {log.num_items:,} items, {len(log):,} events"
+    counts = ", ".join(
+        [
+            quantity(log.num_users, "user"),
+            quantity(log.num_items, "item"),
+            quantity(len(log), "event"),
+        ]
+    )
     same = (log.num_users, log.num_items, len(log)) == facts.sizes
     print(f"read: {counts}{', as expected' if same else ''}")
     if facts.note:

@@ -9,7 +9,7 @@ from graphseq.cli.app import check_file, parse_ids, parse_pairs
 from graphseq.cli.evaluate import check_folders, graph_of
 from graphseq.cli.id_files import lists_by_user, read_ids, read_pairs, read_titles
 from graphseq.cli.progress import make_console
-from graphseq.errors import ConfigError
+from graphseq.errors import ConfigError, quantity
 from graphseq.schema import Size
 
 if TYPE_CHECKING:
@@ -191,7 +191,10 @@ def _show(frames: "Iterable[pl.DataFrame]", output: Path | None, json: bool) -> 
 
     if output is not None:
         rows = write_lists(frames, output)
-        print(f"{rows:,} rows in {output}", file=sys.stderr if json else sys.stdout)
+        print(
+            f"{quantity(rows, 'row')} in {output}",
+            file=sys.stderr if json else sys.stdout,
+        )
         return
     if json:
         for frame in frames:

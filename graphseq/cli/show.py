@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from graphseq.cli.app import check_picture, parse_ids
 from graphseq.cli.progress import make_console
-from graphseq.errors import ConfigError
+from graphseq.errors import ConfigError, quantity
 from graphseq.folders import graph_metadata, hashes
 from graphseq.schema import Size
 
@@ -156,9 +156,9 @@ def _show_node(
             }
         )
     else:
-        steps = "1 step" if hops == 1 else f"{hops} steps"
         names = [f"{of} {label}" for (of, _), label in ego.nodes(data="label")][1:]
-        _print(f"{kind} {raw}: {len(names)} nodes within {steps}: {', '.join(names)}")
+        size = f"{quantity(len(names), 'node')} within {quantity(hops, 'step')}"
+        _print(f"{kind} {raw}: {size}: {', '.join(names)}")
     if plot is not None:
         graphs.draw(ego, plot)
         if not as_json:

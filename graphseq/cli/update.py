@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from graphseq.cli.app import Address
 from graphseq.cli.build import BuildOptions, ReadOptions, check_output
-from graphseq.errors import ConfigError, GraphError
+from graphseq.errors import ConfigError, GraphError, quantity
 from graphseq.schema import Positive
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def update(
         made = _provenance(graph, getattr(older, "provenance", None) or {})
         old_reading, options = _recorded(made)
         steps = [each.make() for each in relations.parse_relations(options)]
-        stages.end(f"{len(log):,} events")
+        stages.end(quantity(len(log), "event"))
         later = build_steps.read(stages, new_log, _inherit(reading, old_reading))
         both = data.append(log, later)
         split = build_steps.split(stages, both, options)

@@ -244,10 +244,25 @@ def find_dataset(name: str, folder: str | Path | None = None) -> Dataset:
     found = _recipes(folder)
     if name not in found:
         raise DataError(
-            f"no data set {name!r}: {suggest(name, found)} (list all: graphseq get "
+            f"no data set {name!r}: {_similar(name, found)} (list all: graphseq get "
             "--list)"
         )
     return _read(found[name])
+
+
+def _similar(name: str, recipes: Mapping[str, Path]) -> str:
+    """The entries whose name or source has the words of a name, or else the nearest."""
+    words = re.findall(r"[a-z0-9]+", name.lower())
+    near = []
+    for entry, path in recipes.items():
+        source = re.search(r"^source:.*", path.read_text("utf-8", "replace"), re.M)
+        text = f"{entry} {source[0] if source else ''}".lower()
+        known = re.findall(r"[a-z0-9]+", text)
+        if words and all(any(k.startswith(word) for k in known) for word in words):
+            near.append(entry)
+    if not near:
+        return suggest(name, recipes)
+    return f"did you mean {', '.join(near[:10])}{', …' * (len(near) > 10)}?"
 
 
 def data_folders(root: str | Path | None = None) -> list[Path]:

@@ -24,7 +24,7 @@ from graphseq.data.arrays import (
 from graphseq.data.frames import Frame, frame_columns, parse_time_column
 from graphseq.data.timestamps import count_units, usual_unit
 from graphseq.data.vocabulary import Vocabulary
-from graphseq.errors import DataError
+from graphseq.errors import DataError, quantity
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -258,7 +258,8 @@ class Interactions:
 def summary(events: int, users: int, items: int, times: str) -> str:
     """One line on a log: its size, density, mean length and range of times."""
     return (
-        f"Interactions({events:,} events of {users:,} users and {items:,} items; "
+        f"Interactions({quantity(events, 'event')} of {quantity(users, 'user')} and "
+        f"{quantity(items, 'item')}; "
         f"density {events / max(users * items, 1):.2%}, mean length "
         f"{events / max(users, 1):.2f}; {times})"
     )

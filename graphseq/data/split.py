@@ -15,7 +15,7 @@ import numpy as np
 
 from graphseq.data.arrays import Int64s, Mask
 from graphseq.data.interactions import Interactions
-from graphseq.errors import DataError
+from graphseq.errors import DataError, quantity
 from graphseq.schema import Count, checked
 
 if TYPE_CHECKING:
@@ -95,11 +95,14 @@ class Split:
     dropped: dict[str, int]
 
     def __repr__(self) -> str:
-        dropped = "".join(f", {count:,} {why}" for why, count in self.dropped.items())
+        dropped = "".join(
+            f", {count:,} {why.replace('users', 'user', 1) if count == 1 else why}"
+            for why, count in self.dropped.items()
+        )
         return (
-            f"Split({self.method}: {len(self.train):,} training events, "
-            f"{len(self.validation.user):,} validation and {len(self.test.user):,} "
-            f"test users{dropped})"
+            f"Split({self.method}: {quantity(len(self.train), 'training event')}, "
+            f"{len(self.validation.user):,} validation and "
+            f"{quantity(len(self.test.user), 'test user')}{dropped})"
         )
 
 

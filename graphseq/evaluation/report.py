@@ -10,7 +10,7 @@ import polars as pl
 
 from graphseq.atomic import atomic_file, system_errors
 from graphseq.constants import Part
-from graphseq.errors import RunError
+from graphseq.errors import RunError, quantity
 from graphseq.evaluation.segments import segments
 
 FORMAT = 2  # format 1 has dense ids in the column user
@@ -80,15 +80,15 @@ class Report:
             for protocol, values in self.means.items()
         ]
         users, part = self.facts["users"], self.facts["part"]
-        return "\n".join([f"Report({part}, {_count(users, 'user')})", *shown])
+        return "\n".join([f"Report({part}, {quantity(users, 'user')})", *shown])
 
     def protocol_text(self) -> str:
         """The evaluation protocol as text, to print with the results."""
         words = [PROTOCOLS[name].format(**self.facts) for name in self.means]
         return PROTOCOL.format(
             protocols="\n".join(words),
-            number_of_users=_count(self.facts["users"], "user"),
-            number_of_targets=_count(self.facts["targets"], "target"),
+            number_of_users=quantity(self.facts["users"], "user"),
+            number_of_targets=quantity(self.facts["targets"], "target"),
             **self.facts,
         )
 
@@ -216,10 +216,6 @@ def _check(content: dict[str, Any], rows: pl.DataFrame) -> None:
         of_protocol = rows.filter(pl.col("protocol") == protocol)["user_index"]
         if of_protocol.n_unique() != len(of_protocol) or len(of_protocol) < 1:
             raise ValueError(f"the users of {protocol} are not listed once each")
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
 def _paths(folder: Path, part: str) -> tuple[Path, Path]:

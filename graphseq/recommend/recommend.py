@@ -13,7 +13,7 @@ from graphseq.constants import INTERACTS, ITEM, USER
 from graphseq.data import Interactions, Vocabulary
 from graphseq.data.ids import as_series
 from graphseq.data.ragged import Ragged
-from graphseq.errors import ConfigError, DataError, GraphError
+from graphseq.errors import ConfigError, DataError, GraphError, quantity
 from graphseq.evaluation.topk import NOTHING, decode
 from graphseq.models.base import Model
 from graphseq.models.scoring import InnerProduct
@@ -85,10 +85,10 @@ class Recommender:
         self.model = self._ranker.model
 
     def __repr__(self) -> str:
-        users = "no" if self.users is None else f"{len(self.users):,}"
+        users = "no users" if self.users is None else quantity(len(self.users), "user")
         return (
-            f"Recommender({type(self.model).__name__}, {users} users, "
-            f"{len(self.items):,} items, index={self.index!r})"
+            f"Recommender({type(self.model).__name__}, {users}, "
+            f"{quantity(len(self.items), 'item')}, index={self.index!r})"
         )
 
     def recommend(

@@ -12,7 +12,7 @@ from annotated_types import Len
 from torch_geometric.data import HeteroData
 from typing_extensions import TypedDict  # pydantic needs this one below Python 3.12
 
-from graphseq.errors import ConfigError, GraphError, RunError
+from graphseq.errors import ConfigError, GraphError, RunError, quantity
 from graphseq.evaluation import Report
 from graphseq.folders import RUN, check_run
 from graphseq.graphs import load_graph, whole_hash
@@ -169,7 +169,8 @@ class Run(Trained):
             }  # of its stage
             best = "  ".join(f"{key} {_short(value)}" for key, value in known.items())
         return (
-            f"Run({name}, {self.epochs} epochs, {state}, {self.cpu_seconds:.0f} CPU s"
+            f"Run({name}, {quantity(self.epochs, 'epoch')}, {state}, "
+            f"{self.cpu_seconds:.0f} CPU s"
             f"{f', {self.folder}' if self.folder else ''})\n  best: {best}"
         )
 

@@ -85,9 +85,13 @@ def test_an_empty_log_is_refused_by_the_command_itself(tmp_path: Path) -> None:
     assert "is empty" in refused(tmp_path, write(tmp_path, ""))
 
 
-def test_one_user_has_no_neighbours_but_its_items_have(tmp_path: Path) -> None:
+def test_one_user_has_no_neighbours_but_its_items_have(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     rows = "".join(f"a,i{n},{n}\n" for n in range(6))
     graph = load_graph(built(tmp_path, HEADER + rows))
+    printed = capsys.readouterr().out
+    assert "6 events of 1 user and" in printed and "1 users" not in printed
     assert graph[USER_CO_OCCURS].edge_index.shape == (2, 0)
     assert graph[ITEM_CO_OCCURS].edge_index.shape == (2, 4 * 3)
     assert graph.validate()

@@ -201,6 +201,21 @@ def test_a_misspelt_name_gets_the_nearest(tmp_path: Path) -> None:
         find_dataset("shp", tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("movielens", "did you mean ml-100k, ml-1m, ml-1m-cbit, ml-20m?"),
+        ("MovieLens-1M", "did you mean ml-1m, ml-1m-cbit?"),
+        ("beauty", "did you mean amazon-beauty, amazon-beauty-reviews?"),
+        ("yelp2018", "did you mean 'yelp-2019'?"),
+        ("%%", "there are amazon-beauty, "),
+    ],
+)
+def test_a_name_in_other_words_gets_all_that_it_may_mean(name: str, words: str) -> None:
+    with pytest.raises(DataError, match=re.escape(words)):
+        find_dataset(name)
+
+
 def test_data_are_searched_in_root_or_the_environment_then_the_cache(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -178,7 +178,7 @@ def test_times_and_ids_beyond_2_to_the_24_stay_exact() -> None:
 def test_repr_reports_dropped_users() -> None:
     assert repr(leave_one_out(log_of([2, 3, 4]))) == (
         "Split(leave_one_out: 5 training events, 2 validation and 2 test users, "
-        "1 users with fewer than 3 events)"
+        "1 user with fewer than 3 events)"
     )
 
 
