@@ -25,10 +25,11 @@ def ensemble(
     graph: Path | None = None,
     data: Path | None = None,
 ) -> None:
-    """Combine trained runs on one graph into a run of their own, and evaluate it.
+    """Combine trained runs into a run of their own, and evaluate it.
 
     The score of an item is the weighted sum of its scores by all runs, made comparable
-    for each user. The new folder contains copies of their weights: graphseq evaluate,
+    for each user. The runs have the same data and split; their graphs may have other
+    relations. The new folder contains copies of their weights: graphseq evaluate,
     compare and recommend use it as any run.
 
     Examples:
@@ -46,8 +47,8 @@ def ensemble(
         metric: Metric that chooses the weights.
         history: History protocol of that metric.
         rank_constant: Constant that is added to the ranks.
-        graph: Folder of the graph; default: build it again from the first experiment.
-        data: Folder of the data sets.
+        graph: Folder of a graph with all relations; default: those in the run folders.
+        data: Folder of the data sets: build the graph again from the first experiment.
     """
     if weights and choose_weights:
         raise ConfigError("--weights and --choose-weights exclude each other; give one")
@@ -55,17 +56,26 @@ def ensemble(
     if (folder / "run.json").is_file():
         raise ConfigError(f"{folder} contains a run already; choose another --folder")
     from graphseq.evaluation import choose_weights as choose
+    from graphseq.graphs import merge_graphs
     from graphseq.models import Ensemble
     from graphseq.training import fit, load_run
+    from graphseq.training.run import GRAPH
 
     loaded = [load_run(run) for run in runs]
     options: dict[str, Any] = {"combine": combine, "rank_constant": rank_constant}
     model = Ensemble(loaded, weights=weights, **options)
     built, experiment = graph_of(runs[0], graph, data)
-    loaded[0].check(built)
+    if graph is None and data is None and all((run / GRAPH).is_dir() for run in runs):
+        built = merge_graphs([each.graph() for each in loaded])
+    else:
+        for each in loaded:
+            each.check(built)
     if choose_weights:
         model = choose(model, built, metric=metric, history=history)
-    written = loaded[0].experiment
+    written = dict(loaded[0].experiment)
+    if all("data" in each.experiment for each in loaded):  # else from Python
+        steps = [step for each in loaded for step in each.experiment["graph"]]
+        written["graph"] = [s for n, s in enumerate(steps) if s not in steps[:n]]
     fit(
         model,
         built,

@@ -8,6 +8,7 @@ from graphseq.graphs.dropout import EdgeDropout, NodeDropout
 from graphseq.graphs.ego import draw, to_networkx
 from graphseq.graphs.export import export_graph, import_graph
 from graphseq.graphs.hashing import graph_hash, held_out_hash
+from graphseq.graphs.merge import merge_graphs
 from graphseq.graphs.part import part_of, whole_hash
 from graphseq.graphs.storage import load_graph, load_log, save_graph
 from graphseq.graphs.summary import Summary, summary
@@ -35,6 +36,7 @@ __all__ = [
     "import_graph",
     "load_graph",
     "load_log",
+    "merge_graphs",
     "part_of",
     "plan_update",
     "save_graph",

@@ -12,6 +12,8 @@ from torch_geometric.data import HeteroData
 
 from graphseq.constants import EdgeType
 from graphseq.data.ragged import Ragged
+from graphseq.errors import GraphError, RunError
+from graphseq.graphs.merge import merge_graphs
 from graphseq.models.base import DirectModel, Model, Stage
 from graphseq.models.combination import Combine, Comparable, comparable
 from graphseq.models.scoring import Blocks, Scorer, rows_of_block, width
@@ -32,6 +34,14 @@ class Trained(ABC):
     def model(self, graph: HeteroData | None = None) -> Model:
         """The trained model."""
 
+    @abstractmethod
+    def graph(self) -> HeteroData:
+        """The graph that the model ranks with, or a part of it.
+
+        Raises:
+            RunError: It was not kept.
+        """
+
 
 @final
 class Ensemble(DirectModel):
@@ -47,15 +57,16 @@ class Ensemble(DirectModel):
     over all V items. The weights are scaled to a sum of 1, for ranks to a mean of 1.
     Where the history is excluded, ranks are those among the other items. A model with
     several vectors for a user has the maximum over them as its score. The models must
-    know the same users and items, as runs on one graph do; the longest histories that
-    they read may differ. They are not trained any further.
+    know the same users and items: runs on one graph, or on graphs of the same events
+    with other relations, which :func:`graphseq.graphs.merge_graphs` merges. The longest
+    histories that they read may differ. They are not trained any further.
 
     Source:
         Cormack et al., "Reciprocal Rank Fusion outperforms Condorcet …", SIGIR 2009,
         for ``reciprocal_rank``.
 
     Args:
-        members: Two or more trained models, or runs on one graph.
+        members: Two or more trained models, or runs on graphs of the same events.
         weights: Of the members, at least one above 0; ``None``: equal ones. Choose them
             on the validation part: :func:`graphseq.choose_weights`.
         combine: How scores are made comparable. ``log_softmax`` keeps the scale of each
@@ -94,17 +105,18 @@ class Ensemble(DirectModel):
             yield InvalidOption("weights", f"expected one for each member, {found}")
         elif weights is not None and not sum(weights):
             yield InvalidOption("weights", "expected one above 0, found only 0")
-        graphs = {_graph(m) for m in members if isinstance(m, Trained)}
+        runs = [member for member in members if isinstance(member, Trained)]
         sizes = {_sizes(m) for m in members if isinstance(m, Trained | Model)}
-        advice = "train them on one graph: with the same data, split and graph sections"
-        if len(graphs) > 1:
-            found = " and ".join(sorted(graph[:12] for graph in graphs))
-            what = f"the runs were trained on different graphs, {found}"
-            yield InvalidOption("members", f"{what}; {advice}")
-        elif len(sizes) > 1:
+        if len(sizes) > 1:
             found = " and ".join(f"{u} users, {v} items" for u, v in sorted(sizes))
-            what = f"expected the same users and items, found {found}"
-            yield InvalidOption("members", f"{what}; {advice}")
+            what = f"expected the same users and items, found {found}; train them on"
+            yield InvalidOption("members", f"{what} one graph")
+        elif len({run.record["graph"]["hash"] for run in runs}) > 1:
+            try:
+                merge_graphs([run.graph() for run in runs])
+            except (GraphError, RunError) as error:
+                what = "the runs were trained on different graphs"
+                yield InvalidOption("members", f"{what}: {error}")
 
     @property
     def models(self) -> list[Model]:
@@ -147,10 +159,6 @@ class Ensemble(DirectModel):
             combine=self.combine,
             rank_constant=self.rank_constant,
         )
-
-
-def _graph(run: Trained) -> str:
-    return str(run.record["graph"]["hash"])
 
 
 def _sizes(member: Model | Trained) -> tuple[int, int]:

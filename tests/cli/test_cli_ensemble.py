@@ -18,14 +18,18 @@ EXPERIMENT = {
     "variants": {
         "sasrec": {},
         "gru": {"model": {"GRU4Rec": {"backbone": {"dim": 8}}}},
-        "other": {"graph": [{"CoOccurrence": {"kind": "item"}}]},
+        "graph": {
+            "graph": [{"CoOccurrence": {"kind": "item"}}],
+            "model": {"SASRec": {"backbone": {"features": {"Propagated": {}}}}},
+        },
+        "other": {"data": {"cycle": {"seed": 1}}},
     },
 }
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with three runs, the last on another graph."""
+    """A folder with runs on one graph, on one with a relation more, and on another."""
     folder = tmp_path_factory.mktemp("ensemble")
     file = folder / "small.yaml"
     file.write_text(yaml.safe_dump(EXPERIMENT))
@@ -53,6 +57,17 @@ def test_the_run_of_an_ensemble_is_used_like_any_run(
     assert "contains a run already" in capsys.readouterr().err
     assert main(["train", f"{both}/experiment.yaml", "--folder", str(place / "x")]) == 2
     assert "graphseq ensemble RUN RUN" in capsys.readouterr().err
+
+
+def test_graphs_with_other_relations_are_merged(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs, both = [str(place / "gru"), str(place / "graph")], str(place / "merged")
+    assert main(["ensemble", *runs, "--folder", both]) == 0
+    assert main(["evaluate", both]) == 0
+    steps = load_run(both).experiment["graph"]
+    assert [next(iter(step)) for step in steps] == ["CoOccurrence"]
+    assert main(["compare", both, runs[0], "--metric", "NDCG@3"]) == 0
 
 
 def test_options_are_those_of_the_ensemble(
