@@ -172,7 +172,7 @@ class ExportedModel:
         *,
         histories: Sequence[Rows] | None = None,
         k: int = 10,
-        exclude_history: bool = True,
+        history_items: Literal["keep", "exclude"] = "exclude",
         only: Rows | None = None,
         exclude: Rows | None = None,
         empty_history: Literal["error", "popularity"] = "error",
@@ -187,7 +187,8 @@ class ExportedModel:
             histories: Instead of users, rows of items (:meth:`find_items`), oldest
                 first; the newest ``window`` are read.
             k: Items for each user; fewer if the catalogue runs out.
-            exclude_history: Do not recommend items of the history.
+            history_items: Whether items of the history can be recommended:
+                ``exclude`` or ``keep`` them.
             only: Rows of the items that may be recommended; ``None``: all.
             exclude: Rows of items that may not be.
             empty_history: ``popularity`` recommends the items with the most training
@@ -196,12 +197,16 @@ class ExportedModel:
         Raises:
             DataError: A user is unknown; or a history is empty.
             ConfigError: Both users and histories are given, or neither; the model
-                reads users, and histories are given; or k is below 1.
+                reads users, and histories are given; or another option is out of range.
         """
         if (users is None) == (histories is None):
             given = "neither" if users is None else "both"
             raise ConfigError(
                 f"recommend needs either users=[…] or histories=[[…], …]; found {given}"
+            )
+        if history_items not in ("keep", "exclude"):
+            raise ConfigError(
+                f"history_items is 'keep' or 'exclude'; found {history_items!r}"
             )
         if k < 1:
             raise ConfigError(f"k, the length of the lists, is 1 or more; found {k}")
@@ -215,7 +220,7 @@ class ExportedModel:
         else:
             rows, known = self._find_users(users), self.histories(users)
         allowed = _allowed(len(self.items), only, exclude)
-        found = self._ranked(rows, known, allowed, k, exclude_history)
+        found = self._ranked(rows, known, allowed, k, history_items == "exclude")
         empty = np.array([not len(row) for row in known], dtype=bool)
         if empty.any() and self._session is not None:
             if empty_history == "error" or self._popular is None:

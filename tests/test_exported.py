@@ -76,7 +76,7 @@ def test_users_are_found_by_number_and_by_text(folder: Path) -> None:
     found = model.recommend([8, "7"], k=3)
     assert found.items.tolist() == [[4, 0, 3], [2, 4, 1]]
     assert found.scores.tolist() == [[0.5, 0, 0], [1, 0.5, 0]]
-    kept = model.recommend([7], k=9, exclude_history=False)
+    kept = model.recommend([7], k=9, history_items="keep")
     assert kept.items.tolist() == [[0, 2, 4, 1, 3, -1, -1, -1, -1]]
 
 
@@ -169,6 +169,13 @@ def test_wrong_requests_are_refused(folder: Path) -> None:
         model.recommend([7], k=0)
     with pytest.raises(ConfigError, match="a vector for each user"):
         model.recommend(histories=[np.array([0])])
+
+
+def test_an_unknown_rule_for_the_history_is_refused(
+    folder: Path, unchecked_shapes: None
+) -> None:
+    with pytest.raises(ConfigError, match="found 'drop'"):
+        ExportedModel(folder).recommend([7], history_items="drop")  # type: ignore[arg-type]
 
 
 def test_a_damaged_folder_is_refused(folder: Path) -> None:

@@ -37,7 +37,7 @@ class Wanted(BaseModel, extra="forbid"):
     k: int = Field(10, ge=1, le=100, strict=True)
     only: Ids | None = None
     exclude: Ids | None = None
-    exclude_history: bool = True
+    history_items: Literal["keep", "exclude"] = "exclude"
     unknown: Literal["error", "skip"] = "error"
     explain: bool = False
 
@@ -91,7 +91,7 @@ def recommend(query: Wanted) -> JSONResponse:
         query.users,
         histories=histories,
         k=query.k,
-        exclude_history=query.exclude_history,
+        history_items=query.history_items,
         only=None if query.only is None else model.find_items(query.only),
         exclude=None if query.exclude is None else model.find_items(query.exclude),
         empty_history="popularity",

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -29,14 +30,17 @@ def names(model: ExportedModel, rows: np.ndarray) -> list[list[object]]:
     return [[model.items[row] for row in line] for line in rows]
 
 
-@pytest.mark.parametrize("exclude_history", [True, False])
+@pytest.mark.parametrize("history_items", ["exclude", "keep"])
 def test_the_lists_are_those_of_the_recommender(
-    model: SASRec, graph: HeteroData, folder: Path, exclude_history: bool
+    model: SASRec,
+    graph: HeteroData,
+    folder: Path,
+    history_items: Literal["exclude", "keep"],
 ) -> None:
     exported, recommender = ExportedModel(folder), gs.Recommender(model, graph)
     users = graph["user"].vocabulary.ids.to_list()
-    wanted = recommender.recommend(users, k=8, exclude_history=exclude_history)
-    found = exported.recommend(users, k=8, exclude_history=exclude_history)
+    wanted = recommender.recommend(users, k=8, history_items=history_items)
+    found = exported.recommend(users, k=8, history_items=history_items)
     assert names(exported, found.items) == as_table(wanted, len(users), 8)
     scores = wanted["score"].to_numpy().reshape(-1, 8)
     np.testing.assert_allclose(found.scores, scores, rtol=1e-5, atol=1e-5)
@@ -69,7 +73,7 @@ def test_the_index_finds_the_same_items(folder: Path) -> None:
     history = [exported.find_items(exported.items[:4])]
     index = faiss.read_index(str(folder / "index.faiss"))
     _, items = index.search(exported.encode(history), 6)
-    found = exported.recommend(histories=history, k=6, exclude_history=False)
+    found = exported.recommend(histories=history, k=6, history_items="keep")
     assert items.tolist() == found.items.tolist()
 
 

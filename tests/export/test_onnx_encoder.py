@@ -38,7 +38,7 @@ def test_histories_are_padded_with_v_and_read_as_the_model_reads_them(
     encoder = HistoryEncoder(model, graph)
     raw = graph["item"].vocabulary.ids.to_list()
     recommender = gs.Recommender(model, graph)
-    wanted = recommender.recommend(histories=[raw[2:7]], k=60, exclude_history=False)
+    wanted = recommender.recommend(histories=[raw[2:7]], k=60, history_items="keep")
     with torch.no_grad():
         vector = encoder(torch.tensor([[2, 3, 4, 5, 6, 60, 60]]))
         scores = (vector @ model.item_vectors(graph).T)[0].sort(descending=True)

@@ -111,7 +111,7 @@ def test_allow_and_deny_lists_are_respected(server: Server) -> None:
     [found] = server.lists(**query)
     assert set(found) == set(only) - {"item-10"}
     assert server.lists(**query, exclude=found[:2]) == [found[2:]]
-    [kept] = server.lists(**query, exclude_history=False)
+    [kept] = server.lists(**query, history_items="keep")
     assert set(kept) == set(only)
 
 
