@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from itertools import pairwise
 
 from graphseq.data.frames import NAMES, normalized
@@ -20,7 +21,7 @@ from graphseq.data.readers.jsonl import parse_object
 from graphseq.data.readers.source import Source
 from graphseq.errors import DataError
 
-ARRAY = re.compile(rb"(\xef\xbb\xbf)?\s*\[\s*(\{|$)")
+ARRAY = re.compile(rb"(\xef\xbb\xbf)?\s*\[\s*(?P<first>\{|\[|$)")
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 
@@ -46,15 +47,20 @@ def detect_format(source: Source) -> str:
 
 
 def refuse_json_array(source: Source) -> None:
-    """Refuse one JSON array in place of JSON lines.
+    """Refuse one JSON array in place of JSON lines, or of the rows of a table.
 
     Raises:
-        DataError: The file begins like an array of objects.
+        DataError: The file begins like an array of objects or of arrays.
     """
-    if ARRAY.match(source.start):
+    if found := ARRAY.match(source.start):
+        name = shlex.quote(source.name)
+        command = f"jq -c '.[]' {name} > log.jsonl (in Python, "
+        command += f"polars.read_json({source.name!r}).write_ndjson('log.jsonl'))"
+        if found["first"] == b"[":
+            command = f"jq -r '.[] | @csv' {name} > log.csv"
         raise DataError(
             f"{source.name} is one JSON array; read_log reads JSON lines, one object a "
-            f"line. Convert it, for instance: jq -c '.[]' {source.name} > log.jsonl"
+            f"line, and rows of a table. Convert it: {command}"
         )
 
 

@@ -1,7 +1,12 @@
 """Files whose format is detected, or not; then the error says what to do."""
 
+import json
+import shutil
+import subprocess
 from pathlib import Path
+from typing import Any
 
+import polars as pl
 import pytest
 
 from graphseq.data import read_log
@@ -65,3 +70,21 @@ def test_pairs_of_one_user_are_on_consecutive_lines(tmp_path: Path) -> None:
         read_log(write(tmp_path, "1 5\n2 5\n1 4\n"))
     log = read_log(write(tmp_path, "1 5\n2 5\n1 4\n"), format="pairs")
     assert log.frame().rows() == [(1, 5, 0), (1, 4, 1), (2, 5, 0)]
+
+
+@pytest.mark.parametrize("rows", [[{"user": 1, "item": 2, "time": 3}] * 4, [[1, 2, 3]]])
+def test_the_advice_for_an_array_converts_it(tmp_path: Path, rows: list[Any]) -> None:
+    path = tmp_path / "a log.json"
+    path.write_text(json.dumps(rows))
+    with pytest.raises(DataError, match="Convert it: jq") as error:
+        read_log(path)
+    message = str(error.value)
+    command = message.partition("Convert it: ")[2].partition(" (in Python, ")[0]
+    if shutil.which("jq"):
+        subprocess.run(command, shell=True, check=True, cwd=tmp_path)
+        (made,) = tmp_path.glob("log.*")
+        columns = {"user": 0, "item": 1, "time": 2} if made.suffix == ".csv" else None
+        assert len(read_log(made, columns=columns)) == len(rows)
+    if " (in Python, " in message:
+        pl.read_json(path).write_ndjson(tmp_path / "python.jsonl")
+        assert len(read_log(tmp_path / "python.jsonl")) == len(rows)
