@@ -28,6 +28,8 @@ class RunOptions:
 
     Attributes:
         data: Folder of the data sets.
+        start: Run folder whose weights are the initial ones: users and items of the
+            new graph are matched by their ids.
         graph: Folder of a saved graph, in place of the data, filters, split and graph
             of the file; what the file says of them must fit.
         set: Options to override, such as train.max_epochs=5 or
@@ -39,6 +41,7 @@ class RunOptions:
 
     data: Path | None = None
     graph: Path | None = None
+    start: Path | None = None
     set: list[str] | None = None
     resume: bool = False
     overwrite: bool = False
@@ -80,6 +83,10 @@ def train(
       # on a graph that graphseq build or update has written
       graphseq train experiments/beauty/sasrec.yaml:ce-targets --graph graphs/beauty
 
+      # go on from an earlier run, after graphseq update
+      graphseq train experiments/beauty/sasrec.yaml:ce-targets --graph graphs/shop \
+          --start runs/last-week --set train.max_epochs=5
+
       # all experiments of a folder with three seeds, two runs at a time
       graphseq train experiments/beauty --seeds 0 1 2 --jobs 2 \
           --record results.csv --skip-recorded --resume
@@ -104,7 +111,7 @@ def train(
     if skip_recorded and record is None:
         raise ConfigError("--skip-recorded reads the rows of a file: add --record FILE")
     _check_outputs(runs, folder, record)
-    settings = options.set or ()
+    settings = _settings(options)
     listed, refused = list_jobs(
         experiments,
         settings=settings,
@@ -173,7 +180,7 @@ def _train_here(job: Job, options: RunOptions) -> None:
     from graphseq.report import append, row
     from graphseq.training.options import FitOptions
 
-    settings = [*(options.set or ())]
+    settings = _settings(options)
     settings += [] if job.own_seed else [f"train.seed={job.seed}"]
     experiment = load(job.experiment, settings)
     if options.graph is not None:
@@ -208,6 +215,12 @@ def _train_here(job: Job, options: RunOptions) -> None:
     print(f"next: graphseq recommend {place} --history ITEM ITEM …")
     if record is not None:
         print(f"one row added to {record}")
+
+
+def _settings(options: RunOptions) -> list[str]:
+    """The options to override, that of --start included."""
+    start = [] if options.start is None else [f"train.start={options.start}"]
+    return [*(options.set or ()), *start]
 
 
 def _report_uncommitted(record: Path) -> None:

@@ -18,6 +18,7 @@ from graphseq.training import run_folder
 from graphseq.training.history import TrainingHistory
 from graphseq.training.options import FitOptions, Metric, Precision
 from graphseq.training.run import CHECKPOINT, Run
+from graphseq.training.warm_start import NewItems, start_from
 
 BATCH_SIZE = {"targets": 384, "user": 256, "prefix": 256, "pairs": 2048}
 
@@ -52,6 +53,8 @@ def fit(
     threads: Parallel | None = None,
     resume: bool = False,
     keep_histories: bool = True,
+    start: str | Path | None = None,
+    new_items: NewItems = "neighbours",
     experiment: Mapping[str, Any] | None = None,
 ) -> Run:
     """Train a model, and restore the weights of its best validation epoch.
@@ -106,6 +109,12 @@ def fit(
         keep_histories: Save the users in the run folder: their raw ids, events and
             held-out events. Without them (for privacy), the folder serves users of the
             log only together with the graph, and histories of items at any time.
+        start: Folder of a run whose weights are the initial ones, of the same model on
+            an earlier graph: rows of users and items are matched by raw id. Adam starts
+            fresh.
+        new_items: Initial rows of items that the run of ``start`` did not know: the
+            weighted mean of their known ``neighbours`` by co-occurrence, or else by
+            transitions (those without any stay as they are), or ``fresh``.
         experiment: Other sections of the experiment file (data, split, …), saved in the
             folder so that its file repeats the run.
 
@@ -142,6 +151,8 @@ def fit(
         workers=workers,
         threads=threads,
         keep_histories=keep_histories,
+        start=None if start is None else str(start),
+        new_items=new_items,
     )
     is_trained = bool(model.stages()) and any(
         weight.requires_grad for weight in model.parameters()
@@ -175,6 +186,8 @@ def fit(
                     )
                     if folder is not None:
                         run_folder.store_graph(path, model, graph, options)
+                    if options.start is not None and not (path / CHECKPOINT).is_file():
+                        start_from(model, graph, options.start, options.new_items)
                     train = _train if max_epochs and is_trained else _only_evaluate
                     barrier = train(
                         model,

@@ -55,6 +55,8 @@ class FitOptions:
     workers: int
     threads: int | None
     keep_histories: bool = True
+    start: str | None = None
+    new_items: Literal["neighbours", "fresh"] = "neighbours"
 
     @property
     def is_first_process(self) -> bool:

@@ -42,6 +42,7 @@ CHANGEABLE = (
     "threads",
     "loggers",
     "keep_histories",
+    "new_items",
 )
 """Training options that a resumed run may change."""
 LOCK = ".lock"  # in the run folder, while a process trains in it

@@ -96,6 +96,10 @@ def test_from_a_log_to_lists_in_the_shell(
     old, new = (load_run(run) for run in (first, second))
     assert new.record["graph"]["hash"] == hashes("graph")["graph_hash"]
     assert old.record["graph"]["hash"] != new.record["graph"]["hash"]
+    more = ["--start", str(first), "--folder", "third"]
+    assert main([*command, *more]) == 0
+    third = load_run("third")
+    assert third.experiment["train"]["start"] == str(first)
     shutil.rmtree("graph")
     capsys.readouterr()
     assert main(["recommend", str(second), "--users", "ana", "--k", "2"]) == 0

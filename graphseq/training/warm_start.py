@@ -1,0 +1,182 @@
+"""Start from the weights of a run on an earlier graph: rows by raw id."""
+
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch_geometric.data import HeteroData
+
+from graphseq.constants import ITEM, ITEM_CO_OCCURS, PRECEDES, USER
+from graphseq.errors import RunError
+from graphseq.models import Model, create
+from graphseq.schema import describe
+from graphseq.training.checkpoint import read_tensors
+from graphseq.training.run import WEIGHTS, Run, load_run
+
+NewItems = Literal["neighbours", "fresh"]
+PROBE = {USER: 1009, ITEM: 1013}  # sizes of models that are only compared
+SHOWN = 10  # tensors in a message
+
+
+class Rows(NamedTuple):
+    """Nodes of one kind that both graphs have.
+
+    Attributes:
+        old: Dense ids in the earlier graph, (n,).
+        new: Dense ids in this graph, (n,).
+        sizes: Number of nodes in the earlier graph and in this one.
+    """
+
+    old: Int[Tensor, "n"]
+    new: Int[Tensor, "n"]
+    sizes: tuple[int, int]
+
+
+def start_from(
+    model: Model, graph: HeteroData, folder: str | Path, new_items: NewItems
+) -> None:
+    """Load the weights of a run; users and items are matched by their raw ids.
+
+    Args:
+        model: The model, of the same kind and options as that of the run; its own
+            weights stay at new users, and at new items without known neighbours.
+        graph: The graph on which it will be trained.
+        folder: The run folder.
+        new_items: ``neighbours``: the row of an item that the run did not know is the
+            weighted mean of the rows of its known neighbours among the items of the
+            graph, by co-occurrence or else transitions; ``fresh``: the model's own.
+
+    Raises:
+        RunError: The folder has no run with a graph, or that of another model.
+    """
+    run = load_run(folder)
+    earlier = run.graph()
+    _check_model(run, model)
+    weights, _ = read_tensors(Path(folder) / WEIGHTS)
+    rows = {kind: _common(earlier, graph, kind) for kind in (USER, ITEM)}
+    axes = _axes(model)
+    state, problems = model.state_dict(), []
+    started = {}
+    for name, own in state.items():
+        axis = axes.get(name, {})
+        theirs = weights.get(name)
+        if (
+            theirs is None
+            or len(axis) > 1
+            or _others(theirs, axis) != _others(own, axis)
+        ):
+            problems.append(name)
+            continue
+        if not axis:
+            started[name] = theirs
+            continue
+        [(dim, kind)] = axis.items()
+        table = own.clone().movedim(dim, 0)
+        _copy_rows(table, theirs.movedim(dim, 0), rows[kind])
+        if kind == ITEM and new_items == "neighbours" and own.is_floating_point():
+            _fill_from_neighbours(table, graph, rows[ITEM].new)
+        started[name] = table.movedim(0, dim).contiguous()
+    if problems:
+        raise RunError(
+            f"{folder} cannot start {type(model).__name__}: it has no weights of the "
+            f"same shape for {', '.join(problems[:SHOWN])}. Use the same options"
+        )
+    model.load_state_dict(started)
+
+
+def _others(tensor: Tensor, axis: dict[int, str]) -> list[int]:
+    """The sizes of the dimensions that do not grow with the users or items."""
+    return [-1 if dim in axis else size for dim, size in enumerate(tensor.shape)]
+
+
+def _check_model(run: Run, model: Model) -> None:
+    """Refuse weights of another class of model.
+
+    Raises:
+        RunError: It is another one.
+    """
+    [theirs], [ours] = run.experiment["model"], describe(model)
+    if theirs != ours:
+        raise RunError(
+            f"{run.folder} is a run of {theirs}, and cannot start {ours}. Start from a "
+            f"run of {ours}"
+        )
+
+
+def _common(earlier: HeteroData, graph: HeteroData, kind: str) -> Rows:
+    """The nodes that both graphs have; none, if one of them has no raw ids."""
+    sizes = int(earlier[kind].num_nodes), int(graph[kind].num_nodes)
+    if "vocabulary" not in earlier[kind] or "vocabulary" not in graph[kind]:
+        nothing = torch.empty(0, dtype=torch.int64)
+        return Rows(nothing, nothing, sizes)
+    old = earlier[kind].vocabulary.encode(graph[kind].vocabulary.ids, missing=-1)
+    dense = torch.tensor(old)
+    new = (dense >= 0).nonzero().squeeze(1)
+    return Rows(dense[new], new, sizes)
+
+
+def _axes(model: Model) -> dict[str, dict[int, str]]:
+    """The dimensions of each tensor that grow with the users or items.
+
+    Two models are compared that differ by one user, or by one item.
+    """
+    shapes = _shapes(model, PROBE)
+    found: dict[str, dict[int, str]] = {name: {} for name in shapes}
+    for kind in PROBE:
+        larger = _shapes(model, {**PROBE, kind: PROBE[kind] + 1})
+        for name, shape in shapes.items():
+            for dim, (size, more) in enumerate(zip(shape, larger[name], strict=True)):
+                if size != more:
+                    found[name][dim] = kind
+    return found
+
+
+def _shapes(model: Model, sizes: dict[str, int]) -> dict[str, torch.Size]:
+    with torch.random.fork_rng(devices=[]):
+        probe = create(_without_sizes(describe(model)), sizes[USER], sizes[ITEM])
+    return {name: tensor.shape for name, tensor in probe.state_dict().items()}
+
+
+def _without_sizes(options: Any) -> Any:
+    if not isinstance(options, dict):
+        return options
+    sizes = ("num_users", "num_items")
+    return {k: _without_sizes(v) for k, v in options.items() if k not in sizes}
+
+
+def _copy_rows(
+    table: Float[Tensor, "..."], source: Float[Tensor, "..."], rows: Rows
+) -> None:
+    """Copy the rows of common nodes, and those beyond all nodes, such as padding's."""
+    table[rows.new] = source[rows.old].to(table.dtype)
+    old, new = rows.sizes
+    beyond = min(len(source) - old, len(table) - new)
+    if beyond > 0:
+        table[new : new + beyond] = source[old : old + beyond].to(table.dtype)
+
+
+def _fill_from_neighbours(
+    table: Float[Tensor, "..."], graph: HeteroData, known: Int[Tensor, "n"]
+) -> None:
+    """Set the rows of unknown items with known neighbours to their weighted mean."""
+    relations = [r for r in (ITEM_CO_OCCURS, PRECEDES) if r in graph.edge_types]
+    if not relations:
+        return
+    size = int(graph[ITEM].num_nodes)
+    is_known = torch.zeros(size, dtype=torch.bool)
+    is_known[known] = True
+    row, column = graph[relations[0]].edge_index.cpu()
+    weight = graph[relations[0]].edge_weight.cpu().double()
+    target, source = torch.cat([row, column]), torch.cat([column, row])
+    weight = weight.repeat(2)
+    used = is_known[source] & ~is_known[target]
+    target, source, weight = target[used], source[used], weight[used]
+    values = table[:size].reshape(size, -1).double()
+    sums = torch.zeros_like(values)
+    sums.index_add_(0, target, weight[:, None] * values[source])
+    totals = torch.zeros(size, dtype=torch.float64).index_add_(0, target, weight)
+    filled = totals > 0
+    means = (sums[filled] / totals[filled, None]).to(table.dtype)
+    table[:size][filled] = means.view(-1, *table.shape[1:])

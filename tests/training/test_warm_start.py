@@ -1,0 +1,139 @@
+"""Training that starts from a run on an earlier graph."""
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+import torch
+from torch_geometric.data import HeteroData
+
+from graphseq.constants import ITEM_CO_OCCURS
+from graphseq.data import Interactions, leave_one_out
+from graphseq.errors import RunError
+from graphseq.graphs import CoOccurrence, build_graph
+from graphseq.models import Model, create
+from graphseq.training import Run, fit
+
+OLD = {
+    "ann": "bread milk eggs jam",
+    "bob": "milk eggs jam tea",
+    "dan": "tea jam bread milk",
+}
+NEW = OLD | {
+    "ann": "bread milk eggs ale jam ale",
+    "cid": "cake bread milk eggs milk",
+    "eva": "zinc zinc zinc",  # co-occurs with nothing else
+}
+QUIET: dict[str, Any] = {"max_epochs": 0, "monitor": None, "progress": False}
+
+
+def graph_of(lines: dict[str, str]) -> HeteroData:
+    rows = [
+        (user, item, time)
+        for user, line in lines.items()
+        for time, item in enumerate(line.split())
+    ]
+    frame = pl.DataFrame(rows, schema=["user", "item", "time"], orient="row")
+    split = leave_one_out(Interactions.from_frame(frame))
+    return build_graph(split, [CoOccurrence("item"), CoOccurrence("user")])
+
+
+def model_of(name: str, graph: HeteroData, seed: int, **options: Any) -> Model:
+    torch.manual_seed(seed)
+    sizes = graph["user"].num_nodes, graph["item"].num_nodes
+    return create({name: options}, *sizes)
+
+
+@pytest.fixture(scope="module")
+def old() -> HeteroData:
+    return graph_of(OLD)
+
+
+@pytest.fixture(scope="module")
+def new() -> HeteroData:
+    return graph_of(NEW)
+
+
+@pytest.fixture(scope="module")
+def runs(old: HeteroData, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
+    folder = tmp_path_factory.mktemp("runs")
+    made = {}
+    for name, options in (("SASRec", {"backbone": {"dim": 8}}), ("BPRMF", {"dim": 4})):
+        model = model_of(name, old, 1, **options)
+        made[name] = fit(model, old, folder=folder / name, **QUIET)
+    return made
+
+
+def test_rows_follow_their_ids_and_new_items_are_the_mean_of_their_neighbours(
+    runs: dict[str, Run], old: HeteroData, new: HeteroData
+) -> None:
+    run = runs["SASRec"]
+    model = model_of("SASRec", new, 2, backbone={"dim": 8})
+    own = model.item_vectors(new).detach().clone()
+    fit(model, new, start=run.folder, **QUIET)
+    before = run.model().item_vectors(old).detach()
+    found = model.item_vectors(new).detach()
+    known = old["item"].vocabulary.ids.to_list()
+    items = new["item"].vocabulary.ids.to_list()
+    assert items != known
+    edges = new[ITEM_CO_OCCURS]
+    pairs = list(
+        zip(*edges.edge_index.tolist(), edges.edge_weight.tolist(), strict=True)
+    )
+    filled = 0
+    for row, item in enumerate(items):
+        if item in known:
+            assert torch.equal(found[row], before[known.index(item)]), item
+            continue
+        sums, total = torch.zeros(8, dtype=torch.float64), 0.0
+        for a, b, weight in pairs:
+            if a == row and items[b] in known:
+                sums += weight * before[known.index(items[b])].double()
+                total += weight
+        expected = (sums / total).float() if total else own[row]
+        torch.testing.assert_close(found[row], expected)
+        filled += total > 0
+    assert (filled, len(items) - len(known)) == (2, 3), "zinc has no known neighbour"
+    for name, tensor in run.model().backbone.encoder.state_dict().items():
+        assert torch.equal(model.backbone.encoder.state_dict()[name], tensor)
+
+
+def test_users_follow_their_ids_and_new_items_may_be_fresh(
+    runs: dict[str, Run], old: HeteroData, new: HeteroData
+) -> None:
+    model = model_of("BPRMF", new, 2, dim=4)
+    own = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    fit(model, new, start=runs["BPRMF"].folder, new_items="fresh", **QUIET)
+    before = runs["BPRMF"].model().state_dict()
+    for name, tensor in model.state_dict().items():
+        [kind] = [k for k in ("user", "item") if len(tensor) == new[k].num_nodes]
+        known = old[kind].vocabulary.ids.to_list()
+        for row, raw in enumerate(new[kind].vocabulary.ids):
+            source = before[name][known.index(raw)] if raw in known else own[name][row]
+            assert torch.equal(tensor[row], source), (name, raw)
+
+
+def test_a_run_that_is_resumed_does_not_start_again(
+    runs: dict[str, Run], new: HeteroData, tmp_path: Path
+) -> None:
+    options = {"start": runs["SASRec"].folder, "progress": False, "threads": 1}
+    whole, parts, again = (
+        model_of("SASRec", new, seed, backbone={"dim": 8}) for seed in (2, 2, 3)
+    )
+    fit(whole, new, max_epochs=2, folder=tmp_path / "a", **options)
+    fit(parts, new, max_epochs=1, folder=tmp_path / "b", **options)
+    fit(again, new, max_epochs=2, folder=tmp_path / "b", resume=True, **options)
+    pairs = zip(whole.parameters(), again.parameters(), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)
+
+
+def test_another_model_is_refused(runs: dict[str, Run], new: HeteroData) -> None:
+    start = runs["SASRec"].folder
+    with pytest.raises(RunError, match="is a run of SASRec, and cannot start GRU4Rec"):
+        fit(model_of("GRU4Rec", new, 0), new, start=start, **QUIET)
+    wider = model_of("SASRec", new, 0, backbone={"dim": 16})
+    with pytest.raises(RunError, match=r"no weights of the same shape for backbone\."):
+        fit(wider, new, start=start, **QUIET)
+    with pytest.raises(RunError, match="there is no such folder"):
+        fit(wider, new, start="nowhere", **QUIET)
