@@ -19,7 +19,7 @@ from graphseq.graphs import load_graph, whole_hash
 from graphseq.models import Model, create
 from graphseq.models.ensemble import Trained
 from graphseq.plain_yaml import parse, read_text
-from graphseq.schema import Count, Size
+from graphseq.schema import Count, Parallel, Size
 from graphseq.training.checkpoint import read_tensors
 
 EXPERIMENT = "experiment.yaml"
@@ -240,7 +240,7 @@ class _Graph(TypedDict):
 class _Environment(TypedDict):
     commit: dict[str, Any] | None
     device: str
-    threads: Size
+    threads: Parallel
     precision: NotRequired[str]
 
 

@@ -179,6 +179,11 @@ def test_weights_of_another_model_are_refused(
         ("run.json", "graph", None),
         ("run.json", "graph", {"num_users": -3}),
         ("run.json", "environment", {}),
+        (
+            "run.json",
+            "environment",
+            {"commit": None, "device": "cpu", "threads": 10**9},
+        ),
         ("run.json", "times", 7),
         ("run.json", "finished", ...),
         ("run.json", "resumed_after", "x"),
