@@ -229,10 +229,15 @@ def work(
 def _start(
     job: Job, command: Callable[[Job], list[str]], environment: Mapping[str, str]
 ) -> _Child | None:
-    """Start a job; ``None`` if another process works in its folder."""
+    """Start a job; ``None`` if another process works in its folder.
+
+    The child inherits the lock on the log and holds it until it ends.
+    """
+    from graphseq.locks import lock_file
+
     job.folder.mkdir(parents=True, exist_ok=True)
     log = (job.folder / LOG).open("ab")
-    if not _lock(log):
+    if not lock_file(log):
         log.close()
         return None
     process = subprocess.Popen(
@@ -244,19 +249,6 @@ def _start(
         start_new_session=True,  # Ctrl-C reaches this process only, which passes it on
     )
     return _Child(process, log)
-
-
-def _lock(log: IO[bytes]) -> bool:
-    """Lock the log; the child inherits the lock and holds it until it ends."""
-    try:
-        import fcntl
-    except ImportError:  # no flock on this system; runs still lock their folders
-        return True
-    try:
-        fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _end(processes: Sequence[subprocess.Popen[bytes]], grace: float) -> None:

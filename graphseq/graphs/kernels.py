@@ -248,17 +248,9 @@ def entering(
 ) -> tuple[Ints, Ints, Floats]:
     """The edges of R nodes that rank within the lists of their other ends.
 
-    Args:
-        indptr: Where the neighbours of each of R nodes begin in ``indices``, (R + 1,).
-        indices: These neighbours.
-        ids: The nodes themselves, (R,).
-        across: Where the nodes that chose each neighbour begin in ``choosers``.
-        choosers: These nodes, uint32.
-        terms: What each shared neighbour adds to the sum of a pair; above 0.
-        degrees: Neighbours of every node, (N,).
-        kind: Number of the edge weight.
-        limits: Key that an edge must reach in the row of its other end, (N,).
-        closed: Other ends to ignore, (N,); the nodes themselves are among them.
+    The arguments are those of :func:`shared`, and two of all N nodes: ``limits``, the
+    key that an edge must reach in the row of its other end, and ``closed``, the other
+    ends to ignore, among them the R nodes.
 
     Returns:
         The other ends (E,), the nodes (E,), and the weights (E,).
