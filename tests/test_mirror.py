@@ -10,6 +10,7 @@ MODULES = sorted(p.relative_to(PACKAGE) for p in PACKAGE.rglob("*.py"))
 MODULES = [path for path in MODULES if path.name != "__init__.py"]
 
 ELSEWHERE: dict[str, str] = {
+    "cli/tune.py": "config/test_tune.py, which runs the command",
     "__main__.py": "cli/test_cli_train.py, whose processes start with it",
     "constants.py": "names only; every test of a graph reads them",
     "data/time_split.py": "data/test_split.py, next to the other splits",

@@ -51,11 +51,13 @@ def _run(arguments: Sequence[str] | None, received: list[int]) -> int:
     from graphseq.cli.recommend import recommend
     from graphseq.cli.show import show
     from graphseq.cli.train import train
+    from graphseq.cli.tune import tune
     from graphseq.cli.update import update
 
     graphs = (get, build, update, show, diff, export, import_)
     models: tuple[Command, ...] = (
         train,
+        tune,
         evaluate,
         ensemble,
         compare,

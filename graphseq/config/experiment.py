@@ -27,6 +27,7 @@ from graphseq.config.registry import (
     part_table,
 )
 from graphseq.config.saved_graph import differences, hash_of
+from graphseq.config.space import Space
 from graphseq.data import Interactions, catalog
 from graphseq.data.readers.source import missing_file
 from graphseq.errors import ConfigError, DataError, suggest
@@ -49,7 +50,9 @@ FROM_ELSEWHERE = {
     "split": frozenset({"log"}),
     "graph": frozenset({"root"}),
     "model": SUPPLIED,
-    "train": frozenset({"model", "graph", "folder", "resume", "experiment"}),
+    "train": frozenset(
+        {"model", "graph", "folder", "resume", "experiment", "callbacks"}
+    ),
     "evaluate": frozenset({"model", "graph", "part", "folder", "progress"}),
 }
 """Options of each section that the data or the command line supply."""
@@ -68,12 +71,14 @@ class Experiment:
         source: Where they are written, for messages.
         name: The file, and the variant: ``beauty/sasrec.yaml:bce``.
         claim: Condition for each metric that the file claims, and its ``source``.
+        tune: The options that a search varies, and their ranges.
     """
 
     options: Mapping[str, Any]
     source: str = "experiment"
     name: str = ""
     claim: Mapping[str, str] = field(default_factory=dict)
+    tune: Space = field(default_factory=dict)
 
     @property
     def data_name(self) -> str:
@@ -233,7 +238,7 @@ def check(options: Any, source: str = "experiment", **about: Any) -> Experiment:
     Args:
         options: The sections.
         source: Where they are written.
-        about: ``name`` and ``claim`` of the experiment.
+        about: ``name``, ``claim`` and ``tune`` of the experiment.
 
     Raises:
         OptionError: With everything that is wrong.

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from graphseq.config.claims import check_claim
+from graphseq.config.space import read_space
 from graphseq.config.yaml import assign, merge_sections, nest, override, read_merged
 from graphseq.errors import ConfigError, suggest
 
@@ -175,9 +176,12 @@ def _experiment(
             options = assign(options, key, value, f"{source}: {key}")
         else:
             options = merge_sections(options, nest(key, value))
-    sections = {key: value for key, value in options.items() if key != "claim"}
-    claim = check_claim(options.get("claim"), source)
-    return check(override(sections, settings), source, name=name, claim=claim)
+    about = {
+        "claim": check_claim(options.get("claim"), source),
+        "tune": read_space(options.get("tune"), source),
+    }
+    sections = {key: value for key, value in options.items() if key not in about}
+    return check(override(sections, settings), source, name=name, **about)
 
 
 def _short(name: str) -> str:

@@ -48,6 +48,7 @@ def fit(
     strategy: str = "auto",
     compile: bool = False,
     loggers: Sequence[Any] = (),
+    callbacks: Sequence[Any] = (),
     progress: bool = True,
     workers: Workers = 0,
     threads: Parallel | None = None,
@@ -100,6 +101,9 @@ def fit(
         compile: Compile the model's losses with ``torch.compile``.
         loggers: In addition to ``history.csv``: ``tensorboard``, ``wandb``, ``mlflow``,
             or Lightning logger objects.
+        callbacks: Functions that are called after each epoch with its row of the
+            history (a mapping of ``epoch``, the losses and the validation metrics);
+            training stops early after one that returns True.
         progress: Show a progress bar, and print a line for each epoch.
         workers: Data loading processes; the batches do not depend on them.
         threads: Intra-op threads of each process; ``None``: the allowed cores
@@ -182,6 +186,7 @@ def fit(
                         record,
                         monitor=monitor,
                         patience=patience,
+                        callbacks=callbacks,
                         warmup=max(model.warmup, _epochs_before_last_stage(model)),
                     )
                     if folder is not None:

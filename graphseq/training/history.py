@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ class TrainingHistory:
         record: Content of ``run.json``; times and the best epoch are added to it.
         monitor: Metric that selects the best epoch; ``None``: the newest is the best.
         patience: Evaluations without improvement before training stops.
+        callbacks: Called with the row of each epoch; True ends the training.
         warmup: Epochs that do not count against patience.
     """
 
@@ -34,12 +36,15 @@ class TrainingHistory:
         *,
         monitor: str | None,
         patience: int | None,
+        callbacks: Sequence[Callable[[Mapping[str, Any]], object]] = (),
         warmup: int = 0,
     ) -> None:
         self.folder = folder
         self.record = record
         self.monitor = monitor
         self.patience = patience
+        self.callbacks = callbacks
+        self.ended = False
         self.warmup = warmup
         self.rows: list[dict[str, Any]] = []
         self.times: list[dict[str, float]] = []
@@ -59,6 +64,8 @@ class TrainingHistory:
         cpu_seconds = round(time.process_time() - cpu, 3)
         self.times.append({"seconds": seconds, "cpu_seconds": cpu_seconds})
         self.rows.append(row)
+        answers = [callback(dict(row)) for callback in self.callbacks]
+        self.ended = any(answer is True for answer in answers)
         value = row.get(self.monitor) if self.monitor else float(row["epoch"])
         if value is None:  # not evaluated in this epoch
             return False
@@ -70,7 +77,9 @@ class TrainingHistory:
 
     @property
     def stopped(self) -> bool:
-        """Whether patience is exhausted."""
+        """Whether patience is exhausted, or a callback has ended the training."""
+        if self.ended:
+            return True
         return self.patience is not None and self.since >= self.patience
 
     def write(self, model: nn.Module, *, improved: bool) -> None:

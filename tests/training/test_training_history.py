@@ -30,6 +30,22 @@ def test_it_stops_when_patience_is_over(
     assert run.record["stopped_early"]
 
 
+def test_callbacks_see_each_epoch_and_can_end_the_training(
+    short: Short, tiny: Make, graph: HeteroData
+) -> None:
+    seen: list[Any] = []
+
+    def stop(row: Any) -> bool:
+        return bool(row["epoch"] == 3)
+
+    run = short(tiny(), graph, max_epochs=9, callbacks=[seen.append, stop])
+    assert run.epochs == 3 and seen == run.history
+    assert run.record["stopped_early"]
+    seen.clear()
+    run = short(tiny(), graph, max_epochs=2, callbacks=[seen.append])
+    assert run.epochs == len(seen) == 2 and not run.record["stopped_early"]
+
+
 def test_patience_counts_evaluations(
     short: Short, tiny: Make, graph: HeteroData
 ) -> None:

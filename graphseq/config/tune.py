@@ -1,0 +1,238 @@
+"""Search for the options of an experiment with the best validation metric."""
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from torch_geometric.data import HeteroData
+
+from graphseq.atomic import write_text
+from graphseq.config.experiment import Experiment, check
+from graphseq.config.fingerprint import fingerprint
+from graphseq.config.space import Space, check_space, settings
+from graphseq.config.yaml import override
+from graphseq.errors import ConfigError
+from graphseq.plain_yaml import dump
+
+STUDY, BEST, TRIALS = "study.db", "best.yaml", "trials.csv"
+OF_TRAINING = ("model", "train", "evaluate")
+STARTUP, WARMUP = 5, 3  # complete trials, and epochs, before a trial may be pruned
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One combination of values.
+
+    Attributes:
+        number: From 0, in the order in which the trials began.
+        state: ``complete``, ``pruned`` or ``failed``.
+        value: The best validation metric; of a pruned trial, until it was stopped.
+        values: The options that were varied.
+    """
+
+    number: int
+    state: str
+    value: float | None
+    values: Mapping[str, Any]
+
+
+def tune(
+    experiment: Experiment,
+    *,
+    trials: int,
+    folder: str | Path,
+    prune: bool = True,
+    root: str | Path | None = None,
+    report: Callable[[Trial, Trial], None] | None = None,
+) -> list[Trial]:
+    """Try combinations of options, and write the best as an experiment.
+
+    The search is Optuna's TPE. A trial that is below the median of the earlier ones at
+    the same epoch is stopped (pruned). The graph of a trial has no test part, so that
+    the test part is neither ranked nor read. A search that was interrupted continues
+    where it stopped; the trial that was running is tried again.
+
+    Args:
+        experiment: The experiment; its section ``tune`` says what varies.
+        trials: Number of trials, those of an earlier call in this folder included.
+        folder: Folder of the study: ``study.db`` (SQLite), ``trials.csv``, and
+            ``best.yaml``, an experiment for ``graphseq train``.
+        prune: Whether hopeless trials are stopped.
+        root: Folder of the data sets.
+        report: Called after each trial with it and the best so far.
+
+    Returns:
+        All trials, in their order.
+
+    Raises:
+        ConfigError: There is nothing to vary, a value does not fit, Optuna is not
+            installed, or the folder has another study.
+    """
+    space = experiment.tune
+    if not space:
+        raise ConfigError(
+            f"{experiment.source} has no section tune. Say what to vary, such as "
+            "tune: {train.lr: {log: [1e-4, 1e-2]}}"
+        )
+    if experiment.section("train").monitor is None:
+        raise ConfigError(
+            f"{experiment.source}: train.monitor is null, and a search needs a "
+            "validation metric. Name one, such as NDCG@10"
+        )
+    check_space(space, experiment.options, experiment.source)
+    folder = Path(folder)
+    study = _study(experiment, folder, prune)
+    graph = _graph(experiment, root) if _shares_graph(space) else None
+    while len(_finished(study)) < trials:
+        trial = study.ask()
+        values = {name: of.suggest(trial, name) for name, of in space.items()}
+        changed = _with(experiment, values)
+        _train(changed, graph or _graph(changed, root), study, trial, values)
+        found = _trials(study)
+        _write(folder, experiment, found)
+        if report is not None:
+            report(found[-1], best_of(found))
+    return _trials(study)
+
+
+def best_of(trials: list[Trial]) -> Trial:
+    """The complete trial with the largest metric.
+
+    Raises:
+        ConfigError: None is complete.
+    """
+    complete = [t for t in trials if t.state == "complete" and t.value is not None]
+    if not complete:
+        raise ConfigError("no trial is complete yet; run more of them (--trials)")
+    return max(complete, key=lambda trial: (trial.value or 0.0, -trial.number))
+
+
+def _with(experiment: Experiment, values: Mapping[str, Any]) -> Experiment:
+    options = override(experiment.options, settings(values))
+    changed = check(options, experiment.source, name=experiment.name)
+    return replace(changed, tune=experiment.tune)
+
+
+def _shares_graph(space: Space) -> bool:
+    return all(name.partition(".")[0] in OF_TRAINING for name in space)
+
+
+def _graph(experiment: Experiment, root: str | Path | None) -> HeteroData:
+    """The graph without its test part."""
+    graph = copy.copy(experiment.graph(root))
+    del graph["test"]
+    return graph
+
+
+def _study(experiment: Experiment, folder: Path, prune: bool) -> Any:
+    """Open the study in the folder, or begin it.
+
+    Raises:
+        ConfigError: Optuna is not installed, or the study is of another experiment.
+    """
+    try:
+        import optuna
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            "a search needs Optuna, which is not installed: pip install graphseq[tune]"
+        ) from error
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    folder.mkdir(parents=True, exist_ok=True)
+    pruner: Any = optuna.pruners.NopPruner()
+    if prune:
+        pruner = optuna.pruners.MedianPruner(STARTUP, WARMUP)
+    study = optuna.create_study(
+        storage=f"sqlite:///{folder.resolve() / STUDY}",
+        study_name="tune",
+        direction="maximize",
+        pruner=pruner,
+        load_if_exists=True,
+    )
+    ranges = {name: str(of) for name, of in experiment.tune.items()}
+    identity = fingerprint({**experiment.options, "tune": ranges})
+    known = study.user_attrs.get("experiment")
+    if known not in (None, identity):
+        raise ConfigError(
+            f"{folder} contains the search of another experiment or of other ranges. "
+            "Choose another folder (--folder)"
+        )
+    study.set_user_attr("experiment", identity)
+    running = optuna.trial.TrialState.RUNNING
+    for trial in study.get_trials(deepcopy=False, states=(running,)):
+        study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
+    # Another seed after an interruption: the first trials would be drawn again.
+    study.sampler = optuna.samplers.TPESampler(
+        seed=experiment.seed + len(study.get_trials(deepcopy=False))
+    )
+    return study
+
+
+def _train(
+    experiment: Experiment,
+    graph: HeteroData,
+    study: Any,
+    trial: Any,
+    values: Mapping[str, Any],
+) -> None:
+    """Train one trial, and tell its metric to the study."""
+    import optuna
+
+    monitor = experiment.section("train").monitor
+    trial.set_user_attr("values", dict(values))
+    pruned = False
+
+    def after_epoch(row: Mapping[str, Any]) -> bool:
+        nonlocal pruned
+        if row.get(monitor) is not None:
+            trial.report(row[monitor], int(row["epoch"]))
+            pruned = bool(trial.should_prune())
+        return pruned
+
+    try:
+        model = experiment.model(graph)
+        run = experiment.fit(model, graph, callbacks=[after_epoch])
+    except Exception:
+        study.tell(trial, state=optuna.trial.TrialState.FAIL)
+        raise
+    trial.set_user_attr("best", run.best[monitor])
+    if pruned:
+        study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+    else:
+        study.tell(trial, run.best[monitor])
+
+
+def _finished(study: Any) -> list[Any]:
+    """Trials that are complete or pruned."""
+    trials = study.get_trials(deepcopy=False)
+    return [t for t in trials if t.state.name in ("COMPLETE", "PRUNED")]
+
+
+def _trials(study: Any) -> list[Trial]:
+    names = {"FAIL": "failed"}
+    return [
+        Trial(
+            trial.number,
+            names.get(trial.state.name, trial.state.name.lower()),
+            trial.user_attrs.get("best"),
+            trial.user_attrs.get("values", {}),
+        )
+        for trial in study.get_trials(deepcopy=False)
+    ]
+
+
+def _write(folder: Path, experiment: Experiment, trials: list[Trial]) -> None:
+    """Write the table of trials, and the best as an experiment."""
+    import polars as pl
+
+    rows = [
+        {"trial": t.number, "state": t.state, "value": t.value}
+        | {name: str(value) for name, value in t.values.items()}
+        for t in trials
+    ]
+    table = pl.DataFrame(rows, infer_schema_length=None)
+    write_text(folder / TRIALS, table.write_csv())
+    if any(t.state == "complete" for t in trials):
+        best = override(experiment.options, settings(best_of(trials).values))
+        write_text(folder / BEST, dump(best))
