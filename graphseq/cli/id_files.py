@@ -16,7 +16,7 @@ def read_ids(option: str, path: Path) -> list[str]:
     """The ids in a text file, one a line; empty lines are left out.
 
     Raises:
-        ConfigError: There is no such file, it is no text, or it has no id.
+        ConfigError: There is no such file, it is not a text, or has no id.
     """
     _check_exists(option, path)
     try:
@@ -36,7 +36,7 @@ def read_pairs(option: str, path: Path) -> "pl.DataFrame":
 
     Raises:
         ConfigError: There is no such file.
-        DataError: It is no table, or lacks a column.
+        DataError: It is not a table, or lacks a column.
     """
     from graphseq.data.attributes import read_attributes
 
@@ -81,7 +81,7 @@ def read_titles(
 
     Raises:
         ConfigError: There is no such file.
-        DataError: It is no table, or lacks a column.
+        DataError: It is not a table, or lacks a column.
     """
     import polars as pl
 

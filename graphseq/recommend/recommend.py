@@ -116,8 +116,10 @@ class Recommender:
             history_items: Whether items of the history can be recommended: ``exclude``
                 or ``keep`` them.
             only: Raw ids of the items that can be recommended; or a list of them for
-                each user, in the order of the users. An index is not used for them.
-            exclude: Raw ids of items that cannot be recommended, in the same form.
+                each user, in the order of the users.
+            exclude: Raw ids of items that cannot be recommended, in the same form. With
+                ``only``, and with ids for all users, every item is scored, and an
+                index is not used.
             diversity: λ of ComiRec: the list is chosen item by item, and an item's
                 score is reduced by λ for each chosen item of its category. 0 orders
                 by score alone. The scores returned are those of the model.
