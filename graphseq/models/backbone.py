@@ -160,22 +160,42 @@ class Backbone(Configurable, nn.Module):
         return x + masked[..., None] * self.token
 
     def states(
-        self, items: Float[Tensor, "V D"], batch: Batch, **options: Any
+        self,
+        items: Float[Tensor, "V D"],
+        batch: Batch,
+        users: Float[Tensor, "B D"] | None = None,
+        **options: Any,
     ) -> Float[Tensor, "B L D"]:
-        """The state of the sequence at every position, without its user.
+        """The state of the sequence at every position.
 
         Args:
             items: The item vectors.
             batch: Sequences of any length.
+            users: The vectors of the users' tokens, if rows have them; ``None``: zeros.
             options: Of the encoder's call, such as ``causal=False``.
         """
-        return self._states(items, batch, None, **options)
+
+        def encode(part: Batch, rows: Tensor | slice) -> Tensor:
+            x, mask = self._read(items, part, users if users is None else users[rows])
+            states: Tensor = self.encoder(x, mask, **options)
+            return states[:, has_token(self.users) :]
+
+        return by_length(encode, batch)
 
     def last(
-        self, items: Float[Tensor, "V D"], batch: Batch, **options: Any
+        self,
+        items: Float[Tensor, "V D"],
+        batch: Batch,
+        users: Float[Tensor, "B D"] | None = None,
+        **options: Any,
     ) -> Float[Tensor, "B D"]:
-        """The state of the sequence at each row's last item, without its user."""
-        return self._last(items, batch, None, **options)
+        """The state of the sequence at each row's last item; as :meth:`states`."""
+
+        def encode(part: Batch, rows: Tensor | slice) -> Tensor:
+            x, mask = self._read(items, part, users if users is None else users[rows])
+            return self.encoder.last(x, mask, **options)
+
+        return by_length(encode, batch)
 
     def represent(
         self, items: Float[Tensor, "V D"], batch: Batch, graph: HeteroData
@@ -184,34 +204,7 @@ class Backbone(Configurable, nn.Module):
         if self.users is None:
             return self.last(items, batch)
         users = self.users(items, batch, graph)
-        return self.users.combine(self._last(items, batch, users), users)
-
-    def _states(
-        self,
-        items: Float[Tensor, "V D"],
-        batch: Batch,
-        users: Float[Tensor, "B D"] | None,
-        **options: Any,
-    ) -> Float[Tensor, "B L D"]:
-        def encode(part: Batch, rows: Tensor | slice) -> Tensor:
-            x, mask = self._read(items, part, users if users is None else users[rows])
-            states: Tensor = self.encoder(x, mask, **options)
-            return states[:, has_token(self.users) :]
-
-        return by_length(encode, batch)
-
-    def _last(
-        self,
-        items: Float[Tensor, "V D"],
-        batch: Batch,
-        users: Float[Tensor, "B D"] | None,
-        **options: Any,
-    ) -> Float[Tensor, "B D"]:
-        def encode(part: Batch, rows: Tensor | slice) -> Tensor:
-            x, mask = self._read(items, part, users if users is None else users[rows])
-            return self.encoder.last(x, mask, **options)
-
-        return by_length(encode, batch)
+        return self.users.combine(self.last(items, batch, users), users)
 
     def _read(
         self,
@@ -252,9 +245,9 @@ class Backbone(Configurable, nn.Module):
             if has_token(self.users):
                 token = users if one_target else users[:, 0]
         if one_target and not every_position:
-            last = self._last(items, batch, token)
+            last = self.last(items, batch, token)
             return Encoding(self, items, batch, last_states=last, users=users)
-        states = self._states(items, batch, token)
+        states = self.states(items, batch, token)
         return Encoding(self, items, batch, states, users=users)
 
     def next_item(
