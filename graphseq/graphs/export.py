@@ -22,7 +22,13 @@ from graphseq.atomic import atomic_folder, system_errors
 from graphseq.data import HeldOut, Vocabulary
 from graphseq.errors import ConfigError, GraphError, suggest
 from graphseq.graphs.hashing import tensors_of
-from graphseq.graphs.storage import DAMAGE, PARTS, check_names, check_parts
+from graphseq.graphs.storage import (
+    DAMAGE,
+    PARTS,
+    check_content,
+    check_names,
+    check_parts,
+)
 
 Format = Literal["parquet", "graphml", "gexf"]
 METADATA = "exchange.json"
@@ -65,6 +71,7 @@ def export_graph(
     """
     path, chosen = Path(path), format_of(path, format)
     check_names(graph.node_types, graph.edge_types)
+    check_content(graph)
     if chosen == "parquet":
         with atomic_folder(path, is_exchange, "exported tables") as folder:
             _write_tables(graph, folder)
@@ -107,36 +114,6 @@ def import_graph(path: str | Path, format: str | None = None) -> HeteroData:
             f"{path} cannot be read as a graph in {chosen}: {reason:.300}. Check the "
             "file, or name its --format"
         ) from error
-
-
-def check_content(graph: HeteroData) -> None:
-    """Refuse edges to nodes that are not there, and weights that are not positive.
-
-    Raises:
-        GraphError: An edge has no such node, a weight is NaN, infinite or negative, or
-            the provenance is not a mapping.
-    """
-    if not isinstance(getattr(graph, "provenance", {}), dict):
-        raise GraphError("its provenance must be a mapping. Remove it from the file")
-    for relation in graph.edge_types:
-        store = graph[relation]
-        for index, kind in zip(store.edge_index, relation[::2], strict=True):
-            size = graph[kind].num_nodes
-            if len(index) and not 0 <= int(index.min()) <= int(index.max()) < size:
-                raise GraphError(
-                    f"the edges {relation} name {kind} nodes {int(index.min())} … "
-                    f"{int(index.max())}, but there are {size:,}. Correct the edges"
-                )
-        if "edge_weight" not in store:
-            continue
-        weight = store.edge_weight
-        faulty = ~(torch.isfinite(weight) & (weight >= 0))
-        if weight.shape != store.edge_index.shape[1:] or faulty.any():
-            raise GraphError(
-                f"a weight of {relation} must be a finite number from 0; found "
-                f"{weight[faulty][:1].tolist() or tuple(weight.shape)} on edge "
-                f"{int(faulty.nonzero()[0, 0]) if faulty.any() else 0}. Correct it"
-            )
 
 
 def is_exchange(path: Path) -> bool:

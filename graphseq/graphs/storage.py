@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -63,10 +64,12 @@ def save_graph(
 
     Raises:
         GraphError: Something other than a saved graph is there, a node type cannot be
-            a file name, or the folder cannot be written.
+            a file name, an edge has no such node or a weight that is not a finite
+            number from 0, or the folder cannot be written.
     """
     path = Path(path)
     check_names(graph.node_types, graph.edge_types)
+    check_content(graph)
     with atomic_folder(path, is_graph, "a saved graph") as folder:
         _write(graph, log, folder)
     return path
@@ -81,7 +84,8 @@ def load_graph(path: str | Path, *, hash: str | None = None) -> HeteroData:
 
     Raises:
         GraphError: The folder is not a saved graph, is of another version, lacks a
-            file, or its content does not match its hash or the expected one.
+            file, its content does not match its hash or the expected one, or a weight
+            is not a finite number from 0.
     """
     path = Path(path)
     metadata = graph_metadata(path)
@@ -94,6 +98,7 @@ def load_graph(path: str | Path, *, hash: str | None = None) -> HeteroData:
     for name, value in found.items():
         known = expected.get(name) if isinstance(expected, dict) else None
         _check_hash(path, name, value, known)
+    check_content(graph)
     if hash is not None and not found["graph_hash"].startswith(hash):
         raise GraphError(
             f"{path} holds the graph {found['graph_hash']:.12}, and {hash:.12} is "
@@ -124,6 +129,37 @@ def load_log(path: str | Path) -> Interactions:
         raise _damaged(path, f"its log: {type(error).__name__}: {error}") from error
     _check_hash(path, "log", found, expected)
     return log
+
+
+def check_content(graph: HeteroData) -> None:
+    """Refuse edges to nodes that are not there, and weights that are not positive.
+
+    Raises:
+        GraphError: An edge has no such node, a weight is NaN, infinite or negative, or
+            the provenance is not a mapping.
+    """
+    if not isinstance(getattr(graph, "provenance", {}), dict):
+        raise GraphError("its provenance must be a mapping. Remove it from the file")
+    for relation in graph.edge_types:
+        store = graph[relation]
+        for index, kind in zip(store.edge_index, relation[::2], strict=True):
+            size = graph[kind].num_nodes
+            if len(index) and not 0 <= int(index.min()) <= int(index.max()) < size:
+                raise GraphError(
+                    f"the edges {relation} name {kind} nodes {int(index.min())} … "
+                    f"{int(index.max())}, but there are {size:,}. Correct the edges"
+                )
+        for name in ("edge_weight", "weight"):
+            if name not in store:
+                continue
+            weight = store[name]
+            faulty = ~(torch.isfinite(weight) & (weight >= 0))
+            if weight.shape != store.edge_index.shape[1:] or faulty.any():
+                raise GraphError(
+                    f"a weight of {relation} must be a finite number from 0; found "
+                    f"{weight[faulty][:1].tolist() or tuple(weight.shape)} on edge "
+                    f"{int(faulty.nonzero()[0, 0]) if faulty.any() else 0}. Correct it"
+                )
 
 
 def check_names(

@@ -23,8 +23,8 @@ from graphseq.graphs import (
     load_graph,
     save_graph,
 )
-from graphseq.graphs.export import check_content
 from graphseq.graphs.markup import to_network
+from graphseq.graphs.storage import check_content
 
 GRAPHML = (
     "<graphml xmlns='http://graphml.graphdrawing.org/xmlns'>"

@@ -17,6 +17,7 @@ from graphseq.errors import GraphError
 from graphseq.graphs import (
     CoOccurrence,
     build_graph,
+    export_graph,
     graph_hash,
     held_out_hash,
     load_graph,
@@ -250,3 +251,20 @@ def test_a_later_version_is_refused(graph: HeteroData, tmp_path: Path) -> None:
     edit(version=99)(folder)
     with pytest.raises(GraphError, match=r"version 99; this graphseq reads version 1"):
         load_graph(folder)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -1.0])
+def test_weights_that_are_no_numbers_from_0_are_refused(
+    graph: HeteroData, tmp_path: Path, value: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = graph.clone()
+    broken[ITEM_CO_OCCURS].edge_weight[3] = value
+    for write in (save_graph, export_graph):
+        with pytest.raises(GraphError, match=r"must be a finite number .* on edge 3"):
+            write(broken, tmp_path / "graph")
+    assert not (tmp_path / "graph").exists()
+    with monkeypatch.context() as patch:  # written by a program without the check
+        patch.setattr("graphseq.graphs.storage.check_content", lambda graph: None)
+        save_graph(broken, tmp_path / "graph")
+    with pytest.raises(GraphError, match=r"must be a finite number .* on edge 3"):
+        load_graph(tmp_path / "graph")
