@@ -30,6 +30,8 @@ def test_the_callers_state_is_left_alone(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    import lightning.pytorch  # noqa: F401  # its import adds filters of warnings
+
     model, digest = tiny(), graph_hash(graph)
     monkeypatch.chdir(tmp_path)
     torch.manual_seed(5)
