@@ -71,6 +71,9 @@ def compared() -> str:
     return _svg(figure)
 
 
+GRAPHS = {"Propagated": " on the item graph", "Fused": " on three relations"}
+
+
 def _best_of_each() -> Iterator[tuple[str, Result]]:
     """The best experiment of every model, with and without graph features."""
     found: dict[str, list[Result]] = {}
@@ -78,7 +81,7 @@ def _best_of_each() -> Iterator[tuple[str, Result]]:
         result = evidence.result(run)
         if result and (run.data, run.split) == BEAUTY and run.trained:
             label = run.model + f" {run.variant.upper()}" * (run.variant != "full")
-            label += " on the item graph" * (run.part("features")[0] == "Propagated")
+            label += GRAPHS.get(run.part("features")[0], "")
             found.setdefault(label, []).append(result)
     for label, results in found.items():
         yield label, max(results, key=lambda r: r.means("excluded")["NDCG@10"])
