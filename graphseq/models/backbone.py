@@ -303,7 +303,7 @@ class Encoding:
     batch: Batch
     every_state: Float[Tensor, "B L D"] | None = None
     last_states: Float[Tensor, "B D"] | None = None
-    users: Float[Tensor, "B *L D"] | None = None
+    users: Float[Tensor, "B L D"] | Float[Tensor, "B D"] | None = None
 
     @property
     def states(self) -> Float[Tensor, "B L D"]:
