@@ -250,7 +250,7 @@ def check(options: Any, source: str = "experiment", **about: Any) -> Experiment:
     problems: list[InvalidOption] = []
     for name in options:
         if name not in SECTIONS:
-            what = f"not a section; {_suggest_section(name)}"
+            what = f"not a section; {_suggest_section(str(name))}"
             problems.append(InvalidOption(str(name), what))
     on_graph = _kind_of_data(options.get("data")) == "graph"
     for name in NEEDED:

@@ -317,3 +317,8 @@ def test_an_option_without_its_section_is_advised(name: str, place: str) -> None
         ConfigError, match=f"{name}.*not a section; did you mean {place}"
     ):
         check({"model": {"POP": {}}, "data": {"dataset": "beauty"}, name: 1})
+
+
+def test_a_section_without_a_name_is_not_a_section() -> None:
+    with pytest.raises(OptionError, match="None: not a section"):
+        check({**OPTIONS, None: {}})
