@@ -88,7 +88,7 @@ napoleon_custom_sections = [
     "Source",
     "Departs from the source",
     "Departs from the paper",
-    "Departs from the published figures",
+    "Departs from the published results",
     "Departs from the published results",
     "Adds",
 ]

@@ -145,7 +145,8 @@ class Backbone(Configurable, nn.Module):
             batch: The batch of a training step, whose target edges the features may
                 leave out.
         """
-        if batch is None or not self.training:
+        kept = self.features.target_edges == "kept"
+        if batch is None or kept or not self.training:
             return self.features(graph)  # type: ignore[no-any-return]
         return self.features.in_training(graph, batch.target_edges())
 

@@ -45,7 +45,7 @@ class IntentContrast(Auxiliary):
         Chen et al., ICLRec, WWW 2022, Eqs. (6)-(18).
 
     Departs from the source:
-        By default as in the authors' code, which reached the published figures: the
+        By default as in the authors' code, which reached the published results: the
         sequence contrast compares concatenated states, not their mean; the intent
         contrast is symmetric; both are averaged over their two directions, not summed;
         false negatives are not masked out (``fnm``). The epoch's number seeds the

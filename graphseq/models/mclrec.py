@@ -40,7 +40,7 @@ class LearnedViews(Auxiliary):
         Qin et al., MCLRec, SIGIR 2023.
 
     Departs from the source:
-        By default as in the released code, which reaches the published figures: learned
+        By default as in the released code, which reaches the published results: learned
         views have length 1; R has bounds per anchor, is taken on three pairs of views,
         and has its own weight 0.1 in the augmenters' step (as printed: bounds over the
         batch, on (z¹, z²) alone, weight γ); ℓ is the mean of both directions (as

@@ -19,7 +19,7 @@ class POP(Model):
 
     The baseline that every model must exceed. It has no parameters.
 
-    Departs from the published figures:
+    Departs from the published results:
         S3-Rec's table, copied by its successors, also counts held-out events
         (``counts="all"``, a leak, available only to reproduce those results).
 

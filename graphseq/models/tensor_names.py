@@ -71,12 +71,14 @@ def _axis(text: str, sizes: Mapping[str, int]) -> int | slice:
 
 def _number(text: str, sizes: Mapping[str, int]) -> int:
     if not _SUM.fullmatch(text):
-        raise ValueError(f"{text!r} is no sum of numbers and sizes, such as V+1 or 2*D")
+        raise ValueError(
+            f"{text!r} is not a sum of numbers and sizes, such as V+1 or 2*D"
+        )
     total = 0
     for sign, factor, letter in _TERM.findall(text):
         if letter and letter not in sizes:
             known = ", ".join(f"{name} = {size}" for name, size in sizes.items())
-            raise ValueError(f"{letter} is no size of the model; it has {known}")
+            raise ValueError(f"{letter} is not a size of the model; it has {known}")
         if factor or letter:
             size = int(factor or 1) * sizes.get(letter, 1)
             total += -size if sign == "-" else size

@@ -144,8 +144,8 @@ class QueryPooling(nn.Module):
         self, query: Float[Tensor, "B *L D"], values: Float[Tensor, "B L D"]
     ) -> Float[Tensor, "B *L L"]:
         """Unnormalised weight of each position, for each query."""
-        asked = torch.tanh(self.query(query))
-        return torch.einsum("b...d,bld->b...l", asked, values)
+        queries = torch.tanh(self.query(query))
+        return torch.einsum("b...d,bld->b...l", queries, values)
 
 
 def masked_softmax(

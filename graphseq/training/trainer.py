@@ -121,7 +121,7 @@ class ProgressBar(TQDMProgressBar):
                 super().print(*args, **kwargs)
         except BrokenPipeError:  # the reader, such as head, has exited
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        except OSError:  # the disk of a file is full: a line is no reason to stop
+        except OSError:  # the disk of a file is full; training goes on without the line
             pass
 
     def get_metrics(

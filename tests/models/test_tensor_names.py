@@ -44,11 +44,11 @@ def test_a_part_is_a_view_that_can_be_written() -> None:
         ("", "expected NAME"),
         ("x[0][1]", "expected NAME"),
         ("x[::2]", "has a step"),
-        ("x[1:H]", "H is no size of the model; it has V = 5, D = 4"),
-        ("x[1.5]", "'1.5' is no sum"),
-        ("x[V**2]", "no sum"),
-        ("x[,0]", "no sum"),
-        ("x[__import__('os')]", "no sum"),
+        ("x[1:H]", "H is not a size of the model; it has V = 5, D = 4"),
+        ("x[1.5]", "'1.5' is not a sum"),
+        ("x[V**2]", "not a sum"),
+        ("x[,0]", "not a sum"),
+        ("x[__import__('os')]", "not a sum"),
     ],
 )
 def test_other_forms_are_refused(text: str, message: str) -> None:
