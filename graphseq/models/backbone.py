@@ -145,8 +145,7 @@ class Backbone(Configurable, nn.Module):
             batch: The batch of a training step, whose target edges the features may
                 leave out.
         """
-        kept = self.features.target_edges == "kept"
-        if batch is None or kept or not self.training:
+        if batch is None or not self.training:
             return self.features(graph)  # type: ignore[no-any-return]
         return self.features.in_training(graph, batch.target_edges())
 
