@@ -24,7 +24,7 @@ def write(folder: Path, data: str | bytes, name: str = "log.csv") -> Path:
 def zipped() -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr("log.csv", "user,item,time\n")
+        archive.writestr(zipfile.ZipInfo("log.csv"), "user,item,time\n")
     return buffer.getvalue()
 
 
