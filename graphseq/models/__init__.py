@@ -1,6 +1,6 @@
 """Models: one file per paper, and the parts that they are made of."""
 
-from graphseq.models.backbone import Backbone, Encoding
+from graphseq.models.backbone import Backbone
 from graphseq.models.base import DirectModel, Model, Stage, Step
 from graphseq.models.bert4rec import BERT4Rec
 from graphseq.models.bprmf import BPRMF
@@ -13,6 +13,7 @@ from graphseq.models.dssrec import DisentangledFuture, DSSRec
 from graphseq.models.duorec import DuoRec, TargetContrast
 from graphseq.models.ease import EASE
 from graphseq.models.ec4srec import EC4SRec, ExplainedViews
+from graphseq.models.encoding import Encoding
 from graphseq.models.ensemble import Ensemble
 from graphseq.models.fmlp import FMLPRec
 from graphseq.models.gcsan import GCSAN

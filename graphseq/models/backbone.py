@@ -1,8 +1,6 @@
 """The backbone of a sequence model: item features, an encoder, the next-item loss."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from functools import cached_property
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 import torch
@@ -11,6 +9,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
+from graphseq.models.by_length import by_length
+from graphseq.models.encoding import Encoding
 from graphseq.models.user_context import UserContext
 from graphseq.nn.encoder import Encoder
 from graphseq.nn.features import Embedding, Features, embed_items
@@ -229,7 +229,7 @@ class Backbone(Configurable, nn.Module):
         graph: HeteroData,
         *,
         every_position: bool = False,
-    ) -> "Encoding":
+    ) -> Encoding:
         """Encode a training batch once, for the next-item loss and the auxiliaries.
 
         Args:
@@ -284,66 +284,6 @@ class Backbone(Configurable, nn.Module):
         return pool(self.states(items, views), views.mask, pooling)
 
 
-@dataclass(frozen=True)
-class Encoding:
-    """A training batch read once by a backbone.
-
-    Attributes:
-        backbone: The backbone.
-        items: The item vectors, (V, D).
-        batch: The sequences, B rows of up to L items, with N targets.
-        every_state: The state at every position, (B, L, D), if all were computed.
-        last_states: The state at each row's last item, (B, D), if only these were.
-        users: The vectors of the users that join the states, at every position,
-            (B, L, D), or of rows with one target, (B, D); ``None``: none join.
-    """
-
-    backbone: Backbone
-    items: Float[Tensor, "V D"]
-    batch: Batch
-    every_state: Float[Tensor, "B L D"] | None = None
-    last_states: Float[Tensor, "B D"] | None = None
-    users: Float[Tensor, "B L D"] | Float[Tensor, "B D"] | None = None
-
-    @property
-    def states(self) -> Float[Tensor, "B L D"]:
-        """The state at every position.
-
-        Raises:
-            RuntimeError: Only the last ones were computed.
-        """
-        if self.every_state is None:
-            raise RuntimeError(
-                "only the last states were computed; set every_position = True in the "
-                "auxiliary that reads all states"
-            )
-        return self.every_state
-
-    @cached_property
-    def last(self) -> Float[Tensor, "B D"]:
-        """The state at each row's last item."""
-        if self.last_states is not None:
-            return self.last_states
-        return self.batch.last(self.states)
-
-    @cached_property
-    def at_targets(self) -> Float[Tensor, "N D"]:
-        """The state at every position that has a target, row by row."""
-        if self.last_states is not None:
-            return self.last_states
-        return self.states[self.batch.target_positions()[0]]
-
-    @cached_property
-    def with_users(self) -> Float[Tensor, "N D"]:
-        """:attr:`at_targets` joined by their users: the states that score items."""
-        context, users = self.backbone.users, self.users
-        if context is None or users is None:
-            return self.at_targets
-        if users.dim() == 3:
-            users = users[self.batch.target_positions()[0]]
-        return context.combine(self.at_targets, users)
-
-
 def has_token(users: Any) -> bool:
     """Whether a row begins with the token of its user.
 
@@ -372,61 +312,3 @@ def cannot_learn(encoder: Any, sampler: str) -> Iterator[str]:
             f"{kind.__name__} reads later positions, so it cannot learn from every "
             "position in one pass; set sampler='prefix'"
         )
-
-
-def by_length(
-    encode: Callable[[Batch, Tensor | slice], Tensor],
-    batch: Batch,
-    *,
-    parts: int = 8,
-    worth: float = 0.7,
-) -> Float[Tensor, "B *rest"]:
-    """Encode the rows of a batch in parts of similar length, to save padding.
-
-    In a batch of unsorted rows, one row of 50 items pads 255 rows of five items to its
-    own width. A batch is encoded whole where a pass costs more than padding (on a GPU,
-    or compiled), and where its rows have similar lengths anyway.
-
-    Args:
-        encode: Takes a batch of b rows and l positions and which rows these are.
-            Returns a state for every row, (b, D), or for every position, (b, l, D).
-        batch: B sequences of any length.
-        parts: Largest number of passes; each has 16 rows or more, if the batch has.
-        worth: Largest fraction of the batch's positions, padding included, that the
-            parts may have together to be worth their passes.
-
-    Returns:
-        What ``encode`` returns for the whole batch; zeros at padding that was not read.
-    """
-    if torch.compiler.is_compiling() or batch.items.device.type != "cpu":
-        return encode(batch, slice(None))
-    parts = min(parts, len(batch) // 16)
-    if parts < 2:
-        return encode(batch, slice(None))
-    order = batch.lengths.argsort()
-    chunks = order.chunk(parts)
-    widths = [max(1, int(batch.lengths[rows[-1]])) for rows in chunks]
-    positions = sum(len(rows) * w for rows, w in zip(chunks, widths, strict=True))
-    if positions > worth * batch.items.numel():
-        return encode(batch, slice(None))
-    states = []
-    for rows, width in zip(chunks, widths, strict=True):
-        state = encode(_rows(batch, rows, width), rows)
-        if state.dim() == 3:
-            state = F.pad(state, (0, 0, 0, batch.items.shape[1] - width))
-        states.append(state)
-    return torch.cat(states)[order.argsort()]
-
-
-def _rows(batch: Batch, rows: Tensor, width: int) -> Batch:
-    """Some rows of a batch, without targets, cut to their longest."""
-    return replace(
-        batch,
-        user=batch.user[rows],
-        items=batch.items[rows, :width],
-        lengths=batch.lengths[rows],
-        targets=None,
-        negatives=None,
-        example=None,
-        views=None,
-    )

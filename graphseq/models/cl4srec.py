@@ -4,7 +4,8 @@ from typing import Any, ClassVar, final
 
 from torch_geometric.data import HeteroData
 
-from graphseq.models.backbone import Backbone, Encoding
+from graphseq.models.backbone import Backbone
+from graphseq.models.encoding import Encoding
 from graphseq.models.sequence_model import Auxiliary, SequenceModel, Terms
 from graphseq.nn.pooling import Pooling, pool
 from graphseq.objectives import nt_xent

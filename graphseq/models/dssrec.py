@@ -8,8 +8,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from graphseq.models.backbone import Backbone, Encoding
+from graphseq.models.backbone import Backbone
 from graphseq.models.base import Stage, Step
+from graphseq.models.encoding import Encoding
 from graphseq.models.sequence_model import Auxiliary, SequenceModel, Terms, refuse_users
 from graphseq.nn.prototypes import Prototypes
 from graphseq.objectives import seq2item, seq2seq

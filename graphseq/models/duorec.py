@@ -8,7 +8,8 @@ from jaxtyping import Int
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from graphseq.models.backbone import Backbone, Encoding
+from graphseq.models.backbone import Backbone
+from graphseq.models.encoding import Encoding
 from graphseq.models.sequence_model import Auxiliary, SequenceModel, Terms
 from graphseq.objectives import nt_xent, same_id_mask
 from graphseq.objectives.contrastive import Directions

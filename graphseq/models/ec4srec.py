@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from graphseq.models.backbone import Backbone, Encoding
+from graphseq.models.backbone import Backbone
 from graphseq.models.duorec import indexed, retrieve_uniformly
+from graphseq.models.encoding import Encoding
 from graphseq.models.explanation import (
     explain_all,
     importances,

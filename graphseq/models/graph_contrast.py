@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
 from graphseq.constants import INTERACTS, USER_CO_OCCURS, EdgeType
-from graphseq.models.backbone import Backbone, Encoding
+from graphseq.models.backbone import Backbone
+from graphseq.models.encoding import Encoding
 from graphseq.models.sequence_model import Auxiliary, Terms
 from graphseq.nn.features import RELATIONS as ITEM_RELATIONS
 from graphseq.nn.features import Relation, embed_items

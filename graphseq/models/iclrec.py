@@ -11,8 +11,9 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from graphseq.constants import INTERACTS
-from graphseq.models.backbone import Backbone, Encoding
+from graphseq.models.backbone import Backbone
 from graphseq.models.base import Stage, Step
+from graphseq.models.encoding import Encoding
 from graphseq.models.sequence_model import Auxiliary, SequenceModel, Terms
 from graphseq.nn.kmeans import kmeans, nearest
 from graphseq.nn.pooling import Pooling, pool

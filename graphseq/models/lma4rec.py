@@ -8,8 +8,9 @@ from jaxtyping import Float
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from graphseq.models.backbone import Backbone, Encoding
+from graphseq.models.backbone import Backbone
 from graphseq.models.cl4srec import ViewContrast
+from graphseq.models.encoding import Encoding
 from graphseq.models.sequence_model import SequenceModel, Terms
 from graphseq.nn.dropout import LearnableDropout, Phase
 from graphseq.nn.pooling import Pooling

@@ -11,8 +11,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
-from graphseq.models.backbone import Backbone, Encoding
+from graphseq.models.backbone import Backbone
 from graphseq.models.base import Stage, Step
+from graphseq.models.encoding import Encoding
 from graphseq.models.sequence_model import Auxiliary, SequenceModel, Terms
 from graphseq.nn.heads import Augmenter
 from graphseq.objectives import contrastive_regularization, nt_xent

@@ -11,8 +11,9 @@ from torch_geometric.data import HeteroData
 
 from graphseq.constants import ATTRIBUTE, HAS_ATTRIBUTE, INTERACTS, EdgeType
 from graphseq.errors import GraphError
-from graphseq.models.backbone import Backbone, Encoding
+from graphseq.models.backbone import Backbone
 from graphseq.models.base import Stage, Step
+from graphseq.models.encoding import Encoding
 from graphseq.models.sequence_model import Auxiliary, SequenceModel, Terms
 from graphseq.nn.transformer import Transformer
 from graphseq.objectives import attribute_loss, double_sigmoid

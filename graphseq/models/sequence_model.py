@@ -9,8 +9,9 @@ from torch_geometric.data import HeteroData
 
 from graphseq.constants import EdgeType
 from graphseq.errors import ConfigError
-from graphseq.models.backbone import Backbone, Encoding, cannot_learn
+from graphseq.models.backbone import Backbone, cannot_learn
 from graphseq.models.base import Model, Stage, Step
+from graphseq.models.encoding import Encoding
 from graphseq.models.user_context import UserContext
 from graphseq.nn.convolution import Convolution
 from graphseq.nn.dropout import LearnableDropout

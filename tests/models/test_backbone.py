@@ -10,7 +10,7 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from graphseq.models import MODELS, create
-from graphseq.models.backbone import Backbone, by_length
+from graphseq.models.backbone import Backbone
 from graphseq.nn import (
     GRU,
     Embedding,
@@ -50,25 +50,6 @@ def test_without_a_token_a_masked_item_is_zero() -> None:
     x = backbone.embed(backbone.features.weight, batch_of([3, V, 5]))
     assert not x[0, 1].any()
     assert backbone.token is None
-
-
-def test_prefixes_and_all_positions_have_the_same_states(
-    cycle: HeteroData,
-) -> None:
-    torch.manual_seed(0)
-    items = cycle["item"].num_nodes
-    backbone = Backbone(items, dim=8, sampler="prefix").eval()
-    batch = SequenceLoader(cycle, "prefix", 16, 50)[0]
-    table = backbone.items(cycle)
-    every = backbone.states(table, batch)[batch.target_positions()[0]]
-    only_last = backbone.encode(table, batch, cycle)
-    torch.testing.assert_close(only_last.at_targets, every)
-    torch.testing.assert_close(only_last.last, every)
-    all_states = backbone.encode(table, batch, cycle, every_position=True)
-    torch.testing.assert_close(all_states.at_targets, every)
-    torch.testing.assert_close(all_states.last, every)
-    with pytest.raises(RuntimeError, match="every_position = True"):
-        _ = only_last.states
 
 
 @pytest.mark.parametrize("loss", ["ce", "bce", "gbce"])
@@ -199,68 +180,3 @@ def test_taps_by_position_learn_from_every_position() -> None:
     assert Backbone(V, encoder=encoder, sampler="targets").sampler == "targets"
     part = {"encoder": {"TimeVariantFilter": {"taps": "position"}}, "dim": 8}
     assert create({"SASRec": {"backbone": part}}, 5, V).sampler == "targets"
-
-
-# --- Parts of similar length ----------------------------------------------------------
-
-
-@pytest.fixture
-def mixed() -> Batch:
-    """200 rows of 0 … 12 items, most of them short."""
-    torch.manual_seed(0)
-    lengths = (13 * torch.rand(200) ** 3).long()
-    items = torch.randint(V, (200, 12))
-    items = items.masked_fill(torch.arange(12) >= lengths[:, None], V)
-    return Batch(torch.arange(200), items, lengths, V)
-
-
-def test_rows_of_any_length_are_encoded_as_one_by_one(mixed: Batch) -> None:
-    backbone = Backbone(V, dim=8, max_length=12).double().eval()
-    table = backbone.features.weight
-    last, states = backbone.last(table, mixed), backbone.states(table, mixed)
-    assert states.shape == (200, 12, 8)
-    for row in range(200):
-        n = int(mixed.lengths[row])
-        one = Batch(
-            mixed.user[row : row + 1],
-            mixed.items[row : row + 1, : max(1, n)],
-            mixed.lengths[row : row + 1],
-            V,
-        )
-        torch.testing.assert_close(last[row], backbone.last(table, one)[0])
-        torch.testing.assert_close(states[row, :n], backbone.states(table, one)[0, :n])
-    (last.sum() + states[mixed.mask].sum()).backward()
-    assert backbone.features.weight.grad.any()
-
-
-@pytest.mark.parametrize("parts", [2, 5, 8, 50])
-def test_parts_are_as_wide_as_their_longest_row(mixed: Batch, parts: int) -> None:
-    seen = []
-
-    def read(part: Batch, rows: Any) -> Tensor:
-        seen.append(part)
-        assert torch.equal(part.user, mixed.user[rows])
-        return part.items[..., None].float()
-
-    found = by_length(read, mixed, parts=parts)
-    assert torch.equal(found[..., 0][mixed.mask], mixed.items[mixed.mask].float())
-    assert len(seen) == min(parts, 200 // 16)
-    for part in seen:
-        assert part.items.shape[1] == max(1, int(part.lengths.max()))
-        assert part.targets is None and part.negatives is None
-    cells = sum(part.items.numel() for part in seen)
-    assert cells < 0.7 * mixed.items.numel()
-
-
-def test_rows_of_one_length_and_small_batches_are_encoded_at_once(mixed: Batch) -> None:
-    seen = []
-
-    def read(part: Batch, rows: Any) -> Tensor:
-        seen.append(part)
-        return part.items[:, :1].float()
-
-    even = replace(mixed, lengths=torch.full((200,), 12))
-    few = Batch(mixed.user[:31], mixed.items[:31], mixed.lengths[:31], V)
-    for whole in (even, few):
-        by_length(read, whole)
-        assert seen.pop() is whole and not seen
