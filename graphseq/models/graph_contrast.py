@@ -1,28 +1,18 @@
-"""Contrasts between a sequence and graphs, for any backbone: MCLSR's levels."""
+"""Vectors of nodes in the relations of a graph, and contrasts of two of them."""
 
-from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import Annotated, Any, Literal, NamedTuple, final
 
 import torch
-from annotated_types import Len
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
 from graphseq.constants import INTERACTS, USER_CO_OCCURS, EdgeType
-from graphseq.models.backbone import Backbone
-from graphseq.models.encoding import Encoding
-from graphseq.models.sequence_model import Auxiliary, Terms
 from graphseq.nn.features import RELATIONS as ITEM_RELATIONS
-from graphseq.nn.features import Relation, embed_items
 from graphseq.nn.heads import ProjectionHead
-from graphseq.nn.pooling import QueryPooling
 from graphseq.nn.propagation import GraphEncoder
-from graphseq.objectives import nt_xent, same_id_mask
+from graphseq.objectives import nt_xent
 from graphseq.objectives.contrastive import Scheme, Similarity
-from graphseq.schema import InvalidOption, Positive, Size, Weight
-from graphseq.sequences.batch import Batch
 
 RELATIONS: dict[str, EdgeType] = {**ITEM_RELATIONS, "user": USER_CO_OCCURS}
 
@@ -66,183 +56,11 @@ class ProjectedContrast(nn.Module):
         return loss
 
 
-class Interests(NamedTuple):
-    """General interests, and the vectors that they are made of.
-
-    Attributes:
-        general: Interest of every target's history in the user-item graph, (N, D).
-        user_rows: The batch's distinct users, (n,).
-        item_rows: The batch's distinct items, (m,).
-        users: Their vectors in the user-item graph, (n, D).
-        items: Their vectors in the user-item graph, (m, D).
-    """
-
-    general: Float[Tensor, "N D"]
-    user_rows: Int[Tensor, "n"]
-    item_rows: Int[Tensor, "m"]
-    users: Float[Tensor, "n D"]
-    items: Float[Tensor, "m D"]
-
-
-def general_interests(
-    batch: Batch,
-    graph: HeteroData,
-    users: Float[Tensor, "U D"],
-    items: Float[Tensor, "V D"],
-    encoder: GraphEncoder,
-    pooling: QueryPooling,
-    *,
-    without_targets: bool = False,
-) -> Interests:
-    """The interest of every prefix with a target, from the user-item graph.
-
-    Source:
-        Wang et al., MCLSR, CIKM 2022, Eqs. (4)-(6).
-
-    Args:
-        batch: Sequences with N targets.
-        graph: With the user-item relation.
-        users: Vectors of all users.
-        items: Vectors of all items.
-        encoder: Propagates both over the graph.
-        pooling: Attention of the user's vector to those of the items.
-        without_targets: Leave out the edges that the batch predicts.
-    """
-    at, _ = batch.target_positions()
-    user_rows, item_rows = batch.user.unique(), batch.items[batch.mask].unique()
-    rows = torch.cat([user_rows, item_rows + len(users)])
-    edges = None
-    if without_targets:
-        edges = batch.target_edges()
-    nodes = torch.cat([users, items])
-    found = encoder(graph, INTERACTS, nodes, rows, excluded=edges)
-    of_users, of_items = found.split([len(user_rows), len(item_rows)])
-    index = torch.searchsorted(item_rows, batch.items)  # padding V: past the end
-    query = of_users[torch.searchsorted(user_rows, batch.user)]
-    general = pooling.prefixes(query, embed_items(of_items, index), batch.mask)
-    return Interests(general[at], user_rows, item_rows, of_users, of_items)
-
-
 def node_table(rows: int, dim: int) -> nn.Parameter:
     """Vectors of users, items or positions, from a truncated N(0, 0.02²)."""
     return nn.Parameter(
         nn.init.trunc_normal_(torch.empty(rows, dim), std=0.02, a=-0.04, b=0.04)
     )
-
-
-def reads_users(encoder: GraphEncoder) -> bool:
-    """Whether item vectors depend on the users' ones, over the user-item graph."""
-    layers = encoder.layers
-    return layers % 2 == 1 or (encoder.readout == "mean" and layers > 0)
-
-
-@final
-class InterestContrast(Auxiliary):
-    """Contrast of the sequence's state with the interest in a graph.
-
-    Any encoder's state at a target is the current interest. The general interest is a
-    weighted mean of the propagated vectors of the prefix's items, which before the
-    propagation are the backbone's. The query of its attention is
-
-    * ``graph``: the propagated vector of the user, as in the paper: the graph holds the
-      user's later events too;
-    * ``history``: the mean of the propagated vectors of the prefix's items. It has no
-      user table, and any relation of the items can be read.
-
-    Source:
-        Wang et al., MCLSR, CIKM 2022, Eqs. (4)-(8). ``history`` is this package's.
-
-    Args:
-        relation: The relation of the general interest; ``interacts`` if users are
-            vectors of the graph.
-        users: What the query of the general interest is.
-        weight: β.
-        encoder: Propagates over the graph; ``None`` is ``GraphEncoder()``.
-        temperature: τ.
-        similarity: What the contrast compares by.
-        scheme: ``one_sided`` as in Eq. (8), ``symmetric`` or ``cross_only``.
-        shared_head: One projection for both interests, Eq. (7), or one for each.
-        mask_same_user: Whether rows of one user are masked out as negatives.
-    """
-
-    def __init__(
-        self,
-        *,
-        relation: Relation = "interacts",
-        users: Literal["graph", "history"] = "graph",
-        weight: Weight = 0.1,
-        encoder: GraphEncoder | None = None,
-        temperature: Positive = 0.5,
-        similarity: Similarity = "cosine",
-        scheme: Scheme = "one_sided",
-        shared_head: bool = True,
-        mask_same_user: bool = True,
-    ) -> None:
-        super().__init__()
-        self.relation, self.weight = RELATIONS[relation], weight
-        self.mask_same_user = mask_same_user
-        self.requires = self.required_relations(self.options)
-        self.encoder = encoder or GraphEncoder()
-        self.from_graph = users == "graph"
-        self.make_contrast = partial(
-            ProjectedContrast,
-            shared_head=shared_head,
-            temperature=temperature,
-            similarity=similarity,
-            scheme=scheme,
-        )
-
-    @classmethod
-    def required_relations(cls, options: Mapping[str, Any]) -> tuple[EdgeType, ...]:
-        """The relation."""
-        return (RELATIONS[options["relation"]],)
-
-    @classmethod
-    def conflicts(cls, options: Mapping[str, Any]) -> Iterator[InvalidOption]:
-        """Users are nodes of the user-item graph; interests depend on the items."""
-        relation, encoder = options["relation"], options["encoder"]
-        if options["users"] == "graph" and relation != "interacts":
-            message = f"relation={relation!r} has no users; set users='history'"
-            yield InvalidOption("users", message)
-        odd = encoder is not None and encoder.layers % 2 and encoder.readout == "last"
-        if options["users"] == "history" and relation == "interacts" and odd:
-            message = (
-                f"after {encoder.layers} layers, the last item vectors depend on the "
-                "users' only, which are zero; set readout='mean' or an even number"
-            )
-            yield InvalidOption("encoder", message)
-
-    def attach(self, num_users: int, backbone: Backbone) -> None:
-        """Create the users' vectors, the attention and the projection."""
-        self.users = node_table(num_users, backbone.dim) if self.from_graph else None
-        self.pooling = QueryPooling(backbone.dim)
-        self.contrast = self.make_contrast(backbone.dim)
-
-    def terms(self, encoding: Encoding, graph: HeteroData) -> Terms:
-        """The contrast at every target."""
-        batch = encoding.batch
-        if self.users is None:
-            general = self.of_history(batch, graph, encoding.items)
-        else:
-            found = general_interests(
-                batch, graph, self.users, encoding.items, self.encoder, self.pooling
-            )
-            general = found.general
-        mask = same_id_mask(batch.target_users()) if self.mask_same_user else None
-        loss = self.contrast(encoding.at_targets, general, mask)
-        return {"interest": self.weight * loss}
-
-    def of_history(
-        self, batch: Batch, graph: HeteroData, items: Float[Tensor, "V D"]
-    ) -> Float[Tensor, "N D"]:
-        """The general interest of every prefix with a target, without users."""
-        rows = batch.items[batch.items < len(items)].unique()
-        vectors = item_side(self.encoder, graph, self.relation, items, rows)
-        values = embed_items(vectors, torch.searchsorted(rows, batch.items))
-        count = batch.mask.cumsum(dim=1).clamp(min=1)
-        query = values.cumsum(dim=1) / count[..., None]
-        general = self.pooling.prefixes(query, values, batch.mask)
-        return general[batch.target_positions()[0]]
 
 
 def item_side(
@@ -270,106 +88,3 @@ def item_side(
         users = items.new_zeros(number, items.shape[1])
     nodes = torch.cat([users, items])
     return encoder(graph, relation, nodes, rows + number)  # type: ignore[no-any-return]
-
-
-@final
-class FeatureContrast(Auxiliary):
-    """Contrast of nodes' vectors in two relations of the graph.
-
-    Items have the backbone's vectors, users vectors of their own. Where the backbone's
-    features are themselves propagated over one of the relations, both views of an item
-    are made of nearly the same vectors, and there is little to learn.
-
-    Source:
-        Wang et al., MCLSR, CIKM 2022, Eqs. (9)-(12): the user-item graph and a
-        co-occurrence graph.
-
-    Args:
-        kind: Whose vectors are contrasted: ``item`` or ``user``.
-        relations: The two relations; ``None`` are the paper's: ``interacts``, and
-            co-occurrence of the kind.
-        weight: γ.
-        encoder: Propagates over each graph; ``None`` is ``GraphEncoder()``.
-        temperature: τ.
-        similarity: What the contrast compares by.
-        scheme: ``one_sided`` as in Eq. (8), ``symmetric`` or ``cross_only``.
-        max_nodes: Largest number of the batch's nodes that are contrasted.
-    """
-
-    def __init__(
-        self,
-        *,
-        kind: Literal["item", "user"] = "item",
-        relations: Annotated[
-            Sequence[Literal["interacts", "item", "precedes", "has", "user"]], Len(2, 2)
-        ]
-        | None = None,
-        weight: Weight = 0.05,
-        encoder: GraphEncoder | None = None,
-        temperature: Positive = 0.5,
-        similarity: Similarity = "cosine",
-        scheme: Scheme = "one_sided",
-        max_nodes: Size = 2048,
-    ) -> None:
-        super().__init__()
-        self.kind, self.weight, self.max_nodes = kind, weight, max_nodes
-        self.requires = self.required_relations(self.options)
-        self.encoder = encoder or GraphEncoder()
-        self.make_contrast = partial(
-            ProjectedContrast,
-            temperature=temperature,
-            similarity=similarity,
-            scheme=scheme,
-        )
-
-    @classmethod
-    def required_relations(cls, options: Mapping[str, Any]) -> tuple[EdgeType, ...]:
-        """The two relations."""
-        names = options["relations"] or ("interacts", options["kind"])
-        return tuple(RELATIONS[name] for name in names)
-
-    @classmethod
-    def conflicts(cls, options: Mapping[str, Any]) -> Iterator[InvalidOption]:
-        """The relations differ, and link nodes of the kind."""
-        kind, names = options["kind"], list(options["relations"] or [])
-        if len(set(names)) < len(names):
-            found = f"found {names} of them"
-            yield InvalidOption("relations", f"expected two relations, {found}")
-        for name in names:
-            source, _, target = RELATIONS[name]
-            if kind not in (source, target):
-                message = f"{name!r} does not link nodes of kind={kind!r}"
-                yield InvalidOption("relations", message)
-
-    def attach(self, num_users: int, backbone: Backbone) -> None:
-        """Create the users' vectors, where they are read, and the projection."""
-        over_users = INTERACTS in self.requires and reads_users(self.encoder)
-        self.users = None
-        if self.kind == "user" or over_users:
-            self.users = node_table(num_users, backbone.dim)
-        self.contrast = self.make_contrast(backbone.dim)
-
-    def terms(self, encoding: Encoding, graph: HeteroData) -> Terms:
-        """The contrast of the batch's users or items."""
-        batch, items = encoding.batch, encoding.items
-        real = batch.items[batch.items < len(items)]
-        rows = (batch.user if self.kind == "user" else real).unique()
-        rows = rows[torch.randperm(len(rows), device=rows.device)[: self.max_nodes]]
-        views = [self.view(r, graph, items, rows) for r in self.requires]
-        return {f"{self.kind}_features": self.weight * self.contrast(*views)}
-
-    def view(
-        self,
-        relation: EdgeType,
-        graph: HeteroData,
-        items: Float[Tensor, "V D"],
-        rows: Int[Tensor, "n"],
-    ) -> Float[Tensor, "n D"]:
-        """Vectors of the nodes in one relation."""
-        if self.kind == "item":
-            return item_side(self.encoder, graph, relation, items, rows, self.users)
-        assert self.users is not None
-        nodes: Tensor = self.users
-        if relation == INTERACTS:
-            nodes = torch.cat([self.users, items])
-        return self.encoder(graph, relation, nodes, rows)  # type: ignore[no-any-return]

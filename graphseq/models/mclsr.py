@@ -11,11 +11,8 @@ from torch_geometric.data import HeteroData
 
 from graphseq.constants import INTERACTS, ITEM_CO_OCCURS, USER_CO_OCCURS
 from graphseq.models.base import Model
-from graphseq.models.graph_contrast import (
-    ProjectedContrast,
-    general_interests,
-    node_table,
-)
+from graphseq.models.graph_contrast import ProjectedContrast, node_table
+from graphseq.models.interest_contrast import general_interests
 from graphseq.models.next_item import Softmax, next_item
 from graphseq.models.sequence_model import Terms
 from graphseq.nn.dropout import dropout

@@ -20,12 +20,13 @@ from graphseq.models.duorec import DuoRec, TargetContrast
 from graphseq.models.ease import EASE
 from graphseq.models.ec4srec import EC4SRec, ExplainedViews
 from graphseq.models.ensemble import Ensemble
+from graphseq.models.feature_contrast import FeatureContrast
 from graphseq.models.fmlp import FMLPRec
 from graphseq.models.gcsan import GCSAN
 from graphseq.models.gfcf import GFCF
-from graphseq.models.graph_contrast import FeatureContrast, InterestContrast
 from graphseq.models.gru4rec import GRU4Rec
 from graphseq.models.iclrec import ICLRec, IntentContrast
+from graphseq.models.interest_contrast import InterestContrast
 from graphseq.models.itemknn import ItemKNN
 from graphseq.models.lightgcn import LightGCN
 from graphseq.models.lma4rec import LearnableDropoutContrast, LMA4Rec

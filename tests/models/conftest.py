@@ -13,10 +13,11 @@ from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
 from graphseq import runtime
-from graphseq.constants import INTERACTS, ITEM_CO_OCCURS, USER_CO_OCCURS
+from graphseq.constants import INTERACTS, ITEM_CO_OCCURS, USER_CO_OCCURS, EdgeType
 from graphseq.data import Interactions, leave_one_out, synthetic
 from graphseq.graphs import CoOccurrence, build_graph
 from graphseq.models import Backbone, Model, SequenceModel, create
+from graphseq.models.graph_contrast import ProjectedContrast
 from graphseq.models.registry import model_table
 from graphseq.schema import parameters
 from graphseq.sequences import Batch, SequenceLoader, histories
@@ -452,6 +453,71 @@ class Loops:
         """Refuse a difference beyond rounding in float64."""
         assert expected != 0
         assert found.item() == pytest.approx(expected, rel=1e-9)
+
+    @staticmethod
+    def with_auxiliaries(graph: HeteroData, encoder: Any, *auxiliaries: Any) -> Any:
+        """A model of propagated features with these auxiliaries, and a batch."""
+        backbone = {"encoder": encoder, "features": {"Propagated": {}}}
+        model = Loops.build(SequenceModel, graph, backbone, auxiliaries=auxiliaries)
+        return model, Loops.batch(model, graph, 8)
+
+    @staticmethod
+    def normalised(graph: HeteroData, relation: EdgeType) -> Tensor:
+        """D^-1/2 A D^-1/2, dense; of a bipartite relation over users, then items."""
+        (i, j), number = graph[relation].edge_index, graph["user"].num_nodes
+        if relation == INTERACTS:
+            size = number + graph["item"].num_nodes
+            matrix = torch.zeros(size, size, dtype=torch.float64)
+            matrix[i, j + number] = matrix[j + number, i] = 1.0
+        else:
+            size = graph[relation[0]].num_nodes
+            matrix = torch.zeros(size, size, dtype=torch.float64)
+            matrix[i, j] = graph[relation].edge_weight.double()
+        root = matrix.sum(dim=1).sqrt()
+        scale = root.where(root == 0, 1 / root)
+        return scale[:, None] * matrix * scale
+
+    @staticmethod
+    def propagated(
+        graph: HeteroData, relation: EdgeType, x: Tensor, layers: int
+    ) -> Tensor:
+        for _ in range(layers):
+            x = Loops.normalised(graph, relation) @ x
+        return x
+
+    @staticmethod
+    def one_sided(
+        contrast: ProjectedContrast, a: Tensor, b: Tensor, t: float, users: Any = None
+    ) -> float:
+        """Eqs. (7) and (8), anchor by anchor; rows of one user are not negatives."""
+        heads = (contrast.first, contrast.second or contrast.first)
+        views = []
+        for x, head in zip((a, b), heads, strict=True):
+            inner = x @ head.inner.weight.T + head.inner.bias
+            elu = torch.where(inner > 0, inner, inner.exp() - 1)
+            outer = elu @ head.outer.weight.T + head.outer.bias
+            views.append((outer / outer.norm(dim=1, keepdim=True)).detach())
+        first, second = views
+        total = 0.0
+        for i in range(len(first)):
+            own = float(first[i] @ second[i]) / t
+            mass = math.exp(own)
+            for j in range(len(first)):
+                if j != i and (users is None or users[i] != users[j]):
+                    mass += math.exp(float(first[i] @ second[j]) / t)
+                    mass += math.exp(float(first[i] @ first[j]) / t)
+            total += math.log(mass) - own
+        return total / len(first)
+
+    @staticmethod
+    def prefixes(batch: Batch) -> tuple[Batch, list[int]]:
+        """Every prefix with a target as a row, and its row in the batch."""
+        at, _ = batch.target_positions()
+        rows, last = at.nonzero().T
+        return (
+            Batch(batch.user[rows], batch.items[rows], last + 1, batch.num_items),
+            rows.tolist(),
+        )
 
 
 @pytest.fixture(scope="session")
