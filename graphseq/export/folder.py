@@ -18,7 +18,7 @@ from graphseq.constants import INTERACTS, ITEM, USER
 from graphseq.errors import ConfigError, GraphError, RunError
 from graphseq.export.encoder import HistoryEncoder, to_onnx
 from graphseq.export.neighbours import item_neighbours
-from graphseq.exported import (
+from graphseq.exported.folder import (
     CARD,
     ENCODER,
     FORMAT,

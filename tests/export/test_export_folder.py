@@ -61,7 +61,7 @@ def test_lists_of_histories_are_those_of_the_recommender(
 def test_the_vectors_are_those_after_propagation(
     model: SASRec, graph: HeteroData, folder: Path
 ) -> None:
-    found = ExportedModel(folder)._vectors
+    found = ExportedModel(folder)._tables.vectors
     np.testing.assert_array_equal(found, model.item_vectors(graph).detach().numpy())
     assert np.abs(found - model.backbone.features.weight.detach().numpy()).max() > 0.1
 
