@@ -18,6 +18,8 @@ DATES = (
     "%Y-%m-%dT%H:%M:%S%.f",
     "%Y-%m-%d",
     "%+",  # with an offset, or with the letters UTC
+    "%Y-%m-%d %H:%M:%S%.f%#z",  # an offset of hours, as databases write
+    "%Y-%m-%dT%H:%M:%S%.f%#z",
     "%Y-%m-%d %H:%M",
     "%Y-%m-%dT%H:%M",
 )
