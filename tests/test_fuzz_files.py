@@ -20,8 +20,8 @@ from torch_geometric.data import HeteroData
 
 from graphseq.config.variants import load
 from graphseq.data import by_user, synthetic
-from graphseq.data.datasets import find_dataset
 from graphseq.data.fetch import extract
+from graphseq.data.recipes import find_dataset
 from graphseq.errors import GraphSeqError
 from graphseq.graphs import (
     CoOccurrence,

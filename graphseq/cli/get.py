@@ -51,7 +51,7 @@ def get(
         _show_all(root)
         return
     from graphseq.data import fetch_dataset
-    from graphseq.data.datasets import find_dataset
+    from graphseq.data.recipes import find_dataset
 
     facts = find_dataset(name)
     print(f"{name}: {facts.source}\nterms: {facts.licence}")

@@ -2,13 +2,7 @@
 
 from graphseq.data import synthetic
 from graphseq.data.append import append
-from graphseq.data.datasets import (
-    CountMismatch,
-    Dataset,
-    Download,
-    catalog,
-    load_dataset,
-)
+from graphseq.data.datasets import CountMismatch, load_dataset
 from graphseq.data.fetch import Fetched, fetch_dataset
 from graphseq.data.filters import (
     deduplicate,
@@ -19,6 +13,7 @@ from graphseq.data.filters import (
 )
 from graphseq.data.interactions import Interactions
 from graphseq.data.readers import LAYOUTS, SkippedLines, read_log
+from graphseq.data.recipes import Dataset, Download, catalog
 from graphseq.data.split import HeldOut, Split, by_user, leave_one_out
 from graphseq.data.time_split import by_time
 from graphseq.data.vocabulary import Vocabulary

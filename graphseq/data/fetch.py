@@ -18,12 +18,9 @@ from typing import IO
 
 from graphseq.atomic import atomic_file
 from graphseq.data.datasets import (
-    Dataset,
-    Download,
     check_file,
     content_sha256,
     data_folders,
-    find_dataset,
     find_file,
     load_dataset,
 )
@@ -37,6 +34,7 @@ from graphseq.data.download import (
     mismatch,
 )
 from graphseq.data.interactions import Interactions
+from graphseq.data.recipes import Dataset, Download, find_dataset
 from graphseq.errors import DataError, suggest
 
 MAX_RATIO = 200  # of extracted to packed size; published logs reach 4 to 20
