@@ -33,6 +33,7 @@ from graphseq.graphs import (
     Attributes,
     CoOccurrence,
     EdgeDropout,
+    ItemVectors,
     NodeDropout,
     Transitions,
     WeightedCoOccurrence,
@@ -40,6 +41,7 @@ from graphseq.graphs import (
 )
 from graphseq.models import MODELS, PARTS
 from graphseq.models.registry import model_table, part_table
+from graphseq.nn import Pretrained
 from graphseq.schema import InvalidOption
 from graphseq.specs import Spec
 
@@ -79,6 +81,7 @@ GRAPH: dict[str, type[BaseTransform]] = {
     "WeightedCoOccurrence": WeightedCoOccurrence,
     "Transitions": Transitions,
     "Attributes": Attributes,
+    "ItemVectors": ItemVectors,
     "EdgeDropout": EdgeDropout,
     "NodeDropout": NodeDropout,
 }
@@ -114,8 +117,9 @@ def required_relations(spec: Spec) -> tuple[EdgeType, ...]:
 
 
 def missing_relations(model: Spec, steps: Sequence[Spec]) -> Iterator[InvalidOption]:
-    """Relations that a model or one of its parts reads and that no step adds."""
+    """Relations or vectors that a model or a part of it reads and no step adds."""
     added = added_relations(steps)
+    has_vectors = any(step.target is ItemVectors for step in steps)
     for spec in model.walk():
         for relation in required_relations(spec):
             if relation not in added:
@@ -123,3 +127,8 @@ def missing_relations(model: Spec, steps: Sequence[Spec]) -> Iterator[InvalidOpt
                 step = STEPS.get(relation, "the step that adds it")
                 message = f"reads the relation {name}; add to graph: {step}"
                 yield InvalidOption(spec.place, message)
+        if spec.target is Pretrained and not has_vectors:
+            message = (
+                "reads vectors of items; add to graph: ItemVectors: {source: FILE}"
+            )
+            yield InvalidOption(spec.place, message)

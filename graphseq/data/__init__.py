@@ -12,6 +12,7 @@ from graphseq.data.filters import (
     time_window,
 )
 from graphseq.data.interactions import Interactions
+from graphseq.data.item_vectors import VectorTable, read_vectors
 from graphseq.data.readers import LAYOUTS, SkippedLines, read_log
 from graphseq.data.recipes import Dataset, Download, catalog
 from graphseq.data.split import HeldOut, Split, by_user, leave_one_out
@@ -28,6 +29,7 @@ __all__ = [
     "Interactions",
     "SkippedLines",
     "Split",
+    "VectorTable",
     "Vocabulary",
     "append",
     "by_time",
@@ -41,6 +43,7 @@ __all__ = [
     "min_length",
     "min_rating",
     "read_log",
+    "read_vectors",
     "synthetic",
     "time_window",
 ]

@@ -51,10 +51,7 @@ def read_attributes(
     Raises:
         DataError: The file does not exist, or is not a table of attributes.
     """
-    file = Path(path)
-    folders = [Path(root)] if root is not None else [*data_folders(), Path()]
-    found = (f / file for f in folders if (f / file).is_file())
-    source = open_source(next(found, folders[-1] / file))
+    source = open_source(find_file(path, root))
     cure = "Save it as JSON, JSON lines, CSV, TSV or Parquet, with the usual extension"
     with parser_errors(source.name, cure, "cannot be read as a table of attributes"):
         frame = _read(source)
@@ -82,6 +79,18 @@ def read_attributes(
                 "UTF-8. Save the file as UTF-8"
             )
     return frame.select(as_series(frame[name]).alias(name) for name in frame.columns)
+
+
+def find_file(path: str | Path, root: str | Path | None = None) -> Path:
+    """The path of a file about items, which may not be there.
+
+    Args:
+        path: The file.
+        root: As for :func:`read_attributes`.
+    """
+    folders = [Path(root)] if root is not None else [*data_folders(), Path()]
+    found = (folder / path for folder in folders if (folder / path).is_file())
+    return next(found, folders[-1] / path)
 
 
 def _split_fields(

@@ -8,6 +8,7 @@ from graphseq.graphs.dropout import EdgeDropout, NodeDropout
 from graphseq.graphs.ego import draw, to_networkx
 from graphseq.graphs.export import export_graph, import_graph
 from graphseq.graphs.hashing import graph_hash, held_out_hash
+from graphseq.graphs.item_vectors import ItemVectors
 from graphseq.graphs.merge import merge_graphs
 from graphseq.graphs.part import part_of, whole_hash
 from graphseq.graphs.storage import load_graph, load_log, save_graph
@@ -21,6 +22,7 @@ __all__ = [
     "CoOccurrence",
     "Difference",
     "EdgeDropout",
+    "ItemVectors",
     "NodeDropout",
     "RelationUpdate",
     "Summary",

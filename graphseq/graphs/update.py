@@ -28,6 +28,7 @@ from graphseq.graphs.incremental import (
     relation_matrix,
     update_edges,
 )
+from graphseq.graphs.item_vectors import ItemVectors
 from graphseq.graphs.product import Integers, multiply_adds
 from graphseq.graphs.progress import report_step
 from graphseq.graphs.transitions import Transitions
@@ -137,7 +138,7 @@ def _change(
 
 def _same_steps(older: HeteroData, transforms: Sequence[BaseTransform]) -> bool:
     """Whether one step makes each relation, and the same step made the older one."""
-    kinds = CoOccurrence, Transitions, Attributes
+    kinds = CoOccurrence, Transitions, Attributes, ItemVectors
     names = [(type(t), getattr(t, "kind", None)) for t in transforms]
     made = getattr(older, "provenance", {}).get("transforms")
     return (

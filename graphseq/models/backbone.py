@@ -129,7 +129,7 @@ class Backbone(Configurable, nn.Module):
         if not options["mask_token"]:
             for message in cannot_learn(encoder, options["sampler"]):
                 yield InvalidOption("sampler", message)
-        rows = len(features.weight) if isinstance(features, Features) else None
+        rows = features.num_items if isinstance(features, Features) else None
         number = options.get("num_items")  # unknown where a file is read
         if number is not None and rows not in (None, number):
             found = f"found {rows} rows for num_items={number}"

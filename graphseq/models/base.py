@@ -14,6 +14,7 @@ from graphseq.constants import INTERACTS, EdgeType
 from graphseq.errors import ConfigError, GraphError
 from graphseq.models.computed_features import with_computed_features
 from graphseq.models.scoring import InnerProduct, Scorer
+from graphseq.nn.features import Features
 from graphseq.schema import Configurable
 from graphseq.sequences.batch import Batch
 from graphseq.sequences.samplers import Sampler
@@ -184,8 +185,14 @@ class Model(Configurable, nn.Module, ABC):
                     f"it was built for {size} {kind}s, and the graph has {found}: pass "
                     f"the graph that it was trained on, or use num_{kind}s={found}"
                 )
+        yield from self._unreadable(graph)
         if self.has_user_embeddings and INTERACTS in graph.edge_types:
             yield from _users_without_events(graph)
+
+    def _unreadable(self, graph: HeteroData) -> Iterator[str]:
+        """Why parts that hold features cannot read the graph, each reason once."""
+        parts = [part for part in self.modules() if isinstance(part, Features)]
+        yield from dict.fromkeys(line for p in parts for line in p.misfits(graph))
 
     def check_stages(self) -> None:
         """Refuse a training step that trains no parameter.

@@ -28,6 +28,7 @@ class Computed(Features):
 
     def forward(self, graph: HeteroData) -> Float[Tensor, "V D"]:
         """The vectors."""
+        assert self.weight is not None
         return self.weight
 
 

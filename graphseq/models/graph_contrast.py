@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
 from graphseq.constants import INTERACTS, USER_CO_OCCURS, EdgeType
-from graphseq.nn.features import RELATIONS as ITEM_RELATIONS
 from graphseq.nn.heads import ProjectionHead
+from graphseq.nn.propagated import RELATIONS as ITEM_RELATIONS
 from graphseq.nn.propagation import GraphEncoder
 from graphseq.objectives import nt_xent
 from graphseq.objectives.contrastive import Scheme, Similarity

@@ -19,8 +19,9 @@ from graphseq.models.graph_contrast import (
     node_table,
 )
 from graphseq.models.sequence_model import Auxiliary, Terms
-from graphseq.nn.features import Relation, embed_items
+from graphseq.nn.features import embed_items
 from graphseq.nn.pooling import QueryPooling
+from graphseq.nn.propagated import Relation
 from graphseq.nn.propagation import GraphEncoder
 from graphseq.objectives import same_id_mask
 from graphseq.objectives.contrastive import Scheme, Similarity

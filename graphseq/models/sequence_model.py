@@ -15,10 +15,12 @@ from graphseq.models.encoding import Encoding
 from graphseq.models.user_context import UserContext
 from graphseq.nn.convolution import Convolution
 from graphseq.nn.dropout import LearnableDropout
-from graphseq.nn.features import Embedding, Propagated
+from graphseq.nn.features import Embedding
 from graphseq.nn.fourier_filter import FourierFilter
 from graphseq.nn.frequency_attention import FrequencyAttention
 from graphseq.nn.fused import Fused
+from graphseq.nn.pretrained import Pretrained
+from graphseq.nn.propagated import Propagated
 from graphseq.nn.recurrent import GRU
 from graphseq.nn.time_variant_filter import TimeVariantFilter
 from graphseq.nn.transformer import Transformer
@@ -34,6 +36,7 @@ PARTS: dict[str, type] = {
     for part in (
         Backbone,
         Embedding,
+        Pretrained,
         Propagated,
         Fused,
         UserContext,

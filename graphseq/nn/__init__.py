@@ -4,7 +4,7 @@ from graphseq.nn.adjacency import operator, two_hops
 from graphseq.nn.convolution import Convolution
 from graphseq.nn.dropout import LearnableDropout, dropout
 from graphseq.nn.encoder import Encoder
-from graphseq.nn.features import Embedding, Features, Propagated, embed_items
+from graphseq.nn.features import Embedding, Features, embed_items
 from graphseq.nn.fourier_filter import FourierFilter
 from graphseq.nn.frequency_attention import FrequencyAttention
 from graphseq.nn.fused import Fused
@@ -23,6 +23,8 @@ from graphseq.nn.pooling import (
     pool,
     pool_prefixes,
 )
+from graphseq.nn.pretrained import Pretrained
+from graphseq.nn.propagated import Propagated
 from graphseq.nn.propagation import GraphEncoder, propagate
 from graphseq.nn.prototypes import Prototypes
 from graphseq.nn.recurrent import GRU
@@ -53,6 +55,7 @@ __all__ = [
     "GatedGraph",
     "GraphEncoder",
     "LearnableDropout",
+    "Pretrained",
     "ProjectionHead",
     "Propagated",
     "Prototypes",

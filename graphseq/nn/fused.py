@@ -9,7 +9,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
-from graphseq.nn.features import Features, Propagated
+from graphseq.nn.features import Features
+from graphseq.nn.pretrained import Pretrained
+from graphseq.nn.propagated import Propagated
 from graphseq.schema import InvalidOption, Size, Weight
 
 Fusion = Literal["mean", "weights", "gate"]
@@ -17,7 +19,7 @@ Fusion = Literal["mean", "weights", "gate"]
 
 @final
 class Fused(Features):
-    r"""One trainable vector for each item, propagated over several relations and fused.
+    r"""One vector for each item, propagated over several relations and fused.
 
     With the table :math:`X_0 = E` and :math:`X_r` of each part, the item vectors are
 
@@ -36,6 +38,7 @@ class Fused(Features):
         num_items: V.
         parts: What is propagated over each relation. Their own tables are dropped.
         dim: D; ``None`` is that of the parts.
+        table: The vectors E; ``None`` is a trainable vector for each item.
         how: How the m + 1 vectors of an item become one.
         std: Standard deviation of the table's initial values.
     """
@@ -46,6 +49,7 @@ class Fused(Features):
         *,
         parts: Annotated[Sequence[Propagated], MinLen(1)],
         dim: Size | None = None,
+        table: Pretrained | None = None,
         how: Fusion = "weights",
         std: Weight = 0.02,
     ) -> None:
@@ -59,8 +63,11 @@ class Fused(Features):
             self.target_edges = "left_out"
         for part in parts:
             part.release_table()
-        self.weight = nn.Parameter(torch.empty(num_items, self.dim))
-        nn.init.normal_(self.weight, std=std)
+        self.table = table
+        self.weight = None
+        if table is None:
+            self.weight = nn.Parameter(torch.empty(num_items, self.dim))
+            nn.init.normal_(self.weight, std=std)
         self.theta = (
             nn.Parameter(torch.zeros(len(parts) + 1)) if how == "weights" else None
         )
@@ -76,13 +83,19 @@ class Fused(Features):
     @classmethod
     def conflicts(cls, options: Mapping[str, Any]) -> Iterator[InvalidOption]:
         """All parts have one width, and rows for the same items."""
-        sizes = {part.dim for part in options["parts"]} | {options["dim"]} - {None}
+        parts, table = options["parts"], options["table"]
+        if any(part.table is not None for part in parts):
+            yield InvalidOption(
+                "parts", "they share one table; set the table of Fused, not of a part"
+            )
+        owners = parts if table is None else [*parts, table]
+        sizes = {part.dim for part in owners} | {options["dim"]} - {None}
         if len(sizes) > 1:
             found = " and ".join(map(str, sorted(sizes)))
             yield InvalidOption(
                 "dim", f"expected one width of all parts, found {found}"
             )
-        built = [part for part in options["parts"] if isinstance(part, Propagated)]
+        built = [part for part in owners if isinstance(part, Features)]
         rows = {part.options["num_items"] for part in built}
         if built and rows != {options["num_items"]}:
             found = " and ".join(map(str, sorted(rows)))
@@ -95,8 +108,12 @@ class Fused(Features):
         self, graph: HeteroData, excluded: Int[Tensor, "2 m"] | None = None
     ) -> Float[Tensor, "V D"]:
         """The fused vectors; arguments as for :class:`Propagated`."""
-        smoothed = [part.smooth(self.weight, graph, excluded) for part in self._parts]
-        vectors = torch.stack([self.weight, *smoothed])
+        table: Tensor | None = self.weight
+        if self.table is not None:
+            table = self.table(graph)
+        assert table is not None
+        smoothed = [part.smooth(table, graph, excluded) for part in self._parts]
+        vectors = torch.stack([table, *smoothed])
         if self.theta is not None:
             return torch.einsum("r,rvd->vd", self.theta.softmax(dim=0), vectors)
         if self.gate is not None:
@@ -107,6 +124,15 @@ class Fused(Features):
             logits = torch.einsum("rvd,rd->rv", vectors, self.attention)
             return torch.einsum("rv,rvd->vd", logits.softmax(dim=0), vectors)
         return vectors.mean(dim=0)
+
+    @property
+    def num_items(self) -> int | None:
+        """V."""
+        return super().num_items if self.table is None else self.table.num_items
+
+    def misfits(self, graph: HeteroData) -> Iterator[str]:
+        """Why the table cannot be read."""
+        yield from () if self.table is None else self.table.misfits(graph)
 
     @property
     def fractions(self) -> Float[Tensor, "m1"]:

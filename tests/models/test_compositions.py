@@ -7,13 +7,14 @@ targets, train all its parameters, and survive a file and a kill.
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 import torch
 from torch_geometric.data import HeteroData
 
 from graphseq import fit
 from graphseq.data import Interactions, leave_one_out, synthetic
-from graphseq.graphs import CoOccurrence, Transitions, build_graph
+from graphseq.graphs import CoOccurrence, ItemVectors, Transitions, build_graph
 from graphseq.models import PARTS, Auxiliary, Model
 from graphseq.training import Run, load_run
 
@@ -21,16 +22,19 @@ TRANSFORMER = {"Transformer": {"layers": 1, "dropout": 0.1}}
 LEARNABLE = {"Transformer": {"layers": 1, "learnable": {"LearnableDropout": {}}}}
 GRU = {"GRU": {"hidden": 16, "dropout": 0.1}}
 CONVOLUTION = {"Convolution": {"window": 3, "dropout": 0.1}}
+Part = dict[str, dict[str, Any]]
+
 EMBEDDING, ITEM = {"Embedding": {}}, {"Propagated": {}}
 PRECEDES = {"Propagated": {"relation": "precedes"}}
 EVENTS = {"Propagated": {"relation": "interacts", "target_edges": "left_out"}}
+TEXTS: Part = {"Pretrained": {"size": 6, "adapter": "mlp"}}
+TEXTS_AND_IDS: Part = {"Pretrained": {"size": 6, "ids": True, "trained": True}}
+OVER_ITEMS: Part = {"Propagated": {"table": TEXTS_AND_IDS}}
 SHARED = {
     "Fused": {"parts": [ITEM, PRECEDES, {"Propagated": {"relation": "interacts"}}]}
 }
 FILTER = {"FrequencyAttention": {"padding": "zero", "cutoff": 1, "dropout": 0.1}}
 INFORMED = {"InformedAugmentation": {"offline_epochs": 1, "threshold": 2}}
-
-Part = dict[str, dict[str, Any]]
 
 
 def compose(features: Part, encoder: Part, *auxiliaries: Part, **options: Any) -> Any:
@@ -123,6 +127,12 @@ COMPOSITIONS: dict[str, dict[str, Any]] = {
         {"InterestContrast": {"users": "history", "relation": "precedes"}},
         users={"UserContext": {"source": "graph"}},
     ),
+    "vectors of texts, transformer, views": compose(
+        TEXTS, TRANSFORMER, {"ViewContrast": {}}
+    ),
+    "vectors and ids over the item graph, GRU, targets": compose(
+        OVER_ITEMS, GRU, {"TargetContrast": {}}
+    ),
     "transitions, learnable dropout and the future": compose(
         PRECEDES,
         LEARNABLE,
@@ -145,8 +155,10 @@ class Killed(BaseException):
 
 
 def graph_of(log: Interactions) -> HeteroData:
+    vectors = torch.randn(12, 6, generator=torch.Generator().manual_seed(0))
+    table = pl.DataFrame({"item": log.items.ids, "vector": vectors.tolist()})
     steps = [CoOccurrence("user"), CoOccurrence("item"), Transitions()]
-    return build_graph(leave_one_out(log), steps)
+    return build_graph(leave_one_out(log), [*steps, ItemVectors(table)])
 
 
 @pytest.fixture(scope="session")
@@ -182,7 +194,7 @@ def test_every_auxiliary_is_in_a_composition() -> None:
         (str(c["backbone"]["features"]), *c["backbone"]["encoder"])
         for c in COMPOSITIONS.values()
     }
-    assert len(COMPOSITIONS) >= 12 and len(pairs) == 12
+    assert len(COMPOSITIONS) >= 12 and len(pairs) == 14
 
 
 def test_a_composition_trains_all_its_parameters(

@@ -25,8 +25,7 @@ from graphseq.graphs import (
     save_graph,
 )
 from graphseq.models import BPRMF, MCLSR, POP, Backbone, SASRec
-from graphseq.nn import Transformer
-from graphseq.nn.features import Propagated
+from graphseq.nn import Propagated, Transformer
 from graphseq.training import Run, fit, load_run
 
 
