@@ -152,7 +152,7 @@ def _console(text: str) -> list[str]:
 def experiment_page() -> str:
     """Every name that an experiment file may use, linked to its entry."""
     from graphseq.config import registry
-    from graphseq.config.experiment import NEEDED, SECTIONS
+    from graphseq.config.sections import NEEDED, SECTIONS
 
     named: dict[str, Mapping[str, Any]] = {
         "data": registry.DATA,

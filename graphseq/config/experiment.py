@@ -7,7 +7,7 @@ option that is not written has the default of the signature; defaults are define
 nowhere else.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,50 +16,25 @@ import torch
 from torch_geometric.data import HeteroData
 from torch_geometric.transforms import BaseTransform
 
-from graphseq.config.registry import (
-    DATA,
-    FILTERS,
-    GRAPH,
-    PARTS,
-    SPLITS,
-    missing_relations,
-    model_table,
-    part_table,
-)
+from graphseq.config.registry import DATA, GRAPH, SPLITS
 from graphseq.config.saved_graph import differences, hash_of
+from graphseq.config.sections import (
+    OF_GRAPH,
+    SECTIONS,
+    check_sections,
+    kind_of_data,
+    read_section,
+)
 from graphseq.config.space import Space
-from graphseq.data import Interactions, catalog
+from graphseq.data import Interactions
 from graphseq.data.readers.source import missing_file
-from graphseq.errors import ConfigError, DataError, suggest
-from graphseq.evaluation import Report, evaluate
+from graphseq.errors import ConfigError, DataError
+from graphseq.evaluation import Report
 from graphseq.graphs import build_graph, load_log
 from graphseq.models import Ensemble, Model
-from graphseq.models.registry import SUPPLIED, build_model
-from graphseq.models.sequence_model import SequenceModel
-from graphseq.schema import InvalidOption, format_value, parameters, refuse
-from graphseq.specs import Reader, Spec, find_option, issubclass_of
-from graphseq.training import Run, fit
-
-SECTIONS = ("data", "filters", "split", "graph", "model", "train", "evaluate")
-NEEDED = ("data", "split", "model")
-OF_GRAPH = ("filters", "split", "graph")  # known for a saved graph
-NAMES = {"dataset": "name", "path": "path", "graph": "path"}
-"""Parameters that take what is written after the kind of the data."""
-FROM_ELSEWHERE = {
-    "filters": frozenset({"log"}),
-    "split": frozenset({"log"}),
-    "graph": frozenset({"root"}),
-    "model": SUPPLIED,
-    "train": frozenset(
-        {"model", "graph", "folder", "resume", "experiment", "callbacks"}
-    ),
-    "evaluate": frozenset({"model", "graph", "part", "folder", "progress"}),
-}
-"""Options of each section that the data or the command line supply."""
-LISTS: dict[str, Mapping[str, Callable[..., Any]]] = {
-    "filters": FILTERS,
-    "graph": GRAPH,
-}
+from graphseq.models.registry import build_model
+from graphseq.schema import InvalidOption, parameters, refuse
+from graphseq.training import Run
 
 
 @dataclass(frozen=True)
@@ -83,7 +58,7 @@ class Experiment:
     @property
     def data_name(self) -> str:
         """The name of the data set, of the file, or of the synthetic log."""
-        kind = _kind_of_data(self.options["data"])
+        kind = kind_of_data(self.options["data"])
         assert kind is not None  # of a checked section
         named = str(self.options["data"][kind])
         if kind in ("path", "graph"):
@@ -93,7 +68,7 @@ class Experiment:
     @property
     def on_saved_graph(self) -> bool:
         """Whether the data are a saved graph."""
-        return _kind_of_data(self.options["data"]) == "graph"
+        return kind_of_data(self.options["data"]) == "graph"
 
     def on_graph(
         self, folder: str | Path, root: str | Path | None = None
@@ -243,36 +218,8 @@ def check(options: Any, source: str = "experiment", **about: Any) -> Experiment:
     Raises:
         OptionError: With everything that is wrong.
     """
-    if not isinstance(options, Mapping):
-        expected = f"expected the sections {', '.join(NEEDED)}, …"
-        found = f"found {format_value(options)}"
-        refuse(source, [InvalidOption("file", f"{expected}; {found}")])
-    problems: list[InvalidOption] = []
-    for name in options:
-        if name not in SECTIONS:
-            what = f"not a section; {_suggest_section(str(name))}"
-            problems.append(InvalidOption(str(name), what))
-    on_graph = _kind_of_data(options.get("data")) == "graph"
-    for name in NEEDED:
-        if not options.get(name) and not (on_graph and name in OF_GRAPH):
-            problems.append(InvalidOption(name, "missing; an experiment needs it"))
-    read = {
-        name: read_section(name, options[name], problems)
-        for name in SECTIONS
-        if options.get(name)
-    }
-    problems = explain_old_options(options.get("model"), problems)
-    model, steps = read.get("model"), read.get("graph", [])
-    if model is not None and None not in steps and not on_graph:
-        problems += missing_relations(model, steps)
-    refuse(source, problems)
+    check_sections(options, source)
     return Experiment(options, source, **about)
-
-
-def _kind_of_data(section: Any) -> str | None:
-    """The one kind of data that a section names."""
-    kinds = [name for name in DATA if isinstance(section, Mapping) and name in section]
-    return kinds[0] if len(kinds) == 1 else None
 
 
 def _sections_of(provenance: Mapping[str, Any]) -> dict[str, Any]:
@@ -286,92 +233,3 @@ def _sections_of(provenance: Mapping[str, Any]) -> dict[str, Any]:
         options = {name: made[name] for name in made if name in accepted}
         sections["split"] = {split["protocol"]: options}
     return sections
-
-
-def _suggest_section(name: str) -> str:
-    """The section that has an option of this name, or the nearest section."""
-    for section, target in (("train", fit), ("evaluate", evaluate)):
-        if name in parameters(target):
-            return f"did you mean {section}.{name}?"
-    return suggest(name, SECTIONS)
-
-
-def read_section(name: str, section: Any, problems: list[InvalidOption]) -> Any:
-    """Read a section; what is wrong with it is added to the problems.
-
-    Returns:
-        A :class:`Spec`, or a list of them; ``None`` for each that is wrong.
-    """
-    supplied = FROM_ELSEWHERE.get(name, frozenset())
-    parts = {"graph": PARTS, "model": part_table()}.get(name, {})
-    reader = Reader(parts, supplied, problems)
-    if name == "data":
-        return _read_data(section, reader)
-    if name in ("train", "evaluate"):
-        target: Callable[..., Any] = fit if name == "train" else evaluate
-        return reader.read(target, section, name)
-    if name in ("split", "model"):
-        return reader.pick(SPLITS if name == "split" else model_table(), section, name)
-    if not isinstance(section, list | None):
-        what = f"expected a list of {{Name: {{option: …}}}}, found {section!r}"
-        problems.append(InvalidOption(name, what))
-        return [None]
-    each = enumerate(section or ())
-    return [reader.pick(LISTS[name], e, f"{name}[{i}]") for i, e in each]
-
-
-def _read_data(section: Any, reader: Reader) -> Spec | None:
-    """Read the section ``data``: options of a data set or path are next to its name."""
-    kind = _kind_of_data(section)
-    if kind is None:
-        expected = f"expected one of {', '.join(DATA)} and its options"
-        found = f"found {format_value(section)}"
-        reader.problems.append(InvalidOption("data", f"{expected}, {found}"))
-        return None
-    if kind not in ("dataset", "path", "graph"):
-        return reader.pick({kind: DATA[kind]}, section, "data")
-    options = dict(section)
-    if kind != "path":
-        options = {NAMES[kind]: options.pop(kind), **options}
-    before = len(reader.problems)
-    spec = reader.read(DATA[kind], options, "data")
-    if kind != "dataset" or spec is None:
-        for i, problem in enumerate(reader.problems[before:], before):
-            place = problem.name.replace(f"data.{NAMES[kind]}", f"data.{kind}")
-            reader.problems[i] = problem._replace(name=place)
-        return spec
-    known = catalog(options.get("folder"))
-    if options["name"] not in known:
-        what = f"unknown data set; {suggest(options['name'], known)}"
-        reader.problems.append(InvalidOption("data.dataset", what))
-    return spec
-
-
-def explain_old_options(
-    model: Any, problems: Sequence[InvalidOption]
-) -> list[InvalidOption]:
-    """Problems of a model section of version 0.1, where parts were not yet options.
-
-    All unknown options of the model become one problem with their new places.
-    """
-    if not isinstance(model, Mapping) or len(model) != 1:
-        return list(problems)
-    [(name, options)] = model.items()
-    target = model_table().get(name)
-    if not issubclass_of(target, SequenceModel) or not isinstance(options, Mapping):
-        return list(problems)
-    assert target is not None
-    unknown = [n for n in options if n not in {*parameters(target), *SUPPLIED}]
-    places = {n: find_option(target, n, PARTS) for n in unknown}
-    moved = [f"{n} as {place}" for n, place in places.items() if place]
-    if not moved and "preset" not in unknown:
-        return list(problems)
-    if "preset" in unknown:
-        moved.append("preset as base: presets/NAME.yaml")
-    names = {f"model.{name}.{option}" for option in unknown}
-    others = [problem for problem in problems if problem.name not in names]
-    what = (
-        "options of graphseq 0.1, whose models had no parts; write "
-        f"{', '.join(moved)} (see 'Migrate from 0.1' in the documentation)"
-    )
-    return [*others, InvalidOption(f"model.{name}", what)]
