@@ -22,13 +22,14 @@ from graphseq.recommend.diversity import Categories, diversify, encode_categorie
 from graphseq.recommend.histories import known_sequences
 from graphseq.recommend.ranker import Index, Ranker
 from graphseq.recommend.requests import (
-    SHOWN,
     Histories,
     RawIds,
     Requests,
     Unknown,
     check_choice,
+    check_given,
     encode,
+    nothing_to_read,
     of_histories,
     of_users,
 )
@@ -143,8 +144,7 @@ class Recommender:
                 lists of items are not as many as the users; or diversity is above 0
                 without categories.
         """
-        if users is None and histories is None:
-            raise _neither_nor_both("neither")
+        check_given(users, histories, needed=True)
         options: dict[str, Any] = {
             "k": k,
             "history_items": history_items,
@@ -203,7 +203,7 @@ class Recommender:
             empty = chosen.sequences.lengths == 0
             if empty.any() and not self.model.has_user_embeddings:
                 if empty_history == "error":
-                    raise _empty(chosen.names.filter(pl.Series(empty.numpy())))
+                    raise nothing_to_read(chosen.names.filter(pl.Series(empty.numpy())))
                 without = empty.nonzero().squeeze(1)
                 self._users()  # whose events are counted
                 found[empty] = self._ranker.popular(
@@ -238,8 +238,7 @@ class Recommender:
             ConfigError: There are not as many users or histories as items.
         """
         check_choice("unknown", unknown, Unknown)
-        if users is None and histories is None:
-            raise _neither_nor_both("neither")
+        check_given(users, histories, needed=True)
         if isinstance(histories, Interactions):
             number = histories.num_users
         else:
@@ -256,7 +255,7 @@ class Recommender:
         requests = self._requests(users, histories, unknown)
         empty = requests.sequences.lengths == 0
         if empty.any() and not self.model.has_user_embeddings:
-            raise _empty(requests.names.filter(pl.Series(empty.numpy())))
+            raise nothing_to_read(requests.names.filter(pl.Series(empty.numpy())))
         index = torch.full((requests.given,), -1)
         index[requests.kept] = torch.arange(len(requests.kept))
         row, item = index[row], encode(self.items, items, unknown, "items")
@@ -332,11 +331,7 @@ class Recommender:
         self, users: RawIds | None, histories: Histories | None, unknown: Unknown
     ) -> Requests:
         """The users or histories that are given; neither: all users."""
-        if users is not None and histories is not None:
-            raise _neither_nor_both("both")
-        for name, given in (("users", users), ("histories", histories)):
-            if isinstance(given, str):
-                raise ConfigError(f"{name} is a list; found only {given!r}")
+        check_given(users, histories)
         if histories is None:
             known, vocabulary = self._users()
             return of_users(known, vocabulary, users, unknown)
@@ -371,22 +366,6 @@ def _vocabulary(graph: HeteroData, kind: str, size: int, model: Model) -> Any:
             "Pass the graph that the model was trained on"
         )
     return graph[kind].vocabulary
-
-
-def _neither_nor_both(found: str) -> ConfigError:
-    return ConfigError(
-        "recommend needs either users=[raw ids] or histories=[[raw item ids], …]; "
-        f"found {found}"
-    )
-
-
-def _empty(names: pl.Series) -> DataError:
-    shown = ", ".join(map(repr, names[:SHOWN])) + ", …" * (len(names) > SHOWN)
-    return DataError(
-        f"{names.name} {shown} without any known item, so the model has nothing to "
-        "read. Leave empty histories out, or recommend the most popular items: "
-        "empty_history='popularity' (--empty-history popularity)"
-    )
 
 
 def _check_k(k: int) -> None:

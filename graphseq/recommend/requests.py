@@ -12,7 +12,7 @@ from torch import Tensor
 
 from graphseq.data import Interactions, Vocabulary
 from graphseq.data.ragged import Ragged
-from graphseq.errors import ConfigError
+from graphseq.errors import ConfigError, DataError
 
 STRANGER = -1  # dense id of a user who is not in the graph
 SHOWN = 10  # ids in a message
@@ -154,3 +154,37 @@ def check_choice(name: str, value: str, choices: Any) -> None:
     """
     if value not in get_args(choices):
         raise ConfigError(f"{name} is one of {get_args(choices)}; found {value!r}")
+
+
+def check_given(
+    users: RawIds | None, histories: Histories | None, *, needed: bool = False
+) -> None:
+    """Refuse users and histories together, and one text in place of a list.
+
+    Args:
+        users: Raw ids of users.
+        histories: Sequences of raw item ids.
+        needed: Also refuse neither of them.
+
+    Raises:
+        ConfigError: If they are refused.
+    """
+    number = (users is not None) + (histories is not None)
+    if number == 2 or (needed and number == 0):
+        raise ConfigError(
+            "recommend needs either users=[raw ids] or histories=[[raw item ids], …]; "
+            f"found {'both' if number else 'neither'}"
+        )
+    for name, given in (("users", users), ("histories", histories)):
+        if isinstance(given, str):
+            raise ConfigError(f"{name} is a list; found only {given!r}")
+
+
+def nothing_to_read(names: pl.Series) -> DataError:
+    """The error of rows without any known item."""
+    shown = ", ".join(map(repr, names[:SHOWN])) + ", …" * (len(names) > SHOWN)
+    return DataError(
+        f"{names.name} {shown} without any known item, so the model has nothing to "
+        "read. Leave empty histories out, or recommend the most popular items: "
+        "empty_history='popularity' (--empty-history popularity)"
+    )
