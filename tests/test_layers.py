@@ -20,7 +20,7 @@ data | nn | objectives
 specs
 schema | locks | plain_yaml | folders
 atomic | exported
-constants | drafts | errors | runtime
+constants | drafts | errors | package_data | runtime
 """
 LINES = [line.split(" | ") for line in LAYERS.strip().splitlines()]
 RANK = {home: -depth for depth, line in enumerate(LINES) for home in line}

@@ -48,6 +48,7 @@ def _run(arguments: Sequence[str] | None, received: list[int]) -> int:
     from graphseq.cli.exchange import diff, export, import_
     from graphseq.cli.export_model import export_model
     from graphseq.cli.get import get
+    from graphseq.cli.installed import experiments
     from graphseq.cli.recommend import recommend
     from graphseq.cli.show import show
     from graphseq.cli.train import train
@@ -56,6 +57,7 @@ def _run(arguments: Sequence[str] | None, received: list[int]) -> int:
 
     graphs = (get, build, update, show, diff, export, import_)
     models: tuple[Command, ...] = (
+        experiments,
         train,
         tune,
         evaluate,

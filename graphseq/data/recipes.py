@@ -15,10 +15,11 @@ from graphseq.atomic import check_name
 from graphseq.data.filters import k_core, min_length
 from graphseq.data.interactions import Interactions
 from graphseq.errors import DataError, GraphSeqError, suggest
+from graphseq.package_data import installed
 from graphseq.plain_yaml import parse, read_text
 from graphseq.schema import find_invalid, find_missing, refuse
 
-CATALOG = Path(__file__).resolve().parents[2] / "datasets"
+CATALOG = installed("datasets")
 CATALOG_VARIABLE = "GRAPHSEQ_DATASETS"  # environment: the folder of YAML files
 FILTERS: dict[str, Callable[..., Interactions]] = {
     "k_core": k_core,
@@ -116,7 +117,7 @@ def catalog(folder: str | Path | None = None) -> dict[str, Dataset]:
 
     Args:
         folder: Folder of the YAML files; ``None`` uses the environment variable
-            GRAPHSEQ_DATASETS, else ``datasets/`` next to the package.
+            GRAPHSEQ_DATASETS, else the recipes that are installed with the package.
 
     Raises:
         DataError: The folder does not exist.
@@ -143,7 +144,7 @@ def _recipes(folder: str | Path | None) -> dict[str, Path]:
     if not place.is_dir():
         raise DataError(
             f"there is no folder of data set descriptions at {place}. Set "
-            f"{CATALOG_VARIABLE} to the folder datasets/ of the source tree"
+            f"{CATALOG_VARIABLE} to a folder of such files"
         )
     paths = sorted(place.glob("*.yaml"), key=lambda path: path.stem)
     return {path.stem: path for path in paths}

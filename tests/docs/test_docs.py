@@ -76,6 +76,7 @@ def test_every_command_has_its_help_in_the_reference() -> None:
     page = reference()["command-line.rst"]
     commands = ["get", "build", "update", "show", "diff", "export", "import"]
     commands += [
+        "experiments",
         "train",
         "tune",
         "evaluate",

@@ -1,0 +1,87 @@
+"""``graphseq experiments``: the experiments that are installed with the package."""
+
+import shutil
+from pathlib import Path
+
+from graphseq.cli.progress import make_console
+from graphseq.errors import ConfigError, suggest
+from graphseq.package_data import installed
+
+
+def experiments(file: str | None = None, /, *, output: Path | None = None) -> None:
+    """List the installed experiments, print one file, or copy all of them.
+
+    Examples:
+      graphseq experiments
+      graphseq experiments beauty/sasrec.yaml
+      graphseq experiments --output experiments
+      graphseq train experiments/beauty/sasrec.yaml:ce-targets
+
+    Args:
+        file: File to print, as listed.
+        output: Folder to copy all files to; it must not exist.
+    """
+    source = installed("experiments")
+    if output is not None:
+        _copy(source, output)
+        print(f"next: graphseq train {output}/FILE.yaml:VARIANT --data DATA")
+    elif file is not None:
+        _print(source, file)
+    else:
+        _list(source)
+
+
+def _copy(source: Path, output: Path) -> None:
+    """Copy the folder.
+
+    Raises:
+        ConfigError: Something is at ``output``, or it cannot be written.
+    """
+    if output.exists() or output.is_symlink():
+        raise ConfigError(
+            f"--output {output} already exists, and its files could be yours. Choose a "
+            "folder that does not exist"
+        )
+    try:
+        shutil.copytree(source, output, ignore=shutil.ignore_patterns("__pycache__"))
+    except OSError as error:
+        raise ConfigError(
+            f"the experiments cannot be copied to {output}: {error.strerror}. Choose a "
+            "folder in which you may write"
+        ) from None
+
+
+def _print(source: Path, file: str) -> None:
+    """Print a file.
+
+    Raises:
+        ConfigError: There is none of this name.
+    """
+    files = {str(path.relative_to(source)): path for path in source.rglob("*.yaml")}
+    if file not in files:
+        raise ConfigError(f"unknown experiment file {file!r}; {suggest(file, files)}")
+    print(files[file].read_text(encoding="utf-8"), end="")
+
+
+def _list(source: Path) -> None:
+    """A table of the files: their data set, models and variants."""
+    from rich.table import Table
+
+    from graphseq.config.variants import experiment_names, split_name
+
+    shown = Table(header_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for title in ("file", "variants"):
+        shown.add_column(title, overflow="fold")
+    variants: dict[str, list[str]] = {}
+    for name in experiment_names(str(source)):
+        path, variant = split_name(name)
+        variants.setdefault(path, []).extend([variant] if variant else [])
+    for path, names in variants.items():
+        file = Path(path).resolve().relative_to(source.resolve())
+        shown.add_row(str(file), " ".join(names))
+    console = make_console()
+    console.print(shown)
+    console.print(
+        "graphseq experiments FILE prints one; --output FOLDER copies all, for "
+        "graphseq train FOLDER/FILE:VARIANT."
+    )
