@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from graphseq.models.backbone import Backbone
     from graphseq.models.ensemble import Ensemble
     from graphseq.models.load_weights import load_weights
+    from graphseq.models.new_items import add_items
     from graphseq.recommend import Recommender
     from graphseq.sequences import augment
     from graphseq.training.fit import fit
@@ -46,6 +47,7 @@ __all__ = [
     "Interactions",
     "Recommender",
     "Transitions",
+    "add_items",
     "augment",
     "build_graph",
     "by_time",
@@ -89,6 +91,7 @@ _HOMES = {
     "models.backbone": ("Backbone",),
     "models.ensemble": ("Ensemble",),
     "models.load_weights": ("load_weights",),
+    "models.new_items": ("add_items",),
     "recommend": ("Recommender",),
     "training.fit": ("fit",),
 }

@@ -2,6 +2,7 @@
 
 from graphseq.data import synthetic
 from graphseq.data.append import append
+from graphseq.data.cold_items import ColdItems, hold_out_items
 from graphseq.data.datasets import CountMismatch, load_dataset
 from graphseq.data.fetch import Fetched, fetch_dataset
 from graphseq.data.filters import (
@@ -21,6 +22,7 @@ from graphseq.data.vocabulary import Vocabulary
 
 __all__ = [
     "LAYOUTS",
+    "ColdItems",
     "CountMismatch",
     "Dataset",
     "Download",
@@ -37,6 +39,7 @@ __all__ = [
     "catalog",
     "deduplicate",
     "fetch_dataset",
+    "hold_out_items",
     "k_core",
     "leave_one_out",
     "load_dataset",

@@ -10,6 +10,7 @@ from graphseq.graphs.export import export_graph, import_graph
 from graphseq.graphs.hashing import graph_hash, held_out_hash
 from graphseq.graphs.item_vectors import ItemVectors
 from graphseq.graphs.merge import merge_graphs
+from graphseq.graphs.new_items import extend_items
 from graphseq.graphs.part import part_of, whole_hash
 from graphseq.graphs.storage import load_graph, load_log, save_graph
 from graphseq.graphs.summary import Summary, summary
@@ -33,6 +34,7 @@ __all__ = [
     "difference",
     "draw",
     "export_graph",
+    "extend_items",
     "graph_hash",
     "held_out_hash",
     "import_graph",

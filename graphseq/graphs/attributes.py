@@ -72,7 +72,7 @@ class Attributes(Configurable, BaseTransform):
                 "vocabulary. Start from build_graph(split)."
             )
         items: Vocabulary = graph[ITEM].vocabulary
-        pairs = self._pairs()
+        pairs = self.pairs()
         node = pl.Series("node", items.encode(pairs["item"], missing=-1))
         known = pairs.with_columns(node).filter(pl.col("node") >= 0)
         if not len(known):
@@ -91,8 +91,8 @@ class Attributes(Configurable, BaseTransform):
         graph[HAS_ATTRIBUTE].edge_index = torch.from_numpy(index).to(device)
         return graph
 
-    def _pairs(self) -> pl.DataFrame:
-        """Columns item and attribute, raw ids."""
+    def pairs(self) -> pl.DataFrame:
+        """All pairs of the source: columns item and attribute, raw ids."""
         if not isinstance(self.source, str | Path):
             return pairs_of(self.source)
         return read_attributes(

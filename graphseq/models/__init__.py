@@ -28,6 +28,7 @@ from graphseq.models.lma4rec import LearnableDropoutContrast, LMA4Rec
 from graphseq.models.load_weights import load_weights
 from graphseq.models.mclrec import LearnedViews, MCLRec
 from graphseq.models.mclsr import MCLSR
+from graphseq.models.new_items import WithItems, add_items
 from graphseq.models.pop import POP
 from graphseq.models.registry import MODELS, PARTS, create
 from graphseq.models.repeat import Repeat
@@ -96,7 +97,9 @@ __all__ = [
     "UserContext",
     "ViewContrast",
     "WEARec",
+    "WithItems",
     "XSimGCL",
+    "add_items",
     "create",
     "load_weights",
 ]

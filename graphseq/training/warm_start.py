@@ -1,7 +1,7 @@
 """Start from the weights of a run on an earlier graph: rows by raw id."""
 
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -10,13 +10,13 @@ from torch_geometric.data import HeteroData
 
 from graphseq.constants import ITEM, ITEM_CO_OCCURS, PRECEDES, USER
 from graphseq.errors import RunError
-from graphseq.models import Model, create
+from graphseq.models import Model
+from graphseq.models.axes import growing_axes
 from graphseq.schema import describe
 from graphseq.training.checkpoint import read_tensors
 from graphseq.training.run import WEIGHTS, Run, load_run
 
 NewItems = Literal["neighbours", "fresh"]
-PROBE = {USER: 1009, ITEM: 1013}  # sizes of models that are only compared
 SHOWN = 10  # tensors in a message
 
 
@@ -56,7 +56,7 @@ def start_from(
     _check_model(run, model)
     weights, _ = read_tensors(Path(folder) / WEIGHTS)
     rows = {kind: _common(earlier, graph, kind) for kind in (USER, ITEM)}
-    axes = _axes(model)
+    axes = growing_axes(model)
     state, problems = model.state_dict(), []
     started = {}
     for name, own in state.items():
@@ -115,35 +115,6 @@ def _common(earlier: HeteroData, graph: HeteroData, kind: str) -> Rows:
     dense = torch.tensor(old)
     new = (dense >= 0).nonzero().squeeze(1)
     return Rows(dense[new], new, sizes)
-
-
-def _axes(model: Model) -> dict[str, dict[int, str]]:
-    """The dimensions of each tensor that grow with the users or items.
-
-    Two models are compared that differ by one user, or by one item.
-    """
-    shapes = _shapes(model, PROBE)
-    found: dict[str, dict[int, str]] = {name: {} for name in shapes}
-    for kind in PROBE:
-        larger = _shapes(model, {**PROBE, kind: PROBE[kind] + 1})
-        for name, shape in shapes.items():
-            for dim, (size, more) in enumerate(zip(shape, larger[name], strict=True)):
-                if size != more:
-                    found[name][dim] = kind
-    return found
-
-
-def _shapes(model: Model, sizes: dict[str, int]) -> dict[str, torch.Size]:
-    with torch.random.fork_rng(devices=[]):
-        probe = create(_without_sizes(describe(model)), sizes[USER], sizes[ITEM])
-    return {name: tensor.shape for name, tensor in probe.state_dict().items()}
-
-
-def _without_sizes(options: Any) -> Any:
-    if not isinstance(options, dict):
-        return options
-    sizes = ("num_users", "num_items")
-    return {k: _without_sizes(v) for k, v in options.items() if k not in sizes}
 
 
 def _copy_rows(
