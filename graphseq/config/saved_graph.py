@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from graphseq.config.registry import required_relations
-from graphseq.data import catalog, load_dataset, read_log
+from graphseq.data import load_dataset, read_log
+from graphseq.data.recipes import find_dataset
 from graphseq.folders import graph_metadata
 from graphseq.graphs import load_graph
 from graphseq.schema import InvalidOption
@@ -76,7 +77,7 @@ def _other_data(
         if not same:
             yield InvalidOption("data.path", f"{file}; the graph was built from {name}")
     elif data.target is load_dataset:
-        recipe = catalog(data.folder)[data.name]
+        recipe = find_dataset(data.name, data.folder)
         same = recipe.sha256 in (digest, None) and _stem(recipe.file) == _stem(name)
         if recipe.sha256 != digest and not same:
             yield InvalidOption(
@@ -100,7 +101,7 @@ def _other_filters(
     data, options = sections["data"], built.get("options") or {}
     written = [{s.target.__name__: s.resolve()} for s in sections.get("filters") or ()]
     if data.target is load_dataset:
-        written = [*catalog(data.folder)[data.name].filters, *written]
+        written = [*find_dataset(data.name, data.folder).filters, *written]
     names = ("k_core", "min_length", "deduplicate", "min_rating")
     k, n, keep, least = (options.get(name) for name in names)
     done: list[dict[str, Any]] = []

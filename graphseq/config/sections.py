@@ -13,8 +13,8 @@ from graphseq.config.registry import (
     model_table,
     part_table,
 )
-from graphseq.data import catalog
-from graphseq.errors import suggest
+from graphseq.data.recipes import find_dataset
+from graphseq.errors import DataError, suggest
 from graphseq.evaluation import evaluate
 from graphseq.models.registry import SUPPLIED
 from graphseq.models.sequence_model import SequenceModel
@@ -137,10 +137,10 @@ def _read_data(section: Any, reader: Reader) -> Spec | None:
             place = problem.name.replace(f"data.{NAMES[kind]}", f"data.{kind}")
             reader.problems[i] = problem._replace(name=place)
         return spec
-    known = catalog(options.get("folder"))
-    if options["name"] not in known:
-        what = f"unknown data set; {suggest(options['name'], known)}"
-        reader.problems.append(InvalidOption("data.dataset", what))
+    try:
+        find_dataset(options["name"], options.get("folder"))
+    except DataError as error:
+        reader.problems.append(InvalidOption("data.dataset", str(error)))
     return spec
 
 

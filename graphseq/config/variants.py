@@ -12,8 +12,9 @@ it may claim a result::
 import glob
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,8 +42,16 @@ def load(path: str | Path, settings: Sequence[str] = ()) -> "Experiment":
     Raises:
         ConfigError: The file cannot be read, or with everything that is wrong in it.
     """
+    return _load(path, settings, read_file)
+
+
+def _load(
+    path: str | Path,
+    settings: Sequence[str],
+    read: Callable[[str], tuple[Any, Mapping[str, Mapping[str, Any]]]],
+) -> "Experiment":
     file, wanted = split_name(path)
-    options, variants = read_file(file)
+    options, variants = read(file)
     if wanted is None and len(variants) == 1:
         [wanted] = variants
     if wanted is None and variants:
@@ -77,7 +86,8 @@ def experiments_of(argument: str, settings: Sequence[str] = ()) -> "list[Experim
     Raises:
         ConfigError: It names none, or with everything that is wrong in one.
     """
-    return [load(name, settings) for name in experiment_names(argument)]
+    read = cache(read_file)  # once for all variants of a file
+    return [_load(name, settings, read) for name in experiment_names(argument)]
 
 
 def experiment_names(argument: str) -> list[str]:

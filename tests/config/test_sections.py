@@ -59,7 +59,13 @@ def test_the_problems_of_all_sections_are_reported_at_once() -> None:
         ({"model": "SASrec"}, "model.SASrec: unknown name; did you mean 'SASRec'?"),
         (
             {"data": {"dataset": "amazon-beuty"}},
-            "data.dataset: unknown data set; did you mean 'amazon-beauty'?",
+            "data.dataset: no data set 'amazon-beuty': did you mean 'amazon-beauty'? "
+            "(list all: graphseq get --list)",
+        ),
+        (
+            {"data": {"dataset": "ml-1m", "folder": "nowhere"}},
+            "data.dataset: there is no folder of data set descriptions at nowhere. Set "
+            "GRAPHSEQ_DATASETS to a folder of such files",
         ),
         ({"data": {"dataset": 3}}, "data.dataset: expected a text, found 3"),
         (
