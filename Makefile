@@ -13,6 +13,9 @@ PYTEST := -m pytest -q -n auto --dist worksteal -m "not slow and not accel and n
 FAST := $(addprefix tests/, data graphs nn objectives sequences evaluation recommend config) \
 	tests/test_schema.py tests/test_specs.py tests/test_runtime.py
 
+# Compiled files are kept, whatever the environment says: the tests start many processes.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-lowest lint format docs bench clean
 .DELETE_ON_ERROR:
