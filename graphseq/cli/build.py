@@ -3,7 +3,7 @@
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from cyclopts import Parameter
 
@@ -167,7 +167,7 @@ def build(
         if not dry_run:
             check_output(output, overwrite)
         with build_steps.open_engine(reading, options) as engine:
-            events = engine.read(stages, log, reading)
+            events: Any = engine.read(stages, log, reading)
             split = engine.split(stages, events, options)
             from graphseq.graphs.cost import estimate  # after all that may be refused
 

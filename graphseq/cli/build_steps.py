@@ -13,6 +13,7 @@ from graphseq.errors import ConfigError, quantity
 from graphseq.folders import hashes
 
 if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
     from rich.table import Table
     from torch_geometric.data import HeteroData
     from torch_geometric.transforms import BaseTransform
@@ -21,113 +22,7 @@ if TYPE_CHECKING:
     from graphseq.cli.progress import Stages
     from graphseq.data import Interactions, Split
     from graphseq.graphs import RelationUpdate
-    from graphseq.spark.engine import Engine
     from graphseq.spark.events import Events, Training
-
-
-class Local:
-    """Builds in this process."""
-
-    def read(
-        self, stages: "Stages", log: str | Path, options: "ReadOptions"
-    ) -> "Interactions":
-        """Read the log."""
-        return read(stages, log, options)
-
-    def split(self, stages: "Stages", log: Any, options: "BuildOptions") -> "Split":
-        """Filter and split the log."""
-        return split(stages, log, options)
-
-    def distribute(self, steps: "Sequence[BaseTransform]") -> "Sequence[BaseTransform]":
-        """The steps in the form in which this engine applies them."""
-        return steps
-
-    def collect(self, log: Any) -> "Interactions":
-        """The log, in this process."""
-        events: Interactions = log
-        return events
-
-
-class Spark:
-    """Builds on Spark; this process is its driver."""
-
-    def __init__(self, engine: "Engine") -> None:
-        self._engine = engine
-        self._training: Training | None = None
-
-    def read(
-        self, stages: "Stages", log: str | Path, options: "ReadOptions"
-    ) -> "Events":
-        """Read the log on the cluster."""
-        stages.begin("read")
-        events = self._engine.read(
-            str(log),
-            columns=_columns(options.columns),
-            format=options.format,
-            separator=options.separator,
-            on_error=options.on_error or "raise",
-        )
-        stages.end(quantity(len(events), "event"))
-        return events
-
-    def split(self, stages: "Stages", log: Any, options: "BuildOptions") -> "Split":
-        """Filter and split the log; the cluster keeps the training events too."""
-        stages.begin("filter and split")
-        kept = self._engine.filter(
-            log,
-            deduplicate=options.deduplicate,
-            k_core=options.k_core,
-            min_length=options.min_length,
-        )
-        self._training = self._engine.split(kept, options.split, options.seed)
-        stages.end(_describe(self._training.split))
-        return self._training.split
-
-    def distribute(self, steps: "Sequence[BaseTransform]") -> "Sequence[BaseTransform]":
-        """The steps in the form in which this engine applies them."""
-        assert self._training is not None
-        return self._engine.distribute(steps, self._training)
-
-    def collect(self, log: Any) -> "Interactions":
-        """The log, fetched from the cluster."""
-        events: Interactions = log.collect()[0]
-        return events
-
-
-@contextmanager
-def open_engine(
-    reading: "ReadOptions", options: "BuildOptions"
-) -> "Iterator[Local | Spark]":
-    """The engine of ``--engine``.
-
-    Raises:
-        ConfigError: Options of Spark are given without it, or it is not installed.
-    """
-    if options.engine == "local":
-        for name in ("master", "spark_conf"):
-            if getattr(options, name) is not None:
-                option = "--" + name.replace("_", "-")
-                raise ConfigError(f"{option} is an option of Spark: --engine spark")
-        yield Local()
-        return
-    if reading.times is not None:
-        raise ConfigError(
-            "--times, a parallel file of timestamps, needs --engine local. For Spark, "
-            "write the log as one table, such as Parquet"
-        )
-    if reading.weight is not None or options.min_rating is not None:
-        raise ConfigError(
-            "--weight and --min-rating need --engine local. Filter the log before, or "
-            "build it on this machine"
-        )
-    from graphseq.spark.engine import engine
-
-    example = "spark.executor.memory=8g"
-    settings = parse_pairs(
-        "--spark-conf", options.spark_conf, example, lambda n: n.startswith("spark.")
-    )
-    with engine(options.master, settings) as opened:
-        yield Spark(opened)
 
 
 def read(stages: "Stages", log: str | Path, options: "ReadOptions") -> "Interactions":
@@ -190,6 +85,110 @@ def _columns(words: Sequence[str] | None) -> dict[str, str | int] | None:
 def _column(word: str) -> str | int:
     """A name, or a number as a position."""
     return int(word) if word.isdecimal() else word
+
+
+class Local:
+    """Builds in this process."""
+
+    read, split = staticmethod(read), staticmethod(split)
+
+    def distribute(self, steps: "Sequence[BaseTransform]") -> "Sequence[BaseTransform]":
+        """The steps in the form in which this engine applies them."""
+        return steps
+
+    def collect(self, log: Any) -> "Interactions":
+        """The log, in this process."""
+        events: Interactions = log
+        return events
+
+
+class Spark:
+    """Builds on Spark; this process is its driver."""
+
+    def __init__(self, session: "SparkSession") -> None:
+        self._session = session
+        self._training: Training | None = None
+
+    def read(
+        self, stages: "Stages", log: str | Path, options: "ReadOptions"
+    ) -> "Events":
+        """Read the log on the cluster."""
+        from graphseq.spark.numbering import read_events
+
+        stages.begin("read")
+        events = read_events(
+            self._session,
+            str(log),
+            columns=_columns(options.columns),
+            format=options.format,
+            separator=options.separator,
+            on_error=options.on_error or "raise",
+        )
+        stages.end(quantity(len(events), "event"))
+        return events
+
+    def split(self, stages: "Stages", log: Any, options: "BuildOptions") -> "Split":
+        """Filter and split the log; the cluster keeps the training events too."""
+        from graphseq.spark.events import filter_events, split_events
+
+        stages.begin("filter and split")
+        kept = filter_events(
+            log,
+            deduplicate=options.deduplicate,
+            k_core=options.k_core,
+            min_length=options.min_length,
+        )
+        self._training = split_events(kept, options.split, options.seed)
+        stages.end(_describe(self._training.split))
+        return self._training.split
+
+    def distribute(self, steps: "Sequence[BaseTransform]") -> "Sequence[BaseTransform]":
+        """The steps in the form in which this engine applies them."""
+        from graphseq.spark.engine import distribute
+
+        assert self._training is not None
+        return distribute(steps, self._training)
+
+    def collect(self, log: Any) -> "Interactions":
+        """The log, fetched from the cluster."""
+        events: Interactions = log.collect()[0]
+        return events
+
+
+@contextmanager
+def open_engine(
+    reading: "ReadOptions", options: "BuildOptions"
+) -> "Iterator[Local | Spark]":
+    """The engine of ``--engine``.
+
+    Raises:
+        ConfigError: Options of Spark are given without it, or it is not installed.
+    """
+    if options.engine == "local":
+        for name in ("master", "spark_conf"):
+            if getattr(options, name) is not None:
+                option = "--" + name.replace("_", "-")
+                raise ConfigError(f"{option} is an option of Spark: --engine spark")
+        yield Local()
+        return
+    if reading.times is not None:
+        raise ConfigError(
+            "--times, a parallel file of timestamps, needs --engine local. For Spark, "
+            "write the log as one table, such as Parquet"
+        )
+    if reading.weight is not None or options.min_rating is not None:
+        raise ConfigError(
+            "--weight and --min-rating need --engine local. Filter the log before, or "
+            "build it on this machine"
+        )
+    from graphseq.spark.engine import engine
+
+    example = "spark.executor.memory=8g"
+    settings = parse_pairs(
+        "--spark-conf", options.spark_conf, example, lambda n: n.startswith("spark.")
+    )
+    with engine(options.master, settings) as opened:
+        yield Spark(opened)
 
 
 def save(

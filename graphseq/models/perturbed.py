@@ -27,6 +27,7 @@ class PerturbedGraphModel(Model):
 
     with :math:`Δ \sim U(0, 1)^D` for each node and layer: a vector keeps the signs of
     its entries, and a zero vector gets no noise. A subclass implements :meth:`losses`.
+    The defaults are those of SimGCL.
 
     Args:
         num_users: U.
@@ -49,12 +50,12 @@ class PerturbedGraphModel(Model):
         num_users: Size,
         num_items: Size,
         *,
-        dim: Size,
-        layers: Size,
-        noise: Weight,
-        weight: Weight,
-        temperature: Positive,
-        decay: Weight,
+        dim: Size = 64,
+        layers: Size = 3,
+        noise: Weight = 0.1,
+        weight: Weight = 0.5,
+        temperature: Positive = 0.2,
+        decay: Weight = 1e-4,
     ) -> None:
         super().__init__()
         self.num_users, self.num_items = num_users, num_items

@@ -7,7 +7,6 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from graphseq.models.perturbed import PerturbedGraphModel
-from graphseq.schema import Positive, Size, Weight
 from graphseq.sequences.batch import Batch
 
 
@@ -41,29 +40,6 @@ class SimGCL(PerturbedGraphModel):
         temperature: τ of the contrast.
         decay: λ of the penalty.
     """
-
-    def __init__(
-        self,
-        num_users: Size,
-        num_items: Size,
-        *,
-        dim: Size = 64,
-        layers: Size = 3,
-        noise: Weight = 0.1,
-        weight: Weight = 0.5,
-        temperature: Positive = 0.2,
-        decay: Weight = 1e-4,
-    ) -> None:
-        super().__init__(
-            num_users,
-            num_items,
-            dim=dim,
-            layers=layers,
-            noise=noise,
-            weight=weight,
-            temperature=temperature,
-            decay=decay,
-        )
 
     def losses(self, batch: Batch, graph: HeteroData) -> dict[str, Float[Tensor, ""]]:
         """BPR without noise, and the contrast of two passes with noise."""

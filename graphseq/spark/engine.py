@@ -2,9 +2,8 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from torch_geometric.data import HeteroData
 from torch_geometric.transforms import BaseTransform
@@ -15,13 +14,13 @@ from graphseq.data.readers.formats import Columns
 from graphseq.schema import Size, checked
 from graphseq.spark.batches import unpersist_after
 from graphseq.spark.errors import failures
-from graphseq.spark.events import Events, Training, filter_events, split_events
+from graphseq.spark.events import Training, filter_events, split_events
 from graphseq.spark.numbering import read_events
 from graphseq.spark.relations import CHUNK, CoOccurrence, Transitions
 from graphseq.spark.session import session
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import SparkSession
 
 Method = Literal["leave_one_out", "by_user", "by_time"]
 
@@ -76,68 +75,61 @@ def build(
         DataError: The log cannot be read, or no event remains.
         OptionError: An argument is out of range.
     """
-    reading = {"format": format, "columns": columns, "separator": separator}
-    filters = {"k_core": k_core, "min_length": min_length}
-    with engine(master, conf) as work:
-        events = work.read(str(log), **reading, on_error=on_error)
-        filtered = work.filter(events, deduplicate=deduplicate, **filters)
-        training = work.split(filtered, split, seed)
-        graph = graphs.build_graph(training.split, work.distribute(steps, training))
+    with engine(master, conf) as spark:
+        events = read_events(
+            spark,
+            str(log),
+            format=format,
+            columns=columns,
+            separator=separator,
+            on_error=on_error,
+        )
+        filtered = filter_events(
+            events, deduplicate=deduplicate, k_core=k_core, min_length=min_length
+        )
+        training = split_events(filtered, split, seed)
+        graph = graphs.build_graph(training.split, distribute(steps, training))
         if output is not None:
             full_log = events.collect()[0] if keep_log else None
             graphs.save_graph(graph, output, log=full_log)
         return graph
 
 
-@dataclass(frozen=True)
-class Engine:
-    """The steps of a build in a Spark session.
+def distribute(
+    steps: Sequence[BaseTransform],
+    training: Training,
+    *,
+    chunk: int = CHUNK,
+    blocks: int | None = None,
+) -> list[BaseTransform]:
+    """The steps, with their distributed form where there is one.
 
-    Attributes:
-        spark: The session.
+    Args:
+        steps: Relations to add.
+        training: The training events on the cluster.
         chunk: Longest list of nodes that is sent in one piece.
         blocks: Blocks of nodes of a relation; ``None`` uses 3 per core.
     """
-
-    spark: "SparkSession"
-    chunk: int = CHUNK
-    blocks: int | None = None
-
-    def read(self, log: str, **options: Any) -> Events:
-        """See :func:`graphseq.spark.numbering.read_events`."""
-        return read_events(self.spark, log, **options)
-
-    def filter(self, events: Events, **options: Any) -> Events:
-        """See :func:`graphseq.spark.events.filter_events`."""
-        return filter_events(events, **options)
-
-    def split(self, events: Events, method: str, seed: int = 0) -> Training:
-        """See :func:`graphseq.spark.events.split_events`."""
-        return split_events(events, method, seed)
-
-    def distribute(
-        self, steps: Sequence[BaseTransform], training: Training
-    ) -> list[BaseTransform]:
-        """The steps, with their distributed form where there is one."""
-        return [self._distribute(step, training.frame) for step in steps]
-
-    def _distribute(self, step: BaseTransform, frame: "DataFrame") -> BaseTransform:
+    frame = training.frame
+    found: list[BaseTransform] = []
+    for step in steps:
         if isinstance(step, graphs.CoOccurrence):
-            return CoOccurrence.of(step, frame, blocks=self.blocks, chunk=self.chunk)
-        if isinstance(step, graphs.Transitions):
-            return Transitions.of(step, frame)
-        return step
+            step = CoOccurrence.of(step, frame, blocks=blocks, chunk=chunk)
+        elif isinstance(step, graphs.Transitions):
+            step = Transitions.of(step, frame)
+        found.append(step)
+    return found
 
 
 @contextmanager
 def engine(
     master: str | None = None, conf: Mapping[str, str] | None = None
-) -> Iterator[Engine]:
-    """An engine; failures of Spark inside the block become user-facing errors.
+) -> Iterator["SparkSession"]:
+    """A session; failures of Spark inside the block become user-facing errors.
 
     Raises:
         ConfigError: Spark is not installed, does not start, or fails.
         DataError: Spark cannot read a file.
     """
     with session(master, conf) as spark, failures(), unpersist_after():
-        yield Engine(spark)
+        yield spark

@@ -23,7 +23,9 @@ from graphseq.graphs import (
 )
 from graphseq.graphs.storage import load_log
 from graphseq.spark import build
-from graphseq.spark.engine import Engine
+from graphseq.spark.engine import distribute
+from graphseq.spark.events import filter_events, split_events
+from graphseq.spark.numbering import read_events
 
 WEIGHTS = ("count", "binary", "cosine", "jaccard", "adamic_adar", "iuf")
 TOP = st.sampled_from([1, 3, None])
@@ -148,11 +150,11 @@ def test_any_graph_is_that_of_the_local_engine(
         return build_graph(getattr(data, protocol)(log, **seeded), steps)
 
     def on_spark() -> Any:
-        engine = Engine(spark, chunk=chunk, blocks=blocks)
-        found = engine.read(file, **reading)
+        found = read_events(spark, file, **reading)
         assert repr(found) == repr(read_log(file, **reading))
-        training = engine.split(engine.filter(found, **filters), protocol, seed)
-        return build_graph(training.split, engine.distribute(steps, training))
+        training = split_events(filter_events(found, **filters), protocol, seed)
+        distributed = distribute(steps, training, chunk=chunk, blocks=blocks)
+        return build_graph(training.split, distributed)
 
     assert outcome(on_spark) == outcome(locally)
 
