@@ -20,7 +20,7 @@ from torch_geometric.data import HeteroData
 
 from graphseq.config.variants import load
 from graphseq.data import by_user, synthetic
-from graphseq.data.fetch import extract
+from graphseq.data.archives import extract
 from graphseq.data.recipes import find_dataset
 from graphseq.errors import GraphSeqError
 from graphseq.graphs import (

@@ -154,14 +154,14 @@ def build(
         overwrite: Replace an existing graph once the new one is complete.
         dry_run: Show the plan and its expected cost; build nothing.
     """
-    from graphseq.cli import build_steps, relations
+    from graphseq.cli import build_steps, cost, relations
     from graphseq.cli.progress import Stages
     from graphseq.cli.provenance import record
     from graphseq.locks import locked_folder
 
     wanted = relations.parse_relations(options)
     if options.engine == "local":
-        relations.check_size(log, memory, reading.format)
+        cost.check_size(log, memory, reading.format)
     claim = nullcontext() if dry_run else locked_folder(output)
     with claim, Stages() as stages:
         if not dry_run:
@@ -174,9 +174,9 @@ def build(
             steps = [relation.make() for relation in wanted]
             costs = estimate(split.train, steps)
             if dry_run:
-                table = relations.cost_table(split.train, costs, memory)
+                table = cost.cost_table(split.train, costs, memory)
                 build_steps.show(events, split, table)
-            relations.check_cost(split.train, costs, output, memory)
+            cost.check_cost(split.train, costs, output, memory)
             if not dry_run:
                 made = record("build", {"log": log}, reading, options)
                 whole = None if options.no_log else engine.collect(events)

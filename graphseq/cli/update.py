@@ -55,7 +55,7 @@ def update(
         memory: Memory limit in gigabytes; default: the free memory.
         dry_run: Show how much would be computed; change nothing.
     """
-    from graphseq.cli import build_steps, relations
+    from graphseq.cli import build_steps, cost, relations
     from graphseq.cli.progress import Stages
     from graphseq.cli.provenance import UPDATES, record
     from graphseq.folders import graph_metadata
@@ -63,7 +63,7 @@ def update(
 
     graph_metadata(graph)
     target = output or graph
-    relations.check_size(new_log, memory, reading.format)
+    cost.check_size(new_log, memory, reading.format)
     from graphseq import data, graphs
     from graphseq.graphs.cost import estimate
 
@@ -84,7 +84,7 @@ def update(
             table = _table(graphs.plan_update(older, split, steps))
             build_steps.show(both, split, table)
             return
-        relations.check_cost(split.train, costs, target, memory)
+        cost.check_cost(split.train, costs, target, memory)
         inputs = {"graph": graph, "new_log": new_log}
         step = {**record("update", inputs, reading), "events": len(later)}
         whole = {**made, UPDATES: [*made.get(UPDATES, []), step]}

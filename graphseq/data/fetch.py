@@ -1,22 +1,11 @@
 """Fetch published data sets: download, extract, verify and count them."""
 
-import errno
-import gzip
-import lzma
 import os
-import shutil
-import stat
-import struct
-import tarfile
-import zipfile
-import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
-from graphseq.atomic import atomic_file
+from graphseq.data.archives import extract
 from graphseq.data.datasets import (
     check_file,
     content_sha256,
@@ -35,16 +24,7 @@ from graphseq.data.download import (
 )
 from graphseq.data.interactions import Interactions
 from graphseq.data.recipes import Dataset, Download, find_dataset
-from graphseq.errors import DataError, suggest
-
-MAX_RATIO = 200  # of extracted to packed size; published logs reach 4 to 20
-SMALL = 1 << 20  # bytes below which no archive is suspected
-DAMAGED = (
-    *(zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, lzma.LZMAError),
-    *(zlib.error, struct.error, EOFError, RuntimeError, ValueError, LookupError),
-    *(OverflowError, MemoryError),  # NotImplementedError is a RuntimeError
-)
-"""What the parsers of archives raise for damaged or unsupported ones."""
+from graphseq.errors import DataError
 
 
 @dataclass(frozen=True)
@@ -179,95 +159,3 @@ def _download_any(
             report(f"no checksum is known for {path.name}; its sha256 is {found}")
         return
     raise DataError("\n".join(failures))
-
-
-def extract(archive: Path, member: str, target: Path) -> None:
-    """Extract one file from a zip, tar or compressed tar.
-
-    No other file is extracted, and no path in the archive decides where the file goes.
-    It appears at ``target`` once it is complete.
-
-    Args:
-        archive: The archive, which is kept.
-        member: Path of the file in it; or else its last part, if only one file has it,
-            since archives are packed again under other folders.
-        target: Path to write; its folder exists.
-
-    Raises:
-        DataError: It is not an archive, is damaged, lacks the file, has a link or a
-            device under that name, would grow beyond reason, or does not fit the disk.
-        OSError: The target is not writable.
-    """
-    try:
-        with (
-            atomic_file(target) as draft,
-            draft.open("wb") as file,
-            _opened(archive, member) as (source, size),
-        ):
-            _check_size(archive, member, size, target.parent)
-            shutil.copyfileobj(source, file)
-    except (*DAMAGED, OSError) as error:
-        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
-            raise
-        raise DataError(
-            f"{archive} is damaged, or packed by an unsupported method "
-            f"({error!s:.200}). Delete it and download it again"
-        ) from error
-
-
-@contextmanager
-def _opened(archive: Path, member: str) -> Iterator[tuple[IO[bytes], int]]:
-    """A regular file in an archive, which yields as many bytes as it declares."""
-    if zipfile.is_zipfile(archive):
-        with zipfile.ZipFile(archive) as zipped:
-            info = zipped.getinfo(_full_name(archive, member, zipped.namelist()))
-            kind = stat.S_IFMT(info.external_attr >> 16)
-            if info.is_dir() or kind not in (0, stat.S_IFREG) or info.flag_bits & 1:
-                raise _not_regular(archive, info.filename)
-            with zipped.open(info) as source:
-                yield source, info.file_size
-    elif tarfile.is_tarfile(archive):
-        with tarfile.open(archive) as tar:
-            entry = tar.getmember(_full_name(archive, member, tar.getnames()))
-            file = tar.extractfile(entry) if entry.isreg() else None
-            if file is None:
-                raise _not_regular(archive, entry.name)
-            with file:
-                yield file, entry.size
-    else:
-        raise DataError(
-            f"{archive} is neither a zip nor a tar archive, or it is truncated. Delete "
-            "it and download it again"
-        )
-
-
-def _full_name(archive: Path, member: str, names: list[str]) -> str:
-    if member in names:
-        return member
-    last = member.rpartition("/")[2]
-    matches = [n for n in dict.fromkeys(names) if n.rpartition("/")[2] == last]
-    if len(matches) != 1:
-        found = f"found {len(matches)}" if matches else suggest(member, names)
-        raise DataError(
-            f"{archive} must hold exactly one {member}; {found}. Delete it and "
-            "download it again"
-        )
-    return matches[0]
-
-
-def _not_regular(archive: Path, name: str) -> DataError:
-    return DataError(
-        f"{name} in {archive} is not a regular file: it is a folder, a link or "
-        "encrypted. Delete the archive and download it again"
-    )
-
-
-def _check_size(archive: Path, member: str, size: int, folder: Path) -> None:
-    packed = archive.stat().st_size
-    if size > MAX_RATIO * max(packed, SMALL):
-        raise DataError(
-            f"{member} in {archive} declares {size:,} bytes, {size // packed} times "
-            f"the size of the archive ({packed:,}), more than any log. Nothing was "
-            "extracted. Check the source of the archive"
-        )
-    check_free_space(size, folder, f"{member}, extracted,")
