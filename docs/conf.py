@@ -89,7 +89,6 @@ napoleon_custom_sections = [
     "Departs from the source",
     "Departs from the paper",
     "Departs from the published results",
-    "Departs from the published results",
     "Adds",
 ]
 

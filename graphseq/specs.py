@@ -199,7 +199,7 @@ class Reader:
                 given[name] = self._value(
                     given[name], known[name].annotation, where, sizes
                 )
-        plain = {n: v for n, v in given.items() if not _is_nested(v)}
+        plain = {n: v for n, v in given.items() if not isinstance(v, Spec | _Parts)}
         invalid = [*find_invalid(target, plain), *find_missing(target, given)]
         for name, message in invalid:
             if name not in self.supplied:
@@ -312,10 +312,6 @@ class _Parts(list[Any]):
 
 
 _BROKEN = Spec(lambda: None)
-
-
-def _is_nested(value: Any) -> bool:
-    return isinstance(value, Spec | _Parts)
 
 
 def issubclass_of(target: Any, kind: type) -> bool:

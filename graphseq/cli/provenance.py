@@ -24,7 +24,10 @@ def record(
         inputs: Its arguments by name, in their order.
         groups: Its options; those with the default value are left out.
     """
-    options = {k: _plain(v) for k, v in changed(*groups).items()}
+    options = {
+        name: str(value) if isinstance(value, Path) else value
+        for name, value in changed(*groups).items()
+    }
     arguments = {name: str(value) for name, value in inputs.items()}
     given = arguments | options
     return {
@@ -37,10 +40,6 @@ def record(
         },
         "versions": _versions(),
     }
-
-
-def _plain(value: Any) -> Any:
-    return str(value) if isinstance(value, Path) else value
 
 
 def fingerprint(path: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from torch_geometric.data import HeteroData
 from graphseq.atomic import write_text
 from graphseq.config.experiment import Experiment, check
 from graphseq.config.fingerprint import fingerprint
-from graphseq.config.space import Space, check_space, settings
+from graphseq.config.space import check_space, settings
 from graphseq.config.yaml import override
 from graphseq.errors import ConfigError
 from graphseq.plain_yaml import dump
@@ -84,7 +84,8 @@ def tune(
     check_space(space, experiment.options, experiment.source)
     folder = Path(folder)
     study = _study(experiment, folder, prune)
-    graph = _graph(experiment, root) if _shares_graph(space) else None
+    same_graph = all(name.partition(".")[0] in OF_TRAINING for name in space)
+    graph = _graph(experiment, root) if same_graph else None
     while len(_finished(study)) < trials:
         trial = study.ask()
         values = {name: of.suggest(trial, name) for name, of in space.items()}
@@ -113,10 +114,6 @@ def _with(experiment: Experiment, values: Mapping[str, Any]) -> Experiment:
     options = override(experiment.options, settings(values))
     changed = check(options, experiment.source, name=experiment.name)
     return replace(changed, tune=experiment.tune)
-
-
-def _shares_graph(space: Space) -> bool:
-    return all(name.partition(".")[0] in OF_TRAINING for name in space)
 
 
 def _graph(experiment: Experiment, root: str | Path | None) -> HeteroData:

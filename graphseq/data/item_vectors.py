@@ -75,7 +75,8 @@ def read_vectors(
         if file.suffix == ".parquet":
             found = _of_table(pl.read_parquet(file), item, vector)
         elif file.suffix == ".npy":
-            found = _of_numpy(file, names)
+            ids_of_rows = _lines(names or file.with_suffix(".txt"))
+            found = ids_of_rows, np.load(file, allow_pickle=False)
         elif file.suffix == ".safetensors":
             found = _of_safetensors(file, names)
         else:
@@ -107,10 +108,6 @@ def _of_table(frame: pl.DataFrame, item: str, vector: str) -> tuple[pl.Series, o
             f"{item!r} are not all numeric. Name the column of lists: vector='COLUMN'"
         )
     return frame[item], numbers.cast(pl.Float32).to_numpy()
-
-
-def _of_numpy(file: Path, names: Path | None) -> tuple[pl.Series, object]:
-    return _lines(names or file.with_suffix(".txt")), np.load(file, allow_pickle=False)
 
 
 def _of_safetensors(file: Path, names: Path | None) -> tuple[pl.Series, object]:

@@ -185,14 +185,10 @@ class Model(Configurable, nn.Module, ABC):
                     f"it was built for {size} {kind}s, and the graph has {found}: pass "
                     f"the graph that it was trained on, or use num_{kind}s={found}"
                 )
-        yield from self._unreadable(graph)
-        if self.has_user_embeddings and INTERACTS in graph.edge_types:
-            yield from _users_without_events(graph)
-
-    def _unreadable(self, graph: HeteroData) -> Iterator[str]:
-        """Why parts that hold features cannot read the graph, each reason once."""
         parts = [part for part in self.modules() if isinstance(part, Features)]
         yield from dict.fromkeys(line for p in parts for line in p.misfits(graph))
+        if self.has_user_embeddings and INTERACTS in graph.edge_types:
+            yield from _users_without_events(graph)
 
     def check_stages(self) -> None:
         """Refuse a training step that trains no parameter.

@@ -71,7 +71,9 @@ class LinearModel(DirectModel):
         edges = graph[INTERACTS].edge_index
         name, options = type(self).__name__, json.dumps(describe(self), sort_keys=True)
         cached = graph[INTERACTS].get("item_matrices", {})
-        if name not in cached or not _is_same(cached[name], edges, options):
+        # entries are tuples, and lists in the clone of a graph
+        known_edges, known_options, *_ = cached.get(name, (None, None))
+        if known_edges is not edges or known_options != options:
             user, item = edges.cpu().numpy()
             events = binary(user, item, self.num_users, self.num_items)
             product = self.item_matrix(events)
@@ -79,11 +81,6 @@ class LinearModel(DirectModel):
             graph[INTERACTS].item_matrices = cached
         found: Product = cached[name][2]
         return found
-
-
-def _is_same(entry: Any, edges: Any, options: str) -> bool:
-    """Whether a cached entry, a list in the clone of a graph, is of these events."""
-    return entry[0] is edges and bool(entry[1] == options)
 
 
 class HistoryScorer(Scorer):

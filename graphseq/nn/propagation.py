@@ -59,14 +59,13 @@ def propagate(
     for layer in range(1, layers + 1):
         x = operator.multiply(x, rows if layer == layers else None)
         if readout == "mean":
-            total = total + (x if layer == layers else _pick(x, rows))
+            if rows is None or layer == layers:
+                total = total + x
+            else:
+                total = total + x.index_select(0, rows)
     if readout == "mean":
         return total / (layers + 1)
     return x if layers else total
-
-
-def _pick(x: Tensor, rows: Tensor | None) -> Tensor:
-    return x if rows is None else x.index_select(0, rows)
 
 
 class GraphEncoder(Configurable, nn.Module):

@@ -39,11 +39,12 @@ def detect_format(source: Source) -> str:
         or _format_by_header(lines[0])
         or _format_by_fields(lines)
         or _pairs_format(lines)
-        or _sequence_format(lines)
     )
-    if found is None:
-        raise DataError(_unknown_format(source, lines))
-    return found
+    if found is not None:
+        return found
+    if _has_sequences(lines) and not is_table(lines):
+        return "sequences"
+    raise DataError(_unknown_format(source, lines))
 
 
 def refuse_json_array(source: Source) -> None:
@@ -111,10 +112,6 @@ def _pairs_format(lines: list[str]) -> str | None:
     changes = sum(one != other for one, other in pairwise(users))
     several = len({*users}) < len(users)
     return "pairs" if several and changes == len({*users}) - 1 else None
-
-
-def _sequence_format(lines: list[str]) -> str | None:
-    return "sequences" if _has_sequences(lines) and not is_table(lines) else None
 
 
 def _has_sequences(lines: list[str]) -> bool:
