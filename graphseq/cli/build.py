@@ -62,6 +62,10 @@ class BuildOptions:
             Parquet, MovieLens movies.dat or RecBole .item, plain or gzip.
         attribute_columns: Columns of that file, such as item=asin attribute=categories.
         attribute_separator: Separator of several attributes in one field, such as "|".
+        vectors: File with a vector of each item, such as an embedding of its text:
+            Parquet, .npy or .safetensors.
+        vector_columns: Columns of that file, such as item=asin vector=embedding.
+        missing_vectors: Items without a vector: stop, or use the mean vector or zeros.
         hub_cap: Ignore common items with more than N users, and common users with more
             than N items: they carry little information and cost most.
         engine: Where the graph is built: in this process, or on Spark.
@@ -84,6 +88,9 @@ class BuildOptions:
     attributes: Path | None = None
     attribute_columns: list[str] | None = None
     attribute_separator: str | None = None
+    vectors: Path | None = None
+    vector_columns: list[str] | None = None
+    missing_vectors: Literal["error", "mean", "zero"] = "error"
     hub_cap: Size | None = None
     engine: Literal["local", "spark"] = "local"
     master: str | None = None

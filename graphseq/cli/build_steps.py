@@ -226,12 +226,10 @@ def save(
             graph, found = graphs.update_graph(older, split, steps)
             updates = {describe_step(each.step)[0]: _computed(each) for each in found}
     stages.begin("save")
-    edges = _edges(graph)
+    added = _added(graph)
     for stage in stages.finished:
         if stage.name in names:
-            stage.result = quantity(edges[stage.name], "edge") + updates.get(
-                stage.name, ""
-            )
+            stage.result = added[stage.name] + updates.get(stage.name, "")
     graph.provenance[BUILD] = dict(record)
     graphs.save_graph(graph, output, log=log)
     stages.end(str(output))
@@ -262,8 +260,8 @@ def show_next(output: Path) -> None:
     print(f"next: graphseq show {shlex.quote(str(output))}")
 
 
-def _edges(graph: "HeteroData") -> dict[str, int]:
-    """Number of edges by the option that adds the relation."""
+def _added(graph: "HeteroData") -> dict[str, str]:
+    """Number of edges, or of vectors, by the option that adds them."""
     from graphseq import constants
 
     options = {
@@ -272,8 +270,14 @@ def _edges(graph: "HeteroData") -> dict[str, int]:
         constants.PRECEDES: "transitions",
         constants.HAS_ATTRIBUTE: "attributes",
     }
-    return {
-        options[relation]: graph[relation].edge_index.shape[1]
+    found = {
+        options[relation]: quantity(graph[relation].edge_index.shape[1], "edge")
         for relation in graph.edge_types
         if relation in options
     }
+    if "x" in graph[constants.ITEM]:
+        number, width = graph[constants.ITEM].x.shape
+        found["vectors"] = (
+            f"{quantity(number, 'vector')} of {quantity(width, 'number')}"
+        )
+    return found

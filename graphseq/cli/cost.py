@@ -54,7 +54,8 @@ def check_cost(
     if limit is not None and needed > limit:
         largest = max(estimates, key=lambda each: each.memory)
         option, words = describe_step(largest.step)
-        form = {"transitions": "1:20", "attributes": ""}.get(option, "count:20")
+        forms = {"transitions": "1:20", "attributes": "", "vectors": ""}
+        form = forms.get(option, "count:20")
         fewer = (
             f"Keep fewer edges, such as --{option} {form}" if form else "Leave it out"
         )

@@ -5,6 +5,7 @@ from typing import Literal
 
 from graphseq.cli.app import check_folder
 from graphseq.cli.evaluate import graph_of
+from graphseq.cli.new_items import check_files, with_new_items
 from graphseq.errors import ConfigError
 from graphseq.schema import Count
 
@@ -20,6 +21,8 @@ def export_model(
     index: Literal["flat", "hnsw"] = "flat",
     license: str | None = None,
     overwrite: bool = False,
+    new_vectors: Path | None = None,
+    new_attributes: Path | None = None,
     graph: Path | None = None,
     data: Path | None = None,
 ) -> None:
@@ -45,11 +48,15 @@ def export_model(
             items (hnsw).
         license: Licence of the folder, for its card.
         overwrite: Replace an earlier export.
+        new_vectors: File with vectors of items that the run does not know: they are
+            exported too. Read as the vectors of the graph were.
+        new_attributes: File with attributes of items that the run does not know.
         graph: Folder of the graph; default: the graph in the run folder. That one has
             the relations that the model reads; neighbours need a relation of items.
         data: Folder of the data sets: build the graph again from the experiment.
     """
     check_folder("FOLDER", folder)
+    check_files(new_vectors, new_attributes)
     from graphseq.export import encoder, export_model
     from graphseq.training import load_run
 
@@ -57,9 +64,9 @@ def export_model(
     loaded = load_run(run)
     words = None if titles is None else read_titles(titles)
     built, _ = graph_of(run, graph, data)
+    model = loaded.model(built)
     export_model(
-        loaded.model(built),
-        built,
+        *with_new_items(model, built, new_vectors, new_attributes),
         folder,
         run=loaded,
         titles=words,

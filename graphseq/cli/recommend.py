@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from graphseq.cli.app import check_file, parse_ids, parse_pairs
 from graphseq.cli.evaluate import check_folders, graph_of
 from graphseq.cli.id_files import lists_by_user, read_ids, read_pairs, read_titles
+from graphseq.cli.new_items import check_files, with_new_items
 from graphseq.cli.progress import make_console
 from graphseq.errors import ConfigError, quantity
 from graphseq.schema import Size
@@ -39,6 +40,8 @@ def recommend(
     empty_history: Literal["error", "popularity"] = "error",
     titles: Path | None = None,
     title_columns: list[str] | None = None,
+    new_vectors: Path | None = None,
+    new_attributes: Path | None = None,
     output: Path | None = None,
     json: bool = False,
     graph: Path | None = None,
@@ -59,6 +62,9 @@ def recommend(
 
       # users who came after the training, with their events
       graphseq recommend runs/shop --histories new-users.csv --output lists.jsonl
+
+      # with items that came after the training and have no events yet
+      graphseq recommend runs/shop --all --new-vectors new.parquet
 
       # scores of given pairs of user and item
       graphseq recommend runs/shop --pairs pairs.csv --json
@@ -82,6 +88,9 @@ def recommend(
             with the most training events, whose score is then that number.
         titles: Table with a title for each item, which is added to the lists.
         title_columns: Its columns, such as item=asin title=name.
+        new_vectors: File with vectors of items that the run does not know: they are
+            recommended too. Read as the vectors of the graph were.
+        new_attributes: File with attributes of items that the run does not know.
         output: File to write: .parquet, .csv or .jsonl.
         json: Print JSON lines instead of a table.
         graph: Folder of the graph; default: the graph in the run folder.
@@ -98,6 +107,7 @@ def recommend(
     if pairs is not None and (only is not None or exclude is not None):
         raise ConfigError("--pairs are scored as they are: leave --only, --exclude out")
     check_folders(run, graph)
+    check_files(new_vectors, new_attributes)
     if output is not None:
         from graphseq.recommend.lists import check_format
 
@@ -107,7 +117,7 @@ def recommend(
         "--title-columns", title_columns, "item=asin title=name", TITLES.__contains__
     )
     of_items = None if titles is None else read_titles(titles, **named)
-    recommender = _recommender(run, graph, data)
+    recommender = _recommender(run, graph, data, new_vectors, new_attributes)
     frames: Iterable[pl.DataFrame]
     if pairs is not None:
         table = read_pairs("--pairs", pairs)
@@ -129,13 +139,20 @@ def recommend(
     _show(frames, output, json)
 
 
-def _recommender(run: Path, graph: Path | None, data: Path | None) -> "Recommender":
+def _recommender(
+    run: Path,
+    graph: Path | None,
+    data: Path | None,
+    new_vectors: Path | None,
+    new_attributes: Path | None,
+) -> "Recommender":
     from graphseq.recommend import Recommender
     from graphseq.training import load_run
 
     loaded = load_run(run)
     built, _ = graph_of(run, graph, data)
-    return Recommender(loaded.model(built), built)
+    model = loaded.model(built)
+    return Recommender(*with_new_items(model, built, new_vectors, new_attributes))
 
 
 def _requested(

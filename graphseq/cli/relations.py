@@ -28,11 +28,11 @@ class Relation:
     options: Mapping[str, Any]
 
     def make(self) -> "BaseTransform":
-        """The graph step; of a file of attributes it records only the name."""
+        """The graph step; of a file about items it records only the name."""
         from graphseq import graphs
 
         made: BaseTransform = getattr(graphs, self.step)(**self.options)
-        if self.step == "Attributes":
+        if "source" in self.options:
             made.options |= {"source": Path(self.options["source"]).name}
         return made
 
@@ -47,6 +47,8 @@ def parse_relations(options: "BuildOptions") -> list[Relation]:
         raise ConfigError("--attribute-columns names columns of a file: --attributes")
     if options.attributes is None and options.attribute_separator is not None:
         raise ConfigError("--attribute-separator splits fields of a file: --attributes")
+    if options.vectors is None and options.vector_columns is not None:
+        raise ConfigError("--vector-columns names columns of a file: --vectors")
     found = [
         _co_occurrence(kind, text, options.hub_cap)
         for kind, text in (("user", options.user_user), ("item", options.item_item))
@@ -56,6 +58,8 @@ def parse_relations(options: "BuildOptions") -> list[Relation]:
         found.append(_transitions(options.transitions))
     if options.attributes is not None:
         found.append(_attributes(options))
+    if options.vectors is not None:
+        found.append(_vectors(options, options.vectors))
     return found
 
 
@@ -113,6 +117,20 @@ def _attributes(options: "BuildOptions") -> Relation:
     return Relation("Attributes", reading | names)
 
 
+def _vectors(options: "BuildOptions", file: Path) -> Relation:
+    """A file of item vectors and its columns."""
+    names = parse_pairs(
+        "--vector-columns",
+        options.vector_columns,
+        "item=asin vector=embedding",
+        ("item", "vector").__contains__,
+    )
+    if not file.is_file():
+        raise ConfigError(f"--vectors takes a file; there is none at {file}")
+    reading = {"source": str(file), "missing": options.missing_vectors, "root": "."}
+    return Relation("ItemVectors", reading | names)
+
+
 def _fields(
     option: str, form: str, text: str, defaults: tuple[str, ...]
 ) -> tuple[str, ...]:
@@ -136,7 +154,7 @@ def _number_of_edges(option: str, text: str) -> int | None:
 
 def describe_step(step: "BaseTransform") -> tuple[str, str]:
     """A step in words: the option that adds it, and the edges that it keeps."""
-    from graphseq.graphs import Attributes, CoOccurrence, Transitions
+    from graphseq.graphs import Attributes, CoOccurrence, ItemVectors, Transitions
 
     if isinstance(step, CoOccurrence):
         kept = f"{step.top_k} heaviest" if step.top_k else "all"
@@ -151,4 +169,6 @@ def describe_step(step: "BaseTransform") -> tuple[str, str]:
         return "transitions", f"window {step.window}, {kept}{decay}"
     if isinstance(step, Attributes):
         return "attributes", str(step.options["source"])
+    if isinstance(step, ItemVectors):
+        return "vectors", str(step.options["source"])
     return type(step).__name__, ""

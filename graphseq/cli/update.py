@@ -108,22 +108,23 @@ def _provenance(graph: Path, provenance: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _recorded(made: Mapping[str, Any]) -> tuple[ReadOptions, BuildOptions]:
-    """The options of a build, if the file of attributes still exists."""
+    """The options of a build, if the files about items still exist."""
     options = dict(made["options"])
-    for name in ("times", "attributes"):
+    for name in ("times", "attributes", "vectors"):
         if options.get(name) is not None:
             options[name] = Path(options[name])
     reading, building = (
         {f.name: options[f.name] for f in fields(kind) if f.name in options}
         for kind in (ReadOptions, BuildOptions)
     )
-    file = building.get("attributes")
-    if file is not None and not file.is_file():
-        raise ConfigError(
-            f"the graph was built with --attributes {file}, which does not exist "
-            f"from here. Run graphseq update in the folder in which it was built, or "
-            f"restore the file"
-        )
+    for name in ("attributes", "vectors"):
+        file = building.get(name)
+        if file is not None and not file.is_file():
+            raise ConfigError(
+                f"the graph was built with --{name} {file}, which does not exist "
+                f"from here. Run graphseq update in the folder in which it was built, "
+                f"or restore the file"
+            )
     return ReadOptions(**reading), BuildOptions(**building)
 
 
