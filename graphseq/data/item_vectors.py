@@ -174,12 +174,12 @@ def _checked(name: str, ids: pl.Series, rows: object) -> VectorTable:
     return VectorTable(ids, narrow)
 
 
-def _stacked(rows: pl.Series) -> tuple[NDArray[np.float64], str | None]:
+def _stacked(rows: pl.Series) -> tuple[NDArray[np.float32], str | None]:
     """Lists as one array, and what is wrong with their lengths."""
-    nothing = np.empty((0, 0))
+    nothing = np.empty((0, 0), np.float32)
     if not isinstance(rows.dtype, pl.List | pl.Array):
         return nothing, f"lists of numbers in {rows.name!r}, found {rows.dtype}"
-    lists = rows.cast(pl.List(pl.Float64))
+    lists = rows.cast(pl.List(pl.Float32))
     lengths = lists.list.len()
     usual = int(lengths.drop_nulls().mode().min()) if lengths.count() else 0  # type: ignore[arg-type]
     other = lengths.fill_null(0) != usual
@@ -199,4 +199,7 @@ def _some(ids: pl.Series) -> str:
 
 def _refused(name: str, problems: list[str]) -> DataError:
     lines = "\n  ".join(problems)
-    return DataError(f"the vectors of {name} cannot be used. Expected:\n  {lines}")
+    return DataError(
+        f"the vectors of {name} cannot be used. Expected:\n  {lines}\nCorrect them "
+        "where they are made, and write them again"
+    )

@@ -66,6 +66,11 @@ def _differences(one: HeteroData, other: HeteroData) -> Iterator[str]:
         if INTERACTS not in graph.edge_types:
             yield "one is without the events of the users, so that they are not known"
             return
+    for kind in sorted({*one.node_types} & {*other.node_types}):
+        mine, its = (dict(tensors_of(graph[kind])) for graph in (one, other))
+        both = mine.keys() & its.keys()
+        if not _same({n: mine[n] for n in both}, {n: its[n] for n in both}):
+            yield f"the {kind}s have other vectors"
     for relation in sorted({*one.edge_types} & {*other.edge_types}):
         pair = [dict(tensors_of(graph[relation])) for graph in (one, other)]
         if not _same(*pair):

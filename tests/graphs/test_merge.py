@@ -1,5 +1,6 @@
 """Graphs of the same events are merged; any difference is refused in words."""
 
+import polars as pl
 import pytest
 import torch
 
@@ -8,9 +9,14 @@ from graphseq.constants import INTERACTS, ITEM_CO_OCCURS, PRECEDES
 from graphseq.data import Interactions
 from graphseq.data.synthetic import markov
 from graphseq.errors import GraphError
-from graphseq.graphs import graph_hash, merge_graphs, part_of, whole_hash
+from graphseq.graphs import ItemVectors, graph_hash, merge_graphs, part_of, whole_hash
 
 LOG = markov(30, 12, length=9, seed=0)
+
+
+def vectors(value: float) -> ItemVectors:
+    table = {"item": LOG.items.ids, "vector": [[value]] * 12}
+    return ItemVectors(pl.DataFrame(table))
 
 
 def graph(*steps, log: Interactions = LOG):
@@ -50,11 +56,17 @@ def test_the_graphs_are_not_changed() -> None:
         (lambda: graph(log=markov(30, 13, length=9, seed=0)), "items have other ids"),
         (lambda: graph(gs.CoOccurrence("item", top_k=2)), "has other edges or weights"),
         (lambda: part_of(graph(), [], users=False), "without the events"),
+        (lambda: graph(vectors(2.0)), "items have other vectors"),
     ],
 )
 def test_other_graphs_are_refused(other, message: str) -> None:
     with pytest.raises(GraphError, match=message):
-        merge_graphs([graph(gs.CoOccurrence("item")), other()])
+        merge_graphs([graph(gs.CoOccurrence("item"), vectors(1.0)), other()])
+
+
+def test_vectors_of_either_are_kept() -> None:
+    merged = merge_graphs([graph(gs.Transitions()), graph(vectors(1.0))])
+    assert merged["item"].x.tolist() == [[1.0]] * 12
 
 
 def test_other_held_out_events_are_refused() -> None:
