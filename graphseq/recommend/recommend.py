@@ -26,13 +26,13 @@ from graphseq.recommend.requests import (
     RawIds,
     Requests,
     Unknown,
-    check_choice,
     check_given,
     encode,
     nothing_to_read,
     of_histories,
     of_users,
 )
+from graphseq.schema import Size, Weight, fill_defaults, find_invalid, refuse
 
 USERS_AT_ONCE = 32_768  # in a part of many lists
 
@@ -70,7 +70,7 @@ class Recommender:
         index: Index = "exact",
         categories: Categories | None = None,
     ) -> None:
-        check_choice("index", index, Index)
+        refuse("Recommender", find_invalid(Recommender, {"index": index}))
         self.graph = graph
         self.index = index
         self.users: Vocabulary | None = None  # of a run without its users
@@ -97,12 +97,12 @@ class Recommender:
         users: RawIds | None = None,
         *,
         histories: Histories | None = None,
-        k: int = 10,
+        k: Size = 10,
         history_items: HistoryItems = "exclude",
         only: Lists | pl.Series | None = None,
         exclude: Lists | pl.Series | None = None,
-        diversity: float = 0.0,
-        candidates: int | None = None,
+        diversity: Weight = 0.0,
+        candidates: Size | None = None,
         unknown: Unknown = "error",
         empty_history: Fallback = "error",
     ) -> pl.DataFrame:
@@ -145,17 +145,20 @@ class Recommender:
                 without categories.
         """
         check_given(users, histories, needed=True)
-        options: dict[str, Any] = {
-            "k": k,
-            "history_items": history_items,
-            "only": only,
-            "exclude": exclude,
-            "diversity": diversity,
-            "candidates": candidates,
-            "unknown": unknown,
-            "empty_history": empty_history,
-        }
-        return next(self.batches(users, histories=histories, size=None, **options))
+        lists = self.batches(
+            users,
+            histories=histories,
+            size=None,
+            k=k,
+            history_items=history_items,
+            only=only,
+            exclude=exclude,
+            diversity=diversity,
+            candidates=candidates,
+            unknown=unknown,
+            empty_history=empty_history,
+        )
+        return next(lists)
 
     def batches(
         self,
@@ -163,10 +166,8 @@ class Recommender:
         *,
         histories: Histories | None = None,
         size: int | None = USERS_AT_ONCE,
-        k: int = 10,
-        history_items: HistoryItems = "exclude",
-        unknown: Unknown = "error",
-        empty_history: Fallback = "error",
+        only: Lists | pl.Series | None = None,
+        exclude: Lists | pl.Series | None = None,
         **options: Any,
     ) -> Iterator[pl.DataFrame]:
         """The lists of :meth:`recommend` in parts, so that memory stays bounded.
@@ -175,34 +176,31 @@ class Recommender:
             users: Raw ids of users; ``None`` without ``histories``: all of the graph.
             histories: As for :meth:`recommend`.
             size: Users of a part; ``None``: all.
-            k: As for :meth:`recommend`, like all other options.
-            history_items: See there.
-            unknown: See there.
-            empty_history: See there.
-            options: ``only``, ``exclude``, ``diversity`` and ``candidates``.
+            only: As for :meth:`recommend`.
+            exclude: As for :meth:`recommend`.
+            options: All others of :meth:`recommend`.
 
         Yields:
             One frame for each part, at least one.
         """
-        _check_k(k)
-        check_choice("history_items", history_items, HistoryItems)
-        check_choice("unknown", unknown, Unknown)
-        check_choice("empty_history", empty_history, Fallback)
-        diversity = options.pop("diversity", 0.0)
-        pool = self._pool(k, diversity, options.pop("candidates", None))
+        refuse("recommend", find_invalid(Recommender.recommend, options))
+        known = fill_defaults(Recommender.recommend, options)
+        k, unknown, diversity = (known[n] for n in ("k", "unknown", "diversity"))
+        pool = self._pool(k, diversity, known["candidates"])
         requests = self._requests(users, histories, unknown)
-        limits = {"only": None, "exclude": None, **options}
-        allowed = read_candidates(self.items, requests, unknown, **limits)
+        allowed = read_candidates(
+            self.items, requests, unknown, only=only, exclude=exclude
+        )
         number = len(requests.users)
         for start in range(0, max(number, 1), size or max(number, 1)):
             rows = torch.arange(start, min(start + (size or number), number))
             chosen, left = requests.take(rows), allowed.take(rows)
-            if history_items == "exclude":
+            if known["history_items"] == "exclude":
                 left = left.excluding(chosen.sequences)
             found = self._ranker.best(chosen, left, pool)
             empty = chosen.sequences.lengths == 0
             if empty.any() and not self.model.has_user_embeddings:
-                if empty_history == "error":
+                if known["empty_history"] == "error":
                     raise nothing_to_read(chosen.names.filter(pl.Series(empty.numpy())))
                 without = empty.nonzero().squeeze(1)
                 self._users()  # whose events are counted
@@ -237,7 +235,7 @@ class Recommender:
             DataError: An id is unknown, or a history is empty.
             ConfigError: There are not as many users or histories as items.
         """
-        check_choice("unknown", unknown, Unknown)
+        refuse("score", find_invalid(Recommender.score, {"unknown": unknown}))
         check_given(users, histories, needed=True)
         if isinstance(histories, Interactions):
             number = histories.num_users
@@ -269,7 +267,7 @@ class Recommender:
             }
         )
 
-    def similar_items(self, items: RawIds, *, k: int = 10) -> pl.DataFrame:
+    def similar_items(self, items: RawIds, *, k: Size = 10) -> pl.DataFrame:
         """The k items with the largest cosine similarity to each item.
 
         Returns:
@@ -278,7 +276,7 @@ class Recommender:
         Raises:
             DataError: An id is unknown.
         """
-        _check_k(k)
+        refuse("similar_items", find_invalid(Recommender.similar_items, {"k": k}))
         dense = torch.tensor(self.items.encode(items))
         names = pl.Series("item", self.items.decode(dense.numpy()))
         vectors = torch.nn.functional.normalize(self._ranker.vectors.float(), dim=1)
@@ -315,10 +313,9 @@ class Recommender:
     def _pool(self, k: int, diversity: float, candidates: int | None) -> int:
         """How many of a user's best items are candidates."""
         pool = 10 * k if candidates is None else candidates
-        if not (diversity >= 0 and pool >= k):
+        if pool < k:
             raise ConfigError(
-                "diversity is 0 or more and candidates at least k; found "
-                f"diversity={diversity}, candidates={candidates}, k={k}"
+                f"candidates are at least k={k}, the length of the lists; found {pool}"
             )
         if diversity and self._category is None:
             raise ConfigError(
@@ -366,8 +363,3 @@ def _vocabulary(graph: HeteroData, kind: str, size: int, model: Model) -> Any:
             "Pass the graph that the model was trained on"
         )
     return graph[kind].vocabulary
-
-
-def _check_k(k: int) -> None:
-    if k < 1:
-        raise ConfigError(f"k, the length of the lists, is 1 or more; found {k}")

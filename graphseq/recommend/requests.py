@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -144,16 +144,6 @@ def _known(dense: Int[Tensor, "M"], ends: Int[Tensor, "N1"]) -> Ragged:
     known = dense >= 0
     kept = torch.cat([ends.new_zeros(1), known.cumsum(0)])
     return Ragged(dense[known], kept[ends])
-
-
-def check_choice(name: str, value: str, choices: Any) -> None:
-    """Refuse a value that is none of the choices.
-
-    Raises:
-        ConfigError: If it is none.
-    """
-    if value not in get_args(choices):
-        raise ConfigError(f"{name} is one of {get_args(choices)}; found {value!r}")
 
 
 def check_given(

@@ -14,8 +14,6 @@ from graphseq.graphs import build_graph, part_of
 from graphseq.models import BPRMF, ItemKNN, SASRec
 from graphseq.models.base import Model
 from graphseq.recommend import Recommender
-from graphseq.recommend.recommend import HistoryItems
-from graphseq.recommend.requests import check_choice
 
 ITEMS = ["ale", "bread", "eggs", "rice", "salt", "tea"]
 LINES = {"ann": [0, 1, 2, 3], "bob": [2, 3, 4, 5], "cid": [5, 4, 0, 1]}
@@ -203,10 +201,28 @@ def test_users_or_histories_not_both(shop) -> None:
     for options in ({}, {"users": ["ann"], "histories": [["ale"]]}):
         with pytest.raises(ConfigError, match="either users"):
             shop.recommend(**options)
-    with pytest.raises(ConfigError, match=r"history_items is one of .*found 'kept'"):
-        check_choice("history_items", "kept", HistoryItems)
-    with pytest.raises(ConfigError, match="1 or more"):
-        shop.recommend(users=["ann"], k=0)
+
+
+def test_options_that_do_not_fit_the_signature_are_refused_at_once(
+    shop, unchecked_shapes: None
+) -> None:
+    with pytest.raises(ConfigError) as error:
+        shop.recommend(users=["ann"], history_items="kept", k=0, diversity=-1.0)
+    first, *lines = [" ".join(each.split()) for each in str(error.value).splitlines()]
+    assert first == "recommend: 3 problems"
+    assert set(lines) == {
+        "history_items expected 'exclude' or 'keep', found 'kept'",
+        "k expected a whole number of 1 or more, found 0",
+        "diversity expected a finite number of 0 or more, found -1.0",
+    }
+    with pytest.raises(ConfigError, match="did you mean 'exclude'"):
+        next(shop.batches(["ann"], exclud=["tea"]))
+    with pytest.raises(ConfigError, match=r"score: unknown: expected 'error' or 'sk"):
+        shop.score(["tea"], ["ann"], unknown="drop")
+    with pytest.raises(ConfigError, match="similar_items: k: expected a whole number"):
+        shop.similar_items(["tea"], k=0)
+    with pytest.raises(ConfigError, match="index: expected 'exact' or 'faiss' or"):
+        Recommender(shop.model, shop.graph, index="annoy")
 
 
 def test_a_model_of_user_ids_needs_users(graph) -> None:
@@ -332,9 +348,8 @@ def test_mixing_without_categories_or_with_numbers_that_mean_nothing_is_refused(
     with pytest.raises(ConfigError, match="needs the items' categories"):
         Recommender(Next(3, 6), graph).recommend(users=["ann"], diversity=1.0)
     shop = Recommender(Next(3, 6), graph, categories=KINDS)
-    for options in ({"diversity": -1.0}, {"diversity": 1.0, "candidates": 5}):
-        with pytest.raises(ConfigError, match="diversity is 0 or more"):
-            shop.recommend(users=["ann"], **options)
+    with pytest.raises(ConfigError, match=r"candidates are at least k=10.* found 5"):
+        shop.recommend(users=["ann"], diversity=1.0, candidates=5)
 
 
 @pytest.mark.parametrize("index", ["exact", "hnsw"])
