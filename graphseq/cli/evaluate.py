@@ -9,7 +9,7 @@ from graphseq.cli.app import check_folder
 from graphseq.cli.progress import make_console
 from graphseq.errors import ConfigError, RunError
 from graphseq.folders import check_run, graph_metadata
-from graphseq.schema import Count, Size
+from graphseq.schema import Count, Fraction, Size
 
 if TYPE_CHECKING:
     from torch_geometric.data import HeteroData
@@ -29,6 +29,8 @@ def evaluate(
     part: Literal["validation", "test"] = "test",
     ks: list[Size] | None = None,
     history: Literal["both", "kept", "excluded"] | None = None,
+    noise: Fraction | None = None,
+    noise_seed: Count | None = None,
     by: Literal["history_length", "target_events"] | None = None,
     bins: list[float] | None = None,
 ) -> None:
@@ -41,6 +43,7 @@ def evaluate(
     Examples:
       graphseq evaluate runs/sasrec-beauty-0
       graphseq evaluate runs/sasrec-beauty-0 --part validation --ks 1 10 100
+      graphseq evaluate runs/sasrec-beauty-0 --noise 0.1
       graphseq evaluate runs/sasrec-beauty-0 --by history_length --bins 5 10 20
 
     Args:
@@ -50,6 +53,9 @@ def evaluate(
         part: Part of the held-out events to evaluate on.
         ks: Cutoffs of the ranking metrics; default: those of the experiment.
         history: History protocols; default: those of the experiment.
+        noise: Insert random items into the histories that the model reads, for each
+            event this many on average. The report without noise stays.
+        noise_seed: Seed of the noise.
         by: Also print the metrics of segments of users: by the number of events in
             their history, or the number of training events of their target.
         bins: Ascending bounds of the segments; default: each number is one.
@@ -64,7 +70,12 @@ def evaluate(
 
     loaded = load_run(run)
     built, experiment = graph_of(run, graph, data)
-    options = {"ks": tuple(ks) if ks else None, "history": history}
+    options = {
+        "ks": tuple(ks) if ks else None,
+        "history": history,
+        "noise": noise,
+        "noise_seed": noise_seed,
+    }
     given = {name: value for name, value in options.items() if value is not None}
     model = loaded.model(built)
     found = experiment.evaluate(model, built, part=part, folder=run, **given)

@@ -15,15 +15,16 @@ from graphseq import runtime
 from graphseq.constants import INTERACTS, ITEM, USER, Part, Protocol
 from graphseq.data import HeldOut
 from graphseq.data.ragged import Ragged
-from graphseq.errors import GraphError, GraphSeqError, RunError
+from graphseq.errors import GraphError, GraphSeqError
 from graphseq.evaluation.metrics import accuracy, coverage, popularity
+from graphseq.evaluation.noise import add_noise
 from graphseq.evaluation.ranking import Ranked, eval_mode, join, rank_block
 from graphseq.evaluation.report import Report
 from graphseq.graphs import graph_hash, held_out_hash, whole_hash
 from graphseq.graphs.repeats import repeated
 from graphseq.models.base import Model
 from graphseq.models.scoring import Blocks
-from graphseq.schema import Size, checked, describe
+from graphseq.schema import Count, Fraction, Size, checked, describe
 from graphseq.sequences.batch import histories
 
 History = Literal["both", "kept", "excluded"]
@@ -52,6 +53,8 @@ def evaluate(
     ks: Annotated[Sequence[Size], MinLen(1)] = (5, 10, 20),
     history: History = "both",
     comirec: bool = False,
+    noise: Fraction = 0.0,
+    noise_seed: Count = 0,
     batch_size: Size = 512,
     progress: bool = False,
     folder: str | Path | None = None,
@@ -70,15 +73,21 @@ def evaluate(
             ``kept`` (they can), ``excluded`` (they cannot; a target among them is a
             miss), ``both``.
         comirec: Add ``NDCG-ComiRec@k``, see :func:`.metrics.accuracy`.
+        noise: Random items that are inserted into the histories which the model reads,
+            for each event, see :func:`.noise.add_noise`. The candidates stay the same:
+            ``excluded`` excludes the items of the history without noise.
+        noise_seed: Seed of the noise.
         batch_size: Users that the model represents at once; changes no result.
         progress: Show a progress bar.
-        folder: Save the report there. Protocols and list lengths of an earlier report
-            in the folder are computed again with those requested, so that it never
-            becomes a smaller one; the report returned has those requested only.
+        folder: Save the report there, with noise under a name of its own. Protocols and
+            list lengths of an earlier report in the folder are computed again with
+            those requested, so that it never becomes a smaller one; the report returned
+            has those requested only.
 
     Raises:
         ConfigError: Options are invalid.
-        GraphError: The graph does not fit the model or has no such part.
+        GraphError: The graph does not fit the model or has no such part; or there is no
+            item for the noise.
         GraphSeqError: A score is NaN.
     """
     model.check(graph, model.ranks_with)
@@ -87,10 +96,14 @@ def evaluate(
     protocols = get_args(Protocol) if history == "both" else (history,)
     lists, saved = requested, protocols
     if folder is not None:
-        lists, saved, comirec = _include_saved(folder, part, lists, saved, comirec)
+        earlier = Report.find(folder, part, noise, noise_seed)
+        lists, saved, comirec = _include_saved(earlier, lists, saved, comirec)
     rows = by_length(held_out)
+    read = held_out
+    if noise:
+        read = add_noise(held_out, noise, model.num_items, noise_seed)
     with runtime.limit_threads(), eval_mode(model):
-        ranked = _rank(model, graph, held_out, rows, lists[-1], batch_size, progress)
+        ranked = _rank(model, graph, read, rows, lists[-1], batch_size, progress)
     counts = graph[INTERACTS].edge_index[1].bincount(minlength=model.num_items).cpu()
     means: dict[str, dict[str, float]] = {}
     frames = []
@@ -106,6 +119,8 @@ def evaluate(
         } | coverage(top, model.num_items, lists)
         frames.append(_frame(graph, held_out, rows, protocol, users, counts))
     facts = _facts(model, graph, part, lists, rows, counts)
+    if noise:
+        facts |= {"noise": noise, "noise_seed": noise_seed}
     report = Report(means, pl.concat(frames), facts)
     if folder is not None:
         report.save(folder)
@@ -115,16 +130,13 @@ def evaluate(
 
 
 def _include_saved(
-    folder: str | Path,
-    part: Part,
+    earlier: Report | None,
     ks: list[int],
     protocols: tuple[Protocol, ...],
     comirec: bool,
 ) -> tuple[list[int], tuple[Protocol, ...], bool]:
     """List lengths, protocols and comirec, with those of an earlier report."""
-    try:
-        earlier = Report.load(folder, part)
-    except RunError:  # there is none, or it is damaged and is replaced
+    if earlier is None:
         return ks, protocols, comirec
     names = [name for means in earlier.means.values() for name in means]
     order = get_args(Protocol)

@@ -31,7 +31,7 @@ FACTS = (
 PROTOCOL = """\
 {part} part: {number_of_users}, {number_of_targets}; mean over users
 candidates: all {items:,} items (no sampling); padding is not among them
-{protocols}
+{protocols}{noise}
 ties: of equal scores, the smaller dense item id ranks first
 HR@k: a target among the first k; Recall@k: targets among the first k / all targets
 NDCG@k: gain 1 / log2(rank + 1) over the best possible of min(k, targets)
@@ -40,6 +40,9 @@ coverage@k: fraction of the catalogue that is among the first k of any user;
 popularity@k: mean training events of the first k
 targets never seen in training: {cold_targets:.2%}
 graph {graph_hash:.12}, held-out data {held_out_hash:.12}"""
+NOISE = """
+noise: {noise:g} random items for each event of a history are inserted into what the
+  model reads (seed {noise_seed}); the candidates stay the same"""
 PROTOCOLS = {
     "kept": "history kept: items of the user's history compete and can be recommended",
     "excluded": "history excluded: items of the user's history cannot be recommended;\n"
@@ -87,9 +90,10 @@ class Report:
         words = [PROTOCOLS[name].format(**self.facts) for name in self.means]
         return PROTOCOL.format(
             protocols="\n".join(words),
+            noise=NOISE.format(**self.facts) if "noise" in self.facts else "",
             number_of_users=quantity(self.facts["users"], "user"),
             number_of_targets=quantity(self.facts["targets"], "target"),
-            **self.facts,
+            **{name: self.facts[name] for name in FACTS},
         )
 
     def frame(self) -> pl.DataFrame:
@@ -145,13 +149,21 @@ class Report:
     def save(self, folder: str | Path) -> Path:
         """Write ``report-<part>.json`` and ``per-user-<part>.parquet``.
 
+        A report with noise is ``report-<part>-noise-<noise>-<seed>.json``, and does not
+        replace the one without.
+
         Returns:
             The JSON file.
 
         Raises:
             GraphError: The disk is full, for example; earlier files stay.
         """
-        path, table = _paths(Path(folder), self.facts["part"])
+        path, table = _paths(
+            Path(folder),
+            self.facts["part"],
+            self.facts.get("noise", 0.0),
+            self.facts.get("noise_seed", 0),
+        )
         content = {
             "format": FORMAT,
             "means": self.means,
@@ -167,15 +179,27 @@ class Report:
         return path
 
     @classmethod
-    def load(cls, folder: str | Path, part: Part = "test") -> "Report":
+    def load(
+        cls,
+        folder: str | Path,
+        part: Part = "test",
+        noise: float = 0.0,
+        noise_seed: int = 0,
+    ) -> "Report":
         """Read what :meth:`save` wrote.
+
+        Args:
+            folder: Folder of the report.
+            part: Held-out users of the evaluation.
+            noise: As in the evaluation.
+            noise_seed: As in the evaluation.
 
         Raises:
             RunError: The folder or the report is missing, or the report is damaged.
         """
         if not Path(folder).is_dir():
             raise RunError(f"{folder}: there is no such folder")
-        path, table = _paths(Path(folder), part)
+        path, table = _paths(Path(folder), part, noise, noise_seed)
         if not path.is_file() or not table.is_file():
             raise RunError(
                 f"{folder} contains no report of the {part} part ({path.name} and "
@@ -193,6 +217,16 @@ class Report:
                 f"the report in {folder} is damaged ({type(error).__name__}: {error}). "
                 "Evaluate the run again"
             ) from error
+
+    @classmethod
+    def find(
+        cls, folder: str | Path, part: Part, noise: float, noise_seed: int
+    ) -> "Report | None":
+        """As :meth:`load`; ``None`` if there is no such report, or a damaged one."""
+        try:
+            return cls.load(folder, part, noise, noise_seed)
+        except RunError:
+            return None
 
 
 def _check(content: dict[str, Any], rows: pl.DataFrame) -> None:
@@ -218,8 +252,9 @@ def _check(content: dict[str, Any], rows: pl.DataFrame) -> None:
             raise ValueError(f"the users of {protocol} are not listed once each")
 
 
-def _paths(folder: Path, part: str) -> tuple[Path, Path]:
-    return folder / f"report-{part}.json", folder / f"per-user-{part}.parquet"
+def _paths(folder: Path, part: str, noise: float, seed: int) -> tuple[Path, Path]:
+    name = f"{part}-noise-{noise!r}-{seed}" if noise else part
+    return folder / f"report-{name}.json", folder / f"per-user-{name}.parquet"
 
 
 def _main(values: dict[str, float]) -> list[tuple[str, float]]:
