@@ -14,12 +14,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import networkx as nx
+import numpy as np
+import polars as pl
 import pytest
 import torch
+from safetensors.numpy import save_file
 from torch_geometric.data import HeteroData
 
 from graphseq.config.variants import load
-from graphseq.data import by_user, synthetic
+from graphseq.data import by_user, read_vectors, synthetic
 from graphseq.data.archives import extract
 from graphseq.data.recipes import find_dataset
 from graphseq.errors import GraphSeqError
@@ -35,7 +38,7 @@ from graphseq.graphs import (
 from graphseq.graphs.storage import load_log
 
 SECONDS = 10  # of one input
-FEW, MANY = 100, 1_000  # inputs for each of the seven kinds of file
+FEW, MANY = 100, 1_000  # inputs for each of the eight kinds of file
 
 YAML = [*"[]{}:,&*!|>'\"#%@`-?~", "\n", "  ", "- ", ": ", "!!int ", "!!map ", "<<: "]
 YAML += ["&a ", "*a", "2024-13-45", "9" * 5000, "1e999", ".nan", "null", "\\ud800"]
@@ -212,6 +215,21 @@ def test_archives(kind: str, seeds: int, tmp_path: Path) -> None:
     words = ["PK\x03\x04", "PK\x05\x06", "\x00" * 8, "ustar", "7777777", "\x1f\x8b"]
     check_all(seeds // 4, path, path.read_bytes(), words, read)
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["log.csv"]
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "npy", "safetensors"])
+@pytest.mark.filterwarnings("ignore")
+def test_item_vectors(suffix: str, seeds: int, tmp_path: Path) -> None:
+    path, ids = tmp_path / f"vectors.{suffix}", [f"item-{n}" for n in range(9)]
+    rows = np.arange(36, dtype=np.float32).reshape(9, 4)
+    if suffix == "parquet":
+        pl.DataFrame({"item": ids, "vector": rows}).write_parquet(path)
+    elif suffix == "npy":
+        np.save(path, rows)
+        path.with_suffix(".txt").write_text("\n".join(ids))
+    else:
+        save_file({"vectors": rows}, path, {"ids": json.dumps(ids)})
+    check_all(seeds // 3, path, path.read_bytes(), JSON, lambda: read_vectors(path))
 
 
 def test_experiment_files(seeds: int, tmp_path: Path) -> None:

@@ -75,15 +75,16 @@ def read_vectors(
         if file.suffix == ".parquet":
             found = _of_table(pl.read_parquet(file), item, vector)
         elif file.suffix == ".npy":
-            ids_of_rows = _lines(names or file.with_suffix(".txt"))
-            found = ids_of_rows, np.load(file, allow_pickle=False)
+            # Mapped: a damaged header cannot request more memory than the file has.
+            array = np.load(file, mmap_mode="r", allow_pickle=False)
+            found = _lines(names or file.with_suffix(".txt")), array
         elif file.suffix == ".safetensors":
             found = _of_safetensors(file, names)
         else:
             raise ValueError(f"the suffix {file.suffix!r} is none of these formats")
     except DataError:
         raise
-    except Exception as error:  # a damaged file: parsers raise anything
+    except (Exception, pl.exceptions.PanicException) as error:  # of any parser
         raise DataError(
             f"{file.name} cannot be read as vectors of items: "
             f"{' '.join(str(error).split()):.200}. {CURE}"
