@@ -10,6 +10,7 @@ Usage: python killed_commands.py FOLDER MOMENTS COMMAND …
 
 import csv
 import hashlib
+import io
 import json
 import os
 import random
@@ -19,6 +20,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -188,6 +190,9 @@ def kill_once(command: str, root: Path, seconds: float, expected: Any) -> str | 
 
 def main_of_script(root: Path, moments: int, commands: list[str]) -> None:
     """Print the problems, as {command: {seconds: problem}}."""
+    with redirect_stdout(io.StringIO()):  # imports here what each child would import
+        for command in commands:
+            assert main([COMMANDS[command][0], "--help"]) == 0
     (root / "start").mkdir()
     assert finish(start(lambda: write_inputs(root / "start"), root / "start")) == 0
     chance, problems = random.Random(0), {}

@@ -19,6 +19,7 @@ from typing import Any
 
 import safetensors.torch
 import torch
+from torchmetrics import Metric
 
 from graphseq.data import leave_one_out, synthetic
 from graphseq.folders import RUN
@@ -34,16 +35,21 @@ UNRECORDED = ("writing the graph", "writing the first checkpoint", "before anyth
 """Deaths before the initial weights are on record: these the user must make again."""
 
 
+def made(seed: int) -> SASRec:
+    """The model that is trained."""
+    torch.manual_seed(seed)
+    encoder = Transformer(8, 8, layers=1, heads=1)
+    backbone = Backbone(12, dim=8, loss="bce", max_length=8, encoder=encoder)
+    return SASRec(30, backbone)
+
+
 def train(folder: Path, seed: int) -> None:
     """One attempt; the model is created again, as after a reboot, from a seed.
 
     The graph too: polars' threads do not survive a fork, so the parent uses none.
     """
     graph = build_graph(leave_one_out(synthetic.cycle(30, 12, length=8, seed=0)))
-    torch.manual_seed(seed)
-    encoder = Transformer(8, 8, layers=1, heads=1)
-    backbone = Backbone(12, dim=8, loss="bce", max_length=8, encoder=encoder)
-    model = SASRec(30, backbone)
+    model = made(seed)
     options = {"max_epochs": EPOCHS, "batch_size": 30, "lr": 0.01, "threads": 1}
     fit(model, graph, folder=folder, progress=False, resume=True, **options)
 
@@ -126,6 +132,8 @@ def epochs_of(folder: Path) -> int:
 
 def main(root: Path) -> None:
     """Print {moment: signals of its deaths}; the folders are left for the test."""
+    made(FIRST)  # fill the caches of signatures and of the subclasses
+    isinstance(root, Metric)  # of Metric here, and not in each of 50 children
     child(root / "unbroken", FIRST)
     steps = 6  # an epoch has this many
     moments = {
