@@ -1,6 +1,7 @@
 """The backbone of a sequence model: item features, an encoder, the next-item loss."""
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -174,13 +175,18 @@ class Backbone(Configurable, nn.Module):
             users: The vectors of the users' tokens, if rows have them; ``None``: zeros.
             options: Of the encoder's call, such as ``causal=False``.
         """
+        return by_length(partial(self._states, items, users, options), batch)
 
-        def encode(part: Batch, rows: Tensor | slice) -> Tensor:
-            x, mask = self._read(items, part, users if users is None else users[rows])
-            states: Tensor = self.encoder(x, mask, **options)
-            return states[:, has_token(self.users) :]
-
-        return by_length(encode, batch)
+    def _states(
+        self,
+        items: Float[Tensor, "V D"],
+        users: Float[Tensor, "B D"] | None,
+        options: Mapping[str, Any],
+        part: Batch,
+        rows: Tensor | slice,
+    ) -> Float[Tensor, "B1 L1 D"]:
+        states: Tensor = self.encoder(*self._read(items, users, part, rows), **options)
+        return states[:, has_token(self.users) :]
 
     def last(
         self,
@@ -190,12 +196,17 @@ class Backbone(Configurable, nn.Module):
         **options: Any,
     ) -> Float[Tensor, "B D"]:
         """The state of the sequence at each row's last item; as :meth:`states`."""
+        return by_length(partial(self._last, items, users, options), batch)
 
-        def encode(part: Batch, rows: Tensor | slice) -> Tensor:
-            x, mask = self._read(items, part, users if users is None else users[rows])
-            return self.encoder.last(x, mask, **options)
-
-        return by_length(encode, batch)
+    def _last(
+        self,
+        items: Float[Tensor, "V D"],
+        users: Float[Tensor, "B D"] | None,
+        options: Mapping[str, Any],
+        part: Batch,
+        rows: Tensor | slice,
+    ) -> Float[Tensor, "B1 D"]:
+        return self.encoder.last(*self._read(items, users, part, rows), **options)
 
     def represent(
         self, items: Float[Tensor, "V D"], batch: Batch, graph: HeteroData
@@ -209,17 +220,18 @@ class Backbone(Configurable, nn.Module):
     def _read(
         self,
         items: Float[Tensor, "V D"],
-        batch: Batch,
         users: Float[Tensor, "B D"] | None,
-    ) -> tuple[Float[Tensor, "B L1 D"], Bool[Tensor, "B L1"]]:
+        part: Batch,
+        rows: Tensor | slice,
+    ) -> tuple[Float[Tensor, "B1 L1 D"], Bool[Tensor, "B1 L1"]]:
         """What the encoder reads: the items, after the token of the user if any."""
-        x, mask = self.embed(items, batch), batch.mask
+        x, mask = self.embed(items, part), part.mask
         if self.users is None or self.users.join != "token":
             return x, mask
         if users is None:
             token = x.new_zeros(len(x), self.dim)
         else:
-            token = self.users.map(users)
+            token = self.users.map(users[rows])
         return torch.cat([token[:, None], x], dim=1), F.pad(mask, (1, 0), value=True)
 
     def encode(

@@ -1,6 +1,6 @@
 """Batches of sequences: B users' items, padded on the right."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -87,22 +87,13 @@ class Batch:
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> "Batch":
         """The same batch on another device."""
-
-        def move(tensor: Tensor | None) -> Tensor | None:
-            if tensor is None:
-                return None
-            return tensor.to(device, non_blocking=non_blocking)
-
-        return replace(
-            self,
-            user=self.user.to(device, non_blocking=non_blocking),
-            items=self.items.to(device, non_blocking=non_blocking),
-            lengths=self.lengths.to(device, non_blocking=non_blocking),
-            targets=move(self.targets),
-            negatives=move(self.negatives),
-            example=move(self.example),
-            views=None if self.views is None else self.views.to(device, non_blocking),
-        )
+        parts = {field.name: getattr(self, field.name) for field in fields(self)}
+        moved = {
+            name: part.to(device, non_blocking=non_blocking)
+            for name, part in parts.items()
+            if isinstance(part, Tensor | Batch)
+        }
+        return replace(self, **moved)
 
 
 def histories(
