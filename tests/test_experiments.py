@@ -41,6 +41,7 @@ def on_tiny(experiment: Experiment) -> Experiment:
 
 
 @pytest.mark.filterwarnings("ignore:EC4SRec trains")  # one epoch is enough
+@pytest.mark.usefixtures("unchecked_shapes")
 @pytest.mark.parametrize("experiment", EXPERIMENTS, ids=NAMES)
 def test_an_experiment_trains_and_evaluates_on_the_tiny_log(
     experiment: Experiment,
