@@ -1,6 +1,7 @@
 """Batches of sequences: B users' items, padded on the right."""
 
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -88,7 +89,7 @@ class Batch:
     def to(self, device: torch.device | str, non_blocking: bool = False) -> "Batch":
         """The same batch on another device."""
         parts = {field.name: getattr(self, field.name) for field in fields(self)}
-        moved = {
+        moved: dict[str, Any] = {
             name: part.to(device, non_blocking=non_blocking)
             for name, part in parts.items()
             if isinstance(part, Tensor | Batch)
