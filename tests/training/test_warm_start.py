@@ -11,7 +11,7 @@ from torch_geometric.data import HeteroData
 from graphseq.constants import ITEM_CO_OCCURS
 from graphseq.data import Interactions, leave_one_out
 from graphseq.errors import RunError
-from graphseq.graphs import CoOccurrence, build_graph
+from graphseq.graphs import CoOccurrence, ItemVectors, build_graph
 from graphseq.models import Model, create
 from graphseq.training import Run, fit
 
@@ -137,3 +137,28 @@ def test_another_model_is_refused(runs: dict[str, Run], new: HeteroData) -> None
         fit(wider, new, start=start, **QUIET)
     with pytest.raises(RunError, match="there is no such folder"):
         fit(wider, new, start="nowhere", **QUIET)
+
+
+def test_pretrained_vectors_are_those_of_the_new_graph(tmp_path: Path) -> None:
+    """The adapter and the rows of known items are taken over."""
+
+    def with_vectors(lines: dict[str, str], shift: float) -> HeteroData:
+        graph = graph_of(lines)
+        ids = graph["item"].vocabulary.ids
+        rows = [[float(len(item)), shift] for item in ids]
+        table = pl.DataFrame({"item": ids, "vector": rows})
+        return ItemVectors(table)(graph)
+
+    features = {"Pretrained": {"size": 2, "ids": True, "trained": True}}
+    backbone = {"dim": 8, "features": features}
+    old, new = with_vectors(OLD, 1.0), with_vectors(NEW, 2.0)
+    earlier = model_of("SASRec", old, 1, backbone=backbone)
+    fit(earlier, old, folder=tmp_path / "old", **QUIET)
+    later = model_of("SASRec", new, 2, backbone=backbone)
+    fit(later, new, start=tmp_path / "old", **QUIET)
+    mine, its = later.backbone.features, earlier.backbone.features
+    assert torch.equal(mine.adapter.weight, its.adapter.weight)
+    known = torch.tensor(new["item"].vocabulary.encode(old["item"].vocabulary.ids))
+    assert torch.equal(mine.weight[known], its.weight)
+    expected = mine.adapter(new["item"].x + mine.change) + mine.weight
+    assert torch.equal(mine(new), expected)
