@@ -24,7 +24,7 @@ HEADLINE = ("HR", "Recall", "NDCG", "MRR", "coverage")
 
 
 def table(reports: Mapping[str, "Report"], ks: Sequence[int] | None = None) -> "Table":
-    """Compare models under each history protocol; the best values are bold.
+    """Compare models under each history protocol; the best accuracy is bold.
 
     Args:
         reports: Reports by model name, with the same protocols and list lengths.
@@ -34,7 +34,8 @@ def table(reports: Mapping[str, "Report"], ks: Sequence[int] | None = None) -> "
 
     first = next(iter(reports.values()))
     [means, *_], k = first.means.values(), first.facts["ks"][0]
-    names = [name for name in HEADLINE if f"{name}@{k}" in means]
+    extra = first.facts.get("metrics", ())
+    names = [name for name in (*HEADLINE, *extra) if f"{name}@{k}" in means]
     shown = Table("history", "model", "k", header_style="bold")
     for name in names:
         shown.add_column(f"{name}@k", justify="right")
@@ -44,8 +45,10 @@ def table(reports: Mapping[str, "Report"], ks: Sequence[int] | None = None) -> "
             block = [[r[protocol][f"{n}@{k}"] for n in names] for r in reports.values()]
             best = [max(column) for column in zip(*block, strict=True)]
             for model, values in zip(reports, block, strict=True):
-                pairs = zip(values, best, strict=True)
-                cells = [_cell(v, v == top and len(block) > 1) for v, top in pairs]
+                cells = [
+                    _cell(v, v == top and len(block) > 1 and name in HEADLINE)
+                    for name, v, top in zip(names, values, best, strict=True)
+                ]
                 shown.add_row(protocol, model, str(k), *cells)
     return shown
 

@@ -29,6 +29,7 @@ def evaluate(
     part: Literal["validation", "test"] = "test",
     ks: list[Size] | None = None,
     history: Literal["both", "kept", "excluded"] | None = None,
+    metrics: list[str] | None = None,
     noise: Fraction | None = None,
     noise_seed: Count | None = None,
     by: Literal["history_length", "target_events"] | None = None,
@@ -43,6 +44,7 @@ def evaluate(
     Examples:
       graphseq evaluate runs/sasrec-beauty-0
       graphseq evaluate runs/sasrec-beauty-0 --part validation --ks 1 10 100
+      graphseq evaluate runs/sasrec-beauty-0 --metrics Precision Gini
       graphseq evaluate runs/sasrec-beauty-0 --noise 0.1
       graphseq evaluate runs/sasrec-beauty-0 --by history_length --bins 5 10 20
 
@@ -53,6 +55,8 @@ def evaluate(
         part: Part of the held-out events to evaluate on.
         ks: Cutoffs of the ranking metrics; default: those of the experiment.
         history: History protocols; default: those of the experiment.
+        metrics: More metrics: Precision, MAP, novelty, Gini, personalization, or
+            diversity (by the attributes of the items).
         noise: Insert random items into the histories that the model reads, for each
             event this many on average. The report without noise stays.
         noise_seed: Seed of the noise.
@@ -73,6 +77,7 @@ def evaluate(
     options = {
         "ks": tuple(ks) if ks else None,
         "history": history,
+        "metrics": metrics,
         "noise": noise,
         "noise_seed": noise_seed,
     }

@@ -16,6 +16,13 @@ from graphseq.constants import INTERACTS, ITEM, USER, Part, Protocol
 from graphseq.data import HeldOut
 from graphseq.data.ragged import Ragged
 from graphseq.errors import GraphError, GraphSeqError
+from graphseq.evaluation.extra_metrics import (
+    METRICS,
+    Lists,
+    Metric,
+    compute,
+    named_metrics,
+)
 from graphseq.evaluation.metrics import accuracy, coverage, popularity
 from graphseq.evaluation.noise import add_noise
 from graphseq.evaluation.ranking import Ranked, eval_mode, join, rank_block
@@ -53,6 +60,7 @@ def evaluate(
     ks: Annotated[Sequence[Size], MinLen(1)] = (5, 10, 20),
     history: History = "both",
     comirec: bool = False,
+    metrics: Sequence[Any] = (),
     noise: Fraction = 0.0,
     noise_seed: Count = 0,
     batch_size: Size = 512,
@@ -73,6 +81,9 @@ def evaluate(
             ``kept`` (they can), ``excluded`` (they cannot; a target among them is a
             miss), ``both``.
         comirec: Add ``NDCG-ComiRec@k``, see :func:`.metrics.accuracy`.
+        metrics: More metrics, at each of ``ks``: names (Precision, MAP, novelty, Gini,
+            personalization, diversity), or functions from
+            :class:`.extra_metrics.Lists` to a value for each user or for all.
         noise: Random items that are inserted into the histories which the model reads,
             for each event, see :func:`.noise.add_noise`. The candidates stay the same:
             ``excluded`` excludes the items of the history without noise.
@@ -95,9 +106,11 @@ def evaluate(
     requested = sorted(set(ks))
     protocols = get_args(Protocol) if history == "both" else (history,)
     lists, saved = requested, protocols
+    extra = named_metrics(metrics)
     if folder is not None:
         earlier = Report.find(folder, part, noise, noise_seed)
         lists, saved, comirec = _include_saved(earlier, lists, saved, comirec)
+        extra = _saved_metrics(earlier) | extra
     rows = by_length(held_out)
     read = held_out
     if noise:
@@ -112,13 +125,22 @@ def evaluate(
         top = getattr(ranked, f"{protocol}_top")
         users = accuracy(ranks, rows.targets, lists, comirec=comirec)
         users |= popularity(top, counts, lists)
-        means[protocol] = {
-            name: float(column.mean())
-            for name, column in users.items()
-            if name != "best_rank"
-        } | coverage(top, model.num_items, lists)
+        found = Lists(top, ranks, rows.targets, counts, graph)
+        more, overall = compute(extra, found, lists)
+        users |= more
+        means[protocol] = (
+            {
+                name: float(column.mean())
+                for name, column in users.items()
+                if name != "best_rank"
+            }
+            | coverage(top, model.num_items, lists)
+            | overall
+        )
         frames.append(_frame(graph, held_out, rows, protocol, users, counts))
     facts = _facts(model, graph, part, lists, rows, counts)
+    if extra:
+        facts["metrics"] = [*extra]
     if noise:
         facts |= {"noise": noise, "noise_seed": noise_seed}
     report = Report(means, pl.concat(frames), facts)
@@ -145,6 +167,12 @@ def _include_saved(
         tuple(name for name in order if name in protocols or name in earlier),
         comirec or any(name.startswith("NDCG-ComiRec") for name in names),
     )
+
+
+def _saved_metrics(earlier: Report | None) -> dict[str, Metric]:
+    """The metrics of an earlier report that have a name here."""
+    names = earlier.facts.get("metrics", ()) if earlier is not None else ()
+    return {name: METRICS[name] for name in names if name in METRICS}
 
 
 def held_out_users(graph: HeteroData, part: Part) -> HeldOut:
