@@ -12,6 +12,7 @@ from graphseq.data.filters import (
     min_rating,
     time_window,
 )
+from graphseq.data.hetero import from_hetero
 from graphseq.data.interactions import Interactions
 from graphseq.data.item_vectors import VectorTable, read_vectors
 from graphseq.data.readers import LAYOUTS, SkippedLines, read_log
@@ -39,6 +40,7 @@ __all__ = [
     "catalog",
     "deduplicate",
     "fetch_dataset",
+    "from_hetero",
     "hold_out_items",
     "k_core",
     "leave_one_out",
