@@ -10,7 +10,8 @@ from typing import Any
 from graphseq.cli.app import changed, to_words
 
 VERSIONS = ("graphseq", "numba", "numpy", "polars", "scipy", "torch")
-FILES = ("log", "new_log", "times", "attributes")  # options that name input files
+FILES = ("log", "new_log", "times", "attributes", "vectors")
+"""Options that name input files."""
 BUILD, UPDATES = "build", "updates"  # keys of the graph's provenance, and in the first
 
 

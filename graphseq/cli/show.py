@@ -30,8 +30,9 @@ def show(
     """Summarise or plot a graph, or show its provenance.
 
     Prints nodes, edges, density, degrees, isolated nodes, components and reciprocity
-    of every relation, and the fraction of the held-out targets that are in the history
-    of their user. The extension of a plot gives its format: PNG, SVG or PDF.
+    of every relation, the size of item vectors, and the fraction of the held-out
+    targets that are in the history of their user. The extension of a plot gives its
+    format: PNG, SVG or PDF.
 
     Examples:
       graphseq show graphs/beauty
@@ -75,6 +76,9 @@ def show(
         _dump(_numbers(loaded, graph))
     else:
         _print(found)
+        if "x" in loaded["item"]:
+            number, width = loaded["item"].x.shape
+            _print(f"vectors of {quantity(number, 'item')}, {width:,} numbers each")
         for part, fraction in repeated_targets(loaded).items():
             _print(f"{part} targets in the history of their user: {fraction:.2%}")
     if plot is None:

@@ -42,11 +42,18 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_the_graph_records_the_name_of_the_file(shop: Path) -> None:
+def test_the_graph_records_the_file(
+    shop: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     graph = load_graph(shop / "graph")
     assert graph["item"].x.shape == (graph["item"].num_nodes, 3)
     [step] = [s for s in graph.provenance["transforms"] if "ItemVectors" in s]
     assert step["ItemVectors"]["source"] == "vectors.parquet"
+    assert main(["show", str(shop / "graph")]) == 0
+    assert "vectors of 14 items, 3 numbers each" in capsys.readouterr().out
+    assert main(["show", str(shop / "graph"), "--provenance"]) == 0
+    shown = capsys.readouterr().out
+    assert f"vectors: {shop / 'vectors.parquet'}" in " ".join(shown.split())
 
 
 def test_new_items_are_in_the_lists(
