@@ -78,7 +78,8 @@ format: $(STAMP)-dev  ## Format the code
 	$(BIN)/ruff format .
 
 docs: $(STAMP)-docs  ## Build the documentation and execute its tutorials
-	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
+	$(BIN)/sphinx-build -j auto -W --keep-going --show-traceback -b html \
+		docs docs/_build/html
 
 bench: $(STAMP)-package  ## Measure speed and memory, compared with peers
 	$(BIN)/python -m benchmarks
