@@ -189,6 +189,8 @@ def _stacked(rows: pl.Series) -> tuple[NDArray[np.float32], str | None]:
         shown = ", ".join(map(repr, found.to_list()))
         expected = f"vectors of one width, found {usual} numbers in most"
         return nothing, f"{expected} and {shown} in {other.sum()}"
+    if not usual:
+        return nothing, None  # polars explodes an empty list to nothing or to a null
     flat = lists.explode().fill_null(np.nan).to_numpy()
     return flat.reshape(len(lists), -1), None
 
