@@ -71,7 +71,11 @@ def compared() -> str:
     return _svg(figure)
 
 
-GRAPHS = {"Propagated": " on the item graph", "Fused": " on three relations"}
+RELATIONS = {
+    "item": "the item graph",
+    "precedes": "transitions",
+    "interacts": "the user-item graph",
+}
 
 
 def _best_of_each() -> Iterator[tuple[str, Result]]:
@@ -81,10 +85,20 @@ def _best_of_each() -> Iterator[tuple[str, Result]]:
         result = evidence.result(run)
         if result and (run.data, run.split) == BEAUTY and run.trained:
             label = run.model + f" {run.variant.upper()}" * (run.variant != "full")
-            label += GRAPHS.get(run.part("features")[0], "")
+            label += _graph(run)
             found.setdefault(label, []).append(result)
     for label, results in found.items():
         yield label, max(results, key=lambda r: r.means("excluded")["NDCG@10"])
+
+
+def _graph(run: evidence.Experiment) -> str:
+    """The relations that the items of an experiment are propagated over."""
+    features, options = run.part("features")
+    if features == "Fused":
+        return f" on {len(options['parts'])} relations"
+    if features != "Propagated":
+        return ""
+    return f" on {RELATIONS[(options or {}).get('relation', 'item')]}"
 
 
 def _source(text: str) -> str:
