@@ -1,8 +1,10 @@
-"""Plots of trained models: learning curves, and a map of the items."""
+"""Plots of trained models: learning curves, segments of users, a map of the items."""
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import polars as pl
 import torch
 from torch_geometric.data import HeteroData
 
@@ -11,6 +13,13 @@ from graphseq.constants import ITEM_CO_OCCURS
 from graphseq.errors import ConfigError
 from graphseq.models import Model
 from graphseq.training import Run
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+"""Colours that colour-blind readers can tell apart (Okabe and Ito)."""
 
 
 def plot_learning(
@@ -23,28 +32,76 @@ def plot_learning(
         path: File to write; its suffix determines the format.
         metric: A metric of the runs' validation.
     """
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
-
-    figure = Figure(figsize=(7, 4.5), layout="constrained")
-    axes = figure.subplots()
     if isinstance(runs, Run):
         [name] = runs.experiment["model"]
         runs = {name: runs}
-    for name, run in runs.items():
+    write_figure(path, learning_figure(runs, metric), dpi=130)
+
+
+def learning_figure(runs: Mapping[str, Run], metric: str = "NDCG@10") -> "Figure":
+    """The figure of :func:`plot_learning`; a dot marks the epoch that was kept."""
+    from matplotlib.ticker import MaxNLocator
+
+    figure = _figure(4.2)
+    [axes] = figure.axes
+    for number, (name, run) in enumerate(runs.items()):
+        colour = PALETTE[number % len(PALETTE)]
         rows = [row for row in run.history if row.get(metric) is not None]
+        if not rows:
+            continue
         if run.epochs == 0:
-            axes.axhline(rows[0][metric], label=name, color="0.5", linestyle="--")
+            axes.axhline(rows[0][metric], label=name, color=colour, linestyle="--")
             continue
         epochs, values = [r["epoch"] for r in rows], [r[metric] for r in rows]
-        axes.plot(epochs, values, marker="o", markersize=3, label=name)
+        axes.plot(epochs, values, label=name, color=colour)
+        kept = [row for row in rows if row["epoch"] == run.record["best_epoch"]]
+        for row in kept:
+            axes.plot(row["epoch"], row[metric], "o", color=colour, markersize=5)
     axes.set(
         xlabel="epoch", ylabel=f"validation {metric}, history kept", ylim=(0, None)
     )
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(frameon=False)
-    axes.spines[["top", "right"]].set_visible(False)
-    write_figure(path, figure, dpi=130)
+    return figure
+
+
+def segments_figure(
+    segments: Mapping[str, pl.DataFrame], column: str, metric: str
+) -> "Figure":
+    """Bars of a metric for each segment of users and each model.
+
+    Args:
+        segments: By model name, the rows of one protocol of ``report.by(column, …)``.
+        column: The column that divides the users.
+        metric: The metric to draw.
+    """
+    figure = _figure(3.2)
+    [axes] = figure.axes
+    first = next(iter(segments.values()))
+    width = 0.8 / len(segments)
+    for number, (name, rows) in enumerate(segments.items()):
+        places = [
+            i + (number - (len(segments) - 1) / 2) * width for i in range(len(rows))
+        ]
+        colour = PALETTE[number % len(PALETTE)]
+        axes.bar(places, rows[metric].to_list(), width * 0.92, label=name, color=colour)
+    labels = [
+        f"{name}\n{users:,} users"
+        for name, users in first.select(column, "users").iter_rows()
+    ]
+    axes.set_xticks(range(len(first)), labels)
+    axes.set(xlabel=column.replace("_", " "), ylabel=metric)
+    figure.legend(frameon=False, loc="outside upper center", ncols=3)
+    return figure
+
+
+def _figure(height: float) -> "Figure":
+    """A figure with one pair of axes, without the frame's upper and right lines."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, height), layout="constrained")
+    figure.subplots().spines[["top", "right"]].set_visible(False)
+    return figure
 
 
 def plot_items(model: Model, graph: HeteroData, path: Path) -> None:

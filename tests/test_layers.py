@@ -9,7 +9,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "graphseq"
 LAYERS = """
 __main__
 cli
-config | demo | spark
+config | demo | report_page | spark
 export
 recommend | report | plots
 training

@@ -50,6 +50,7 @@ def _run(arguments: Sequence[str] | None, received: list[int]) -> int:
     from graphseq.cli.get import get
     from graphseq.cli.installed import experiments
     from graphseq.cli.recommend import recommend
+    from graphseq.cli.report import report
     from graphseq.cli.show import show
     from graphseq.cli.train import train
     from graphseq.cli.tune import tune
@@ -63,6 +64,7 @@ def _run(arguments: Sequence[str] | None, received: list[int]) -> int:
         evaluate,
         ensemble,
         compare,
+        report,
         claims,
         recommend,
         export_model,
