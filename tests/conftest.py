@@ -1,5 +1,6 @@
 """Settings and fixtures that several test folders share."""
 
+import gc
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -49,6 +50,12 @@ def pytest_collectstart() -> None:
     import polars  # noqa: F401
     import requests  # noqa: F401
     import torch_geometric  # noqa: F401
+
+
+def pytest_collection_finish() -> None:
+    """Leave what is imported out of the searches for garbage, also in forked copies."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ Usage: python killed_commands.py FOLDER MOMENTS COMMAND …
 """
 
 import csv
+import gc
 import hashlib
 import io
 import json
@@ -193,6 +194,7 @@ def main_of_script(root: Path, moments: int, commands: list[str]) -> None:
     with redirect_stdout(io.StringIO()):  # imports here what each child would import
         for command in commands:
             assert main([COMMANDS[command][0], "--help"]) == 0
+    gc.freeze()  # the children need not search, and thereby copy, what is imported
     (root / "start").mkdir()
     assert finish(start(lambda: write_inputs(root / "start"), root / "start")) == 0
     chance, problems = random.Random(0), {}

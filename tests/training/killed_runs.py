@@ -7,6 +7,7 @@ it has come to a given event; then another child resumes the run, and may die ag
 Usage: python killed_runs.py FOLDER
 """
 
+import gc
 import json
 import os
 import random
@@ -134,6 +135,7 @@ def main(root: Path) -> None:
     """Print {moment: signals of its deaths}; the folders are left for the test."""
     made(FIRST)  # fill the caches of signatures and of the subclasses
     isinstance(root, Metric)  # of Metric here, and not in each of 50 children
+    gc.freeze()  # what is imported need not be searched, and copied, by each child
     child(root / "unbroken", FIRST)
     steps = 6  # an epoch has this many
     moments = {
