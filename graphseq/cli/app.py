@@ -160,7 +160,8 @@ def _is_similar(written: str, option: str) -> bool:
     """Whether a word is probably this option, abbreviated or misspelled."""
     if not written.startswith("--"):
         return False
-    return option.startswith(written) or bool(get_close_matches(written, [option]))
+    word, known = written.removeprefix("--"), option.removeprefix("--")
+    return option.startswith(written) or bool(get_close_matches(word, [known]))
 
 
 def to_words(*groups: Any) -> list[str]:

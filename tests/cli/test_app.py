@@ -113,8 +113,7 @@ def test_help_takes_less_than_300_ms_of_cpu_and_imports_nothing_heavy() -> None:
         ),
         (
             ["build", "x", "--output", "y", "--over"],
-            "graphseq build: there is no option --over. Did you mean --on-error or "
-            "--overwrite?",
+            "graphseq build: there is no option --over. Did you mean --overwrite?",
         ),
         (
             ["build", "x", "--output", "y", "--k-core", "few"],

@@ -230,7 +230,7 @@ def test_the_second_of_two_builds_into_one_folder_is_refused(
         go_on.wait(30)
         return read(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(build_steps, "read", slow)
+    monkeypatch.setattr(build_steps.Local, "read", staticmethod(slow))
     codes: list[int] = []
     first = threading.Thread(
         target=lambda: codes.append(main(["build", log, "--output", output]))
