@@ -97,7 +97,7 @@ myst_heading_anchors = 3
 
 nb_execution_mode = "force"
 nb_execution_raise_on_error = True
-nb_execution_timeout = 180
+nb_execution_timeout = 900  # seconds a cell; CI runs the tests at the same time
 nb_execution_in_temp = True
 nb_output_stderr = "warn"  # with -W: a page that prints a warning fails the build
 nb_merge_streams = True
