@@ -74,4 +74,5 @@ def test_every_kind_of_part_can_be_named(kind: type) -> None:
 
 
 def parameters_return(function: Callable[..., Any]) -> Any:
-    return inspect.get_annotations(function, eval_str=True).get("return")
+    hint = function.__annotations__.get("return")
+    return eval(hint, function.__globals__) if isinstance(hint, str) else hint
