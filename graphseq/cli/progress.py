@@ -1,6 +1,7 @@
 """Progress of long work: bars and tables on a terminal, lines in a file."""
 
 import csv
+import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from graphseq.cli.jobs import Job, Outcome
     from graphseq.graphs.progress import Advance
 
+QUIET = "GRAPHSEQ_QUIET"  # environment: without a terminal, print no progress
 STAGE_PAUSE = 10.0  # seconds between two lines of a stage without a terminal
 RUN_PAUSE = 60.0  # the same for a run
 UNLIMITED = 2**20  # columns of a line that is not shown on a terminal
@@ -101,7 +103,7 @@ class Stages:
             self._bar.update(
                 self._task, total=step.total, completed=step.done, words=words
             )
-        elif now - self._printed > STAGE_PAUSE:
+        elif now - self._printed > STAGE_PAUSE and not os.environ.get(QUIET):
             self._printed = now
             print(f"{self._name}: {words}", file=sys.stderr, flush=True)
 

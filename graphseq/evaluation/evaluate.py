@@ -83,9 +83,9 @@ def evaluate(
         comirec: Add ``NDCG-ComiRec@k``, see :func:`.metrics.accuracy`.
         metrics: More metrics, at each of ``ks``: names (Precision, MAP, novelty, Gini,
             personalization, diversity), or functions from
-            :class:`.extra_metrics.Lists` to a value for each user or for all.
+            :class:`graphseq.evaluation.Lists` to a value for each user or for all.
         noise: Random items that are inserted into the histories which the model reads,
-            for each event, see :func:`.noise.add_noise`. The candidates stay the same:
+            for each event, see ``evaluation/noise.py``. The candidates stay the same:
             ``excluded`` excludes the items of the history without noise.
         noise_seed: Seed of the noise.
         batch_size: Users that the model represents at once; changes no result.

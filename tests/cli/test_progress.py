@@ -51,6 +51,10 @@ def test_without_a_terminal_a_stage_prints_a_line_now_and_then(
         stages.advance(Advance("edges", 1, 4, "pairs"))
         assert capsys.readouterr().err == ""
         monkeypatch.setattr(module, "STAGE_PAUSE", -1.0)
+        monkeypatch.setenv("GRAPHSEQ_QUIET", "1")
+        stages.advance(Advance("edges", 2, 4, "pairs"))
+        assert capsys.readouterr().err == ""
+        monkeypatch.delenv("GRAPHSEQ_QUIET")
         stages.advance(Advance("edges", 2, 4, "pairs"))
     assert capsys.readouterr().err.startswith("item-item: 50%, ")
 
