@@ -13,7 +13,7 @@ import yaml
 
 from graphseq.atomic import write_text
 from graphseq.constants import Protocol
-from graphseq.errors import GraphSeqError
+from graphseq.errors import ConfigError, GraphSeqError, RunError, suggest
 from graphseq.evaluation import compare
 from graphseq.plots import learning_figure, segments_figure
 from graphseq.report import HEADLINE
@@ -52,11 +52,13 @@ def write_page(runs: Mapping[str, Run], path: Path, metric: str = "NDCG@10") -> 
             it; else they show NDCG@10.
 
     Raises:
-        RunError: A run has no report.
+        RunError: A run has no report, or the reports are of other held-out users or
+            have no protocol in common.
+        ConfigError: A report has no value of the metric for each user.
         GraphError: The page cannot be written.
     """
     reports = [run.report for run in runs.values()]
-    protocols = [p for p in PROTOCOLS if all(p in report for report in reports)]
+    protocols = _check(runs, metric)
     parts = ["<h2>Runs</h2>", _table(*_facts(runs))]
     for protocol in protocols:
         parts.append(f"<h2>Test metrics, history {protocol}</h2>")
@@ -79,6 +81,48 @@ def write_page(runs: Mapping[str, Run], path: Path, metric: str = "NDCG@10") -> 
         f"<title>{title}</title><style>{STYLE}</style></head><body>"
         f"<h1>{title}</h1>\n" + "\n".join(parts) + "\n</body></html>\n",
     )
+
+
+def _check(runs: Mapping[str, Run], metric: str) -> list[Protocol]:
+    """The protocols that all reports have.
+
+    Raises:
+        RunError: There are none, or the reports are of other held-out users.
+        ConfigError: A report has no value of the metric for each user.
+    """
+    (base, first), *others = ((name, run.report) for name, run in runs.items())
+    for name, report in others:
+        if report.facts["held_out_hash"] != first.facts["held_out_hash"]:
+            raise RunError(
+                "a page shows runs on the same held-out users, and those of "
+                f"{name} are others than those of {base}. Write a page for each data "
+                "set and split"
+            )
+    for run in runs.values():
+        table = run.report.per_user
+        if metric not in (known := _metrics_of_users(table)):
+            raise ConfigError(
+                f"the report of {run.folder} has no metric {metric!r} of users; "
+                f"{suggest(metric, known)}"
+            )
+        if missing := [name for name in SEGMENTS if name not in table.columns]:
+            raise RunError(
+                f"the report of {run.folder} has no {' and no '.join(missing)}: an "
+                "older graphseq wrote it. Evaluate the run again: graphseq evaluate "
+                f"{run.folder}"
+            )
+    found = [p for p in PROTOCOLS if all(p in r.report for r in runs.values())]
+    if not found:
+        listed = (f"{name} with {[*run.report.means]}" for name, run in runs.items())
+        raise RunError(
+            "the runs were evaluated under different history protocols: "
+            f"{', '.join(listed)}. Evaluate them with --history both"
+        )
+    return found
+
+
+def _metrics_of_users(table: pl.DataFrame) -> list[str]:
+    return [name for name in table.columns if name == "MRR" or "@" in name]
 
 
 def _facts(runs: Mapping[str, Run]) -> tuple[list[str], list[list[str]]]:

@@ -109,3 +109,25 @@ def test_a_run_without_a_report_is_refused(
         for file in ("report-test.json", "per-user-test.parquet"):
             (tmp_path / file).rename(runs["a"].folder / file)
     assert not (tmp_path / "page.html").exists()
+
+
+def test_runs_of_other_users_or_protocols_are_refused(
+    runs: dict[str, Run], tmp_path: Path
+) -> None:
+    graph = gs.build_graph(gs.leave_one_out(synthetic.cycle(41, 12, length=8)))
+    model = gs.models.POP(41, 12)
+    gs.fit(model, graph, folder=tmp_path / "c", progress=False)
+    gs.evaluate(model, graph, ks=(1, 5), folder=tmp_path / "c")
+    others = {"a": runs["a"], "c": load_run(tmp_path / "c")}
+    with pytest.raises(RunError, match="those of c are others than those of a"):
+        write_page(others, tmp_path / "page.html", metric="NDCG@5")
+    graph = gs.build_graph(gs.leave_one_out(synthetic.cycle(40, 12, length=8)))
+    kinds = {}
+    for history in ("kept", "excluded"):
+        model = gs.models.POP(40, 12)
+        gs.fit(model, graph, folder=tmp_path / history, progress=False)
+        gs.evaluate(model, graph, ks=(5,), history=history, folder=tmp_path / history)
+        kinds[history] = load_run(tmp_path / history)
+    with pytest.raises(RunError, match="under different history protocols"):
+        write_page(kinds, tmp_path / "page.html", metric="NDCG@5")
+    assert not (tmp_path / "page.html").exists()

@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+from graphseq.atomic import atomic_folder
 from graphseq.cli.progress import make_console
 from graphseq.errors import ConfigError, suggest
 from graphseq.package_data import installed
@@ -19,7 +20,7 @@ def experiments(file: str | None = None, /, *, output: Path | None = None) -> No
 
     Args:
         file: File to print, as listed.
-        output: Folder to copy all files to; it must not exist.
+        output: Folder to copy all files to; it must not exist, or be empty.
     """
     source = installed("experiments")
     if output is not None:
@@ -32,23 +33,14 @@ def experiments(file: str | None = None, /, *, output: Path | None = None) -> No
 
 
 def _copy(source: Path, output: Path) -> None:
-    """Copy the folder.
+    """Copy the folder, whole or not at all.
 
     Raises:
-        ConfigError: Something is at ``output``, or it cannot be written.
+        GraphError: Something is at ``output``, or it cannot be written.
     """
-    if output.exists() or output.is_symlink():
-        raise ConfigError(
-            f"--output {output} already exists, and its files could be yours. Choose a "
-            "folder that does not exist"
-        )
-    try:
-        shutil.copytree(source, output, ignore=shutil.ignore_patterns("__pycache__"))
-    except OSError as error:
-        raise ConfigError(
-            f"the experiments cannot be copied to {output}: {error.strerror}. Choose a "
-            "folder in which you may write"
-        ) from None
+    ignored = shutil.ignore_patterns("__pycache__")
+    with atomic_folder(output, lambda path: False, "the experiments") as folder:
+        shutil.copytree(source, folder, ignore=ignored, dirs_exist_ok=True)
 
 
 def _print(source: Path, file: str) -> None:

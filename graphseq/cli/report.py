@@ -3,7 +3,7 @@
 from glob import glob
 from pathlib import Path
 
-from graphseq.errors import ConfigError, quantity, suggest
+from graphseq.errors import ConfigError, quantity
 from graphseq.folders import check_run
 
 
@@ -44,12 +44,5 @@ def report(
         path.name if len(short) == len(folders) else name: load_run(path)
         for name, path in folders.items()
     }
-    for run in loaded.values():
-        [means, *_] = run.report.means.values()
-        if metric not in means:
-            raise ConfigError(
-                f"the report of {run.folder} has no metric {metric!r}; "
-                f"{suggest(metric, means)}"
-            )
     write_page(loaded, html, metric)
     print(f"{quantity(len(loaded), 'run')} in {html}")

@@ -28,6 +28,9 @@ def test_patterns_name_runs_and_what_cannot_be_read_is_refused(
     assert main([*run, "NDCG@5"]) == 0
     assert capsys.readouterr().out == f"2 runs in {page}\n"
     assert main([*run, "NDCG@50"]) == 2
-    assert "has no metric 'NDCG@50'; did you mean 'NDCG@5'?" in capsys.readouterr().err
+    message = capsys.readouterr().err
+    assert "has no metric 'NDCG@50' of users; did you mean 'NDCG@5'?" in message
+    assert main([*run, "coverage@5"]) == 2  # one value for all users
+    assert "has no metric 'coverage@5' of users" in capsys.readouterr().err
     assert main(["report", str(tmp_path / "none*")]) == 2
     assert "no run folder matches" in capsys.readouterr().err

@@ -42,5 +42,5 @@ def test_copies_work_as_experiments_and_nothing_is_overwritten(
     assert len(experiment_names(str(folder))) > 100
     (folder / "pop.yaml").write_text("my own")
     assert main(["experiments", "--output", str(folder)]) == 2
-    assert "already exists" in capsys.readouterr().err
+    assert "will not be overwritten" in capsys.readouterr().err
     assert (folder / "pop.yaml").read_text() == "my own"
