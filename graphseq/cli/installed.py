@@ -3,7 +3,6 @@
 import shutil
 from pathlib import Path
 
-from graphseq.atomic import atomic_folder
 from graphseq.cli.progress import make_console
 from graphseq.errors import ConfigError, suggest
 from graphseq.package_data import installed
@@ -38,6 +37,8 @@ def _copy(source: Path, output: Path) -> None:
     Raises:
         GraphError: Something is at ``output``, or it cannot be written.
     """
+    from graphseq.atomic import atomic_folder
+
     ignored = shutil.ignore_patterns("__pycache__")
     with atomic_folder(output, lambda path: False, "the experiments") as folder:
         shutil.copytree(source, folder, ignore=ignored, dirs_exist_ok=True)
