@@ -29,10 +29,16 @@ from torch_geometric.data import HeteroData
 import graphseq as gs
 from graphseq.data import Interactions, Split
 from graphseq.evaluation import Report
+from graphseq.training.schedules import StepDecay
 
 FULL = {"max_epochs": 40, "patience": 3}
-FEW = {"max_epochs": 5, "lr": 3e-3, "lr_decay": 0.5, "evaluate_every": 5}
-LONGER = {"max_epochs": 10, "lr": 3e-3, "lr_decay": 0.7, "evaluate_every": 10}
+FEW = {"max_epochs": 5, "lr": 3e-3, "lr_schedule": StepDecay(0.5), "evaluate_every": 5}
+LONGER = {
+    "max_epochs": 10,
+    "lr": 3e-3,
+    "lr_schedule": StepDecay(0.7),
+    "evaluate_every": 10,
+}
 USUAL = {"batch_size": 384, "monitor": "NDCG@10", "threads": 1, "progress": False}
 
 

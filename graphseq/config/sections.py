@@ -21,6 +21,7 @@ from graphseq.models.sequence_model import SequenceModel
 from graphseq.schema import InvalidOption, format_value, parameters, refuse
 from graphseq.specs import Reader, Spec, find_option, issubclass_of
 from graphseq.training import fit
+from graphseq.training.schedules import SCHEDULES
 
 SECTIONS = ("data", "filters", "split", "graph", "model", "train", "evaluate")
 NEEDED = ("data", "split", "model")
@@ -100,7 +101,7 @@ def read_section(name: str, section: Any, problems: list[InvalidOption]) -> Any:
         A :class:`Spec`, or a list of them; ``None`` for each that is wrong.
     """
     supplied = FROM_ELSEWHERE.get(name, frozenset())
-    parts = {"graph": PARTS, "model": part_table()}.get(name, {})
+    parts = {"graph": PARTS, "model": part_table(), "train": SCHEDULES}.get(name, {})
     reader = Reader(parts, supplied, problems)
     if name == "data":
         return _read_data(section, reader)

@@ -40,9 +40,9 @@ class BERT4Rec(SequenceModel):
         is drawn, its last item is masked. At test, the oldest item of a full history is
         dropped to make room for the mask; RecBole drops the first position of every
         row. Long sequences are cut into windows that overlap by half, not by nine
-        tenths. The authors' learning rate of 1e-4 rises over 100 steps (``lr`` and
-        ``lr_warmup`` of :func:`graphseq.fit`) and then decays linearly to zero, which
-        ours does not.
+        tenths. The authors' learning rate of 1e-4 rises over 100 steps and then decays
+        linearly to zero: ``lr=1e-4, lr_warmup=100, lr_schedule=LinearDecay()`` of
+        :func:`graphseq.fit`.
 
     Args:
         num_users: U.

@@ -37,8 +37,8 @@ class SRGNN(Model):
         (``binary``), as in the authors' code; the paper counts. There is no L2 term
         (see ``weight_decay`` of ``fit``), the width is 64 instead of 100, and item
         vectors start normal, with the variance of the authors' uniform distribution.
-        Their learning rate drops to a tenth every three epochs: ``lr_decay=0.1,
-        lr_decay_every=3`` of :func:`graphseq.fit`.
+        Their learning rate drops to a tenth every three epochs:
+        ``lr_schedule=StepDecay(0.1, every=3)`` of :func:`graphseq.fit`.
 
     Args:
         num_users: U.

@@ -3,5 +3,16 @@
 from graphseq.training.checkpoint import load_state, save_state
 from graphseq.training.fit import fit
 from graphseq.training.run import Run, load_run
+from graphseq.training.schedules import CosineDecay, LinearDecay, Schedule, StepDecay
 
-__all__ = ["Run", "fit", "load_run", "load_state", "save_state"]
+__all__ = [
+    "CosineDecay",
+    "LinearDecay",
+    "Run",
+    "Schedule",
+    "StepDecay",
+    "fit",
+    "load_run",
+    "load_state",
+    "save_state",
+]

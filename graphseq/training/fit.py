@@ -18,6 +18,7 @@ from graphseq.training import run_folder
 from graphseq.training.history import TrainingHistory
 from graphseq.training.options import FitOptions, Metric, Precision
 from graphseq.training.run import CHECKPOINT, Run
+from graphseq.training.schedules import Schedule
 from graphseq.training.warm_start import NewItems, start_from
 
 BATCH_SIZE = {"targets": 384, "user": 256, "prefix": 256, "pairs": 2048}
@@ -33,8 +34,7 @@ def fit(
     batch_size: Size | None = None,
     lr: Positive = 1e-3,
     lr_warmup: Count = 0,
-    lr_decay: Positive = 1.0,
-    lr_decay_every: Size = 1,
+    lr_schedule: Schedule | None = None,
     weight_decay: Weight = 0.0,
     seed: Count = 0,
     monitor: Metric | None = "NDCG@10",
@@ -76,9 +76,10 @@ def fit(
             ``prefix``, 2048 pairs for ``pairs``.
         lr: Learning rate of Adam.
         lr_warmup: Steps of linear warmup of the learning rate.
-        lr_decay: Factor that multiplies the learning rate every ``lr_decay_every``
-            epochs.
-        lr_decay_every: Epochs between two decays.
+        lr_schedule: How the learning rate changes after the warmup:
+            :class:`.StepDecay`, :class:`.LinearDecay`, :class:`.CosineDecay` or a class
+            of your own; ``None``: it stays. The last two end with ``max_epochs``: use
+            them with ``patience=None``.
         weight_decay: L2 penalty of Adam.
         seed: Seed of batches, negatives and dropout; not of the initial weights.
         monitor: Validation metric that selects the best epoch and stops early;
@@ -136,8 +137,7 @@ def fit(
         batch_size=batch_size or BATCH_SIZE[model.sampler],
         lr=lr,
         lr_warmup=lr_warmup,
-        lr_decay=lr_decay,
-        lr_decay_every=lr_decay_every,
+        lr_schedule=lr_schedule,
         weight_decay=weight_decay,
         seed=seed,
         monitor=monitor,

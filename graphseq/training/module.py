@@ -142,9 +142,11 @@ class Training(LightningModule):
         """Set the learning rate, a function of the epoch and the step."""
         progress: Any = self.trainer.fit_loop.epoch_loop.batch_progress
         step = progress.total.completed
+        fraction = batch_idx / len(self.loaders[self.stage])
+        rate = self.options.learning_rate(self.current_epoch, step, fraction)
         for optimizer in self.trainer.optimizers:
             for group in optimizer.param_groups:
-                group["lr"] = self.options.learning_rate(self.current_epoch, step)
+                group["lr"] = rate
 
     def training_step(self, batch: Batch, index: int) -> Tensor | None:
         """The sum of the loss terms; with several optimisers, take the steps here."""

@@ -13,6 +13,7 @@ from annotated_types import Predicate
 from graphseq.constants import Protocol
 from graphseq.errors import ConfigError
 from graphseq.schema import NAMED, describe
+from graphseq.training.schedules import Schedule
 
 METRIC = re.compile(r"(HR|Recall|NDCG|MRR|coverage)@([1-9]\d*)|MRR")
 Metric = Annotated[str, Predicate(lambda name: bool(METRIC.fullmatch(name)))]
@@ -36,8 +37,7 @@ class FitOptions:
     batch_size: int
     lr: float
     lr_warmup: int
-    lr_decay: float
-    lr_decay_every: int
+    lr_schedule: Schedule | None
     weight_decay: float
     seed: int
     monitor: str | None
@@ -81,9 +81,17 @@ class FitOptions:
         automatic = self.accelerator == "auto" and not torch.cuda.is_available()
         return automatic or self.accelerator == "cpu"
 
-    def learning_rate(self, epoch: int, step: int) -> float:
-        """Adam's learning rate in an epoch, after a number of steps of the run."""
-        decay = self.lr_decay ** (epoch // self.lr_decay_every)
+    def learning_rate(self, epoch: int, step: int, fraction: float) -> float:
+        """Adam's learning rate in a step.
+
+        Args:
+            epoch: The epoch; the first is 0.
+            step: Steps of the run before this one.
+            fraction: Completed fraction of the epoch.
+        """
+        progress = min(1.0, (epoch + fraction) / max(1, self.max_epochs))
+        schedule = self.lr_schedule
+        decay = 1.0 if schedule is None else schedule.factor(epoch, progress)
         warmup_factor = min(1.0, (step + 1) / max(1, self.lr_warmup))
         return float(self.lr * decay * warmup_factor)
 

@@ -143,7 +143,9 @@ def find(
             "or train in another folder"
         )
     run = load_run(folder)
-    _check_same(run, _experiment(model, graph, options), identity(graph))
+    ends = options.lr_schedule is not None and options.lr_schedule.ends
+    described = _experiment(model, graph, options)
+    _check_same(run, described, identity(graph), schedule_ends=ends)
     return run
 
 
@@ -280,7 +282,11 @@ def _write_record(folder: Path, record: dict[str, Any]) -> None:
 
 
 def _check_same(
-    run: Run, experiment: Mapping[str, Any], graph: Mapping[str, Any]
+    run: Run,
+    experiment: Mapping[str, Any],
+    graph: Mapping[str, Any],
+    *,
+    schedule_ends: bool,
 ) -> None:
     """Refuse to resume a run with another model, graph or training options.
 
@@ -296,10 +302,13 @@ def _check_same(
         lines = [f"the run is of {', '.join(theirs)}, this file of {', '.join(model)}"]
     found += _differences("train", run.experiment["train"], experiment["train"])
     found += _differences("graph", run.record["graph"], graph)
+    changeable = {f"train.{option}" for option in CHANGEABLE}
+    if schedule_ends:
+        changeable.remove("train.max_epochs")
     lines += [
         f"{name}: the run has {former!r}, requested is {requested!r}"
         for name, former, requested in found
-        if name not in {f"train.{option}" for option in CHANGEABLE}
+        if name not in changeable
     ]
     if lines:
         raise RunError(

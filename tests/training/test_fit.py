@@ -17,6 +17,7 @@ from graphseq.models import (
     Model,
 )
 from graphseq.training import Run, fit
+from graphseq.training.schedules import StepDecay
 
 Make = Callable[..., Model]
 Short = Callable[..., Run]
@@ -68,7 +69,7 @@ def test_what_is_no_model_or_graph_is_refused(tiny: Make, graph: HeteroData) -> 
 def test_a_resumed_run_goes_on_with_its_learning_rate(
     short: Short, small: Make, graph: HeteroData, name: str, tmp_path: Path
 ) -> None:
-    schedule = {"lr_warmup": 30, "lr_decay": 0.5, "lr_decay_every": 2}
+    schedule = {"lr_warmup": 30, "lr_schedule": StepDecay(0.5, every=2)}
     objective = {"MutualInformation": {"pretrain_epochs": 1}}
     stages = {"objective": objective} if name == "S3Rec" else {}
 

@@ -19,6 +19,7 @@ from graphseq.models import (
 )
 from graphseq.sequences import SequenceLoader
 from graphseq.training import Run
+from graphseq.training.schedules import StepDecay
 
 Make = Callable[..., Model]
 Short = Callable[..., Run]
@@ -120,7 +121,7 @@ def test_the_learning_rate_rises_and_falls(short: Short, graph: HeteroData) -> N
 
     trained, model = make(), make()
     options = {"monitor": None, "max_epochs": 5, "batch_size": 30, "lr": 0.02}
-    short(trained, graph, lr_warmup=8, lr_decay=0.5, lr_decay_every=2, **options)
+    short(trained, graph, lr_warmup=8, lr_schedule=StepDecay(0.5, every=2), **options)
     adam = torch.optim.Adam(model.parameters())
     loader = SequenceLoader(
         graph, model.sampler, 30, model.max_length, seed=0, num_negatives=1

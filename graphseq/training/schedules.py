@@ -1,0 +1,95 @@
+"""Schedules of the learning rate, as functions of the planned training.
+
+Adam's learning rate is ``lr`` times a schedule's factor. A factor depends on the epoch
+and on the completed fraction of all planned steps only, so a resumed run continues with
+the rate that it would have had.
+"""
+
+import math
+from abc import ABC, abstractmethod
+
+from graphseq.schema import Configurable, Fraction, Positive, Size
+
+
+class Schedule(Configurable, ABC):
+    """The learning rate as a function of the training's progress.
+
+    Attributes:
+        ends: Whether the factor depends on ``max_epochs``. Such a run cannot be resumed
+            with another number of epochs, and its best weights come late: set
+            ``patience=None``.
+    """
+
+    ends: bool = False
+
+    @abstractmethod
+    def factor(self, epoch: int, progress: float) -> float:
+        """The factor of the learning rate.
+
+        Args:
+            epoch: The epoch; the first is 0.
+            progress: Completed fraction of the steps of ``max_epochs``, in [0, 1].
+        """
+
+
+class StepDecay(Schedule):
+    """Multiplies the learning rate by a factor after every few epochs.
+
+    Args:
+        gamma: The factor.
+        every: Epochs between two decays.
+    """
+
+    def __init__(self, gamma: Positive = 0.1, every: Size = 1) -> None:
+        self.gamma = gamma
+        self.every = every
+
+    def factor(self, epoch: int, progress: float) -> float:
+        """``gamma`` to the number of decays so far."""
+        return float(self.gamma ** (epoch // self.every))
+
+
+class LinearDecay(Schedule):
+    """Lowers the learning rate on a straight line, from ``lr`` to a fraction of it.
+
+    Args:
+        end: The fraction that is reached after ``max_epochs``.
+
+    Source:
+        Sun et al., *BERT4Rec* (CIKM 2019), Section 4.4: linear decay.
+    """
+
+    ends = True
+
+    def __init__(self, end: Fraction = 0.0) -> None:
+        self.end = end
+
+    def factor(self, epoch: int, progress: float) -> float:
+        """``1 - (1 - end) progress``."""
+        return 1.0 - (1.0 - self.end) * progress
+
+
+class CosineDecay(Schedule):
+    """Lowers the learning rate on half a cosine, from ``lr`` to a fraction of it.
+
+    Args:
+        end: The fraction that is reached after ``max_epochs``.
+
+    Source:
+        Loshchilov and Hutter, *SGDR* (ICLR 2017), Eq. 5, without restarts.
+    """
+
+    ends = True
+
+    def __init__(self, end: Fraction = 0.0) -> None:
+        self.end = end
+
+    def factor(self, epoch: int, progress: float) -> float:
+        """``end + (1 - end) (1 + cos(π progress)) / 2``."""
+        return self.end + (1.0 - self.end) * (1.0 + math.cos(math.pi * progress)) / 2
+
+
+SCHEDULES: dict[str, type[Schedule]] = {
+    schedule.__name__: schedule for schedule in (StepDecay, LinearDecay, CosineDecay)
+}
+"""The schedules that an experiment file may name."""

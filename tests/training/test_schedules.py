@@ -1,0 +1,118 @@
+"""Schedules: factors by hand, whole trainings, and files that name them."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch_geometric.data import HeteroData
+
+from graphseq.config import check
+from graphseq.errors import ConfigError, RunError
+from graphseq.models import Model
+from graphseq.training import CosineDecay, LinearDecay, Run, Schedule, StepDecay
+
+Make = Callable[..., Model]
+Short = Callable[..., Run]
+FILE = {
+    "data": {"cycle": {"num_users": 20, "num_items": 6}},
+    "split": {"leave_one_out": {}},
+    "model": {"SASRec": {"backbone": {"dim": 8}}},
+}
+
+
+def test_factors_are_those_of_the_formulas() -> None:
+    steps = [StepDecay(0.5, every=2).factor(epoch, epoch / 5) for epoch in range(5)]
+    assert steps == [1, 1, 0.5, 0.5, 0.25]
+    quarter = (1 + 0.5**0.5) / 2
+    for progress, cosine in ((0.0, 1), (0.25, quarter), (0.5, 0.5), (1.0, 0)):
+        assert LinearDecay().factor(0, progress) == 1 - progress
+        assert CosineDecay().factor(0, progress) == pytest.approx(cosine)
+        raised = 0.1 + 0.9 * cosine
+        assert CosineDecay(end=0.1).factor(0, progress) == pytest.approx(raised)
+    assert LinearDecay(end=0.25).factor(0, 1.0) == 0.25
+
+
+def test_factors_equal_those_of_torch() -> None:
+    adam = torch.optim.Adam([torch.zeros(1, requires_grad=True)], lr=1.0)
+    theirs = torch.optim.lr_scheduler.CosineAnnealingLR(adam, T_max=40, eta_min=0.2)
+    for step in range(40):
+        ours = CosineDecay(end=0.2).factor(0, step / 40)
+        assert ours == pytest.approx(adam.param_groups[0]["lr"])
+        adam.step()
+        theirs.step()
+
+
+@pytest.fixture
+def rates(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The learning rates of all steps of a training."""
+    seen: list[float] = []
+    step = torch.optim.Adam.step
+
+    def record(self: torch.optim.Adam, *args: Any, **kwargs: Any) -> Any:
+        seen.append(self.param_groups[0]["lr"])
+        return step(self, *args, **kwargs)
+
+    monkeypatch.setattr(torch.optim.Adam, "step", record)
+    return seen
+
+
+class Halved(Schedule):
+    """A schedule of one's own."""
+
+    def factor(self, epoch: int, progress: float) -> float:
+        """Half the learning rate, then an eighth."""
+        return 0.5 if progress < 0.5 else 0.125
+
+
+@pytest.mark.parametrize("schedule", [CosineDecay(), LinearDecay(end=0.5), Halved()])
+def test_every_step_has_its_rate(
+    tiny: Make,
+    short: Short,
+    graph: HeteroData,
+    rates: list[float],
+    schedule: Schedule,
+) -> None:
+    options = {"monitor": None, "lr": 0.02, "lr_schedule": schedule, "batch_size": 40}
+    short(tiny(), graph, max_epochs=3, **options)
+    total = len(rates)
+    assert total > 8
+    for step, rate in enumerate(rates):
+        assert rate == pytest.approx(0.02 * schedule.factor(0, step / total))
+
+
+def test_a_file_names_a_schedule_and_the_run_records_it(tmp_path: Path) -> None:
+    train = {"max_epochs": 2, "lr_schedule": {"CosineDecay": {"end": 0.1}}}
+    experiment = check({**FILE, "train": {**train, "progress": False}})
+    schedule = experiment.resolved()["train"]["lr_schedule"]
+    assert schedule == {"CosineDecay": {"end": 0.1}}
+    graph = experiment.graph()
+    run = experiment.fit(experiment.model(graph), graph, folder=tmp_path / "run")
+    assert run.experiment["train"]["lr_schedule"] == schedule
+    with pytest.raises(ConfigError, match=r"lr_schedule.Cosine: unknown name; did you"):
+        check({**FILE, "train": {"lr_schedule": {"Cosine": {}}}})
+    with pytest.raises(ConfigError, match=r"CosineDecay.end: expected a number from 0"):
+        check({**FILE, "train": {"lr_schedule": {"CosineDecay": {"end": 2}}}})
+
+
+def test_a_schedule_that_ends_keeps_the_number_of_epochs(
+    tiny: Make, short: Short, graph: HeteroData, tmp_path: Path
+) -> None:
+    """An interrupted run ends as an uninterrupted one; a longer one is another."""
+    options = {"monitor": None, "lr_schedule": CosineDecay(), "batch_size": 40}
+
+    def interrupt(row: Any) -> None:
+        if row["epoch"] == 2:
+            raise RuntimeError
+
+    whole, first, second = tiny(), tiny(), tiny()
+    short(whole, graph, max_epochs=4, **options)
+    options |= {"folder": tmp_path, "resume": True}
+    with pytest.raises(RuntimeError):
+        short(first, graph, max_epochs=4, callbacks=[interrupt], **options)
+    with pytest.raises(RunError, match=r"train.max_epochs: the run has 4, requested"):
+        short(tiny(), graph, max_epochs=6, **options)
+    short(second, graph, max_epochs=4, **options)
+    for name, weight in whole.state_dict().items():
+        assert torch.equal(second.state_dict()[name], weight), name
