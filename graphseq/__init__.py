@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from graphseq import runtime
 
 if TYPE_CHECKING:
-    from graphseq import models, nn, objectives
+    from graphseq import models, nn, objectives, testing
     from graphseq.data import (
         Interactions,
         by_time,
@@ -66,6 +66,7 @@ __all__ = [
     "read_log",
     "save_graph",
     "summary",
+    "testing",
 ]
 
 _HOMES = {

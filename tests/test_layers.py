@@ -9,7 +9,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "graphseq"
 LAYERS = """
 __main__
 cli
-config | demo | report_page | spark
+config | demo | report_page | spark | testing
 export
 recommend | report | plots
 training

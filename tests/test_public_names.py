@@ -17,9 +17,9 @@ NAMES = ["read_log", "Interactions", "k_core", "leave_one_out", "by_user", "by_t
 NAMES += ["build_graph", "CoOccurrence", "Transitions", "save_graph", "load_graph"]
 NAMES += ["summary", "fit", "evaluate", "compare", "Recommender", "load_weights"]
 NAMES += ["Ensemble", "choose_weights", "add_items"]
-NAMES += ["models", "nn", "objectives", "augment", "Backbone"]
+NAMES += ["models", "nn", "objectives", "augment", "Backbone", "testing"]
 PUBLIC = ["data", "graphs", "models", "nn", "objectives", "sequences", "evaluation"]
-PUBLIC += ["training", "config", "cli"]
+PUBLIC += ["training", "config", "cli", "testing"]
 
 
 def test_the_public_names_are_those_that_were_promised() -> None:

@@ -1,0 +1,7 @@
+"""Checks for parts of your own: the claims that the package's parts pass."""
+
+from graphseq.testing.checks import checks
+from graphseq.testing.encoder import check_encoder
+from graphseq.testing.suite import Check, CheckError, Failure
+
+__all__ = ["Check", "CheckError", "Failure", "check_encoder", "checks"]

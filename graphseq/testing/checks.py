@@ -1,0 +1,27 @@
+"""The table of all checks, by the kind of part that they are about."""
+
+from typing import Any, Literal, get_args
+
+from graphseq.schema import checked
+from graphseq.testing.encoder import ENCODER
+from graphseq.testing.suite import Check, Suite
+
+Kind = Literal["encoder"]
+SUITES: dict[str, Suite[Any]] = {"encoder": ENCODER}
+KINDS: tuple[str, ...] = get_args(Kind)
+
+
+@checked
+def checks(kind: Kind) -> list[Check[Any]]:
+    """The checks of one kind of part, for ``pytest.mark.parametrize``.
+
+    Each is called with the function that makes a part, as the function that runs all of
+    them; its ``name`` and ``claim`` say what must hold:
+
+    >>> [check.name for check in checks("encoder")][0]
+    'states_have_the_shape_of_the_input'
+
+    Args:
+        kind: The kind of part.
+    """
+    return list(SUITES[kind])

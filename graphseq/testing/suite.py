@@ -1,0 +1,157 @@
+"""Suites of checks: named claims about a part, all of them run before one error."""
+
+import traceback
+from collections.abc import Callable, Iterator
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import torch
+
+from graphseq.errors import GraphSeqError
+from graphseq.schema import find_invalid, refuse
+
+Case = TypeVar("Case")
+
+
+class Failure(NamedTuple):
+    """A check that failed.
+
+    Attributes:
+        check: The name of the check.
+        claim: What was checked.
+        found: What was found.
+        advice: What to do.
+    """
+
+    check: str
+    claim: str
+    found: str
+    advice: str
+
+
+class CheckError(GraphSeqError, AssertionError):
+    """Checks of a part failed.
+
+    Attributes:
+        failures: All of them.
+    """
+
+    def __init__(self, subject: str, total: int, failures: list[Failure]) -> None:
+        self.failures = failures
+        lines = [f"{subject}: {len(failures)} of {total} checks failed"]
+        for name, claim, found, advice in failures:
+            lines += [f"  {name}", f"    checked: {claim}"]
+            lines += [f"    found: {found}", f"    to do: {advice}"]
+        super().__init__("\n".join(lines))
+
+
+class Unmet(Exception):
+    """A claim does not hold: what was found, and what to do."""
+
+
+def expect(holds: object, found: str, advice: str) -> None:
+    """End the check unless a condition holds.
+
+    Args:
+        holds: The condition.
+        found: What was found if it does not hold.
+        advice: What to do then.
+    """
+    if not holds:
+        raise Unmet(found, advice)
+
+
+class Check(Generic[Case]):
+    """One claim about parts of a kind; called with a function that makes a part.
+
+    Attributes:
+        name: The name of the check.
+        claim: What must hold.
+    """
+
+    def __init__(self, case: Callable[..., Case], test: Callable[[Case], None]) -> None:
+        self._case, self._test = case, test
+        self.name = self.__name__ = test.__name__  # pytest reads the latter
+        self.claim = (test.__doc__ or "").partition("\n\n")[0].strip()
+
+    def __repr__(self) -> str:
+        return self.name
+
+    def __call__(self, make: Callable[..., Any], **options: Any) -> None:
+        """Check a part.
+
+        Args:
+            make: Returns a new part on each call.
+            options: Of the function that runs all checks of this kind.
+
+        Raises:
+            CheckError: The claim does not hold.
+            OptionError: An option is unknown, or out of its range.
+        """
+        refuse(self.name, find_invalid(self._case, {"make": make, **options}))
+        try:
+            self.run(make, **options)
+        except Unmet as unmet:
+            failure = Failure(self.name, self.claim, *unmet.args)
+            raise CheckError(name_of(make), 1, [failure]) from None
+
+    def run(self, make: Callable[..., Any], **options: Any) -> None:
+        """Check a part; the random state of the process stays as it is."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            self._test(self._case(make, **options))
+
+
+class Suite(Generic[Case]):
+    """All checks of one kind of part, in the order of their definition.
+
+    Args:
+        case: Makes what the checks read from the function that makes a part.
+    """
+
+    def __init__(self, case: Callable[..., Case]) -> None:
+        self._case = case
+        self.checks: list[Check[Case]] = []
+
+    def add(self, test: Callable[[Case], None]) -> Callable[[Case], None]:
+        """Add a check; its docstring is what must hold."""
+        self.checks.append(Check(self._case, test))
+        return test
+
+    def __iter__(self) -> Iterator[Check[Case]]:
+        return iter(self.checks)
+
+    def run(self, make: Callable[..., Any], **options: Any) -> None:
+        """Run all checks.
+
+        Raises:
+            CheckError: With all that failed.
+            OptionError: An option is unknown, or out of its range.
+        """
+        refuse("checks", find_invalid(self._case, {"make": make, **options}))
+        failures = []
+        for check in self:
+            try:
+                check.run(make, **options)
+            except Unmet as unmet:
+                failures.append(Failure(check.name, check.claim, *unmet.args))
+            except Exception as error:  # of the part: reported with the others
+                found, advice = _describe(error), _ALONE.format(name=check.name)
+                failures.append(Failure(check.name, check.claim, found, advice))
+        if failures:
+            raise CheckError(name_of(make), len(self.checks), failures)
+
+
+_ALONE = "fix this error; for the traceback, run the check alone: {name} in checks(…)"
+
+
+def _describe(error: Exception) -> str:
+    """The error, and the line that raised it."""
+    *_, last = traceback.extract_tb(error.__traceback__)
+    text = str(error) or "no message"
+    return f"{type(error).__name__}: {text} ({last.filename}:{last.lineno})"
+
+
+def name_of(make: Callable[..., Any]) -> str:
+    """The name of the function or class that makes a part."""
+    name = getattr(make, "__qualname__", None) or type(make).__name__
+    return name if "<lambda>" not in name else "the part"
