@@ -205,7 +205,7 @@ def system_errors(action: str) -> Iterator[None]:
         raise GraphError(
             f"cannot {action}: the system refused: {reason or error}. Nothing was left "
             f"behind, and older files are unchanged. Free disk space, fix the "
-            f"permissions, or choose another place."
+            f"permissions, or choose another path."
         ) from error
 
 

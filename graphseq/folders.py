@@ -64,6 +64,6 @@ def check_run(folder: str | Path) -> None:
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise RunError(f"{folder}: there is no such folder")
+        raise RunError(f"{folder}: the folder does not exist")
     if not (folder / RUN).is_file():
-        raise RunError(f"{folder} contains no run: there is no {RUN}")
+        raise RunError(f"{folder} contains no run: {RUN} is missing")

@@ -78,7 +78,7 @@ def _open_locked(lock: Path, path: Path) -> int:
             os.close(file)
             raise GraphError(
                 f"another process is writing {path} at this moment. Wait for it, or "
-                f"choose another place."
+                f"choose another path."
             )
         with suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(file), lock.stat()):

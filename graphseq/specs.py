@@ -322,7 +322,7 @@ def issubclass_of(target: Any, kind: type) -> bool:
 def merge(defaults: Any, options: Any) -> Any:
     """Options over defaults, key by key; parts are merged with the same part only.
 
-    ``None`` stands for no options, or within options, for the value ``None``.
+    ``None`` means no options, or within options, for the value ``None``.
     """
     if isinstance(options, str) and _names_part(defaults):
         options = {options: {}}

@@ -13,16 +13,16 @@ HEAVY = {"torch", "torch_geometric", "lightning", "scipy", "numba", "matplotlib"
 MISTAKES = {
     "train nothing.yaml": "nothing.yaml names no experiment",
     "claims nothing.yaml": "nothing.yaml names no experiment",
-    "evaluate nothing": "nothing: there is no such folder",
-    "recommend nothing --users 1": "nothing: there is no such folder",
-    "compare nothing other": "nothing: there is no such folder",
+    "evaluate nothing": "nothing: the folder does not exist",
+    "recommend nothing --users 1": "nothing: the folder does not exist",
+    "compare nothing other": "nothing: the folder does not exist",
     "show nothing": "nothing is not a saved graph: it does not exist",
     "diff nothing other": "nothing is not a saved graph",
     "export nothing --output x": "nothing is not a saved graph",
-    "import nothing --output x": "there is no file or folder nothing",
+    "import nothing --output x": "nothing does not exist",
     "update nothing log.csv": "nothing is not a saved graph",
     "get nothing": "no data set 'nothing'",
-    "build nothing.csv --output x": "there is no file nothing.csv",
+    "build nothing.csv --output x": "the file nothing.csv does not exist",
     "build log.csv --output x --user-user coutn:3": "did you mean 'count'?",
     "build log.csv --output x --columns user=a item=b": "'a'",
     "build log.csv --output x --attributes nothing": "there is none at nothing",
@@ -66,7 +66,7 @@ def test_a_folder_is_a_graph_if_its_metadata_are(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_the_record_of_a_run_is_none(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match=f"contains no run: there is no {RUN}"):
+    with pytest.raises(RunError, match=f"contains no run: {RUN} is missing"):
         check_run(tmp_path)
     (tmp_path / RUN).write_text("{}")
     check_run(tmp_path)

@@ -143,7 +143,7 @@ def explain(error: CycloptsError) -> str:
             known = [name for a in error.argument_collection for name in a.names]
             similar = [option for option in known if _is_similar(written, option)]
             hint = f" Did you mean {' or '.join(similar)}?" if similar else ""
-            text = f"there is no option {written}.{hint}"
+            text = f"unknown option {written}.{hint}"
         case ValidationError(argument=Argument() as argument):
             expected = format_type(argument.field_info.annotation)
             expected = expected.removesuffix(" or None").rstrip(",")
@@ -214,7 +214,7 @@ def check_picture(option: str, path: Path) -> None:
         found = path.suffix or path.name
         raise ConfigError(f"{option} ends in .png, .svg or .pdf; got {found!r}")
     if not path.parent.is_dir():
-        raise ConfigError(f"there is no folder {path.parent} for {option}")
+        raise ConfigError(f"the folder {path.parent} for {option} does not exist")
     check_file(option, path)
 
 

@@ -177,7 +177,7 @@ def _folders(pattern: str) -> list[str]:
     if not found:
         raise RunError(f"no folder matches {pattern!r}")
     if not Path(found[0]).exists():
-        raise RunError(f"{found[0]}: there is no such folder")
+        raise RunError(f"{found[0]}: the folder does not exist")
     return found
 
 
@@ -199,7 +199,7 @@ def graph_of(
         data: Folder of the data sets, to build the graph again.
 
     Raises:
-        RunError: There is no graph in the run folder, none is given, and the run does
+        RunError: The run folder has no graph, none is given, and the run does
             not record its data.
     """
     from graphseq.config import Experiment, load, read_yaml

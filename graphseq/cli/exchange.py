@@ -91,7 +91,7 @@ def import_(source: Path, /, *, output: Path, format: Form | None = None) -> Non
         format: Input format; default: by the extension of the source.
     """
     if not source.exists():
-        raise GraphError(f"there is no file or folder {source}. Check the path")
+        raise GraphError(f"{source} does not exist. Check the path")
     from graphseq import graphs
 
     graphs.save_graph(graphs.import_graph(source, format), output)

@@ -16,7 +16,7 @@ def read_ids(option: str, path: Path) -> list[str]:
     """The ids in a text file, one a line; empty lines are left out.
 
     Raises:
-        ConfigError: There is no such file, it is not a text, or has no id.
+        ConfigError: The file does not exist, it is not a text, or has no id.
     """
     _check_exists(option, path)
     try:
@@ -35,7 +35,7 @@ def read_pairs(option: str, path: Path) -> "pl.DataFrame":
     """A table of pairs: columns user and item.
 
     Raises:
-        ConfigError: There is no such file.
+        ConfigError: The file does not exist.
         DataError: It is not a table, or lacks a column.
     """
     from graphseq.data.attributes import read_attributes
@@ -58,7 +58,7 @@ def lists_by_user(
         names: The users, in the order of their lists.
 
     Raises:
-        ConfigError: There is no such file, or it has no ids.
+        ConfigError: The file does not exist, or it has no ids.
         DataError: A table lacks a column.
     """
     import polars as pl
@@ -80,7 +80,7 @@ def read_titles(
     """A table of titles: columns ``key``, the item as a text, and ``title``.
 
     Raises:
-        ConfigError: There is no such file.
+        ConfigError: The file does not exist.
         DataError: It is not a table, or lacks a column.
     """
     import polars as pl

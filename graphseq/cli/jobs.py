@@ -68,7 +68,7 @@ def list_jobs(
         settings: Overrides of options, such as ``train.max_epochs=5``.
         seeds: Seeds of every experiment; ``None`` is the one in its file.
         runs: Folder of the run folders.
-        graph: Saved graph of all experiments, in place of their data.
+        graph: Saved graph of all experiments, instead of their data.
         data: Folder of the data, with which the graph is compared.
 
     Returns:

@@ -30,7 +30,7 @@ class RunOptions:
         data: Folder of the data sets.
         start: Run folder whose weights are the initial ones: users and items of the
             new graph are matched by their ids.
-        graph: Folder of a saved graph, in place of the data, filters, split and graph
+        graph: Folder of a saved graph, instead of the data, filters, split and graph
             of the file; what the file says of them must fit.
         set: Options to override, such as train.max_epochs=5 or
             graph[0].CoOccurrence.top_k=20.

@@ -39,7 +39,7 @@ def tune(
         trials: Number of trials, those of earlier commands included.
         no_pruning: Train every trial to its end.
         data: Folder of the data sets.
-        graph: Folder of a saved graph, in place of the data.
+        graph: Folder of a saved graph, instead of the data.
         set: Options to override, such as train.max_epochs=5.
     """
     check_folder("--folder", folder)

@@ -73,7 +73,7 @@ class Experiment:
     def on_graph(
         self, folder: str | Path, root: str | Path | None = None
     ) -> "Experiment":
-        """The same experiment on a saved graph, in place of its data.
+        """The same experiment on a saved graph, instead of its data.
 
         Args:
             folder: The saved graph.
@@ -82,7 +82,7 @@ class Experiment:
         Raises:
             OptionError: With everything that the file says otherwise than the graph:
                 data, filters, split, relations.
-            GraphError: There is no saved graph.
+            GraphError: No graph is saved there.
         """
         self._compare(folder, root)
         data = {"graph": str(folder), "hash": hash_of(folder)}

@@ -22,7 +22,7 @@ def hash_of(folder: str | Path) -> str:
     """The hash of a saved graph, read from its metadata.
 
     Raises:
-        GraphError: There is no saved graph.
+        GraphError: No graph is saved there.
     """
     return str(graph_metadata(folder)["hashes"]["graph_hash"])
 
@@ -42,7 +42,7 @@ def differences(
         root: Folder of the data.
 
     Raises:
-        GraphError: There is no saved graph.
+        GraphError: No graph is saved there.
     """
     metadata = graph_metadata(folder)
     made = metadata.get("provenance") or {}

@@ -173,7 +173,7 @@ def _train(
     trial: Any,
     values: Mapping[str, Any],
 ) -> None:
-    """Train one trial, and tell its metric to the study."""
+    """Train one trial, and report its metric to the study."""
     import optuna
 
     monitor = experiment.section("train").monitor

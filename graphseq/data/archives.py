@@ -36,7 +36,7 @@ def extract(archive: Path, member: str, target: Path) -> None:
 
     Args:
         archive: The archive, which is kept.
-        member: Path of the file in it; or else its last part, if only one file has it,
+        member: Path of the file in it; or else its last part, if it is unique,
             since archives are packed again under other folders.
         target: Path to write; its folder exists.
 

@@ -37,7 +37,7 @@ def data_folders(root: str | Path | None = None) -> list[Path]:
 
 
 def find_file(file: str, folders: Sequence[Path]) -> Path | None:
-    """The path of a file, or of its ``.gz``, in the first folder that has it."""
+    """The path of a file, or of its ``.gz``, in the first folder that contains it."""
     paths = (folder / f"{file}{gz}" for folder in folders for gz in ("", ".gz"))
     return next((path for path in paths if path.is_file()), None)
 

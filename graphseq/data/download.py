@@ -23,7 +23,7 @@ PAUSE = 1.0  # seconds before the second attempt; the third waits twice as long
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 REASONS = {
     "timed out": "the server stopped responding",
-    "NameResolution": "the server name cannot be resolved, or there is no network",
+    "NameResolution": "the server name cannot be resolved, or the network is down",
     "refused": "the server refuses connections",
     "Connection aborted": "the connection was lost",
     "Connection broken": "the connection was lost",
@@ -66,7 +66,7 @@ def download(
         timeout: Seconds without data after which a connection counts as lost.
 
     Raises:
-        Unreachable: There is no network, the server reports an error or delivers
+        Unreachable: The network is down, the server reports an error or delivers
             nothing, the file is too large, or the checksum differs.
         DataError: The disk is full, or another process downloads the same file.
         OSError: The folder is not writable.

@@ -41,7 +41,7 @@ class Download:
         bytes: Size of the download, which no download may exceed.
         sha256: Checksum of the download; ``None`` where none was published.
         md5: The same; one of them is enough.
-        page: Web page with instructions, if there is no URL.
+        page: Web page with instructions, without a URL.
     """
 
     file: str
@@ -143,8 +143,8 @@ def _recipes(folder: str | Path | None) -> dict[str, Path]:
     place = Path(folder or os.environ.get(CATALOG_VARIABLE) or CATALOG)
     if not place.is_dir():
         raise DataError(
-            f"there is no folder of data set descriptions at {place}. Set "
-            f"{CATALOG_VARIABLE} to a folder of such files"
+            f"the catalog folder {place} does not exist. Set {CATALOG_VARIABLE} to a "
+            "folder of data set descriptions"
         )
     paths = sorted(place.glob("*.yaml"), key=lambda path: path.stem)
     return {path.stem: path for path in paths}
@@ -227,7 +227,7 @@ def find_dataset(name: str, folder: str | Path | None = None) -> Dataset:
     """One entry of the catalog; the other files may be faulty.
 
     Raises:
-        DataError: There is no such entry, and the error suggests the closest name; or
+        DataError: The entry does not exist, and the error suggests the closest name; or
             its file does not describe a data set.
     """
     found = _recipes(folder)

@@ -223,7 +223,7 @@ def make_split(
     parameters: Mapping[str, Any],
     dropped: Mapping[str, int],
 ) -> Split:
-    """Combine the parts of a split, none of which may be empty.
+    """Combine the parts of a split; an empty one is refused.
 
     Raises:
         DataError: A part is empty; the error reports the dropped users.

@@ -97,8 +97,8 @@ def evaluate(
 
     Raises:
         ConfigError: Options are invalid.
-        GraphError: The graph does not fit the model or has no such part; or there is no
-            item for the noise.
+        GraphError: The graph does not fit the model or lacks that part, or items for
+            the noise.
         GraphSeqError: A score is NaN.
     """
     model.check(graph, model.ranks_with)

@@ -70,7 +70,7 @@ def novelty(lists: Lists) -> Float[Tensor, "N"]:
     r"""Mean self-information of the items, :math:`-\log_2 (n_i / \sum_j n_j)`, in bits.
 
     Source:
-        Zhou et al., PNAS 2010, with the fraction of events in place of users.
+        Zhou et al., PNAS 2010, with the fraction of events instead of users.
 
     Departs from the source:
         An item without training events counts as one with a single event.

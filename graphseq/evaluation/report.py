@@ -125,7 +125,7 @@ class Report:
             weighted by their users.
 
         Raises:
-            ConfigError: There is no such column, bins do not fit it, or the frame has
+            ConfigError: The column is missing, bins do not fit it, or the frame has
                 several rows for a user.
         """
         return segments(self.per_user, column, bins, frame)
@@ -198,7 +198,7 @@ class Report:
             RunError: The folder or the report is missing, or the report is damaged.
         """
         if not Path(folder).is_dir():
-            raise RunError(f"{folder}: there is no such folder")
+            raise RunError(f"{folder}: the folder does not exist")
         path, table = _paths(Path(folder), part, noise, noise_seed)
         if not path.is_file() or not table.is_file():
             raise RunError(
@@ -222,7 +222,7 @@ class Report:
     def find(
         cls, folder: str | Path, part: Part, noise: float, noise_seed: int
     ) -> "Report | None":
-        """As :meth:`load`; ``None`` if there is no such report, or a damaged one."""
+        """As :meth:`load`; ``None`` if it is missing or damaged."""
         try:
             return cls.load(folder, part, noise, noise_seed)
         except RunError:
@@ -244,7 +244,7 @@ def _check(content: dict[str, Any], rows: pl.DataFrame) -> None:
         raise ValueError(f"ks is {facts['ks']!r}")
     for protocol, values in content["means"].items():
         if protocol not in PROTOCOLS:
-            raise ValueError(f"there is no protocol {protocol!r}")
+            raise ValueError(f"unknown protocol {protocol!r}")
         if not all(isinstance(value, float | int) for value in values.values()):
             raise ValueError(f"the means of {protocol} are not numbers")
         of_protocol = rows.filter(pl.col("protocol") == protocol)["user_index"]

@@ -119,7 +119,7 @@ def _read_card(folder: Path) -> dict[str, Any]:
     """The card, and the checksums of the files that it lists."""
     if not (folder / CARD).is_file():
         raise RunError(
-            f"{folder} contains no exported model: there is no {CARD}. Write one: "
+            f"{folder} contains no exported model: {CARD} is missing. Write one: "
             "graphseq export-model RUN FOLDER"
         )
     try:

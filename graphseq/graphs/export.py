@@ -204,7 +204,7 @@ def _held_out(table: pl.DataFrame, numbers: dict[str, Vocabulary]) -> HeldOut:
 
 
 def _raw_ids(graph: HeteroData, kind: str) -> pl.Series:
-    """The raw ids of the nodes of a kind; their numbers if there is no vocabulary."""
+    """The raw ids of the nodes of a kind; their numbers without a vocabulary."""
     if "vocabulary" in graph[kind]:
         ids: pl.Series = graph[kind].vocabulary.ids
         return ids

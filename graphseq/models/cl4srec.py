@@ -30,7 +30,7 @@ class ViewContrast(Auxiliary):
 
     Args:
         augmentation: Draws the views, 2B rows for a batch of B; ``None`` is
-            ``CropMaskReorder``. A function of a batch can take its place.
+            ``CropMaskReorder``. A function of a batch can replace it.
         weight: λ; 0 leaves out the contrast.
         temperature: τ.
         pooling: One vector per view: its ``last`` state, their ``mean``, or all of them

@@ -141,7 +141,7 @@ class ExplainedViews(Auxiliary):
 
     @classmethod
     def check_encoder(cls, options: Mapping[str, Any], encoder: Any) -> Iterator[str]:
-        """Attention explains only an encoder that has it."""
+        """Attention explains only an encoder with attention."""
         kind = class_of(encoder)
         if options["explanation"] == "attention" and kind is not Transformer:
             yield (

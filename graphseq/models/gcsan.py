@@ -38,7 +38,7 @@ class GCSAN(Model):
         The blocks are those of ``Transformer`` (post-LN, gelu, N(0, 0.02²)) and causal;
         both as in the public reimplementation. A
         transition counts once (``binary``). The gated network starts as ``SRGNN``'s
-        (the reimplementation's: N(0, 0.02²), biases 0). There is no L2 term: the
+        (the reimplementation's: N(0, 0.02²), biases 0). The loss has no L2 term: the
         reimplementation's is practically zero; see ``weight_decay`` of ``fit``.
 
     Args:

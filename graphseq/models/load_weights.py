@@ -40,7 +40,7 @@ def load_weights(
     * ``blocks.0.qkv.weight[D:2*D]``: the second third of a map that is stored as three,
     * ``complex_weight[0, :, :D]``: rows of several axes.
 
-    Fields stand for any text without a dot, the same on both sides: ``up.{i}.{k}`` maps
+    Fields match any text without a dot, the same on both sides: ``up.{i}.{k}`` maps
     ``up.0.weight``, ``up.0.bias``, ``up.1.weight`` and so on. Axes of length 1 need not
     be named, and the type of numbers is that of the model.
 

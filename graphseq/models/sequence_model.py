@@ -121,7 +121,7 @@ def refuse_users(options: Mapping[str, Any], scored: str) -> Iterator[InvalidOpt
 
     Args:
         options: Options of a model.
-        scored: What scores items in the place of the backbone's states.
+        scored: What scores items instead of the backbone's states.
     """
     if getattr(options.get("backbone"), "users", None) is not None:
         message = f"would join no state: {scored}; leave them out"

@@ -34,8 +34,8 @@ class SRGNN(Model):
 
     Departs from the paper:
         A transition that occurs twice weighs as much as one that occurs once
-        (``binary``), as in the authors' code; the paper counts. There is no L2 term
-        (see ``weight_decay`` of ``fit``), the width is 64 instead of 100, and item
+        (``binary``), as in the authors' code; the paper counts. The loss has no L2
+        term (see ``weight_decay`` of ``fit``), the width is 64 instead of 100, and item
         vectors start normal, with the variance of the authors' uniform distribution.
         Their learning rate drops to a tenth every three epochs:
         ``lr_schedule=StepDecay(0.1, every=3)`` of :func:`graphseq.fit`.

@@ -20,7 +20,7 @@ class Variant(NamedTuple):
     """What distinguishes the operators that are cached for one relation.
 
     Attributes:
-        undirected: Whether A + Aᵀ takes the place of A.
+        undirected: Whether A + Aᵀ replaces A.
         self_loops: Whether each node has an edge of weight 1 to itself.
         event_weight: The weight of a user-item edge.
         max_fraction: Of :func:`two_hops` only.
@@ -60,7 +60,7 @@ def operator(
     Args:
         graph: Holds the relation.
         relation: The edges.
-        undirected: Whether A + A^T takes the place of A.
+        undirected: Whether A + A^T replaces A.
         self_loops: Whether each node has an edge of weight 1 to itself.
         event_weight: The weight of a user-item edge: 1 (``binary``), the number of the
             pair's events (``count``), or the sum of their weights, such as ratings

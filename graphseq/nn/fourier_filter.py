@@ -50,7 +50,7 @@ class FourierMixer(FilterMixer):
 
 @final
 class FourierFilter(WindowEncoder):
-    r"""Learned filters in frequency in place of attention.
+    r"""Learned filters in frequency instead of attention.
 
     With complex weights :math:`Ω ∈ \mathbb{C}^{F × D}` of the F = W // 2 + 1 bins of a
     window of W columns, a block computes

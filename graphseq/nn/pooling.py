@@ -33,7 +33,7 @@ def pool(
         Shape (B, D), or (B, length D).
 
     Raises:
-        ValueError: There is no such pooling.
+        ValueError: The pooling is unknown.
     """
     if pooling not in get_args(Pooling):
         raise ValueError(f"expected pooling in {get_args(Pooling)}; found {pooling!r}")

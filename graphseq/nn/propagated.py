@@ -47,7 +47,7 @@ class Propagated(Features):
       follow i. ``successors`` reads A, ``predecessors`` its transpose, ``both`` the
       mean over E and the layers of each direction, ``undirected`` A + Aᵀ;
     * ``interacts``: the training events, as [[0, R], [Rᵀ, 0]] over users and items, and
-      [Q; E] in the place of E, with a trainable vector in Q for each user, or zeros.
+      [Q; E] instead of E, with a trainable vector in Q for each user, or zeros.
       Unseen users can be ranked: only item vectors are used;
     * ``has``: attributes, over two hops (:class:`~graphseq.nn.two_hops.TwoHops`).
 

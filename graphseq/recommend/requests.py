@@ -149,7 +149,7 @@ def _known(dense: Int[Tensor, "M"], ends: Int[Tensor, "N1"]) -> Ragged:
 def check_given(
     users: RawIds | None, histories: Histories | None, *, needed: bool = False
 ) -> None:
-    """Refuse users and histories together, and one text in place of a list.
+    """Refuse users and histories together, and one text instead of a list.
 
     Args:
         users: Raw ids of users.

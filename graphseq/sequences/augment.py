@@ -50,7 +50,7 @@ class Augmentation(Configurable, nn.Module):
     """Draws two views of every row; called with a batch of B rows, it returns 2B rows.
 
     The first B rows are the first views, the others the second ones, as from
-    :func:`join`. Any function that does the same can take the place of a subclass.
+    :func:`join`. Any function that does the same can replace a subclass.
 
     Attributes:
         requires: Relations of the graph that :meth:`refresh` reads.

@@ -65,7 +65,7 @@ def read_rows(
     """Read the files of a log.
 
     Raises:
-        DataError: There is no file, or it lacks the requested format or columns.
+        DataError: The file is missing, or it lacks the requested format or columns.
     """
     if columns is not None:
         check_columns(columns)

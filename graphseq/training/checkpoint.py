@@ -137,7 +137,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], Any]:
         else:
             return tensors, json.loads(marked["header"])
     except FileNotFoundError:
-        found = "there is no such file"
+        found = "the file does not exist"
     except (SafetensorError, OSError, ValueError, RecursionError) as error:
         found = f"it is damaged or of another program ({error})"
     raise RunError(

@@ -60,8 +60,8 @@ class Run(Trained):
             if row["epoch"] == epoch:
                 return row
         raise RunError(
-            f"none of the {self.epochs} epochs has been evaluated yet, so there is no "
-            "best one. Resume the run (resume=True)"
+            f"none of the {self.epochs} epochs has been evaluated yet, so none "
+            "is the best. Resume the run (resume=True)"
         )
 
     @property
@@ -129,7 +129,7 @@ class Run(Trained):
         folder = self._folder_with("the graph") / GRAPH
         if not folder.is_dir():
             raise RunError(
-                f"there is no graph in {self.folder}: this run was made before runs "
+                f"{self.folder} has no graph: this run was made before runs "
                 "kept their graph. Give the folder of the graph or of the data "
                 "(--graph, --data), or train again"
             )

@@ -211,9 +211,7 @@ def try_trainer(options: FitOptions) -> None:
     strategy = options.strategy
     if strategy != "auto" and strategy not in StrategyRegistry:
         known = ["auto", *StrategyRegistry.available_strategies()]
-        raise ConfigError(
-            f"there is no strategy {strategy!r}; {suggest(strategy, known)}"
-        )
+        raise ConfigError(f"unknown strategy {strategy!r}; {suggest(strategy, known)}")
     with temporary_folder() as folder, quiet():
         _loggers(options.loggers, folder)
         try:

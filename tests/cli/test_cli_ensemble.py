@@ -92,7 +92,7 @@ def test_mistakes_are_refused_before_anything_is_written(
         ([*runs, *new, "--weights", "1"], "one for each member, found 1 for 2"),
         ([runs[0], *new], "two or more models or runs"),
         ([runs[0], str(place / "other"), *new], "were trained on different graphs"),
-        ([runs[0], str(place / "none"), *new], "there is no such folder"),
+        ([runs[0], str(place / "none"), *new], "the folder does not exist"),
         ([*runs, *new, "--choose-weights", "--metric", "X@3"], "such as NDCG@10"),
     ):
         assert main(["ensemble", *words]) == 2

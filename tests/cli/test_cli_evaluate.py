@@ -103,7 +103,7 @@ def test_compare_speaks_of_both_runs(
     assert main(["compare", str(place / "nope*"), runs[0]]) == 2
     assert "no folder matches" in capsys.readouterr().err
     assert main(["compare", runs[0], str(place / "nope")]) == 2
-    assert "nope: there is no such folder" in capsys.readouterr().err
+    assert "nope: the folder does not exist" in capsys.readouterr().err
 
 
 def test_ids_that_look_like_markup_are_shown_as_they_are(

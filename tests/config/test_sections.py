@@ -64,8 +64,8 @@ def test_the_problems_of_all_sections_are_reported_at_once() -> None:
         ),
         (
             {"data": {"dataset": "ml-1m", "folder": "nowhere"}},
-            "data.dataset: there is no folder of data set descriptions at nowhere. Set "
-            "GRAPHSEQ_DATASETS to a folder of such files",
+            "data.dataset: the catalog folder nowhere does not exist. Set "
+            "GRAPHSEQ_DATASETS to a folder of data set descriptions",
         ),
         ({"data": {"dataset": 3}}, "data.dataset: expected a text, found 3"),
         (

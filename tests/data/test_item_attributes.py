@@ -83,7 +83,7 @@ def test_a_relative_path_counts_from_the_root(
     monkeypatch.chdir(elsewhere)
     monkeypatch.delenv("GRAPHSEQ_DATA", raising=False)
     assert read(Path("sub/items.json"), root=tmp_path) == PAIRS
-    with pytest.raises(DataError, match="there is no folder"):
+    with pytest.raises(DataError, match="does not exist"):
         read(Path("sub/items.json"))
     monkeypatch.setenv("GRAPHSEQ_DATA", str(tmp_path))
     assert read(Path("sub/items.json")) == PAIRS

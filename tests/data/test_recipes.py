@@ -30,7 +30,7 @@ def test_an_entry_is_read_and_unknown_fields_are_none(tmp_path: Path) -> None:
 
 
 def test_incomplete_entries_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no folder of data set descriptions"):
+    with pytest.raises(DataError, match="elsewhere does not exist"):
         catalog(tmp_path / "elsewhere")
     (tmp_path / "bad.yaml").write_text("source: x\n")
     with pytest.raises(DataError, match=r"bad.yaml does not describe a data set"):

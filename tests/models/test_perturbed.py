@@ -28,7 +28,7 @@ def deltas(start: int = 600) -> Iterator[Tensor]:
 
 @pytest.fixture
 def given(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Noise of the specification in place of uniform random numbers."""
+    """Noise of the specification instead of uniform random numbers."""
     drawn = deltas()
     monkeypatch.setattr(torch, "rand_like", lambda x: next(drawn).to(x))
 

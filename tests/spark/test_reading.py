@@ -86,7 +86,7 @@ def test_a_file_is_read_as_the_local_reader_reads_it(
 
 
 def test_missing_and_misnamed_files_are_reported(spark: Any, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="there is no"):
+    with pytest.raises(DataError, match="does not exist"):
         read_events(spark, str(tmp_path / "none.csv"))
     (tmp_path / "log.csv").write_bytes(FILES["packed.csv.gz"])
     with pytest.raises(DataError, match=r"Rename it to end in \.gz"):

@@ -165,7 +165,7 @@ def test_a_truncated_file_is_refused(tmp_path: Path, keep: int) -> None:
 
 
 def test_a_missing_or_foreign_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="there is no such file"):
+    with pytest.raises(RunError, match="the file does not exist"):
         load_state(tmp_path / "absent")
     torch.save({"epoch": 1}, tmp_path / "pickle")
     with pytest.raises(RunError, match="damaged or of another program"):

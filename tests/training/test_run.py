@@ -191,9 +191,9 @@ def test_a_graph_that_is_gone_damaged_or_of_another_run_is_refused(
 
 
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match=r"contains no run: there is no run\.json"):
+    with pytest.raises(RunError, match=r"contains no run: run\.json is missing"):
         load_run(tmp_path)
-    with pytest.raises(RunError, match="nowhere: there is no such folder"):
+    with pytest.raises(RunError, match="nowhere: the folder does not exist"):
         load_run(tmp_path / "nowhere")
 
 

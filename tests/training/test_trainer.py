@@ -71,7 +71,7 @@ def test_another_logger_hears_of_every_epoch(
     ("options", "words"),
     [
         ({"accelerator": "gpux"}, "accelerator 'gpux' is not on this machine; there"),
-        ({"strategy": "dpp"}, "there is no strategy 'dpp'; did you mean 'ddp'"),
+        ({"strategy": "dpp"}, "unknown strategy 'dpp'; did you mean 'ddp'"),
         ({"devices": 0}, "cannot train with accelerator 'auto', devices 0"),
         ({"devices": 1000}, "would start 1,000 processes on the"),
         ({"threads": 10**5}, "threads: expected a whole number from 1 to 1024"),

@@ -135,7 +135,7 @@ def test_another_model_is_refused(runs: dict[str, Run], new: HeteroData) -> None
     wider = model_of("SASRec", new, 0, backbone={"dim": 16})
     with pytest.raises(RunError, match=r"no weights of the same shape for backbone\."):
         fit(wider, new, start=start, **QUIET)
-    with pytest.raises(RunError, match="there is no such folder"):
+    with pytest.raises(RunError, match="the folder does not exist"):
         fit(wider, new, start="nowhere", **QUIET)
 
 

@@ -48,7 +48,7 @@ def detect_format(source: Source) -> str:
 
 
 def refuse_json_array(source: Source) -> None:
-    """Refuse one JSON array in place of JSON lines, or of the rows of a table.
+    """Refuse one JSON array instead of JSON lines, or of the rows of a table.
 
     Raises:
         DataError: The file begins like an array of objects or of arrays.

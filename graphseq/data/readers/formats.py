@@ -178,7 +178,7 @@ def find_weight(source: str, header: Sequence[str], weight: str | int) -> int:
     """Index of the column of the weights.
 
     Raises:
-        DataError: There is no such column.
+        DataError: The column is missing.
     """
     if isinstance(weight, int) and 0 <= weight < len(header):
         return weight

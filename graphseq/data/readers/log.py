@@ -123,7 +123,7 @@ def choose_layout(
         near = difflib.get_close_matches(name, LAYOUTS, n=1)
         hint = f" (did you mean {near[0]!r}?)" if near else ""
         raise DataError(
-            f"there is no format {name!r}{hint}. The formats are {', '.join(LAYOUTS)}"
+            f"unknown format {name!r}{hint}. The formats are {', '.join(LAYOUTS)}"
         )
     layout = LAYOUTS[name]
     if layout.kind == "sequences" and columns is not None:

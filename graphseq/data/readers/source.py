@@ -28,7 +28,7 @@ UNSUPPORTED = {
 
 @dataclass(frozen=True)
 class Source:
-    """A plain or gzip file of which only the start has been read.
+    """A plain or gzip file, read only at its start.
 
     Attributes:
         path: Its path.
@@ -199,11 +199,11 @@ def missing_file(file: Path) -> str:
             "which only those are read together. Name a file in it"
         )
     if not file.parent.is_dir():
-        return f"there is no folder {file.parent}. Check the path"
+        return f"the folder {file.parent} does not exist. Check the path"
     try:
         names = sorted(entry.name for entry in file.parent.iterdir())
     except OSError:
         names = []
     near = difflib.get_close_matches(file.name, names, n=1)
     cure = f"Did you mean {near[0]!r}?" if near else "Check the path"
-    return f"there is no file {file}. {cure}"
+    return f"the file {file} does not exist. {cure}"

@@ -90,7 +90,7 @@ def write(folder: Path, data: str | bytes, name: str = "log.csv") -> Path:
 def test_options_of_another_format_are_refused(tmp_path: Path) -> None:
     path = write(tmp_path, "1 5 6\n")
     with pytest.raises(
-        DataError, match=r"no format 'sequence' \(did you mean 'sequences'"
+        DataError, match=r"unknown format 'sequence' \(did you mean 'sequences'"
     ):
         read_log(path, format="sequence")
     with pytest.raises(DataError, match="has no columns to name"):

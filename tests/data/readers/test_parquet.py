@@ -68,7 +68,7 @@ def test_a_folder_or_a_pattern_of_parts_is_one_log(tmp_path: Path) -> None:
     (folder / "part-0.parquet").write_text("user,item,time")
     with pytest.raises(DataError, match=r"part-0\.parquet, which is not Parquet"):
         read_log(folder)
-    with pytest.raises(DataError, match="there is no file"):
+    with pytest.raises(DataError, match="does not exist"):
         read_log(tmp_path / "none-*.parquet")
 
 

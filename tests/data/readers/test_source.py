@@ -65,7 +65,7 @@ def test_missing_files_are_reported_with_a_suggestion(tmp_path: Path) -> None:
         read_log(tmp_path / "rating.csv")
     with pytest.raises(DataError, match="is a folder"):
         read_log(tmp_path)
-    with pytest.raises(DataError, match="there is no folder"):
+    with pytest.raises(DataError, match="does not exist"):
         read_log(tmp_path / "a" / "b")
 
 
