@@ -46,8 +46,17 @@ def quantity(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
+FORMER = {
+    "lr_decay": "write lr_schedule: StepDecay with gamma and every",
+    "lr_decay_every": "write lr_schedule: StepDecay with gamma and every",
+}
+"""Options of earlier releases, and what replaces them."""
+
+
 def suggest(name: object, known: Collection[str]) -> str:
     """The nearest known name as a question, or else all of them."""
+    if name in FORMER:
+        return FORMER[str(name)]
     ranks = {other.lower(): other for other in known}
     near = difflib.get_close_matches(str(name).lower(), ranks, n=1)
     if near:

@@ -21,7 +21,7 @@ from graphseq.models.sequence_model import SequenceModel
 from graphseq.schema import InvalidOption, format_value, parameters, refuse
 from graphseq.specs import Reader, Spec, find_option, issubclass_of
 from graphseq.training import fit
-from graphseq.training.schedules import SCHEDULES
+from graphseq.training.schedules import SCHEDULES, replace_former_options
 
 SECTIONS = ("data", "filters", "split", "graph", "model", "train", "evaluate")
 NEEDED = ("data", "split", "model")
@@ -105,6 +105,8 @@ def read_section(name: str, section: Any, problems: list[InvalidOption]) -> Any:
     reader = Reader(parts, supplied, problems)
     if name == "data":
         return _read_data(section, reader)
+    if name == "train" and isinstance(section, Mapping):
+        section = replace_former_options(section)
     if name in ("train", "evaluate"):
         target: Callable[..., Any] = fit if name == "train" else evaluate
         return reader.read(target, section, name)

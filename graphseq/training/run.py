@@ -21,6 +21,7 @@ from graphseq.models.ensemble import Trained
 from graphseq.plain_yaml import parse, read_text
 from graphseq.schema import Count, Parallel, Size
 from graphseq.training.checkpoint import read_tensors
+from graphseq.training.schedules import replace_former_options
 
 EXPERIMENT = "experiment.yaml"
 HISTORY = "history.csv"
@@ -198,8 +199,10 @@ def load_run(folder: str | Path) -> Run:
         if (found := record.get("format", 1)) != FORMAT:
             raise _other_format(folder, found)
         history = _read_history(folder / HISTORY)
-        _check_content(dict(experiment), record)
-        return Run(folder, dict(experiment), record, history)
+        experiment = dict(experiment)
+        _check_content(experiment, record)
+        experiment["train"] = replace_former_options(experiment["train"])
+        return Run(folder, experiment, record, history)
     except (OSError, ValueError, TypeError, RecursionError, ConfigError) as error:
         raise _damaged(folder, error) from error
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:

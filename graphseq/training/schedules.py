@@ -7,6 +7,8 @@ the rate that it would have had.
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any
 
 from graphseq.schema import Configurable, Fraction, Positive, Size
 
@@ -93,3 +95,17 @@ SCHEDULES: dict[str, type[Schedule]] = {
     schedule.__name__: schedule for schedule in (StepDecay, LinearDecay, CosineDecay)
 }
 """The schedules that an experiment file may name."""
+
+
+def replace_former_options(train: Mapping[str, Any]) -> dict[str, Any]:
+    """A section ``train`` of version 0.2.0, with its step decay as a schedule.
+
+    Args:
+        train: Options of training; ``lr_decay`` and ``lr_decay_every`` are replaced.
+    """
+    options = dict(train)
+    gamma = options.pop("lr_decay", 1.0)
+    every = options.pop("lr_decay_every", 1)
+    if gamma != 1.0 and options.get("lr_schedule") is None:
+        options["lr_schedule"] = {"StepDecay": {"gamma": gamma, "every": every}}
+    return options

@@ -23,7 +23,7 @@ Short = Callable[..., Run]
         ({"lr": "1e-3"}, "lr: expected a finite number above 0, found '1e-3'"),
         ({"batch_size": 0}, "batch_size: expected a whole number of 1 or more"),
         ({"seed": None}, "seed: expected a whole number of 0 or more, found None"),
-        ({"lr_decay": 0.5}, "lr_decay: not an option; did you mean"),
+        ({"lr_decay": 0.5}, "lr_decay: not an option; write lr_schedule: StepDecay"),
         ({"lr_schedule": 0.5}, "lr_schedule: expected Schedule, or None, found 0.5"),
         ({"lr_warmup": -1}, "lr_warmup: expected a whole number of 0 or more"),
         ({"precision": "bf16"}, "precision: expected '32-true' or .* found 'bf16'"),

@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 from torch_geometric.data import HeteroData
 
-from graphseq.config import check
+from graphseq.config import check, read_yaml
 from graphseq.errors import ConfigError, RunError
 from graphseq.models import Model
+from graphseq.schema import describe
 from graphseq.training import CosineDecay, LinearDecay, Run, Schedule, StepDecay
 
 Make = Callable[..., Model]
@@ -116,3 +118,27 @@ def test_a_schedule_that_ends_keeps_the_number_of_epochs(
     short(second, graph, max_epochs=4, **options)
     for name, weight in whole.state_dict().items():
         assert torch.equal(second.state_dict()[name], weight), name
+
+
+@pytest.mark.parametrize(("gamma", "every"), [(1.0, 1), (0.5, 2)])
+def test_runs_and_files_of_the_former_release_are_read(
+    tiny: Make,
+    short: Short,
+    graph: HeteroData,
+    tmp_path: Path,
+    gamma: float,
+    every: int,
+) -> None:
+    schedule = None if gamma == 1.0 else StepDecay(gamma, every)
+    short(tiny(), graph, folder=tmp_path, monitor=None, lr_schedule=schedule)
+    path = tmp_path / "experiment.yaml"
+    sections = read_yaml(path)
+    sections["train"].pop("lr_schedule")
+    sections["train"] |= {"lr_decay": gamma, "lr_decay_every": every}
+    path.write_text(yaml.safe_dump(dict(sections)))
+    options = {"resume": True, "monitor": None, "max_epochs": 3}
+    run = short(tiny(), graph, folder=tmp_path, lr_schedule=schedule, **options)
+    assert run.epochs == 3
+    file = check({**FILE, "train": {"lr_decay": gamma, "lr_decay_every": every}})
+    expected = describe(schedule)
+    assert file.resolved()["train"]["lr_schedule"] == expected
