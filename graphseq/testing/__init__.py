@@ -1,7 +1,17 @@
 """Checks for parts of your own: the claims that the package's parts pass."""
 
+from graphseq.testing.augmentation import check_augmentation
 from graphseq.testing.checks import checks
 from graphseq.testing.encoder import check_encoder
+from graphseq.testing.graph_step import check_graph_step
 from graphseq.testing.suite import Check, CheckError, Failure
 
-__all__ = ["Check", "CheckError", "Failure", "check_encoder", "checks"]
+__all__ = [
+    "Check",
+    "CheckError",
+    "Failure",
+    "check_augmentation",
+    "check_encoder",
+    "check_graph_step",
+    "checks",
+]

@@ -2,6 +2,7 @@
 
 import traceback
 from collections.abc import Callable, Iterator
+from itertools import groupby
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import torch
@@ -31,6 +32,9 @@ class Failure(NamedTuple):
 class CheckError(GraphSeqError, AssertionError):
     """Checks of a part failed.
 
+    The message has what was checked, what was found and what to do; consecutive checks
+    that failed alike are listed together.
+
     Attributes:
         failures: All of them.
     """
@@ -38,8 +42,9 @@ class CheckError(GraphSeqError, AssertionError):
     def __init__(self, subject: str, total: int, failures: list[Failure]) -> None:
         self.failures = failures
         lines = [f"{subject}: {len(failures)} of {total} checks failed"]
-        for name, claim, found, advice in failures:
-            lines += [f"  {name}", f"    checked: {claim}"]
+        for (found, advice), same in groupby(failures, lambda failure: failure[2:]):
+            for name, claim, *_ in same:
+                lines += [f"  {name}", f"    checked: {claim}"]
             lines += [f"    found: {found}", f"    to do: {advice}"]
         super().__init__("\n".join(lines))
 
@@ -135,13 +140,13 @@ class Suite(Generic[Case]):
             except Unmet as unmet:
                 failures.append(Failure(check.name, check.claim, *unmet.args))
             except Exception as error:  # of the part: reported with the others
-                found, advice = _describe(error), _ALONE.format(name=check.name)
-                failures.append(Failure(check.name, check.claim, found, advice))
+                what = _describe(error), _ALONE
+                failures.append(Failure(check.name, check.claim, *what))
         if failures:
             raise CheckError(name_of(make), len(self.checks), failures)
 
 
-_ALONE = "fix this error; for the traceback, run the check alone: {name} in checks(…)"
+_ALONE = "fix this error; checks(…) gives each check alone, which shows the traceback"
 
 
 def _describe(error: Exception) -> str:

@@ -12,7 +12,7 @@ from scipy.sparse import csr_matrix
 from torch_geometric.data import HeteroData
 from torch_geometric.transforms import AddMetaPaths, Compose, RemoveSelfLoops
 
-from graphseq.constants import INTERACTS, ITEM_CO_OCCURS, USER_CO_OCCURS
+from graphseq.constants import INTERACTS, USER_CO_OCCURS
 from graphseq.errors import ConfigError, GraphError
 from graphseq.graphs import CoOccurrence
 from graphseq.graphs.build import interaction_matrix, write_relation
@@ -259,11 +259,6 @@ def test_unpruned_counts_equal_add_meta_paths(t2: HeteroData) -> None:
     assert edges_of(CoOccurrence("user", top_k=None)(t2), "user") == expected
 
 
-def test_the_input_graph_is_left_alone(t1: HeteroData) -> None:
-    CoOccurrence("user")(t1)
-    assert t1.edge_types == [INTERACTS]
-
-
 def test_a_second_run_replaces_edges_and_the_cached_operator(t2: HeteroData) -> None:
     first = CoOccurrence("user")(t2)
     made = operator(first, USER_CO_OCCURS)
@@ -280,12 +275,6 @@ def test_ids_beyond_float32_survive() -> None:
     wide = csr_matrix(([1.0, 2.0], ([0, 1], [2**24 + 1, 2**24 - 1])), (2, 2**24 + 2))
     found = write_relation(graph, USER_CO_OCCURS, wide)[USER_CO_OCCURS].edge_index
     assert found.tolist() == [[0, 1], [2**24 + 1, 2**24 - 1]]
-
-
-def test_edges_are_int64_and_weights_float32(t1: HeteroData) -> None:
-    edges = CoOccurrence("item")(t1)[ITEM_CO_OCCURS]
-    assert edges.edge_index.dtype is torch.int64
-    assert edges.edge_weight.dtype is torch.float32
 
 
 def test_a_log_without_shared_neighbours_gives_no_edges(bipartite: Build) -> None:

@@ -48,15 +48,6 @@ def test_edges_are_the_known_pairs_once_by_item_then_attribute() -> None:
     assert graph["attribute"].vocabulary.ids.to_list() == ["red", "big"]
 
 
-def test_the_input_is_left_alone() -> None:
-    graph = build_graph(leave_one_out(log()))
-    before = copy.copy(graph)
-    Attributes(TABLE)(graph)
-    assert graph.node_types == before.node_types == ["user", "item"]
-    assert graph.edge_types == [INTERACTS]
-    assert TABLE["b"] == ["red", "red", "big"]
-
-
 def test_integer_items_are_found_under_their_decimal_spelling() -> None:
     """As in JSON, whose keys are strings."""
     cycle = leave_one_out(synthetic.cycle(12, 6, length=6, seed=0))
