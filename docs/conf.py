@@ -42,7 +42,7 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.napoleon",
-    "sphinx.ext.mathjax",
+    "mathml",
     "reference",
 ]
 templates_path = ["_templates"]
@@ -58,6 +58,8 @@ html_theme = "furo"
 html_title = "graphseq"
 html_static_path = ["_static"]
 html_css_files = ["graphseq.css"]
+html_js_files = ["sortable.js"]
+html_math_renderer = "mathml"
 html_show_copyright = False
 pygments_style = "friendly"
 
