@@ -41,6 +41,7 @@ NOTES = {
 
 def pages() -> dict[str, str]:
     """File name below ``reference/generated`` -> text."""
+    import choose_page
     import models_page
     import published_page
     import result_plots
@@ -50,6 +51,7 @@ def pages() -> dict[str, str]:
         "experiment-files.rst": experiment_page(),
         "data-sets.rst": data_sets_page(),
         "departures.inc": departures(),
+        "choose.inc": choose_page.page(),
         "models.inc": models_page.page(),
         "published.inc": published_page.page(),
         **result_plots.plots(),
