@@ -55,8 +55,8 @@ def evaluate(
         part: Part of the held-out events to evaluate on.
         ks: Cutoffs of the ranking metrics; default: those of the experiment.
         history: History protocols; default: those of the experiment.
-        metrics: More metrics: Precision, MAP, novelty, Gini, personalization, or
-            diversity (by the attributes of the items).
+        metrics: More metrics: Precision, Recall-capped, NDCG-ComiRec, MAP, novelty,
+            Gini, personalization, or diversity (by the attributes of the items).
         noise: Insert random items into the histories that the model reads, for each
             event this many on average. The report without noise stays.
         noise_seed: Seed of the noise.

@@ -22,6 +22,7 @@ from graphseq.data import (
     deduplicate,
     k_core,
     leave_one_out,
+    length_range,
     load_dataset,
     min_length,
     min_rating,
@@ -67,6 +68,7 @@ DATA: dict[str, Callable[..., Any]] = {
 FILTERS: dict[str, Callable[..., Any]] = {
     "k_core": k_core,
     "min_length": min_length,
+    "length_range": length_range,
     "min_rating": min_rating,
     "deduplicate": deduplicate,
     "time_window": time_window,

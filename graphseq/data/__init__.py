@@ -8,6 +8,7 @@ from graphseq.data.fetch import Fetched, fetch_dataset
 from graphseq.data.filters import (
     deduplicate,
     k_core,
+    length_range,
     min_length,
     min_rating,
     time_window,
@@ -44,6 +45,7 @@ __all__ = [
     "hold_out_items",
     "k_core",
     "leave_one_out",
+    "length_range",
     "load_dataset",
     "min_length",
     "min_rating",

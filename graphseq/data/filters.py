@@ -56,6 +56,27 @@ def min_length(log: Interactions, n: int) -> Interactions:
 
 
 @checked
+def length_range(
+    log: Interactions, least: Size = 1, most: Size | None = None
+) -> Interactions:
+    """Keep the users with ``least`` to ``most`` events, counted once.
+
+    Args:
+        log: Events.
+        least: Fewest events of a user that is kept.
+        most: Most events of a user that is kept; ``None``: no upper bound.
+
+    Raises:
+        DataError: No event remains.
+        OptionError: A bound is below 1.
+    """
+    kept = log.lengths >= least
+    if most is not None:
+        kept &= log.lengths <= most
+    return _select(log, kept[log.user], f"length_range({least}, {most})")
+
+
+@checked
 def min_rating(log: Interactions, least: Weight) -> Interactions:
     """Keep the events with a weight of at least ``least``, such as a rating of 4.
 

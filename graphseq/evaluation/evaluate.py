@@ -80,10 +80,10 @@ def evaluate(
         history: Whether items of a user's history can be recommended to that user:
             ``kept`` (they can), ``excluded`` (they cannot; a target among them is a
             miss), ``both``.
-        comirec: Add ``NDCG-ComiRec@k``, see :func:`.metrics.accuracy`.
-        metrics: More metrics, at each of ``ks``: names (Precision, MAP, novelty, Gini,
-            personalization, diversity), or functions from
-            :class:`graphseq.evaluation.Lists` to a value for each user or for all.
+        comirec: Add the metric NDCG-ComiRec.
+        metrics: More metrics, at each of ``ks``: names (Precision, Recall-capped,
+            NDCG-ComiRec, MAP, novelty, Gini, personalization, diversity), or functions
+            from :class:`graphseq.evaluation.Lists` to a value for each user or for all.
         noise: Random items that are inserted into the histories which the model reads,
             for each event, see ``evaluation/noise.py``. The candidates stay the same:
             ``excluded`` excludes the items of the history without noise.
@@ -106,10 +106,10 @@ def evaluate(
     requested = sorted(set(ks))
     protocols = get_args(Protocol) if history == "both" else (history,)
     lists, saved = requested, protocols
-    extra = named_metrics(metrics)
+    extra = named_metrics([*metrics, "NDCG-ComiRec"] if comirec else metrics)
     if folder is not None:
         earlier = Report.find(folder, part, noise, noise_seed)
-        lists, saved, comirec = _include_saved(earlier, lists, saved, comirec)
+        lists, saved = _include_saved(earlier, lists, saved)
         extra = _saved_metrics(earlier) | extra
     rows = by_length(held_out)
     read = held_out
@@ -123,7 +123,7 @@ def evaluate(
     for protocol in saved:
         ranks = getattr(ranked, protocol)
         top = getattr(ranked, f"{protocol}_top")
-        users = accuracy(ranks, rows.targets, lists, comirec=comirec)
+        users = accuracy(ranks, rows.targets, lists)
         users |= popularity(top, counts, lists)
         found = Lists(top, ranks, rows.targets, counts, graph)
         more, overall = compute(extra, found, lists)
@@ -155,24 +155,22 @@ def _include_saved(
     earlier: Report | None,
     ks: list[int],
     protocols: tuple[Protocol, ...],
-    comirec: bool,
-) -> tuple[list[int], tuple[Protocol, ...], bool]:
-    """List lengths, protocols and comirec, with those of an earlier report."""
+) -> tuple[list[int], tuple[Protocol, ...]]:
+    """List lengths and protocols, with those of an earlier report."""
     if earlier is None:
-        return ks, protocols, comirec
-    names = [name for means in earlier.means.values() for name in means]
+        return ks, protocols
     order = get_args(Protocol)
     return (
         sorted({*ks, *earlier.facts["ks"]}),
         tuple(name for name in order if name in protocols or name in earlier),
-        comirec or any(name.startswith("NDCG-ComiRec") for name in names),
     )
 
 
 def _saved_metrics(earlier: Report | None) -> dict[str, Metric]:
     """The metrics of an earlier report that have a name here."""
-    names = earlier.facts.get("metrics", ()) if earlier is not None else ()
-    return {name: METRICS[name] for name in names if name in METRICS}
+    means = earlier.means.values() if earlier is not None else ()
+    names = {name.partition("@")[0] for each in means for name in each}
+    return {name: metric for name, metric in METRICS.items() if name in names}
 
 
 def held_out_users(graph: HeteroData, part: Part) -> HeldOut:

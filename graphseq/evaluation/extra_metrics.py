@@ -1,7 +1,7 @@
 """Metrics that an evaluation computes on request, and those that users write.
 
-Precision and MAP repeat HR and MRR where each user has one target; the others describe
-the lists.
+The first four repeat HR, MRR or NDCG where each user has one target; the others
+describe the lists.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +17,7 @@ from torch_geometric.data import HeteroData
 from graphseq.constants import HAS_ATTRIBUTE
 from graphseq.data.ragged import Ragged
 from graphseq.errors import ConfigError, GraphError, suggest
+from graphseq.evaluation.metrics import best_gains, gains
 
 
 class Lists(NamedTuple):
@@ -50,6 +51,32 @@ def precision(lists: Lists) -> Float[Tensor, "N"]:
     """Targets among the first k, divided by k."""
     hit = (lists.ranks <= lists.k).double()
     return _per_user(lists, hit) / lists.k
+
+
+def capped_recall(lists: Lists) -> Float[Tensor, "N"]:
+    """Targets among the first k, divided by the number that can be there: min(k, |T|).
+
+    Source:
+        Liang et al., *Variational Autoencoders for Collaborative Filtering*, WWW 2018,
+        section 4.2.
+    """
+    hit = (lists.ranks <= lists.k).double()
+    return _per_user(lists, hit) / lists.targets.lengths.clamp(max=lists.k)
+
+
+def comirec_ndcg(lists: Lists) -> Float[Tensor, "N"]:
+    """DCG divided by that of the targets *found*, at the first ranks.
+
+    One of ten targets found, at rank 1, gives 1. It is never below NDCG@k, and not
+    comparable with it.
+
+    Source:
+        Cen et al., ComiRec, KDD 2020, its released code.
+    """
+    hit = (lists.ranks <= lists.k).double()
+    number = _per_user(lists, hit).long()
+    ideal = best_gains(max(1, int(number.max()) if len(number) else 0))
+    return _per_user(lists, hit * gains(lists.ranks)) / ideal[number.clamp(min=1) - 1]
 
 
 def mean_average_precision(lists: Lists) -> Float[Tensor, "N"]:
@@ -139,6 +166,8 @@ def diversity(lists: Lists) -> Float[Tensor, "N"]:
 
 METRICS: dict[str, Metric] = {
     "Precision": precision,
+    "Recall-capped": capped_recall,
+    "NDCG-ComiRec": comirec_ndcg,
     "MAP": mean_average_precision,
     "novelty": novelty,
     "Gini": gini,

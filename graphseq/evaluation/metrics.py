@@ -17,8 +17,6 @@ def accuracy(
     ranks: Float[Tensor, "P"],
     targets: Ragged,
     ks: Sequence[int],
-    *,
-    comirec: bool = False,
 ) -> dict[str, Float[Tensor, "N"]]:
     r"""HR, Recall, NDCG and MRR at every k, MRR over the whole ranking, for each user.
 
@@ -34,24 +32,17 @@ def accuracy(
     Source:
         Järvelin and Kekäläinen, 2002 (NDCG with binary gains).
 
-    Departs from the source:
-        ``comirec`` adds ``NDCG-ComiRec@k`` (Cen et al., KDD 2020, its released code),
-        whose divisor counts the targets found, not all targets: one of ten targets
-        found, at rank 1, gives 1. It is never below NDCG@k, and not comparable
-        with it.
-
     Args:
         ranks: Rank of each target.
         targets: The targets of each user, each once; at least one a user.
         ks: Lengths of the recommended lists.
-        comirec: Add ``NDCG-ComiRec@k``.
 
     Returns:
         For each metric a value for each user, (N,) float64; ``best_rank`` is the rank
         of the best target.
     """
     rows, size = targets.rows, targets.lengths
-    ideal = _gains(torch.arange(1, int(size.max()) + 1 if len(size) else 1)).cumsum(0)
+    ideal = best_gains(int(size.max()) if len(size) else 0)
     nothing = ranks.new_zeros(len(size))
     best = torch.full_like(nothing, torch.inf)
     best = best.scatter_reduce(0, rows, ranks, "amin")
@@ -59,14 +50,11 @@ def accuracy(
     for k in ks:
         hit = (ranks <= k).double()
         found = nothing.scatter_add(0, rows, hit)
-        gain = nothing.scatter_add(0, rows, hit * _gains(ranks))
+        gain = nothing.scatter_add(0, rows, hit * gains(ranks))
         values[f"HR@{k}"] = (best <= k).double()
         values[f"Recall@{k}"] = found / size
         values[f"NDCG@{k}"] = gain / ideal[size.clamp(max=k) - 1]
         values[f"MRR@{k}"] = (best <= k) / best
-        if comirec:
-            divisor = ideal[found.long().clamp(min=1) - 1]
-            values[f"NDCG-ComiRec@{k}"] = gain / divisor
     return values
 
 
@@ -116,5 +104,11 @@ def diversity(
     return differ.sum(dim=(1, 2)) / ordered_pairs
 
 
-def _gains(ranks: Tensor) -> Float[Tensor, "P"]:
+def gains(ranks: Tensor) -> Float[Tensor, "P"]:
+    """The gain of a target at each rank, of DCG."""
     return 1 / torch.log2(ranks.double() + 1)
+
+
+def best_gains(number: int) -> Float[Tensor, "n"]:
+    """The DCG of one target, two, … at the first ranks."""
+    return gains(torch.arange(1, number + 1)).cumsum(0)

@@ -151,7 +151,7 @@ class CropMaskReorder(Augmentation):
 class InformedAugmentation(Augmentation):
     """Views that also insert similar items, or substitute items by similar ones.
 
-    Short rows draw from their own list of operators, other rows from all five. The two
+    Short rows and other rows each draw from a list of operators of their own. The two
     views of a row are drawn independently. Similarity is first read from the item graph
     (``CoOccurrence("item", weight="iuf")``, or ``"cosine"`` for ItemCF) and, after
     ``offline_epochs``, also from the item vectors.
@@ -172,6 +172,7 @@ class InformedAugmentation(Augmentation):
         offline_epochs: Epochs that use the graph alone.
         threshold: Longest sequence that counts as short.
         short: Operators for short sequences.
+        operators: Operators for all other sequences.
         crop_keep: Fraction of a sequence that a crop keeps.
         mask_rate: Fraction of its items that are masked.
         reorder_rate: Fraction of its items that are shuffled.
@@ -179,7 +180,7 @@ class InformedAugmentation(Augmentation):
         substitute_rate: Fraction of its items that a similar one replaces.
     """
 
-    NAMES = ("insert", "substitute", "mask", "reorder", "crop")
+    NAMES: tuple[Informed, ...] = ("insert", "substitute", "mask", "reorder", "crop")
     requires = (ITEM_CO_OCCURS,)
     similar: Tensor | None
 
@@ -190,6 +191,7 @@ class InformedAugmentation(Augmentation):
         offline_epochs: Count = 160,
         threshold: Count = 4,
         short: Sequence[Informed] = ("insert", "substitute", "mask"),
+        operators: Sequence[Informed] = NAMES,
         crop_keep: Fraction = 0.2,
         mask_rate: Fraction = 0.7,
         reorder_rate: Fraction = 0.7,
@@ -200,6 +202,7 @@ class InformedAugmentation(Augmentation):
         self.similarity: SimilaritySource = similarity
         self.offline_epochs, self.threshold = offline_epochs, threshold
         self.short = [name in short for name in self.NAMES]
+        self.others = [name in operators for name in self.NAMES]
         self.insert = partial(insert, rate=insert_rate)
         self.substitute = partial(substitute, rate=substitute_rate)
         self.basic: tuple[Operator, ...] = (
@@ -211,9 +214,10 @@ class InformedAugmentation(Augmentation):
 
     @classmethod
     def conflicts(cls, options: Mapping[str, Any]) -> Iterator[InvalidOption]:
-        """Short sequences need an operator."""
-        if not options["short"]:
-            yield InvalidOption("short", "expected one operator or more, found none")
+        """Short sequences need an operator, and so do the others."""
+        for name in ("short", "operators"):
+            if not options[name]:
+                yield InvalidOption(name, "expected one operator or more, found none")
 
     def refresh(
         self, items: Float[Tensor, "V D"], graph: HeteroData, epoch: int
@@ -242,5 +246,5 @@ class InformedAugmentation(Augmentation):
 
     def allowed(self, batch: Batch) -> Bool[Tensor, "B 5"]:
         """The operators that each row may draw, in the order of ``NAMES``."""
-        short = torch.tensor(self.short, device=batch.items.device)
-        return short | (batch.lengths > self.threshold)[:, None]
+        lists = torch.tensor([self.others, self.short], device=batch.items.device)
+        return lists[(batch.lengths <= self.threshold).long()]

@@ -11,6 +11,7 @@ from graphseq.data import (
     deduplicate,
     filters,
     k_core,
+    length_range,
     load_dataset,
     min_length,
     time_window,
@@ -85,6 +86,29 @@ def test_min_length_drops_short_users_and_renumbers() -> None:
     log = log_of([(0, 0, 0), (1, 1, 0), (1, 2, 1)])
     assert min_length(log, 2).frame().rows() == [(1, 1, 0), (1, 2, 1)]
     assert (min_length(log, 2).num_users, min_length(log, 2).num_items) == (1, 2)
+
+
+@given(
+    events=rows,
+    least=st.integers(1, 4),
+    most=st.none() | st.integers(1, 6),
+)
+def test_length_range_keeps_the_users_of_a_loop(
+    events: list[tuple[int, int, int]], least: int, most: int | None
+) -> None:
+    log = log_of(events)
+    every = log.frame().rows()
+    number = Counter(user for user, _, _ in every)
+    expected = [
+        row
+        for row in every
+        if least <= number[row[0]] and (most is None or number[row[0]] <= most)
+    ]
+    if expected:
+        assert length_range(log, least, most).frame().rows() == expected
+    else:
+        with pytest.raises(DataError, match=r"length_range\(.*\) removes every event"):
+            length_range(log, least, most)
 
 
 def test_time_window_holds_its_start_and_not_its_end() -> None:

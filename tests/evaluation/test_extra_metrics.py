@@ -19,6 +19,8 @@ from graphseq.errors import ConfigError, GraphError
 from graphseq.evaluation import Report, evaluate
 from graphseq.evaluation.extra_metrics import (
     Lists,
+    capped_recall,
+    comirec_ndcg,
     diversity,
     gini,
     mean_average_precision,
@@ -26,6 +28,7 @@ from graphseq.evaluation.extra_metrics import (
     personalization,
     precision,
 )
+from graphseq.evaluation.metrics import accuracy
 
 USERS, ITEMS, K = 30, 12, 4
 COUNTS = torch.tensor([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11])
@@ -64,6 +67,20 @@ def test_precision_and_map_are_those_of_a_loop(lists: Lists) -> None:
         gains = [sum(hits[: i + 1]) / (i + 1) for i, hit in enumerate(hits) if hit]
         expected = sum(gains) / min(K, len(targets))
         assert averages[user] == pytest.approx(expected)
+
+
+def test_capped_recall_and_comirec_ndcg_are_those_of_a_loop(lists: Lists) -> None:
+    recalls, gains = capped_recall(lists), comirec_ndcg(lists)
+    ndcg = accuracy(lists.ranks, lists.targets, (K,))[f"NDCG@{K}"]
+    for user in range(USERS):
+        targets, first = targets_of(lists, user), ranking(user)[:K]
+        ranks = [i + 1 for i, item in enumerate(first) if item in targets]
+        assert recalls[user] == pytest.approx(len(ranks) / min(K, len(targets)))
+        best = sum(1 / math.log2(i + 2) for i in range(len(ranks)))
+        gain = sum(1 / math.log2(rank + 1) for rank in ranks)
+        assert gains[user] == pytest.approx(gain / best if ranks else 0.0)
+        assert gains[user] >= ndcg[user] - 1e-12
+    assert (gains > ndcg + 0.01).any() and (recalls > 0).any()
 
 
 def test_precision_map_and_personalization_are_those_of_pyg(lists: Lists) -> None:

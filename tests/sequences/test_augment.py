@@ -113,19 +113,21 @@ INFORMED = InformedAugmentation.NAMES
 
 
 @pytest.mark.parametrize(
-    "length, short, chosen",
+    "length, options, chosen",
     [
-        (4, ("insert", "substitute", "mask"), ("insert", "substitute", "mask")),
-        (4, ("crop", "reorder"), ("crop", "reorder")),
-        (5, ("mask",), INFORMED),
+        (4, {}, ("insert", "substitute", "mask")),
+        (4, {"short": ("crop", "reorder")}, ("crop", "reorder")),
+        (5, {"short": ("mask",)}, INFORMED),
+        (4, {"operators": ("crop",)}, ("insert", "substitute", "mask")),
+        (5, {"operators": ("insert", "crop")}, ("insert", "crop")),
     ],
 )
-def test_short_rows_draw_from_their_own_operators_and_longer_ones_from_all(
-    length: int, short: tuple[Any, ...], chosen: tuple[str, ...]
+def test_short_rows_and_longer_ones_draw_from_operators_of_their_own(
+    length: int, options: dict[str, Any], chosen: tuple[str, ...]
 ) -> None:
     torch.manual_seed(0)
     batch = equal_rows(length)
-    for view in split(informed(short=short)(batch)):
+    for view in split(informed(**options)(batch)):
         counts = operators(batch, view)
         for name in INFORMED:
             expected = 1 / len(chosen) if name in chosen else 0.0
@@ -140,10 +142,13 @@ def split(views: Batch) -> list[Batch]:
     ]
 
 
-@pytest.mark.parametrize("short", [(), ("insert", "shuffle")])
-def test_no_or_unknown_operators_are_refused(short: tuple[Any, ...]) -> None:
-    with pytest.raises(ConfigError, match="short: expected"):
-        InformedAugmentation(short=short)
+@pytest.mark.parametrize("names", [(), ("insert", "shuffle")])
+@pytest.mark.parametrize("option", ["short", "operators"])
+def test_no_or_unknown_operators_are_refused(
+    option: str, names: tuple[Any, ...]
+) -> None:
+    with pytest.raises(ConfigError, match=f"{option}: expected"):
+        InformedAugmentation(**{option: names})
 
 
 def test_views_before_the_first_refresh_are_refused() -> None:
