@@ -28,6 +28,10 @@ DAMAGED = (
 """What the parsers of archives raise for damaged or unsupported ones."""
 
 
+class _Refused(Exception):
+    """Why a readable archive is not used."""
+
+
 def extract(archive: Path, member: str, target: Path) -> None:
     """Extract one file from a zip, tar or compressed tar.
 
@@ -36,8 +40,8 @@ def extract(archive: Path, member: str, target: Path) -> None:
 
     Args:
         archive: The archive, which is kept.
-        member: Path of the file in it; or else its last part, if it is unique,
-            since archives are packed again under other folders.
+        member: Path of the file in it; or else its last part, if it is unique, since
+            archives are packed again under other folders.
         target: Path to write; its folder exists.
 
     Raises:
@@ -49,72 +53,55 @@ def extract(archive: Path, member: str, target: Path) -> None:
         with (
             atomic_file(target) as draft,
             draft.open("wb") as file,
-            _opened(archive, member) as (source, size),
+            _open(archive, member) as (source, size),
         ):
-            _check_size(archive, member, size, target.parent)
+            if size > MAX_RATIO * max(packed := archive.stat().st_size, SMALL):
+                raise _Refused(
+                    f"it declares {size:,} bytes, {size // packed} times those of the "
+                    f"archive ({packed:,}), more than any log"
+                )
+            check_free_space(size, target.parent, f"{member}, extracted,")
             shutil.copyfileobj(source, file)
-    except (*DAMAGED, OSError) as error:
+    except (_Refused, *DAMAGED, OSError) as error:
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise
+        damaged = f"it is damaged, or packed by an unsupported method ({error!s:.200})"
+        problem = error if isinstance(error, _Refused) else damaged
         raise DataError(
-            f"{archive} is damaged, or packed by an unsupported method "
-            f"({error!s:.200}). Delete it and download it again"
+            f"cannot extract {member} from {archive}: {problem}. Delete the "
+            "archive and download it again, or check its source"
         ) from error
 
 
 @contextmanager
-def _opened(archive: Path, member: str) -> Iterator[tuple[IO[bytes], int]]:
+def _open(archive: Path, member: str) -> Iterator[tuple[IO[bytes], int]]:
     """A regular file in an archive, which yields as many bytes as it declares."""
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as zipped:
-            info = zipped.getinfo(_full_name(archive, member, zipped.namelist()))
+            info = zipped.getinfo(_full_name(member, zipped.namelist()))
             kind = stat.S_IFMT(info.external_attr >> 16)
             if info.is_dir() or kind not in (0, stat.S_IFREG) or info.flag_bits & 1:
-                raise _not_regular(archive, info.filename)
+                raise _Refused("it is a folder, a link or encrypted")
             with zipped.open(info) as source:
                 yield source, info.file_size
     elif tarfile.is_tarfile(archive):
         with tarfile.open(archive) as tar:
-            entry = tar.getmember(_full_name(archive, member, tar.getnames()))
+            entry = tar.getmember(_full_name(member, tar.getnames()))
             file = tar.extractfile(entry) if entry.isreg() else None
             if file is None:
-                raise _not_regular(archive, entry.name)
+                raise _Refused("it is a folder, a link or a device")
             with file:
                 yield file, entry.size
     else:
-        raise DataError(
-            f"{archive} is neither a zip nor a tar archive, or it is truncated. Delete "
-            "it and download it again"
-        )
+        raise _Refused("it is neither a zip nor a tar archive, or it is truncated")
 
 
-def _full_name(archive: Path, member: str, names: list[str]) -> str:
+def _full_name(member: str, names: list[str]) -> str:
     if member in names:
         return member
     last = member.rpartition("/")[2]
     matches = [n for n in dict.fromkeys(names) if n.rpartition("/")[2] == last]
     if len(matches) != 1:
         found = f"found {len(matches)}" if matches else suggest(member, names)
-        raise DataError(
-            f"{archive} must hold exactly one {member}; {found}. Delete it and "
-            "download it again"
-        )
+        raise _Refused(f"it must hold exactly one such file; {found}")
     return matches[0]
-
-
-def _not_regular(archive: Path, name: str) -> DataError:
-    return DataError(
-        f"{name} in {archive} is not a regular file: it is a folder, a link or "
-        "encrypted. Delete the archive and download it again"
-    )
-
-
-def _check_size(archive: Path, member: str, size: int, folder: Path) -> None:
-    packed = archive.stat().st_size
-    if size > MAX_RATIO * max(packed, SMALL):
-        raise DataError(
-            f"{member} in {archive} declares {size:,} bytes, {size // packed} times "
-            f"the size of the archive ({packed:,}), more than any log. Nothing was "
-            "extracted. Check the source of the archive"
-        )
-    check_free_space(size, folder, f"{member}, extracted,")

@@ -1,8 +1,7 @@
 """Fetch published data sets: download, extract, verify and count them."""
 
-import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from graphseq.data.archives import extract
@@ -16,7 +15,6 @@ from graphseq.data.datasets import (
 from graphseq.data.download import (
     Progress,
     Unreachable,
-    check_free_space,
     digest,
     download,
     file_name,
@@ -78,13 +76,15 @@ def fetch_dataset(
     report = report or (lambda line: None)
     digests: dict[str, str] = {}
     for number, wanted in enumerate(dataset.downloads or [Download(dataset.file)]):
-        urls = [url] if url is not None and number == 0 else wanted.urls
+        if url is not None and number == 0:
+            wanted = replace(wanted, urls=[url])
         try:
-            path = _provide(dataset, wanted, urls, place, progress, report)
+            path = _provide(dataset, wanted, place, progress, report)
         except OSError as error:
             raise DataError(
-                f"{place / wanted.file} is not writable ({error.strerror or error}). "
-                "Choose another folder with --root, or set GRAPHSEQ_DATA"
+                f"cannot write {place / wanted.file}: {error.strerror or error}. Free "
+                "some space and repeat the command to resume, or choose another folder "
+                "with --root, or set GRAPHSEQ_DATA"
             ) from error
         digests[wanted.file] = content_sha256(path)
     return Fetched(dataset, place, digests, load_dataset(name, place, folder=folder))
@@ -93,29 +93,26 @@ def fetch_dataset(
 def _provide(
     dataset: Dataset,
     wanted: Download,
-    urls: list[str],
     place: Path,
     progress: Callable[[str], Progress] | None,
     report: Callable[[str], None],
 ) -> Path:
     """Make sure that a file is on disk, and return its path."""
     target = place / wanted.file
-    found = find_file(wanted.file, [place])
-    if found is not None:
+    if found := find_file(wanted.file, [place]):
         report(f"{found} exists already")
         if wanted.file == dataset.file:
             check_file(dataset, found)
         return found
-    packed = target if wanted.archive is None else target.with_name(wanted.archive)
-    by_hand = packed.is_file()
-    if by_hand:
+    packed = target.with_name(wanted.archive or target.name)
+    if by_hand := packed.is_file():
         if wrong := mismatch(packed, wanted.checksum):
             raise DataError(
                 f"{packed} is not the expected archive: {wrong}. Delete it, and run "
                 "the command again to download it"
             )
-    elif urls:
-        _download_any(wanted, urls, packed, progress, report)
+    elif wanted.urls:
+        _download_any(wanted, packed, progress, report)
     else:
         where = f"{packed}, or extracted at {target}" if packed != target else packed
         raise DataError(
@@ -135,18 +132,13 @@ def _provide(
 
 def _download_any(
     wanted: Download,
-    urls: list[str],
     path: Path,
     progress: Callable[[str], Progress] | None,
     report: Callable[[str], None],
 ) -> None:
     """Download from the first address that delivers the file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not os.access(path.parent, os.W_OK):
-        raise PermissionError(13, "no permission to write", str(path.parent))
-    check_free_space(wanted.bytes or 0, path.parent, "the download")
     failures: list[str] = []
-    for url in urls:
+    for url in wanted.urls:
         report(f"downloading {url}")
         callback = None if progress is None else progress(file_name(url))
         try:

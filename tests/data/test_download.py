@@ -3,7 +3,6 @@
 import fcntl
 import hashlib
 import io
-import json
 import resource
 import socket
 from pathlib import Path
@@ -116,7 +115,7 @@ def test_a_part_longer_than_the_file_is_discarded(web, tmp_path) -> None:
 def test_a_part_of_another_file_fails_the_checksum(web, tmp_path) -> None:
     (tmp_path / "log.part").write_bytes(b"x" * 1000)
     web.files["log"] = DATA
-    with pytest.raises(Unreachable, match="has the wrong checksum"):
+    with pytest.raises(Unreachable, match="the wrong checksum"):
         download(web.url("log"), tmp_path / "log", SHA256)
     download(web.url("log"), tmp_path / "log", SHA256)
     assert (tmp_path / "log").read_bytes() == DATA
@@ -146,7 +145,9 @@ def test_a_wrong_checksum_is_reported_and_the_file_deleted(web, tmp_path) -> Non
 
 
 def test_an_http_error_is_not_retried(web, tmp_path) -> None:
-    with pytest.raises(Unreachable, match=r"answers 404 Not Found.*with --url"):
+    with pytest.raises(
+        Unreachable, match=r"answers 404 Not Found\. Check the address.*with --url"
+    ):
         download(web.url("log"), tmp_path / "log")
     assert len(web.requests) == 1
     assert list(tmp_path.iterdir()) == []
@@ -176,11 +177,12 @@ def test_a_full_disk_keeps_the_received_bytes(web, tmp_path) -> None:
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (CUT, limits[1]))
     try:
-        with pytest.raises(DataError, match=r"the disk is full: 409,600 bytes"):
+        with pytest.raises(OSError, match="File too large"):
             download(web.url("log"), path, SHA256)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert not path.exists()
+    assert path.with_name("log.part").stat().st_size == CUT
     download(web.url("log"), path, SHA256)
     assert path.read_bytes() == DATA
     assert web.ranges[-1] == f"bytes={CUT}-"
@@ -226,8 +228,8 @@ EMPTY = {"Content-Length": "0"}
         ((304, {}, b""), "the server answers 304"),
         ((416, {"Content-Range": "bytes */0"}, b""), "the server answers 416"),
         ((416, {}, b""), "the server answers 416"),
-        ((302, {"Location": "http://[::1/"}, b""), "not a valid address"),
-        ((302, {"Location": "ftp://a/b"}, b""), "not a valid address"),
+        ((302, {"Location": "http://[::1/"}, b""), "invalid or not encrypted"),
+        ((302, {"Location": "ftp://a/b"}, b""), "invalid or not encrypted"),
         ((302, {"Location": "http://" + "a" * 300}, b""), "could not download"),
         ((302, {"Location": "//"}, b""), "could not download"),
         ((302, {}, b""), "the server answers 302"),
@@ -251,7 +253,7 @@ def test_odd_answers_are_named_errors_and_leave_nothing(
 
 def test_a_loop_of_redirects_ends(web, tmp_path) -> None:
     web.odd = [(302, {"Location": "/log"}, b"")] * 99
-    with pytest.raises(Unreachable, match="not a valid address, or redirects"):
+    with pytest.raises(Unreachable, match="invalid or not encrypted"):
         download(web.url("log"), tmp_path / "log")
 
 
@@ -285,7 +287,7 @@ def test_a_redirect_keeps_the_encryption(
 @pytest.mark.parametrize("measured", [True, False])
 def test_a_file_larger_than_its_size_is_refused(measured, web, tmp_path) -> None:
     web.files["log"], web.measured = DATA, measured
-    with pytest.raises(Unreachable, match="bytes, but the file has 1,000,000"):
+    with pytest.raises(Unreachable, match="bytes, more than 1,000,000"):
         download(web.url("log"), tmp_path / "log", size=1_000_000)
     assert not list(tmp_path.glob("log.part")) and not (tmp_path / "log").exists()
     download(web.url("log"), tmp_path / "log", size=len(DATA))
@@ -293,24 +295,32 @@ def test_a_file_larger_than_its_size_is_refused(measured, web, tmp_path) -> None
 
 
 @pytest.mark.parametrize(
-    "state",
+    "source",
     [
-        b"[]",
-        b"3",
-        b"{",
-        b"\xff",
-        b"[" * 100_000,
-        b'{"url": 1, "b": 2}',
-        b'["a", 2]',
-        "crlf",
+        "",
+        "\udcff",
+        "URL",
+        "URL\n",
+        'URL\n"a"\r\nX: y\u0100',
+        'other\n"a"',
+        "x" * 100_000,
     ],
 )
-def test_a_damaged_state_of_a_part_is_ignored(state, web, tmp_path) -> None:
+def test_a_damaged_source_of_a_part_is_ignored(source: str, web, tmp_path) -> None:
     web.files["log"] = DATA
-    if state == "crlf":
-        text = [web.url("log"), 'a"\r\nX: y\u0100']
-        state = json.dumps(text).encode()
     (tmp_path / "log.part").write_bytes(DATA[:1000])
-    (tmp_path / "log.part.json").write_bytes(state)
+    text = source.replace("URL", web.url("log")).encode("utf-8", "surrogateescape")
+    (tmp_path / "log.part.from").write_bytes(text)
     download(web.url("log"), tmp_path / "log")
     assert (tmp_path / "log").read_bytes() == DATA
+    assert web.ranges == [None]
+
+
+def test_an_undamaged_source_resumes_without_a_checksum(web, tmp_path) -> None:
+    web.files["log"] = DATA
+    (tmp_path / "log.part").write_bytes(DATA[:1000])
+    mark = hashlib.md5(DATA).hexdigest()
+    (tmp_path / "log.part.from").write_text(f'{web.url("log")}\n"{mark}"')
+    download(web.url("log"), tmp_path / "log")
+    assert (tmp_path / "log").read_bytes() == DATA
+    assert web.ranges == ["bytes=1000-"]

@@ -269,9 +269,7 @@ def test_a_folder_that_is_not_writable_is_reported(
 ) -> None:
     recipe(FETCHED["ml-100k"], web, folder)
     (tmp_path / "file").write_text("")
-    with pytest.raises(
-        DataError, match=r"is not writable .*another folder with --root"
-    ):
+    with pytest.raises(DataError, match=r"cannot write .*another folder with --root"):
         fetch_dataset("ml-100k", tmp_path / "file" / "data")
     assert web.requests == []
 
