@@ -1,6 +1,7 @@
 """Checks for parts of your own: the claims that the package's parts pass."""
 
 from graphseq.testing.augmentation import check_augmentation
+from graphseq.testing.auxiliary import check_auxiliary
 from graphseq.testing.checks import checks
 from graphseq.testing.encoder import check_encoder
 from graphseq.testing.graph_step import check_graph_step
@@ -11,6 +12,7 @@ __all__ = [
     "CheckError",
     "Failure",
     "check_augmentation",
+    "check_auxiliary",
     "check_encoder",
     "check_graph_step",
     "checks",

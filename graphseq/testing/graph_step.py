@@ -3,7 +3,7 @@
 import copy
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -291,6 +291,7 @@ def check_graph_step(
     *,
     log: Interactions | None = None,
     before: Sequence[BaseTransform] = (),
+    skip: Collection[str] = (),
 ) -> None:
     """Check a graph step; :func:`checks` lists what must hold.
 
@@ -299,8 +300,9 @@ def check_graph_step(
         log: The log of the graph that it reads; by default 24 users and 12 items,
             ``item-0`` … ``item-11``, with weights.
         before: The steps that come before it.
+        skip: Names of checks that do not apply to it.
 
     Raises:
         CheckError: With all checks that failed.
     """
-    GRAPH_STEP.run(make, log=log, before=before)
+    GRAPH_STEP.run(make, skip=skip, log=log, before=before)

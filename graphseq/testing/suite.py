@@ -1,14 +1,14 @@
 """Suites of checks: named claims about a part, all of them run before one error."""
 
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from itertools import groupby
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import torch
 
-from graphseq.errors import GraphSeqError
-from graphseq.schema import find_invalid, refuse
+from graphseq.errors import GraphSeqError, suggest
+from graphseq.schema import InvalidOption, find_invalid, refuse
 
 Case = TypeVar("Case")
 
@@ -94,16 +94,18 @@ class Check(Generic[Case]):
         """
         refuse(self.name, find_invalid(self._case, {"make": make, **options}))
         try:
-            self.run(make, **options)
+            with torch.random.fork_rng(devices=[]):
+                case = self._case(make, **options)
+            self.run(case)
         except Unmet as unmet:
             failure = Failure(self.name, self.claim, *unmet.args)
             raise CheckError(name_of(make), 1, [failure]) from None
 
-    def run(self, make: Callable[..., Any], **options: Any) -> None:
-        """Check a part; the random state of the process stays as it is."""
+    def run(self, case: Case) -> None:
+        """Check a case; the random state of the process stays as it is."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            self._test(self._case(make, **options))
+            self._test(case)
 
 
 class Suite(Generic[Case]):
@@ -125,25 +127,43 @@ class Suite(Generic[Case]):
     def __iter__(self) -> Iterator[Check[Case]]:
         return iter(self.checks)
 
-    def run(self, make: Callable[..., Any], **options: Any) -> None:
-        """Run all checks.
+    def run(
+        self, make: Callable[..., Any], *, skip: Collection[str] = (), **options: Any
+    ) -> None:
+        """Run all checks on one case, whose values they share.
+
+        Args:
+            make: Returns a new part on each call.
+            skip: Names of checks that do not apply to the part.
+            options: Of the case.
 
         Raises:
             CheckError: With all that failed.
             OptionError: An option is unknown, or out of its range.
         """
-        refuse("checks", find_invalid(self._case, {"make": make, **options}))
+        names = [check.name for check in self.checks]
+        unknown = [name for name in skip if name not in names]
+        refuse(
+            "checks",
+            [
+                *find_invalid(self._case, {"make": make, **options}),
+                *(InvalidOption("skip", suggest(name, names)) for name in unknown),
+            ],
+        )
         failures = []
-        for check in self:
+        with torch.random.fork_rng(devices=[]):
+            case = self._case(make, **options)
+        selected = [check for check in self if check.name not in skip]
+        for check in selected:
             try:
-                check.run(make, **options)
+                check.run(case)
             except Unmet as unmet:
                 failures.append(Failure(check.name, check.claim, *unmet.args))
             except Exception as error:  # of the part: reported with the others
                 what = _describe(error), _ALONE
                 failures.append(Failure(check.name, check.claim, *what))
         if failures:
-            raise CheckError(name_of(make), len(self.checks), failures)
+            raise CheckError(name_of(make), len(selected), failures)
 
 
 _ALONE = "fix this error; checks(…) gives each check alone, which shows the traceback"

@@ -80,3 +80,10 @@ def test_a_check_leaves_the_random_state_of_the_process() -> None:
     with pytest.raises(CheckError):
         SUITE.run(lambda: 7 + int(torch.rand(())))
     assert torch.equal(torch.rand(3), expected)
+
+
+def test_checks_that_do_not_apply_are_skipped_by_their_names() -> None:
+    with pytest.raises(CheckError, match="1 of 1 checks failed"):
+        SUITE.run(seven, skip=["it_is_even"])
+    with pytest.raises(ConfigError, match="skip: did you mean 'it_is_even'"):
+        SUITE.run(seven, skip=["it_is_evn"])
