@@ -72,34 +72,36 @@ def shared(
         Columns (E,), weights (E,), and the number of edges of each row (R,).
     """
     sums = np.zeros(len(degrees), terms.dtype)
-    met = np.empty(len(degrees), np.uint32)
     columns, weights = np.empty(room, np.int32), np.empty(room, np.float32)
     lengths = np.empty(len(ids), np.int64)
     keys = np.empty(min(most, len(degrees)), np.int64)
     weight, rooted, end = np.empty(1, np.float32), kind in (COSINE, IUF), 0
+    by_degree = rooted or kind == JACCARD
     bits = weight.view(np.int32)
     for row in range(len(ids)):
         neighbours = indices[indptr[row] : indptr[row + 1]]
-        count = add_up(neighbours, across, choosers, terms, sums, met)
+        add_up(neighbours, across, choosers, terms, sums)
         sums[ids[row]] = 0  # no node is linked to itself
-        held, least, limit = 0, np.float32(0), 0.0
+        held, least, limit = 0, np.int64(IDS), 0.0
         own = np.float64(degrees[ids[row]])
-        for node in met[:count]:
-            total, other = np.float64(sums[node]), np.float64(degrees[node])
-            sums[node] = 0
-            # Most edges are far too light: skip them without a root or a division.
-            if total == 0 or (rooted and total * total < limit * other):
-                continue
-            weight[0] = weigh(kind, total, own, other)
-            if weight[0] < least:
-                continue
-            key = np.int64(bits[0]) << 32 | np.int64(IDS - node)
-            held = _offer(keys, held, key)
-            if held == len(keys):
-                bits[0] = keys[0] >> 32
-                least = weight[0]
-                unit = 1.0 if kind == COSINE else float(ONE)
-                limit = own * (least * unit) ** 2 * SAFE
+        for neighbour in neighbours:
+            for node in choosers[across[neighbour] : across[neighbour + 1]]:
+                total = np.float64(sums[node])
+                sums[node] = 0  # so that a node counts once
+                other = np.float64(degrees[node]) if by_degree else 0.0
+                # Most edges are far too light: skip them without a root or a division.
+                if rooted and total * total < limit * other:
+                    continue
+                weight[0] = weigh(kind, total, own, other)
+                key = np.int64(bits[0]) << 32 | np.int64(IDS - node)
+                if key <= least:
+                    continue
+                held = _offer(keys, held, key)
+                if held == len(keys):
+                    least = keys[0]
+                    bits[0] = least >> 32
+                    unit = 1.0 if kind == COSINE else float(ONE)
+                    limit = own * (weight[0] * unit) ** 2 * SAFE
         _write(keys[:held], columns[end:], weights[end:])
         lengths[row] = held
         end += held
@@ -128,23 +130,16 @@ def heaviest(
 
 @inlined
 def add_up(
-    neighbours: Ints, across: Ints, choosers: Ints, terms: Ints, sums: Ints, met: Ints
-) -> int:
+    neighbours: Ints, across: Ints, choosers: Ints, terms: Ints, sums: Ints
+) -> None:
     """Add the terms of neighbours to the sums of all their nodes.
 
-    Returns:
-        The number of nodes with a sum; ``met`` begins with them.
+    The loop does nothing else: a branch on each sum costs more than a second pass.
     """
-    count = 0
     for neighbour in neighbours:
         term = terms[neighbour]
         for node in choosers[across[neighbour] : across[neighbour + 1]]:
-            before = sums[node]
-            if before == 0:
-                met[count] = node
-                count += 1
-            sums[node] = before + term
-    return count
+            sums[node] += term
 
 
 @inlined
@@ -153,7 +148,7 @@ def weigh(kind: int, total: float, own: float, other: float) -> float:
     if kind == COUNT:
         return total
     if kind == BINARY:
-        return 1.0
+        return min(total, 1.0)
     if kind == COSINE:
         return np.sqrt(total * total / (own * other))  # type: ignore[no-any-return]
     if kind == JACCARD:
@@ -256,26 +251,26 @@ def entering(
         The other ends (E,), the nodes (E,), and the weights (E,).
     """
     sums = np.zeros(len(degrees), terms.dtype)
-    met = np.empty(len(degrees), np.uint32)
     others, nodes = np.empty(1024, np.int32), np.empty(1024, np.int32)
     weights, weight, end = np.empty(1024, np.float32), np.empty(1, np.float32), 0
     bits = weight.view(np.int32)
     for row in range(len(ids)):
         own, last = np.float64(degrees[ids[row]]), np.int64(IDS - ids[row])
         neighbours = indices[indptr[row] : indptr[row + 1]]
-        count = add_up(neighbours, across, choosers, terms, sums, met)
-        if end + count > len(nodes):
-            room = 2 * len(nodes) + count
-            others = np.concatenate((others, np.empty(room, np.int32)))
-            nodes = np.concatenate((nodes, np.empty(room, np.int32)))
-            weights = np.concatenate((weights, np.empty(room, np.float32)))
-        for node in met[:count]:
-            total = np.float64(sums[node])
-            sums[node] = 0
-            if closed[node]:
-                continue
-            weight[0] = weigh(kind, total, own, np.float64(degrees[node]))
-            if np.int64(bits[0]) << 32 | last >= limits[node]:
+        add_up(neighbours, across, choosers, terms, sums)
+        for neighbour in neighbours:
+            for node in choosers[across[neighbour] : across[neighbour + 1]]:
+                total = np.float64(sums[node])
+                sums[node] = 0
+                if total == 0 or closed[node]:
+                    continue
+                weight[0] = weigh(kind, total, own, np.float64(degrees[node]))
+                if np.int64(bits[0]) << 32 | last < limits[node]:
+                    continue
+                if end == len(nodes):
+                    others = np.concatenate((others, np.empty(end, np.int32)))
+                    nodes = np.concatenate((nodes, np.empty(end, np.int32)))
+                    weights = np.concatenate((weights, np.empty(end, np.float32)))
                 others[end], nodes[end] = node, ids[row]
                 weights[end] = weight[0]
                 end += 1
