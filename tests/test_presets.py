@@ -95,8 +95,10 @@ PRESETS: dict[str, Options] = {
         "augmentation.crop_keep": 0.5,
         "augmentation.mask_rate": 0.5,
         "augmentation.reorder_rate": 0.8,
+        "backbone.hide_masked": True,
     },
     "cl4srec-s3": {
+        "backbone.hide_masked": True,
         "backbone.sampler": "user",
         "backbone.loss": "bce",
         "pooling": "flatten",
@@ -110,7 +112,11 @@ PRESETS: dict[str, Options] = {
     "cl4srec-augmented": {"contrast_weight": 0.0, "view_targets": True},
     "cl4srec-amazon": {},
     "cl4srec-ml": {"augmentation.crop_keep": 0.8, "augmentation.mask_rate": 0.2},
-    "coserec-s3": {"backbone.loss": "bce", "backbone.encoder.positions": "end"},
+    "coserec-s3": {
+        "backbone.loss": "bce",
+        "backbone.encoder.positions": "end",
+        "backbone.hide_masked": True,
+    },
     "coserec-recbole": {"backbone.sampler": "prefix", "pooling": "last"},
     "coserec-beauty": {
         "augmentation.offline_epochs": 220,
@@ -123,7 +129,11 @@ PRESETS: dict[str, Options] = {
         "augmentation.offline_epochs": 300,
         "augmentation.insert_rate": 0.5,
     },
-    "lma4rec-s3": {"backbone.loss": "bce", "backbone.encoder.positions": "end"},
+    "lma4rec-s3": {
+        "backbone.loss": "bce",
+        "backbone.encoder.positions": "end",
+        "backbone.hide_masked": True,
+    },
     "lma4rec-recbole": {"backbone.sampler": "prefix", "pooling": "last"},
     "lma4rec-beauty": {
         "augmentation.offline_epochs": 220,
@@ -137,11 +147,13 @@ PRESETS: dict[str, Options] = {
         "augmentation.insert_rate": 0.5,
     },
     "srma-s3": {
+        "backbone.hide_masked": True,
         "backbone.loss": "bce",
         "backbone.encoder.attention_dropout": 0.1,
         "backbone.encoder.positions": "end",
     },
     "srma-code": {
+        "backbone.hide_masked": True,
         "backbone.loss": "bce",
         "objective.skips": "same",
         "objective.complement_weight": 0.0,
@@ -150,7 +162,11 @@ PRESETS: dict[str, Options] = {
     },
     "srma-recbole": {"backbone.sampler": "prefix", "objective.pooling": "last"},
     "duorec-ml-1m": {"backbone.encoder.dropout": 0.1},
-    "iclrec-code": {"backbone.loss": "bce", "backbone.encoder.positions": "end"},
+    "iclrec-code": {
+        "backbone.loss": "bce",
+        "backbone.encoder.positions": "end",
+        "backbone.hide_masked": True,
+    },
     "iclrec-paper": {
         "objective.fnm": "intents",
         "objective.form": "paper",
@@ -198,7 +214,10 @@ PRESETS: dict[str, Options] = {
         "objective.sequence_weight": 0.0,
         "backbone.encoder.max_length": 200,
     },
-    "ec4srec-code": {"objective.augmentation.crop_order": "importance"},
+    "ec4srec-code": {
+        "objective.augmentation.crop_order": "importance",
+        "backbone.hide_masked": True,
+    },
     "ec4srec-paper": {
         "objective.explanation": "saliency",
         "objective.denominator": "paper",
@@ -216,6 +235,7 @@ PRESETS: dict[str, Options] = {
         "objective.directions": "sum",
         "encoder_steps": [1, 0],
     },
+    "mclrec-code": {"backbone.hide_masked": True},
     "mclrec-joint": {"joint": True},
     "mclrec-shared": {"objective.shared": True},
     "mclrec-without-r": {"objective.gamma": 0.0, "objective.gamma2": 0.0},

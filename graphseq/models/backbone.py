@@ -31,8 +31,8 @@ class Backbone(Configurable, nn.Module):
 
     Alone it is SASRec, or GRU4Rec with a ``GRU``. Auxiliary objectives add their terms
     in a :class:`~graphseq.models.SequenceModel`. A position within a row that holds the
-    padding id V is a masked item: a zero vector, which attention sees, or with
-    ``mask_token`` a learned one.
+    padding id V is a masked item: a zero vector, or with ``mask_token`` a learned one,
+    which attention sees unless ``hide_masked``.
 
     Args:
         num_items: V.
@@ -52,6 +52,8 @@ class Backbone(Configurable, nn.Module):
         loss: ``ce`` (softmax over all items), ``bce`` or ``gbce`` (sampled negatives).
         num_negatives: Negatives per target, for ``bce`` and ``gbce``.
         mask_token: Whether masked items have a learned vector.
+        hide_masked: Whether other positions do not attend to masked items, as in codes
+            whose mask id is that of padding; for a ``Transformer``.
 
     Raises:
         OptionError: An option is out of its range, or sizes contradict each other.
@@ -71,6 +73,7 @@ class Backbone(Configurable, nn.Module):
         loss: Loss = "ce",
         num_negatives: Size = 1,
         mask_token: bool = False,
+        hide_masked: bool = False,
     ) -> None:
         super().__init__()
         parts = [part.dim for part in (encoder, features, users) if part is not None]
@@ -87,6 +90,7 @@ class Backbone(Configurable, nn.Module):
         self.empty_history = empty_history
         self.loss: Loss = loss
         self.num_negatives = 0 if loss == "ce" else num_negatives
+        self.hide_masked = hide_masked
         self.token = nn.Parameter(torch.empty(width)) if mask_token else None
         if self.token is not None:
             nn.init.normal_(self.token, std=0.02)
@@ -127,6 +131,10 @@ class Backbone(Configurable, nn.Module):
             found = f"found sampler={options['sampler']!r}"
             what = f"rows without items need sampler='prefix', {found}"
             yield InvalidOption("empty_history", what)
+        kind = Transformer if encoder is None else class_of(encoder)
+        if options["hide_masked"] and not kind.takes_hidden:
+            what = f"needs a Transformer, whose attention hides; found {kind.__name__}"
+            yield InvalidOption("hide_masked", what)
         if not options["mask_token"]:
             for message in cannot_learn(encoder, options["sampler"]):
                 yield InvalidOption("sampler", message)
@@ -157,8 +165,7 @@ class Backbone(Configurable, nn.Module):
         x = embed_items(items, batch.items)
         if self.token is None:
             return x
-        masked = batch.mask & (batch.items == self.num_items)
-        return x + masked[..., None] * self.token
+        return x + batch.masked[..., None] * self.token
 
     def states(
         self,
@@ -185,7 +192,8 @@ class Backbone(Configurable, nn.Module):
         part: Batch,
         rows: Tensor | slice,
     ) -> Float[Tensor, "B1 L1 D"]:
-        states: Tensor = self.encoder(*self._read(items, users, part, rows), **options)
+        read = self._read(items, users, part, rows)
+        states: Tensor = self.encoder(*read, **self._hiding(part, options))
         return states[:, has_token(self.users) :]
 
     def last(
@@ -206,7 +214,15 @@ class Backbone(Configurable, nn.Module):
         part: Batch,
         rows: Tensor | slice,
     ) -> Float[Tensor, "B1 D"]:
-        return self.encoder.last(*self._read(items, users, part, rows), **options)
+        read = self._read(items, users, part, rows)
+        return self.encoder.last(*read, **self._hiding(part, options))
+
+    def _hiding(self, part: Batch, options: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Options of the encoder's call, with the masked items if they are hidden."""
+        if not self.hide_masked:
+            return options
+        masked = F.pad(part.masked, (int(has_token(self.users)), 0))
+        return {**options, "hidden": masked}
 
     def represent(
         self, items: Float[Tensor, "V D"], batch: Batch, graph: HeteroData

@@ -26,7 +26,8 @@ class ViewContrast(Auxiliary):
 
     Departs from the source:
         The contrast is the mean over the views, not the sum. A masked item is a zero
-        vector that attention sees; ``Backbone(mask_token=True)`` has the paper's token.
+        vector that attention sees; ``Backbone(mask_token=True)`` has the paper's token,
+        and ``Backbone(hide_masked=True)`` hides it, as codes whose mask is the padding.
 
     Args:
         augmentation: Draws the views, 2B rows for a batch of B; ``None`` is

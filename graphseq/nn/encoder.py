@@ -24,11 +24,14 @@ class Encoder(Configurable, nn.Module, ABC):
             the row cut there. Otherwise it also depends on what follows, so a backbone
             cannot learn from every position in one pass, and takes the sampler
             ``prefix`` only.
+        takes_hidden: Whether its calls take ``hidden``, a mask (B, L) of positions that
+            have a state but are not read by others.
     """
 
     dim: int
     max_length: int | None = None
     prefix_states: bool = True
+    takes_hidden: bool = False
 
     @classmethod
     def has_prefix_states(cls, options: Mapping[str, Any]) -> bool:

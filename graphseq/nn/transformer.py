@@ -127,7 +127,9 @@ class Transformer(Encoder):
     Departs from the source:
         Sequences are padded on the right; states of padding are zero. Absolute
         positions are counted from the first item of the row (``start``), or so that the
-        last item is always at ``max_length - 1`` (``end``, as with left padding).
+        last item is always at ``max_length - 1`` (``end``, as with left padding). A
+        position of which all visible items are hidden attends to itself (the codes add
+        -10,000 to their scores: to all positions, also later ones).
 
     Args:
         dim: D.
@@ -145,6 +147,8 @@ class Transformer(Encoder):
         learnable: Replaces the dropout of sub-layer outputs; each block has a copy of
             its own.
     """
+
+    takes_hidden = True
 
     def __init__(
         self,
@@ -208,6 +212,7 @@ class Transformer(Encoder):
         mask: Bool[Tensor, "B L"],
         *,
         causal: bool | None = None,
+        hidden: Bool[Tensor, "B L"] | None = None,
     ) -> Float[Tensor, "B L D"]:
         """The state at every position; zero at padding.
 
@@ -215,9 +220,10 @@ class Transformer(Encoder):
             x: Item vectors.
             mask: True at real items, which come first.
             causal: Overrides the option for this call.
+            hidden: True at items that no position attends to; ``None``: none are.
         """
         x = self.embed(x, mask)
-        allowed = self._allowed(mask, causal)
+        allowed = self._allowed(mask, causal, hidden)
         for block in self.blocks:
             x = block(x, x, allowed, mask)
         return self._normalise(x) * mask[..., None]
@@ -228,17 +234,18 @@ class Transformer(Encoder):
         mask: Bool[Tensor, "B L"],
         *,
         causal: bool | None = None,
+        hidden: Bool[Tensor, "B L"] | None = None,
     ) -> Float[Tensor, "B D"]:
         """The state at each row's last item; zero for an empty row.
 
         Equal to that of :meth:`forward`; the final block runs at this position only.
         """
         x = self.embed(x, mask)
-        allowed = self._allowed(mask, causal)
+        allowed = self._allowed(mask, causal, hidden)
         *before, final = self.blocks
         for block in before:
             x = block(x, x, allowed, mask)
-        own, allowed = _last_query(x, mask)
+        own, allowed = _last_query(x, mask, hidden)
         return self._normalise(final(own, x, allowed))[:, 0] * mask.any(1, keepdim=True)
 
     def attention(
@@ -276,24 +283,41 @@ class Transformer(Encoder):
         x = self.scale * x + position
         return dropout(self.norm(x), self.dropout, self.training)
 
-    def _allowed(self, mask: Tensor, causal: bool | None) -> Tensor | None:
+    def _allowed(
+        self, mask: Tensor, causal: bool | None, hidden: Tensor | None = None
+    ) -> Tensor | None:
         """True where a position may attend: (B, 1, L, L); ``None`` is causal.
 
-        Real items are visible to all; padding only to itself.
+        Real items are visible to all, or to later ones; padding only to itself.
         """
-        if self.causal if causal is None else causal:
+        causal = self.causal if causal is None else causal
+        if causal and hidden is None:
             return None
         own = torch.eye(mask.shape[1], dtype=torch.bool, device=mask.device)
-        return (mask[:, None, :] | own)[:, None]
+        allowed = torch.ones_like(own).tril() if causal else mask[:, None, :] | own
+        if hidden is not None:
+            allowed = _without_hidden(allowed, hidden[:, None, :], own)
+        return allowed[:, None]
 
     def _normalise(self, x: Tensor) -> Tensor:
         """The normalisation after the last block; post-LN has none."""
         return x if self.final is None else self.final(x)
 
 
-def _last_query(x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+def _last_query(
+    x: Tensor, mask: Tensor, hidden: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """The state at each row's last item, (B, 1, D), and where it may attend."""
     rows = torch.arange(x.shape[0], device=x.device)
-    own = x[rows, (mask.sum(dim=1) - 1).clamp(min=0)][:, None]
-    first = torch.arange(mask.shape[1], device=x.device) == 0  # for empty rows
-    return own, (mask | first)[:, None, None, :]
+    last = (mask.sum(dim=1) - 1).clamp(min=0)
+    steps = torch.arange(mask.shape[1], device=x.device)
+    allowed = mask | (steps == 0)  # for empty rows
+    if hidden is not None:
+        allowed = _without_hidden(allowed, hidden, steps == last[:, None])
+    return x[rows, last][:, None], allowed[:, None, None, :]
+
+
+def _without_hidden(allowed: Tensor, hidden: Tensor, own: Tensor) -> Tensor:
+    """Attention without hidden positions; to ``own`` where nothing else is left."""
+    visible = allowed & ~hidden
+    return visible | (own & ~visible.any(dim=-1, keepdim=True))

@@ -50,6 +50,11 @@ class Batch:
         steps = torch.arange(self.items.shape[1], device=self.items.device)
         return steps < self.lengths[:, None]
 
+    @property
+    def masked(self) -> Bool[Tensor, "B L"]:
+        """True at masked items: the id V within a row's length."""
+        return self.mask & (self.items == self.num_items)
+
     def target_positions(self) -> tuple[Bool[Tensor, "B L"], Int[Tensor, "N"]]:
         """The positions with a target, and their targets, row by row."""
         if self.targets is None:

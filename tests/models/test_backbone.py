@@ -11,6 +11,7 @@ from torch_geometric.data import HeteroData
 
 from graphseq.models import MODELS, create
 from graphseq.models.backbone import Backbone
+from graphseq.models.user_context import UserContext
 from graphseq.nn import (
     GRU,
     Embedding,
@@ -50,6 +51,30 @@ def test_without_a_token_a_masked_item_is_zero() -> None:
     x = backbone.embed(backbone.features.weight, batch_of([3, V, 5]))
     assert not x[0, 1].any()
     assert backbone.token is None
+
+
+@pytest.mark.parametrize("join", [None, "token"])
+def test_a_masked_item_that_is_hidden_is_as_if_cut_out(join: Any) -> None:
+    users = UserContext(dim=8, join=join) if join else None
+    given: dict[str, Any] = {"users": users, "sampler": "prefix"}
+    backbone = Backbone(V, dim=8, hide_masked=True, **given).eval()
+    with torch.no_grad():
+        backbone.encoder.position.zero_()
+    table = backbone.features.weight
+    views = batch_of([3, V, 5], [V, 4], [V])
+    last = backbone.last(table, views)
+    torch.testing.assert_close(last[:1], backbone.last(table, batch_of([3, 5])))
+    torch.testing.assert_close(last[1:2], backbone.last(table, batch_of([4])))
+    assert torch.isfinite(last[2]).all()
+    torch.testing.assert_close(backbone.states(table, views)[0, 2], last[0])
+    given |= {"encoder": backbone.encoder, "features": backbone.features}
+    seen = Backbone(V, **given).eval()
+    assert not torch.allclose(seen.last(table, views)[0], last[0])
+
+
+def test_only_an_encoder_with_attention_hides_masked_items() -> None:
+    with pytest.raises(OptionError, match=r"hide_masked: needs .* found GRU"):
+        Backbone(V, encoder=GRU(8), hide_masked=True)
 
 
 @pytest.mark.parametrize("loss", ["ce", "bce", "gbce"])

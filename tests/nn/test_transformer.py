@@ -396,6 +396,57 @@ def test_options_out_of_their_range_are_refused_all_at_once() -> None:
     ]
 
 
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("causal", [True, False])
+@pytest.mark.parametrize("training", [True, False])
+def test_hidden_items_are_as_if_cut_out_of_the_row(
+    norm: str, causal: bool, training: bool
+) -> None:
+    """Without positions, a visible state is that of the row of visible items."""
+    model = built(norm=norm, causal=causal, attention_dropout=1e-12).train(training)
+    with torch.no_grad():
+        model.position.zero_()
+    x, mask = sequences(batch=4)
+    hidden = torch.zeros_like(mask)
+    hidden[0, [0, 2]] = hidden[1, 0] = hidden[3, 2] = True
+    states = model(x, mask, hidden=hidden)
+    for b in range(4):
+        seen = mask[b] & ~hidden[b]
+        if seen.any():
+            alone = model(x[b : b + 1, seen], mask[b : b + 1, seen])[0]
+            torch.testing.assert_close(states[b, seen], alone)
+    torch.testing.assert_close(
+        model.last(x, mask, hidden=hidden),
+        states[torch.arange(4), mask.sum(dim=1) - 1],
+    )
+
+
+@pytest.mark.parametrize("causal", [True, False])
+def test_a_hidden_item_reads_what_it_is_hidden_from(causal: bool) -> None:
+    model = built(layers=1, causal=causal)
+    x, mask = sequences(batch=1)
+    x.requires_grad_()
+    hidden = torch.tensor([[True, False, False, False, True]])
+    last = model(x, mask, hidden=hidden)[0, 4].pow(2).sum()
+    reads = torch.autograd.grad(last, x)[0][0].abs().sum(dim=1) > 0
+    assert reads.tolist() == [False, True, True, True, True], "its own by the residual"
+    first = model(x, mask, hidden=hidden)[0, 0].pow(2).sum()
+    reads = torch.autograd.grad(first, x)[0][0].abs().sum(dim=1) > 0
+    assert reads.tolist() == [True, *[not causal] * 3, False]
+
+
+def test_a_row_of_hidden_items_attends_to_itself() -> None:
+    model = built(layers=1)
+    x, mask = sequences(batch=2)
+    states = model(x, mask, hidden=mask)
+    for t in range(5):
+        seen = torch.zeros(1, 5, dtype=torch.bool)
+        seen[0, t] = True
+        alone = model(x[:1], mask[:1], hidden=~seen)
+        torch.testing.assert_close(states[0, t], alone[0, t])
+    torch.testing.assert_close(model.last(x, mask, hidden=mask)[0], states[0, 4])
+
+
 @pytest.mark.parametrize("causal", [True, False])
 def test_causality_can_be_overridden_for_one_call(causal: bool) -> None:
     x, mask = sequences()
