@@ -234,6 +234,7 @@ PRESETS: dict[str, Options] = {
         "objective.normalize": False,
         "objective.directions": "sum",
         "encoder_steps": [1, 0],
+        "in_turn": "epoch",
     },
     "mclrec-code": {"backbone.hide_masked": True},
     "mclrec-joint": {"joint": True},

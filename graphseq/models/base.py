@@ -46,6 +46,7 @@ class Stage:
     """A part of the training: its steps are taken in turn on every batch.
 
     Steps that train the same modules share an optimiser, which starts with the stage.
+    With ``whole_passes``, an epoch has a pass over all batches for each step.
 
     Attributes:
         steps: One or more.
@@ -53,6 +54,8 @@ class Stage:
         sampler: How examples are cut; ``None``: as the model does.
         batch_size: As the sampler counts it; ``None``: that of the run.
         prepare: Called once with every batch; its result goes to all steps.
+        whole_passes: Whether a step is taken on all batches of the epoch before the
+            next step begins; ``prepare`` is then called in each pass.
     """
 
     steps: tuple[Step, ...]
@@ -60,6 +63,12 @@ class Stage:
     sampler: Sampler | None = None
     batch_size: int | None = None
     prepare: Callable[[Batch], Batch] | None = None
+    whole_passes: bool = False
+
+    @property
+    def passes(self) -> int:
+        """How often an epoch goes through its batches."""
+        return len(self.steps) if self.whole_passes else 1
 
 
 class Model(Configurable, nn.Module, ABC):

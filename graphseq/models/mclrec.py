@@ -159,14 +159,17 @@ class MCLRec(SequenceModel):
 
     Departs from the paper:
         As ``LearnedViews``. As in the released code, the encoder also steps after the
-        augmenters (Algorithm 1: before them only, ``encoder_steps=(1, 0)``). Neither
-        has derivatives of second order.
+        augmenters, and both on every batch. In Algorithm 1 it steps before them only
+        (``encoder_steps=(1, 0)``), on all batches of the epoch; they follow with a pass
+        of their own (``in_turn="epoch"``). Neither has derivatives of second order.
 
     Args:
         num_users: U.
         backbone: Encodes sequences and scores the next item; or V, the number of items.
         objective: The contrasts; ``None`` is ``LearnedViews()``.
         encoder_steps: Steps of the encoder before and after that of the augmenters.
+        in_turn: Whether steps take turns on every ``batch``, or each on all batches of
+            the ``epoch``, with views of its own.
         joint: One step for both, on L_0: MCLRec-J.
 
     Note:
@@ -184,10 +187,12 @@ class MCLRec(SequenceModel):
         *,
         objective: LearnedViews | None = None,
         encoder_steps: Sequence[Count] = (1, 1),
+        in_turn: Literal["batch", "epoch"] = "batch",
         joint: bool = False,
     ) -> None:
         super().__init__(num_users, backbone, [objective or LearnedViews()])
         self.encoder_steps, self.joint = tuple(encoder_steps), joint
+        self.whole_passes = in_turn == "epoch"
 
     @classmethod
     def conflicts(cls, options: Mapping[str, Any]) -> Iterator[InvalidOption]:
@@ -206,7 +211,7 @@ class MCLRec(SequenceModel):
         return objective
 
     def stages(self) -> tuple[Stage, ...]:
-        """On every batch: the encoder, the augmenters, the encoder again."""
+        """On every batch, or in every epoch: encoder, augmenters, encoder again."""
         if self.joint:
             return super().stages()
         before, after = self.encoder_steps
@@ -214,7 +219,7 @@ class MCLRec(SequenceModel):
         learner = self.learned_views.augmenters
         augmenters = Step(self.augmenter_losses, (learner,))
         steps = (*repeat(encoder, before), augmenters, *repeat(encoder, after))
-        return (Stage(steps, prepare=self.with_views),)
+        return (Stage(steps, prepare=self.with_views, whole_passes=self.whole_passes),)
 
     def with_views(self, batch: Batch) -> Batch:
         """The batch with the views that all its steps share."""

@@ -14,7 +14,7 @@ import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor
 from torch.nn import Parameter
-from torch.utils.data import DataLoader
+from torch.utils.data import ConcatDataset, DataLoader
 from torch_geometric.data import HeteroData
 
 from graphseq.errors import RunError
@@ -120,7 +120,7 @@ class Training(LightningModule):
         progress: Any = self.trainer.fit_loop.epoch_progress.current
         loader.set_epoch(progress.processed)
         return DataLoader(
-            loader,
+            ConcatDataset([loader] * stage.passes),
             batch_size=None,  # the loader's elements are batches
             collate_fn=_identity,
             num_workers=options.workers,
@@ -142,7 +142,8 @@ class Training(LightningModule):
         """Set the learning rate, a function of the epoch and the step."""
         progress: Any = self.trainer.fit_loop.epoch_loop.batch_progress
         step = progress.total.completed
-        fraction = batch_idx / len(self.loaders[self.stage])
+        stage = self.stage
+        fraction = batch_idx / (stage.passes * len(self.loaders[stage]))
         rate = self.options.learning_rate(self.current_epoch, step, fraction)
         for optimizer in self.trainer.optimizers:
             for group in optimizer.param_groups:
@@ -156,7 +157,10 @@ class Training(LightningModule):
             return self._loss(stage.steps[0], batch)
         found: Any = self.optimizers()
         optimizers = found if isinstance(found, list) else [found]
-        for step in stage.steps:
+        steps = stage.steps
+        if stage.whole_passes:
+            steps = (steps[index // len(self.loaders[stage])],)
+        for step in steps:
             group = self.group_of[stage, step]
             optimizer = optimizers[group]
             with trainable_only(self.model, self.parameter_groups[group]):

@@ -14,10 +14,12 @@ from graphseq.errors import ConfigError
 from graphseq.models import LearnedViews, MCLRec, Stage, Step
 from graphseq.sequences import Batch
 
+OWN = {"encoder_steps", "in_turn", "joint"}
+
 
 def small(backbone: dict[str, Any] | None = None, **options: Any) -> MCLRec:
     torch.manual_seed(0)
-    own = {n: options.pop(n) for n in ("encoder_steps", "joint") if n in options}
+    own = {n: options.pop(n) for n in OWN & options.keys()}
     sizes = {"dim": 8, "max_length": 6} | (backbone or {})
     objective = LearnedViews(**{"cl1_weight": 0.2, "cl2_weight": 0.5} | options)
     return MCLRec(48, MCLRec.default_backbone(12, **sizes), objective=objective, **own)
@@ -177,6 +179,35 @@ def test_the_trainer_takes_the_steps_in_turn(
         assert all(each is own[0] for each in own)
     firsts = views[:: len(expected)]
     assert all(a is not b for a, b in pairwise(firsts))
+
+
+def test_whole_passes_take_each_step_on_all_batches_before_the_next(
+    cycle: HeteroData,
+) -> None:
+    """The batches of both passes are the same, their views are not."""
+    model = small(encoder_steps=[1, 0], in_turn="epoch")
+    seen: list[tuple[str, Batch]] = []
+    losses, augmenter_losses = model.losses, model.augmenter_losses
+
+    def watch(name: str, losses: Any) -> Any:
+        def watching(batch: Batch, graph: HeteroData) -> dict[str, Tensor]:
+            seen.append((name, batch))
+            return losses(batch, graph)
+
+        return watching
+
+    model.losses = watch("encoder", losses)
+    model.augmenter_losses = watch("augmenters", augmenter_losses)
+    run = fit(model, cycle, max_epochs=2, batch_size=128, monitor=None, progress=False)
+    names = [name for name, _ in seen]
+    number = len(names) // 4
+    assert number > 1
+    assert names == (["encoder"] * number + ["augmenters"] * number) * 2
+    for (_, first), (_, second) in zip(seen[:number], seen[number:], strict=False):
+        assert torch.equal(first.items, second.items)
+        assert first.views is not None and second.views is not None
+        assert not torch.equal(first.views.items, second.views.items)
+    assert {"random_views", "augmenter_views"} <= run.history[0].keys()
 
 
 def test_steps_on_one_batch_differ_by_their_dropout_alone(
