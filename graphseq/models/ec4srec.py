@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, ClassVar, final
+from typing import Any, ClassVar, Literal, final
 
 import torch
 from torch import Tensor
@@ -39,7 +39,8 @@ class ExplainedViews(Auxiliary):
     r"""Contrast of views, and of retrieved sequences, guided by explanations.
 
     At some epochs, every item of every training sequence gets an importance: how much
-    of the model's best score depends on it, Eq. (5). From then on, positive views h¹
+    of the model's best score depends on it (or of its target's score, ``explained``),
+    Eq. (5). From then on, positive views h¹
     and h² of a sequence change what is unimportant, a negative view n destroys what is
     important, and a sequence r with the same target is retrieved by the importance of
     the items that it shares. With the NT-Xent loss ℓ, Eqs. (6), (7), (9), the terms are
@@ -65,6 +66,8 @@ class ExplainedViews(Auxiliary):
         augmentation: Draws the views; ``None`` is ``GuidedAugmentation()``.
         explanation: How importance is computed. ``popularity`` and ``random`` are
             baselines that explain nothing.
+        explained: Whose score the methods that read the model explain: the item that
+            it ranks ``first``, as in the code, or the ``target``.
         updates: Epochs before which importances are computed, the first being 0; or a
             number p of updates, spread evenly over ``horizon``.
         horizon: Epochs over which a number of updates is spread.
@@ -98,6 +101,7 @@ class ExplainedViews(Auxiliary):
         augmentation: GuidedAugmentation | None = None,
         *,
         explanation: Method = "occlusion",
+        explained: Literal["first", "target"] = "first",
         updates: Sequence[Count] | Count = (15, 30),
         horizon: Size = 150,
         view_weight: Weight = 0.1,
@@ -115,7 +119,7 @@ class ExplainedViews(Auxiliary):
     ) -> None:
         super().__init__()
         self.augmentation = augmentation or GuidedAugmentation()
-        self.explanation = explanation
+        self.explanation, self.of_targets = explanation, explained == "target"
         self.updates = update_epochs(updates, horizon)
         self.warmup = self.updates[0]
         self.view_weight, self.negative_weight = view_weight, negative_weight
@@ -156,7 +160,13 @@ class ExplainedViews(Auxiliary):
             self.scores = None
         elif epoch in self.updates or self.scores is None:
             items = backbone.items(graph).detach()
-            self.scores = explain_all(backbone, items, self.index, self.explanation)
+            self.scores = explain_all(
+                backbone,
+                items,
+                self.index,
+                self.explanation,
+                of_targets=self.of_targets,
+            )
 
     def terms(self, encoding: Encoding, graph: HeteroData) -> Terms:
         """The contrast with retrieved sequences, and those of the views."""

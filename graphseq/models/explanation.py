@@ -27,10 +27,9 @@ def explain(
     batch: Batch,
     method: Method,
     count: Int[Tensor, "V"],
+    targets: Int[Tensor, "B"] | None = None,
 ) -> Float[Tensor, "B L"]:
     """Importance of a batch's positions; zero at padding.
-
-    What is explained is the score of the item that the model ranks first.
 
     Args:
         backbone: The model.
@@ -38,6 +37,8 @@ def explain(
         batch: Sequences.
         method: How they are explained.
         count: Events of each item, for ``popularity``.
+        targets: The item of each row whose score is explained; ``None``: the one that
+            the model ranks first, again for every change of the sequence.
     """
     mask = batch.mask
     if method == "popularity":
@@ -50,10 +51,13 @@ def explain(
         attention: Tensor = encoder.attention(x, mask)
         return attention
 
-    def best(x: Tensor, mask: Tensor) -> Tensor:
-        return importance.top_score(backbone.encoder.last(x, mask), items)
+    def score(x: Tensor, mask: Tensor, rows: Tensor) -> Tensor:
+        states = backbone.encoder.last(x, mask)
+        if targets is None:
+            return importance.top_score(states, items)
+        return (states * items[targets[rows]]).sum(dim=1)
 
-    return BY_MODEL[method](best, x, mask)
+    return BY_MODEL[method](score, x, mask)
 
 
 @torch.no_grad()
@@ -62,14 +66,25 @@ def explain_all(
     items: Float[Tensor, "V D"],
     index: SameTargetIndex,
     method: Method,
+    *,
+    of_targets: bool = False,
 ) -> Float[Tensor, "P"]:
-    """Importance of the positions of all training prefixes, concatenated."""
+    """Importance of the positions of all training prefixes, concatenated.
+
+    Args:
+        backbone: The model.
+        items: The item vectors, as constants.
+        index: The prefixes.
+        method: How they are explained.
+        of_targets: Explain the score of each prefix's target, not of the first item.
+    """
     length = index.examples.length
     count = torch.bincount(index.flat, minlength=index.num_items)
     scores = torch.zeros(int(length.sum()), dtype=items.dtype, device=items.device)
     for rows in length.argsort().split(ROWS):
         batch = index.gather(rows)
-        found = explain(backbone, items, batch, method, count).to(scores.dtype)
+        targets = index.target[rows] if of_targets else None
+        found = explain(backbone, items, batch, method, count, targets).to(scores.dtype)
         scores[_positions(length, rows, batch.mask)[batch.mask]] = found[batch.mask]
     return scores
 

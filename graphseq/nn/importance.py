@@ -1,7 +1,8 @@
 """Importance of each item of a sequence for a model's output.
 
 A method explains one number per sequence: a function of the item vectors, before
-positions, and the mask. EC4SRec explains the score of the best item, :func:`top_score`.
+positions, of the mask, and of which sequences these are. EC4SRec explains the score of
+the best item, :func:`top_score`.
 """
 
 from collections.abc import Callable
@@ -14,7 +15,9 @@ from torch import Tensor
 Method = Literal[
     "saliency", "occlusion", "gradients", "attention", "popularity", "random"
 ]
-Explained = Callable[[Float[Tensor, "B L D"], Bool[Tensor, "B L"]], Float[Tensor, "B"]]
+Explained = Callable[
+    [Float[Tensor, "B L D"], Bool[Tensor, "B L"], Int[Tensor, "B"]], Float[Tensor, "B"]
+]
 CELLS = 2**24  # scores, or numbers of replicas, held at a time
 
 
@@ -73,12 +76,12 @@ def occlusion(
     chunk = max(1, CELLS // max(1, x.shape[1] * x.shape[2] * 8))
     occluded = []
     with torch.no_grad():
-        full = explained(x, mask)
+        full = explained(x, mask, torch.arange(len(x), device=x.device))
         pairs = zip(rows.split(chunk), positions.split(chunk), strict=True)
         for row, position in pairs:
             replica = x[row]
             replica[torch.arange(len(row), device=x.device), position] = 0
-            occluded.append(explained(replica, mask[row]))
+            occluded.append(explained(replica, mask[row], row))
     scores = torch.zeros_like(x[..., 0])
     scores[rows, positions] = full[rows] - torch.cat(occluded)
     return scores
@@ -136,5 +139,6 @@ def _gradient(explained: Explained, x: Tensor, mask: Tensor) -> Tensor:
     """The gradient of each row's number with respect to its vectors."""
     with torch.enable_grad():
         at = x.detach().requires_grad_()
-        (gradient,) = torch.autograd.grad(explained(at, mask).sum(), at)
+        total = explained(at, mask, torch.arange(len(x), device=x.device)).sum()
+        (gradient,) = torch.autograd.grad(total, at)
     return gradient

@@ -16,7 +16,7 @@ from graphseq.models.explanation import (
     importances,
     normalise,
 )
-from graphseq.nn import Transformer
+from graphseq.nn import Transformer, importance
 from graphseq.nn.importance import occlusion
 from graphseq.objectives import cross_entropy
 from graphseq.sequences import Batch
@@ -71,7 +71,7 @@ def test_the_best_items_score_is_explained(
     table = backbone.features.weight.detach()
     batch = index.gather(torch.arange(20))
 
-    def best(x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    def best(x: torch.Tensor, mask: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
         return (
             backbone.encoder(x, mask)[torch.arange(len(x)), mask.sum(1) - 1] @ table.T
         ).amax(1)
@@ -80,6 +80,37 @@ def test_the_best_items_score_is_explained(
     found = explain(backbone, table, batch, "occlusion", count)
     expected = occlusion(best, table[batch.items.clamp(max=11)], batch.mask)
     torch.testing.assert_close(found, expected.detach())
+
+
+@pytest.mark.parametrize("cells", [1, 2**24])
+def test_the_targets_score_is_explained_on_request(
+    backbone: Backbone, index: SameTargetIndex, cells: int, monkeypatch: Any
+) -> None:
+    """Row by row and position by position, in chunks of one replica and in one."""
+    monkeypatch.setattr(importance, "CELLS", cells)
+    monkeypatch.setattr(explanation, "ROWS", 37)
+    table = backbone.features.weight.detach()
+    kept = explain_all(backbone, table, index, "occlusion", of_targets=True)
+    rows = torch.tensor([60, 0, 17])
+    batch = index.gather(rows)
+    found = importances(kept, index, rows, batch)
+    for row, n in enumerate(batch.lengths.tolist()):
+        x, mask = table[batch.items[row : row + 1, :n]], torch.ones(1, n).bool()
+        goal = table[index.target[rows[row]]]
+        for position in range(n):
+            without = x.clone()
+            without[0, position] = 0
+            lost = backbone.encoder(x, mask) - backbone.encoder(without, mask)
+            expected = float((lost[0, -1] @ goal).detach())
+            assert found[row, position].item() == pytest.approx(expected, abs=1e-9)
+    first = explain_all(backbone, table, index, "occlusion")
+    assert not torch.allclose(kept, first)
+    by_gradient = explain_all(backbone, table, index, "saliency", of_targets=True)
+    count = torch.zeros(12).long()
+    alone = explain(
+        backbone, table, index.gather(rows), "saliency", count, index.target[rows]
+    )
+    torch.testing.assert_close(importances(by_gradient, index, rows, batch), alone)
 
 
 def test_popularity_is_of_training_events(

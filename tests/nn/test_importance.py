@@ -1,6 +1,7 @@
 """Importance: the toy models of the specification, loops, differences, completeness."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -27,13 +28,13 @@ ENCODERS = {
 }
 
 
-def mean(x: Tensor, mask: Tensor) -> Tensor:
+def mean(x: Tensor, mask: Tensor, rows: Any = None) -> Tensor:
     """The toy model of U-7(b)."""
     h = (x * mask[..., None]).sum(dim=1) / mask.sum(dim=1, keepdim=True)
     return top_score(h, TABLE)
 
 
-def weighted(x: Tensor, mask: Tensor) -> Tensor:
+def weighted(x: Tensor, mask: Tensor, rows: Any = None) -> Tensor:
     """Its non-linear variant."""
     logits = x @ torch.tensor([1.0, -1], dtype=torch.float64)
     weights = logits.masked_fill(~mask, -torch.inf).softmax(dim=1)
@@ -56,7 +57,7 @@ def rows_of(name: str) -> tuple:
     x = torch.randn(3, 6, 4, dtype=torch.float64)
     mask = torch.arange(6) < torch.tensor([6, 3, 1])[:, None]
 
-    def explained(x: Tensor, mask: Tensor) -> Tensor:
+    def explained(x: Tensor, mask: Tensor, rows: Any = None) -> Tensor:
         return top_score(encoder.last(x, mask), table)
 
     return explained, x, mask, encoder
@@ -99,7 +100,7 @@ def test_saliency_adds_absolute_gradients() -> None:
     """U-7(a): 0.7, 0.1, 1.2, and normalised 0.35, 0.05, 0.60."""
     slopes = torch.tensor([[[0.3, -0.4], [0, 0.1], [-0.6, 0.6]]], dtype=torch.float64)
 
-    def linear(x: Tensor, mask: Tensor) -> Tensor:
+    def linear(x: Tensor, mask: Tensor, rows: Any = None) -> Tensor:
         return (x * slopes).sum(dim=(1, 2))
 
     scores = saliency(linear, torch.ones_like(slopes), torch.ones(1, 3).bool())
@@ -161,7 +162,7 @@ def test_integrated_gradients_are_complete(name: str) -> None:
 
 
 def test_a_mid_point_rule_is_exact_for_a_square() -> None:
-    def square(x: Tensor, mask: Tensor) -> Tensor:
+    def square(x: Tensor, mask: Tensor, rows: Any = None) -> Tensor:
         return (x**2).sum(dim=(1, 2))
 
     x, mask = toy(1)
