@@ -43,6 +43,7 @@ def _run(arguments: Sequence[str] | None, received: list[int]) -> int:
 
     from graphseq.cli.app import Command, explain, join_hyphens, make_app
     from graphseq.cli.build import build
+    from graphseq.cli.convert import convert
     from graphseq.cli.ensemble import ensemble
     from graphseq.cli.evaluate import claims, compare, demo, evaluate
     from graphseq.cli.exchange import diff, export, import_
@@ -59,6 +60,7 @@ def _run(arguments: Sequence[str] | None, received: list[int]) -> int:
     graphs = (get, build, update, show, diff, export, import_)
     models: tuple[Command, ...] = (
         experiments,
+        convert,
         train,
         tune,
         evaluate,

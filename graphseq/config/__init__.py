@@ -5,6 +5,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from graphseq.config.recbole import from_recbole
 from graphseq.config.variants import experiment_names, experiments_of, load, load_all
 from graphseq.config.yaml import read_yaml
 
@@ -16,6 +17,7 @@ __all__ = [
     "check",
     "experiment_names",
     "experiments_of",
+    "from_recbole",
     "load",
     "load_all",
     "read_yaml",

@@ -77,6 +77,7 @@ def test_every_command_has_its_help_in_the_reference() -> None:
     commands = ["get", "build", "update", "show", "diff", "export", "import"]
     commands += [
         "experiments",
+        "convert",
         "train",
         "tune",
         "evaluate",
