@@ -132,18 +132,19 @@ def write_relation(
     """Store the entries of a matrix as edges, ordered by row, then column.
 
     The cached operator of older edges is dropped. The graph shares the memory of the
-    weights: do not change the matrix afterwards.
+    weights: do not change the matrix afterwards. Its columns are freed before the rows
+    are written, if the caller keeps no reference to it.
     """
     device = graph[INTERACTS].edge_index.device
     store = graph[relation]
     index = np.empty((2, matrix.nnz), np.int64)
-    lengths = np.diff(matrix.indptr)
-    for start in range(0, len(lengths), ROWS_AT_A_TIME):  # keeps temporaries small
-        stop = min(start + ROWS_AT_A_TIME, len(lengths))
-        rows = np.repeat(np.arange(start, stop), lengths[start:stop])
-        index[0, matrix.indptr[start] : matrix.indptr[stop]] = rows
     index[1] = matrix.indices
-    weights = matrix.data.astype(np.float32, copy=False)
+    pointers, weights = matrix.indptr, matrix.data.astype(np.float32, copy=False)
+    del matrix
+    for start in range(0, len(pointers) - 1, ROWS_AT_A_TIME):  # bounds temporaries
+        some = pointers[start : start + ROWS_AT_A_TIME + 1]
+        rows = np.arange(start, start + len(some) - 1)
+        index[0, some[0] : some[-1]] = np.repeat(rows, np.diff(some))
     store.edge_index = torch.from_numpy(index).to(device)
     store.edge_weight = torch.from_numpy(weights).to(device)
     forget_operator(graph, relation)

@@ -94,10 +94,15 @@ class CoOccurrence(Configurable, BaseTransform):
 
     def forward(self, graph: HeteroData) -> HeteroData:
         """Add the edges to the graph."""
+        relation = (self.kind, "co_occurs", self.kind)
+        # No name here keeps a matrix: each is freed when the next has been computed.
+        return write_relation(
+            graph, relation, self.symmetric(self.pruned(self._nodes(graph)))
+        )
+
+    def _nodes(self, graph: HeteroData) -> csr_matrix:
         chosen = interaction_matrix(graph, "CoOccurrence")
-        nodes = chosen if self.kind == "user" else chosen.T.tocsr()
-        links = self.symmetric(self.pruned(nodes))
-        return write_relation(graph, (self.kind, "co_occurs", self.kind), links)
+        return chosen if self.kind == "user" else chosen.T.tocsr()
 
     def symmetric(self, links: csr_matrix) -> csr_matrix:
         """Combine both directions of pruned edges as ``symmetrize`` says."""
