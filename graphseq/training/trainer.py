@@ -38,7 +38,10 @@ from graphseq.training.run import CHECKPOINT
 LOGGERS: dict[str, Callable[[str], Logger]] = {
     "tensorboard": lambda folder: TensorBoardLogger(folder, name="tensorboard"),
     "wandb": lambda folder: WandbLogger(save_dir=folder),
-    "mlflow": lambda folder: MLFlowLogger(tracking_uri=f"file:{folder}/mlflow"),
+    "mlflow": lambda folder: MLFlowLogger(  # MLflow 3 refuses files
+        tracking_uri=f"sqlite:///{Path(folder).resolve()}/mlflow.db",
+        artifact_location=f"{Path(folder).resolve()}/mlflow",
+    ),
 }
 LOG_LEVELS = {
     "lightning.pytorch": logging.WARNING,

@@ -16,7 +16,7 @@ from torch_geometric.data import HeteroData
 from graphseq.errors import ConfigError, RunError
 from graphseq.graphs import graph_hash
 from graphseq.models import Model
-from graphseq.training import Run, load_state
+from graphseq.training import Run, load_state, trainer
 from graphseq.training.run import CHECKPOINT
 
 Make = Callable[..., Model]
@@ -157,3 +157,14 @@ def test_a_truncated_checkpoint_is_refused(
     (tmp_path / CHECKPOINT).write_bytes(whole[:-10])
     with pytest.raises(RunError, match="damaged or of another program"):
         short(tiny(), graph, folder=tmp_path, max_epochs=4, resume=True)
+
+
+def test_mlflow_writes_a_database_in_the_run_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MLflow 3 refuses to write a folder of files."""
+    monkeypatch.setattr(trainer, "MLFlowLogger", lambda **options: options)
+    monkeypatch.chdir(tmp_path)
+    made: Any = trainer.LOGGERS["mlflow"]("run")
+    assert made["tracking_uri"] == f"sqlite:///{tmp_path}/run/mlflow.db"
+    assert made["artifact_location"] == f"{tmp_path}/run/mlflow"
