@@ -1,7 +1,7 @@
 """Models: one file per paper, and the parts that they are made of."""
 
 from graphseq.models.backbone import Backbone
-from graphseq.models.base import DirectModel, Model, Stage, Step
+from graphseq.models.base import Model, Stage, Step
 from graphseq.models.bert4rec import BERT4Rec
 from graphseq.models.bprmf import BPRMF
 from graphseq.models.bsarec import BSARec
@@ -9,6 +9,7 @@ from graphseq.models.caser import Caser
 from graphseq.models.cl4srec import CL4SRec, ViewContrast
 from graphseq.models.comirec import ComiRec
 from graphseq.models.coserec import CoSeRec
+from graphseq.models.direct import DirectModel
 from graphseq.models.dssrec import DisentangledFuture, DSSRec
 from graphseq.models.duorec import DuoRec, TargetContrast
 from graphseq.models.ease import EASE

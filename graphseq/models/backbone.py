@@ -1,7 +1,6 @@
 """The backbone of a sequence model: item features, an encoder, the next-item loss."""
 
 from collections.abc import Iterator, Mapping
-from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -12,7 +11,7 @@ from torch_geometric.data import HeteroData
 
 from graphseq.models.by_length import by_length
 from graphseq.models.encoding import Encoding
-from graphseq.models.user_context import UserContext
+from graphseq.models.user_context import UserContext, has_token
 from graphseq.nn.encoder import Encoder
 from graphseq.nn.features import Embedding, Features, embed_items
 from graphseq.nn.pooling import Pooling, pool
@@ -136,7 +135,7 @@ class Backbone(Configurable, nn.Module):
             what = f"needs a Transformer, whose attention hides; found {kind.__name__}"
             yield InvalidOption("hide_masked", what)
         if not options["mask_token"]:
-            for message in cannot_learn(encoder, options["sampler"]):
+            for message in Encoder.check_sampler(encoder, options["sampler"]):
                 yield InvalidOption("sampler", message)
         rows = features.num_items if isinstance(features, Features) else None
         number = options.get("num_items")  # unknown where a file is read
@@ -182,19 +181,13 @@ class Backbone(Configurable, nn.Module):
             users: The vectors of the users' tokens, if rows have them; ``None``: zeros.
             options: Of the encoder's call, such as ``causal=False``.
         """
-        return by_length(partial(self._states, items, users, options), batch)
 
-    def _states(
-        self,
-        items: Float[Tensor, "V D"],
-        users: Float[Tensor, "B D"] | None,
-        options: Mapping[str, Any],
-        part: Batch,
-        rows: Tensor | slice,
-    ) -> Float[Tensor, "B1 L1 D"]:
-        read = self._read(items, users, part, rows)
-        states: Tensor = self.encoder(*read, **self._hiding(part, options))
-        return states[:, has_token(self.users) :]
+        def encode(part: Batch, rows: Tensor | slice) -> Tensor:
+            read = self._read(items, users, part, rows)
+            states: Tensor = self.encoder(*read, **self._hiding(part, options))
+            return states[:, has_token(self.users) :]
+
+        return by_length(encode, batch)
 
     def last(
         self,
@@ -204,18 +197,12 @@ class Backbone(Configurable, nn.Module):
         **options: Any,
     ) -> Float[Tensor, "B D"]:
         """The state of the sequence at each row's last item; as :meth:`states`."""
-        return by_length(partial(self._last, items, users, options), batch)
 
-    def _last(
-        self,
-        items: Float[Tensor, "V D"],
-        users: Float[Tensor, "B D"] | None,
-        options: Mapping[str, Any],
-        part: Batch,
-        rows: Tensor | slice,
-    ) -> Float[Tensor, "B1 D"]:
-        read = self._read(items, users, part, rows)
-        return self.encoder.last(*read, **self._hiding(part, options))
+        def encode(part: Batch, rows: Tensor | slice) -> Tensor:
+            read = self._read(items, users, part, rows)
+            return self.encoder.last(*read, **self._hiding(part, options))
+
+        return by_length(encode, batch)
 
     def _hiding(self, part: Batch, options: Mapping[str, Any]) -> Mapping[str, Any]:
         """Options of the encoder's call, with the masked items if they are hidden."""
@@ -310,33 +297,3 @@ class Backbone(Configurable, nn.Module):
         if pooling == "last":
             return self.last(items, views)
         return pool(self.states(items, views), views.mask, pooling)
-
-
-def has_token(users: Any) -> bool:
-    """Whether a row begins with the token of its user.
-
-    Args:
-        users: The part, its specification in a file, or ``None``.
-    """
-    return getattr(users, "join", "") == "token"
-
-
-def cannot_learn(encoder: Any, sampler: str) -> Iterator[str]:
-    """Why an encoder cannot learn the next item from the rows of a sampler.
-
-    Args:
-        encoder: The encoder, its specification in a file, or ``None``.
-        sampler: The sampler; empty if it is not known.
-    """
-    if encoder is None or sampler in ("", "prefix"):
-        return
-    kind = class_of(encoder)
-    if isinstance(encoder, Encoder):
-        every = encoder.prefix_states
-    else:
-        every = kind.has_prefix_states(encoder.options)
-    if not every:
-        yield (
-            f"{kind.__name__} reads later positions, so it cannot learn from every "
-            "position in one pass; set sampler='prefix'"
-        )

@@ -14,8 +14,9 @@ from graphseq.constants import EdgeType
 from graphseq.data.ragged import Ragged
 from graphseq.errors import GraphError, RunError
 from graphseq.graphs.merge import merge_graphs
-from graphseq.models.base import DirectModel, Model, Stage
+from graphseq.models.base import Model, Stage
 from graphseq.models.combination import Combine, Comparable, comparable
+from graphseq.models.direct import DirectModel
 from graphseq.models.scoring import Blocks, Scorer, rows_of_block, width
 from graphseq.schema import InvalidOption, Size, Weight
 from graphseq.sequences.batch import Batch, newest

@@ -12,7 +12,7 @@ from scipy.sparse import csr_matrix
 from torch_geometric.data import HeteroData
 
 from graphseq.constants import INTERACTS
-from graphseq.models.base import DirectModel
+from graphseq.models.direct import DirectModel
 from graphseq.models.scoring import Blocks, Scorer, rows_of_block, width
 from graphseq.schema import Size, describe
 from graphseq.sequences.batch import Batch

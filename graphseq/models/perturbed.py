@@ -19,25 +19,10 @@ from graphseq.sequences.samplers import Sampler
 
 
 class PerturbedGraphModel(Model):
-    r"""User and item vectors propagated over their graph, in training with noise.
+    """User and item vectors propagated over their graph, in training with noise.
 
-    .. math:: E^{(l)} = \hat A E^{(l-1)} +
-        ε\, \mathrm{sign}(\hat A E^{(l-1)}) ⊙ \frac{Δ}{‖Δ‖}, \qquad
-        E = \frac{1}{L} \sum_{l=1}^{L} E^{(l)}
-
-    with :math:`Δ \sim U(0, 1)^D` for each node and layer: a vector keeps the signs of
-    its entries, and a zero vector gets no noise. A subclass implements :meth:`losses`.
-    The defaults are those of SimGCL.
-
-    Args:
-        num_users: U.
-        num_items: V.
-        dim: D.
-        layers: Steps of propagation, L.
-        noise: ε, the length of the noise.
-        weight: Weight of the contrast.
-        temperature: τ of the contrast.
-        decay: λ of the penalty on the vectors of the batch.
+    The equation, the options and their defaults are those of :class:`SimGCL`. A
+    subclass implements :meth:`losses`.
     """
 
     requires = (INTERACTS,)

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from graphseq.constants import INTERACTS
-from graphseq.models.base import DirectModel
+from graphseq.models.direct import DirectModel
 from graphseq.models.scoring import Blocks, Scorer, rows_of_block, width
 from graphseq.schema import Fraction, Size
 from graphseq.sequences.batch import Batch

@@ -9,12 +9,13 @@ from torch_geometric.data import HeteroData
 
 from graphseq.constants import EdgeType
 from graphseq.errors import ConfigError
-from graphseq.models.backbone import Backbone, cannot_learn
+from graphseq.models.backbone import Backbone
 from graphseq.models.base import Model, Stage, Step
 from graphseq.models.encoding import Encoding
 from graphseq.models.user_context import UserContext
 from graphseq.nn.convolution import Convolution
 from graphseq.nn.dropout import LearnableDropout
+from graphseq.nn.encoder import Encoder
 from graphseq.nn.features import Embedding
 from graphseq.nn.fourier_filter import FourierFilter
 from graphseq.nn.frequency_attention import FrequencyAttention
@@ -190,9 +191,8 @@ class SequenceModel(Model):
     def conflicts(cls, options: Mapping[str, Any]) -> Iterator[InvalidOption]:
         """The encoder learns from the rows of the sampler; objectives can use it."""
         encoder = getattr(options["backbone"], "encoder", None) or Spec(Transformer)
-        for message in cannot_learn(
-            encoder, getattr(options["backbone"], "sampler", "")
-        ):
+        sampler = getattr(options["backbone"], "sampler", "")
+        for message in Encoder.check_sampler(encoder, sampler):
             yield InvalidOption("backbone.sampler", message)
         empty = getattr(options["backbone"], "empty_history", False)
         for name, value in options.items():

@@ -203,3 +203,12 @@ class UserContext(Configurable, nn.Module):
             return states + self.map(users)  # type: ignore[no-any-return]
         gate = torch.sigmoid(self.map(torch.cat([states, users], dim=1)))
         return gate * states + (1 - gate) * users
+
+
+def has_token(users: Any) -> bool:
+    """Whether a row begins with the token of its user.
+
+    Args:
+        users: The part, its specification in a file, or ``None``.
+    """
+    return getattr(users, "join", "") == "token"

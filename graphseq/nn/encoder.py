@@ -1,7 +1,7 @@
 """The interface of the sequence encoders."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from graphseq.schema import Configurable
+from graphseq.specs import class_of
 
 
 class Encoder(Configurable, nn.Module, ABC):
@@ -41,6 +42,27 @@ class Encoder(Configurable, nn.Module, ABC):
             options: All options of the encoder.
         """
         return cls.prefix_states
+
+    @staticmethod
+    def check_sampler(encoder: Any, sampler: str) -> Iterator[str]:
+        """Why an encoder cannot learn the next item from the rows of a sampler.
+
+        Args:
+            encoder: The encoder, its specification in a file, or ``None``.
+            sampler: How training examples are cut; empty if it is not known.
+        """
+        if encoder is None or sampler in ("", "prefix"):
+            return
+        kind = class_of(encoder)
+        if isinstance(encoder, Encoder):
+            every = encoder.prefix_states
+        else:
+            every = kind.has_prefix_states(encoder.options)
+        if not every:
+            yield (
+                f"{kind.__name__} reads later positions, so it cannot learn from every "
+                "position in one pass; set sampler='prefix'"
+            )
 
     @abstractmethod
     def forward(

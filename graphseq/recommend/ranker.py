@@ -15,7 +15,8 @@ from graphseq.constants import INTERACTS
 from graphseq.data import HeldOut
 from graphseq.data.ragged import Ragged
 from graphseq.errors import GraphSeqError
-from graphseq.models.base import Model, no_vectors
+from graphseq.models.base import Model
+from graphseq.models.direct import no_vectors
 from graphseq.models.scoring import InnerProduct, Scorer
 from graphseq.recommend.candidates import Candidates
 from graphseq.recommend.popularity import Popularity
