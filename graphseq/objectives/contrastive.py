@@ -10,6 +10,7 @@ from torch import Tensor
 Scheme = Literal["symmetric", "one_sided", "cross_only"]
 Similarity = Literal["dot", "cosine"]
 Directions = Literal["mean", "sum"]
+Reduction = Literal["mean", "none"]
 
 
 def same_id_mask(identity: Int[Tensor, "B"]) -> Bool[Tensor, "B B"]:
@@ -26,7 +27,8 @@ def nt_xent(
     scheme: Scheme = "symmetric",
     directions: Directions = "mean",
     exclude: Bool[Tensor, "B B"] | None = None,
-) -> Float[Tensor, ""]:
+    reduction: Reduction = "mean",
+) -> Float[Tensor, ""] | Float[Tensor, "B"]:
     r"""Normalised, temperature-scaled cross-entropy between two views.
 
     Row i of one view is the positive of row i of the other. With
@@ -57,9 +59,11 @@ def nt_xent(
         directions: ``mean`` or ``sum`` of the two directions of ``symmetric``.
         exclude: Pairs (i, j) that are not negatives of each other, in either view. The
             diagonal is ignored: a row's own positive always counts.
+        reduction: ``mean``, or ``none`` for the value of each row: of its anchor, or of
+            its two anchors with ``symmetric``.
 
     Returns:
-        The mean over the rows; 0 for one row.
+        The mean over the rows, or each, (B,); 0 for one row.
 
     Raises:
         ValueError: The views differ in shape, or an option is unknown.
@@ -67,6 +71,7 @@ def nt_xent(
     _check_choice("scheme", scheme, Scheme)
     _check_choice("similarity", similarity, Similarity)
     _check_choice("directions", directions, Directions)
+    _check_choice("reduction", reduction, Reduction)
     if anchor.shape != positive.shape:  # (3, D) against (4, D) would pass unnoticed
         raise ValueError(
             "nt_xent pairs the rows of two views of equal shape; found anchor "
@@ -78,9 +83,9 @@ def nt_xent(
     drop = own if exclude is None else own | exclude
     cross = anchor @ positive.T / temperature
     view = None if scheme == "cross_only" else anchor
-    loss = _anchored(cross, view, temperature, drop)
+    loss = _anchored(cross, view, temperature, drop, reduction)
     if scheme == "symmetric":
-        loss = loss + _anchored(cross.T, positive, temperature, drop.T)
+        loss = loss + _anchored(cross.T, positive, temperature, drop.T, reduction)
         loss = loss / 2 if directions == "mean" else loss
     return loss
 
@@ -94,15 +99,20 @@ def _check_choice(name: str, value: str, choices: Any) -> None:
 
 
 def _anchored(
-    cross: Tensor, view: Tensor | None, temperature: float, drop: Tensor
+    cross: Tensor,
+    view: Tensor | None,
+    temperature: float,
+    drop: Tensor,
+    reduction: Reduction,
 ) -> Tensor:
-    """Mean loss with one view's rows as anchors; ``drop`` includes the diagonal."""
+    """The loss with one view's rows as anchors; ``drop`` includes the diagonal."""
     own = torch.eye(len(cross), dtype=torch.bool, device=cross.device)
     logits = cross.masked_fill(drop & ~own, -torch.inf)
     if view is not None:
         within = (view @ view.T / temperature).masked_fill(drop, -torch.inf)
         logits = torch.cat([logits, within], dim=1)
-    return (logits.logsumexp(dim=1) - cross.diagonal()).mean()
+    losses = logits.logsumexp(dim=1) - cross.diagonal()
+    return losses.mean() if reduction == "mean" else losses
 
 
 Denominator = Literal["code", "paper"]
@@ -115,7 +125,8 @@ def negative_contrast(
     *,
     temperature: float = 0.1,
     denominator: Denominator = "code",
-) -> Float[Tensor, ""]:
+    reduction: Reduction = "mean",
+) -> Float[Tensor, ""] | Float[Tensor, "B"]:
     r"""EC4SRec's contrast: negative views attract each other and repel positive ones.
 
     With :math:`Ψ(x, y) = \exp(x · y / τ)`, the positive views p of all sequences and
@@ -137,10 +148,15 @@ def negative_contrast(
         negative: A negative view.
         temperature: τ.
         denominator: Which negative views are part of the denominator.
+        reduction: ``mean``, or ``none`` for the value of each anchor.
 
     Returns:
-        The mean over the anchors; 0 for one row.
+        The mean over the anchors, or each, (B,); 0 for one row.
+
+    Raises:
+        ValueError: ``reduction`` is unknown.
     """
+    _check_choice("reduction", reduction, Reduction)
     own = torch.eye(len(negative), dtype=torch.bool, device=negative.device)
     away = negative @ torch.cat([first, second]).T / temperature
     together = negative @ negative.T / temperature
@@ -150,8 +166,11 @@ def negative_contrast(
     else:
         mass = away.logsumexp(dim=1, keepdim=True)
         losses = torch.logaddexp(mass, together) - together
-    pairs = max(1, len(own) * (len(own) - 1))
-    return losses.masked_fill(own, 0.0).sum() / pairs
+    losses = losses.masked_fill(own, 0.0)
+    number = max(1, len(own) - 1)
+    if reduction == "none":
+        return losses.sum(dim=1) / number
+    return losses.sum() / (len(own) * number)
 
 
 Scope = Literal["anchor", "batch"]
@@ -162,7 +181,8 @@ def contrastive_regularization(
     second: Float[Tensor, "B D"],
     *,
     scope: Scope = "anchor",
-) -> Float[Tensor, ""]:
+    reduction: Reduction = "mean",
+) -> Float[Tensor, ""] | Float[Tensor, "B"]:
     r"""MCLRec's contrastive regularisation R.
 
     Of the 2B rows of both views together, :math:`p_i` is the inner product of row i
@@ -192,17 +212,20 @@ def contrastive_regularization(
         first: First view.
         second: Second view; row i belongs to row i of ``first``.
         scope: Whether bounds are per anchor or per batch.
+        reduction: ``mean``, or ``none`` for each row: the mean over its two anchors.
 
     Returns:
-        R; 0 for one row, which has no negatives.
+        R, or its part of each row, (B,); 0 for one row, which has no negatives.
 
     Raises:
-        ValueError: ``scope`` is unknown.
+        ValueError: ``scope`` or ``reduction`` is unknown.
     """
     _check_choice("scope", scope, Scope)
+    _check_choice("reduction", reduction, Reduction)
     size = len(first)
     if size == 1:
-        return (first * second).sum() * 0
+        nothing = (first * second).sum(dim=1) * 0
+        return nothing.sum() if reduction == "mean" else nothing
     rows = torch.cat([first, second])
     scores = rows @ rows.T
     index = torch.arange(2 * size, device=rows.device)
@@ -211,6 +234,10 @@ def contrastive_regularization(
     other = torch.ones_like(scores, dtype=torch.bool)
     other[index, index] = other[index, partner] = False
     hardest = scores.masked_fill(~other, -torch.inf).amax(dim=1)
+    if reduction == "none":
+        low, high = (p, hardest) if scope == "anchor" else (p.amin(), hardest.amax())
+        means = (scores * other).sum(dim=1) / other.sum(dim=1)
+        return (p - means + (low - high).abs()).view(2, size).mean(dim=0)
     # each row has equally many negatives: the mean of row means is the overall mean
     mean = (scores * other).sum() / other.sum()
     if scope == "anchor":

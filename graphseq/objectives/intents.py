@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from graphseq.objectives.contrastive import nt_xent, same_id_mask
+from graphseq.objectives.contrastive import Reduction, nt_xent, same_id_mask
 
 Form = Literal["symmetric", "paper"]
 
@@ -20,7 +20,8 @@ def intent_contrast(
     identity: Int[Tensor, "B"] | None = None,
     form: Form = "symmetric",
     temperature: float = 1.0,
-) -> Float[Tensor, ""]:
+    reduction: Reduction = "mean",
+) -> Float[Tensor, ""] | Float[Tensor, "B"]:
     r"""Contrast of both views of a user's sequence with the user's intent.
 
     As printed (``paper``), a view is compared with its own intent :math:`c_u` against
@@ -48,6 +49,7 @@ def intent_contrast(
             (false negative mitigation, Eq. 17). ``None``: no pair is (Eq. 16).
         form: Which of the two formulas.
         temperature: :math:`τ > 0`.
+        reduction: ``mean``, or ``none`` for the value of each row.
 
     Raises:
         ValueError: ``form`` is unknown.
@@ -58,10 +60,17 @@ def intent_contrast(
     scheme: Literal["symmetric", "cross_only"]
     scheme = "symmetric" if form == "symmetric" else "cross_only"
     losses = [
-        nt_xent(view, intents, temperature=temperature, scheme=scheme, exclude=exclude)
+        nt_xent(
+            view,
+            intents,
+            temperature=temperature,
+            scheme=scheme,
+            exclude=exclude,
+            reduction=reduction,
+        )
         for view in (first, second)
     ]
-    total = torch.stack(losses).sum()
+    total = torch.stack(losses).sum(dim=0)
     return total / 2 if form == "symmetric" else total
 
 
@@ -72,7 +81,8 @@ def prototype_contrast(
     identity: Int[Tensor, "B"],
     *,
     temperature: float = 1.0,
-) -> Float[Tensor, ""]:
+    reduction: Reduction = "mean",
+) -> Float[Tensor, ""] | Float[Tensor, "B"]:
     r"""Contrast of both views of a user's sequence with the user's intent among all K.
 
     .. math:: \sum_{h ∈ \{h^1, h^2\}} -\frac{1}{B} \sum_u \log
@@ -90,9 +100,12 @@ def prototype_contrast(
         prototypes: Vector of each intent: a centroid of length 1.
         identity: Intent id of each user, 0 … K-1.
         temperature: :math:`τ > 0`.
+        reduction: ``mean``, or ``none`` for the value of each row.
     """
     losses = [
-        F.cross_entropy(view @ prototypes.T / temperature, identity)
+        F.cross_entropy(
+            view @ prototypes.T / temperature, identity, reduction=reduction
+        )
         for view in (first, second)
     ]
-    return torch.stack(losses).sum()
+    return torch.stack(losses).sum(dim=0)

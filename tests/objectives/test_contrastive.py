@@ -116,6 +116,24 @@ def test_nt_xent_of_the_specification(
     assert found(A, B, "cross_only") == pytest.approx(cross, abs=1e-8)
 
 
+def test_each_row_has_the_value_of_the_specification() -> None:
+    """U-1: per anchor, and per user as the sum of both directions."""
+    one = nt_xent(A, B, scheme="one_sided", reduction="none")
+    assert one.tolist() == pytest.approx([0.551444714, 0.758623676])
+    both = nt_xent(A, B, directions="sum", reduction="none")
+    assert both.tolist() == pytest.approx([2.102889427, 1.166229640])
+    torch.testing.assert_close(nt_xent(A, B, reduction="none"), both / 2)
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_the_mean_of_the_rows_is_the_loss(scheme: str) -> None:
+    a, p = views(5, 3)
+    given = {"scheme": scheme, "exclude": same_id_mask(torch.arange(5) // 2)}
+    rows = nt_xent(a, p, reduction="none", **given)
+    assert rows.shape == (5,)
+    torch.testing.assert_close(rows.mean(), nt_xent(a, p, **given))
+
+
 @pytest.mark.parametrize("scheme", ["symmetric", "one_sided"])
 def test_identical_orthonormal_views_have_a_closed_form(scheme: str) -> None:
     eye = torch.eye(2, dtype=torch.float64)
@@ -206,7 +224,7 @@ def test_views_of_different_sizes_are_refused() -> None:
         unchecked(torch.ones(3, 2), torch.ones(4, 2))
 
 
-@pytest.mark.parametrize("option", ["scheme", "similarity", "directions"])
+@pytest.mark.parametrize("option", ["scheme", "similarity", "directions", "reduction"])
 def test_an_unknown_option_is_refused_with_the_choices(option: str) -> None:
     unchecked = inspect.unwrap(nt_xent)
     with pytest.raises(ValueError, match=f"{option}.*'symetric'"):

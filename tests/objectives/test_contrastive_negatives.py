@@ -17,11 +17,11 @@ def views(b: int) -> list[Tensor]:
 
 def loops(
     first: Tensor, second: Tensor, negative: Tensor, t: float, form: str
-) -> float:
+) -> list[float]:
     """``supcon_fake``, anchor by anchor."""
     b = len(first)
     everything = [*first, *second, *negative]
-    total = 0.0
+    values = [0.0] * b
     for u in range(b):
         for v in range(b):
             if v == u:
@@ -33,8 +33,8 @@ def loops(
             else:
                 good = everything[: 2 * b]
                 mass = own + sum(math.exp(float(negative[u] @ z) / t) for z in good)
-            total -= math.log(own / mass) / (b - 1)
-    return total / b
+            values[u] -= math.log(own / mass) / (b - 1)
+    return values
 
 
 @pytest.mark.parametrize("b", [2, 3, 7])
@@ -44,7 +44,9 @@ def test_it_equals_the_equation_as_loops(b: int, temperature: float, form: str) 
     given = views(b)
     found = negative_contrast(*given, temperature=temperature, denominator=form)
     expected = loops(*(view.detach() for view in given), temperature, form)
-    assert found.item() == pytest.approx(expected)
+    assert found.item() == pytest.approx(sum(expected) / b)
+    options = {"temperature": temperature, "denominator": form, "reduction": "none"}
+    assert negative_contrast(*given, **options).tolist() == pytest.approx(expected)
 
 
 def test_for_two_sequences_both_denominators_are_the_same() -> None:
@@ -68,6 +70,7 @@ def test_equal_rows_give_the_log_number_of_candidates() -> None:
 def test_one_sequence_gives_zero(form: str) -> None:
     given = views(1)
     loss = negative_contrast(*given, denominator=form)
+    assert negative_contrast(*given, reduction="none").tolist() == [0]
     loss.backward()
     assert loss.item() == 0
     for view in given:

@@ -17,8 +17,8 @@ def views(b: int, d: int, seed: int = 0) -> tuple[Tensor, Tensor]:
     return a.requires_grad_(), p.requires_grad_()
 
 
-def loops(a: Tensor, b: Tensor, scope: str) -> float:
-    """Eqs. (12)-(13) as printed, with their clamps."""
+def loops(a: Tensor, b: Tensor, scope: str) -> list[float]:
+    """Eqs. (12)-(13) as printed, with their clamps; the two anchors of each row."""
     rows, size = [*a, *b], len(a)
     positive, negative = [], []
     for i, row in enumerate(rows):
@@ -27,14 +27,14 @@ def loops(a: Tensor, b: Tensor, scope: str) -> float:
         others = [j for j in range(2 * size) if j not in (i, partner)]
         negative.append([float(row @ rows[j]) for j in others])
     everything = [n for ns in negative for n in ns]
-    up, down = [], []
+    values = []
     for p, ns in zip(positive, negative, strict=True):
         low = p if scope == "anchor" else min(positive)
         high = max(ns) if scope == "anchor" else max(everything)
         o_min, o_max = min(low, high), max(low, high)
-        up.append(max(p - o_min, 0))
-        down += [max(o_max - n, 0) for n in ns]
-    return sum(up) / len(up) + sum(down) / len(down)
+        down = [max(o_max - n, 0) for n in ns]
+        values.append(max(p - o_min, 0) + sum(down) / len(down))
+    return [(values[i] + values[i + size]) / 2 for i in range(size)]
 
 
 @pytest.mark.parametrize("scope", SCOPES)
@@ -42,7 +42,10 @@ def loops(a: Tensor, b: Tensor, scope: str) -> float:
 def test_it_equals_the_definition_as_loops(scope: str, b: int, d: int) -> None:
     a, p = views(b, d, seed=b)
     found = contrastive_regularization(a, p, scope=scope).item()
-    assert found == pytest.approx(loops(a.detach(), p.detach(), scope), rel=1e-12)
+    expected = loops(a.detach(), p.detach(), scope)
+    assert found == pytest.approx(sum(expected) / b, rel=1e-12)
+    rows = contrastive_regularization(a, p, scope=scope, reduction="none")
+    assert rows.tolist() == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,21 @@ def loops(
     return total
 
 
+def test_each_user_has_a_value_whose_mean_is_the_loss() -> None:
+    for form in ("symmetric", "paper"):
+        rows = intent_contrast(M1, M2, C, form=form, reduction="none")
+        assert rows.shape == (3,)
+        expected = loops([M1, M2], C, None, form)
+        assert rows.mean().item() == pytest.approx(expected)
+    rows = prototype_contrast(M1, M2, F.normalize(RAW, dim=1), IDS, reduction="none")
+    for u in range(3):
+        value = 0.0
+        for view in (M1, M2):
+            scores = [float(view[u] @ c) for c in F.normalize(RAW, dim=1)]
+            value += math.log(sum(map(math.exp, scores))) - scores[IDS[u]]
+        assert rows[u].item() == pytest.approx(value)
+
+
 @pytest.mark.parametrize(
     "form, masked, expected",
     [
