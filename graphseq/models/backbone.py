@@ -50,6 +50,9 @@ class Backbone(Configurable, nn.Module):
             window, if it has one (``padding="token"``), and no other weight.
         loss: ``ce`` (softmax over all items), ``bce`` or ``gbce`` (sampled negatives).
         num_negatives: Negatives per target, for ``bce`` and ``gbce``.
+        leaky_negatives: Whether negatives also spare the user's held-out items, as in
+            the codes of SASRec and its descendants. This leaks the test set: only to
+            repeat published numbers.
         mask_token: Whether masked items have a learned vector.
         hide_masked: Whether other positions do not attend to masked items, as in codes
             whose mask id is that of padding; for a ``Transformer``.
@@ -71,6 +74,7 @@ class Backbone(Configurable, nn.Module):
         empty_history: bool = False,
         loss: Loss = "ce",
         num_negatives: Size = 1,
+        leaky_negatives: bool = False,
         mask_token: bool = False,
         hide_masked: bool = False,
     ) -> None:
@@ -89,6 +93,7 @@ class Backbone(Configurable, nn.Module):
         self.empty_history = empty_history
         self.loss: Loss = loss
         self.num_negatives = 0 if loss == "ce" else num_negatives
+        self.leaky_negatives = leaky_negatives
         self.hide_masked = hide_masked
         self.token = nn.Parameter(torch.empty(width)) if mask_token else None
         if self.token is not None:

@@ -91,6 +91,7 @@ class Model(Configurable, nn.Module, ABC):
         num_negatives: Negatives that the loader samples for each target.
         empty_history: Whether the sampler ``prefix`` also has a row without items for
             each user's first event.
+        leaky_negatives: Whether negatives also spare the user's held-out items.
         warmup: Epochs before which a run never stops early.
         has_user_embeddings: Whether the model has a vector for each user, so that
             users without training events cannot be ranked.
@@ -103,6 +104,7 @@ class Model(Configurable, nn.Module, ABC):
     sampler: Sampler = "targets"
     num_negatives: int = 0
     empty_history: bool = False
+    leaky_negatives: bool = False
     warmup: int = 0
     has_user_embeddings: bool = False
 

@@ -167,6 +167,7 @@ class SequenceModel(Model):
         self.max_length, self.sampler = backbone.max_length, backbone.sampler
         self.num_negatives = backbone.num_negatives
         self.empty_history = backbone.empty_history
+        self.leaky_negatives = backbone.leaky_negatives
         self.auxiliaries = nn.ModuleList()
         for auxiliary in auxiliaries:
             self.add(auxiliary)

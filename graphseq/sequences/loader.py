@@ -1,6 +1,7 @@
 """Batches of training examples and their negatives, reproducible from a seed."""
 
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import torch
@@ -9,7 +10,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from torch_geometric.data import HeteroData
 
-from graphseq.constants import INTERACTS
+from graphseq.constants import INTERACTS, Part
+from graphseq.data.split import HeldOut
 from graphseq.sequences.batch import Batch
 from graphseq.sequences.samplers import (
     Examples,
@@ -37,6 +39,7 @@ class SequenceLoader(Dataset[Batch]):
         num_negatives: Negatives sampled for each target.
         empty_history: Whether ``prefix`` also has a row without items for each user's
             first event.
+        leaky_negatives: Whether negatives also spare the user's held-out items.
         rank: Index of this process among ``world``; each gets its own batches.
         world: Number of processes that train together.
 
@@ -57,6 +60,7 @@ class SequenceLoader(Dataset[Batch]):
         seed: int = 0,
         num_negatives: int = 0,
         empty_history: bool = False,
+        leaky_negatives: bool = False,
         rank: int = 0,
         world: int = 1,
     ) -> None:
@@ -71,7 +75,9 @@ class SequenceLoader(Dataset[Batch]):
         self.examples: Examples = examples(
             graph, sampler, max_length, empty_history=empty_history
         )
-        self.negatives = UniformNegatives(graph) if num_negatives else None
+        self.negatives: UniformNegatives | None = None
+        if num_negatives:
+            self.negatives = UniformNegatives(graph, leaky=leaky_negatives)
         self.set_epoch(0)
 
     def set_epoch(self, epoch: int) -> None:
@@ -137,16 +143,23 @@ class UniformNegatives:
 
     Source:
         The sampler of SASRec and its descendants, which also avoid the user's held-out
-        items: a mild leak, not repeated here.
+        items: a leak, since the model then never sees them pushed away; ``leaky``
+        repeats it.
 
     Args:
         graph: Its user-item edges are avoided.
+        leaky: Whether the held-out items of the user are avoided, too.
     """
 
     ROUNDS = 20
 
-    def __init__(self, graph: HeteroData) -> None:
-        user, item = graph[INTERACTS].edge_index
+    def __init__(self, graph: HeteroData, *, leaky: bool = False) -> None:
+        pairs = [graph[INTERACTS].edge_index]
+        if leaky:
+            pairs += [
+                _held_out(graph[part]) for part in get_args(Part) if part in graph
+            ]
+        user, item = torch.cat([each.cpu() for each in pairs], dim=1)
         self.num_items = int(graph["item"].num_nodes)
         self.chosen = (user * self.num_items + item).unique()
 
@@ -172,6 +185,12 @@ class UniformNegatives:
         place = torch.searchsorted(self.chosen, key).clamp(max=len(self.chosen) - 1)
         rejected: Tensor = self.chosen[place] == key
         return rejected
+
+
+def _held_out(part: HeldOut) -> Int[Tensor, "2 P"]:
+    """The users and items of the held-out events."""
+    users = part.user.repeat_interleave(part.target_ptr.diff())
+    return torch.stack([users, part.target])
 
 
 def _generator(*numbers: int) -> torch.Generator:

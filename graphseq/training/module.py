@@ -113,6 +113,7 @@ class Training(LightningModule):
                 seed=options.seed,
                 num_negatives=model.num_negatives,
                 empty_history=model.empty_history,
+                leaky_negatives=model.leaky_negatives,
                 rank=self.trainer.global_rank,
                 world=self.trainer.world_size,
             )

@@ -224,6 +224,28 @@ def test_negatives_are_never_the_users_training_items(
         assert (batch.negatives[~at] == 50).all()
 
 
+@pytest.mark.parametrize("leaky", [False, True])
+def test_leaky_negatives_spare_the_held_out_items_and_others_do_not(
+    leaky: bool,
+) -> None:
+    rows = [[0, 1, 2, 3], [4, 5, 0, 1, 2], [6, 7, 8, 9, 10, 11]]
+    users = [user for user, items in enumerate(rows) for _ in items]
+    log = Interactions.from_arrays(users, [i for items in rows for i in items])
+    graph = build_graph(leave_one_out(log))
+    drawn: dict[int, set[int]] = {0: set(), 1: set(), 2: set()}
+    for epoch in range(20):
+        loader = load(graph, num_negatives=4, leaky_negatives=leaky)
+        loader.set_epoch(epoch)
+        for batch in loader:
+            for user, items in zip(
+                batch.target_users().tolist(), batch.target_negatives(), strict=True
+            ):
+                drawn[user] |= set(items.tolist())
+    for user, items in enumerate(rows):
+        spared = items if leaky else items[:-2]
+        assert drawn[user] == set(range(12)) - set(spared)
+
+
 def test_every_batch_of_every_epoch_draws_its_own_negatives(written: Written) -> None:
     """With this many items, hardly any draw is rejected or repeated."""
     loader = load(written([[0, 1, 2, 3]] * 60, num_items=10**6), num_negatives=4)
