@@ -114,9 +114,10 @@ def fit(
         keep_histories: Save the users in the run folder: their raw ids, events and
             held-out events. Without them (for privacy), the folder serves users of the
             log only together with the graph, and histories of items at any time.
-        start: Folder of a run whose weights are the initial ones, of the same model on
-            an earlier graph: rows of users and items are matched by raw id. Adam starts
-            fresh.
+        start: Folder of a run whose weights are the initial ones: of the same model on
+            an earlier graph, or of another model, of which the tensors with the same
+            names and shapes are taken. Rows of users and items are matched by raw id.
+            Adam starts fresh.
         new_items: Initial rows of items that the run of ``start`` did not know: the
             weighted mean of their known ``neighbours`` by co-occurrence, or else by
             transitions (those without any stay as they are), or ``fresh``.

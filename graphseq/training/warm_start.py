@@ -1,5 +1,7 @@
-"""Start from the weights of a run on an earlier graph: rows by raw id."""
+"""Start from the weights of another run: tensors by name, rows by raw id."""
 
+import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -14,7 +16,7 @@ from graphseq.models import Model
 from graphseq.models.axes import growing_axes
 from graphseq.schema import describe
 from graphseq.training.checkpoint import read_tensors
-from graphseq.training.run import WEIGHTS, Run, load_run
+from graphseq.training.run import WEIGHTS, load_run
 
 NewItems = Literal["neighbours", "fresh"]
 SHOWN = 10  # tensors in a message
@@ -39,9 +41,12 @@ def start_from(
 ) -> None:
     """Load the weights of a run; users and items are matched by their raw ids.
 
+    A model of another kind takes the tensors that have the same names and shapes, such
+    as ICLRec those of S3-Rec's backbone; a warning lists what it takes and what not.
+
     Args:
-        model: The model, of the same kind and options as that of the run; its own
-            weights stay at new users, and at new items without known neighbours.
+        model: The model; its own weights stay at new users, at new items without known
+            neighbours, and where the run has none of the name and shape.
         graph: The graph on which it will be trained.
         folder: The run folder.
         new_items: ``neighbours``: the row of an item that the run did not know is the
@@ -49,11 +54,11 @@ def start_from(
             graph, by co-occurrence or else transitions; ``fresh``: the model's own.
 
     Raises:
-        RunError: The folder has no run with a graph, or that of another model.
+        RunError: The folder has no run with a graph, or a run of the same kind of model
+            with other options, or nothing that the model can take.
     """
     run = load_run(folder)
     earlier = run.graph()
-    _check_model(run, model)
     weights, _ = read_tensors(Path(folder) / WEIGHTS)
     rows = {kind: _common(earlier, graph, kind) for kind in (USER, ITEM)}
     axes = growing_axes(model)
@@ -78,31 +83,33 @@ def start_from(
         if kind == ITEM and new_items == "neighbours" and own.is_floating_point():
             _fill_from_neighbours(table, graph, rows[ITEM].new)
         started[name] = table.movedim(0, dim).contiguous()
-    if problems:
+    [theirs], [ours] = run.experiment["model"], describe(model)
+    if problems and (theirs == ours or not started):
+        advice = "Use the same options" if theirs == ours else f"Start from {ours}"
         raise RunError(
-            f"{folder} cannot start {type(model).__name__}: it has no weights of the "
-            f"same shape for {', '.join(problems[:SHOWN])}. Use the same options"
+            f"{folder}, a run of {theirs}, cannot start {ours}: it has no weights of "
+            f"the same shape for {_listed(problems)}. {advice}"
         )
-    model.load_state_dict(started)
+    model.load_state_dict(started, strict=False)
+    if theirs != ours:
+        unused = [name for name in weights if name not in started]
+        warnings.warn(
+            f"{ours} starts from a run of {theirs}, {folder}. It takes "
+            f"{_listed([*started])}; its own initial weights stay in "
+            f"{_listed(problems)}; of the run it leaves {_listed(unused)}",
+            stacklevel=4,
+        )
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Names of tensors, the first few written out."""
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return (", ".join(names[:SHOWN]) or "nothing") + more
 
 
 def _others(tensor: Tensor, axis: dict[int, str]) -> list[int]:
     """The sizes of the dimensions that do not grow with the users or items."""
     return [-1 if dim in axis else size for dim, size in enumerate(tensor.shape)]
-
-
-def _check_model(run: Run, model: Model) -> None:
-    """Refuse weights of another class of model.
-
-    Raises:
-        RunError: It is another one.
-    """
-    [theirs], [ours] = run.experiment["model"], describe(model)
-    if theirs != ours:
-        raise RunError(
-            f"{run.folder} is a run of {theirs}, and cannot start {ours}. Start from a "
-            f"run of {ours}"
-        )
 
 
 def _common(earlier: HeteroData, graph: HeteroData, kind: str) -> Rows:

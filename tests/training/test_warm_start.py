@@ -128,10 +128,31 @@ def test_a_run_that_is_resumed_does_not_start_again(
     assert all(torch.equal(a, b) for a, b in pairs)
 
 
-def test_another_model_is_refused(runs: dict[str, Run], new: HeteroData) -> None:
+def test_another_model_takes_the_tensors_of_its_names_and_shapes(
+    runs: dict[str, Run], old: HeteroData
+) -> None:
+    run = runs["SASRec"]
+    model = model_of("ICLRec", old, 2, backbone={"dim": 8, "mask_token": True})
+    own = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    theirs = run.model().state_dict()
+    with pytest.warns(UserWarning) as caught:
+        fit(model, old, start=run.folder, **QUIET)
+    found = model.state_dict()
+    assert {name for name in found if name not in theirs} == {"backbone.token"}
+    for name, tensor in found.items():
+        assert torch.equal(tensor, theirs.get(name, own[name])), name
+    [message] = [str(each.message) for each in caught if "starts from" in str(each)]
+    assert "ICLRec starts from a run of SASRec" in message
+    assert "It takes backbone.features.weight" in message and "and 1" in message
+    assert "initial weights stay in backbone.token; of the run it leaves" in message
+
+
+def test_another_model_of_other_sizes_is_refused(
+    runs: dict[str, Run], new: HeteroData
+) -> None:
     start = runs["SASRec"].folder
-    with pytest.raises(RunError, match="is a run of SASRec, and cannot start GRU4Rec"):
-        fit(model_of("GRU4Rec", new, 0), new, start=start, **QUIET)
+    with pytest.raises(RunError, match="a run of SASRec, cannot start BPRMF: it has"):
+        fit(model_of("BPRMF", new, 0), new, start=start, **QUIET)
     wider = model_of("SASRec", new, 0, backbone={"dim": 16})
     with pytest.raises(RunError, match=r"no weights of the same shape for backbone\."):
         fit(wider, new, start=start, **QUIET)
