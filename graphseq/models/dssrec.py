@@ -22,6 +22,7 @@ from graphseq.sequences.batch import (
     split_at_random,
 )
 from graphseq.sequences.operators import join
+from graphseq.sequences.samplers import SequenceSampler
 
 
 @final
@@ -48,6 +49,11 @@ class DisentangledFuture(Auxiliary):
         sequence_weight: Weight of *seq2seq*.
         pretrain_epochs: Epochs on these terms alone, before the next item alone; 0
             trains on all of them jointly.
+        pretrain_sampler: How the examples of these epochs are cut; ``None``: as
+            afterwards. Those of the reimplementation are ``targets``: of a long
+            sequence, windows that overlap by half.
+        pretrain_batch_size: Batch size in these epochs, in the unit of their sampler;
+            ``None``: as afterwards.
     """
 
     def __init__(
@@ -58,11 +64,15 @@ class DisentangledFuture(Auxiliary):
         item_weight: Weight = 1.0,
         sequence_weight: Weight = 1.0,
         pretrain_epochs: Count = 0,
+        pretrain_sampler: SequenceSampler | None = None,
+        pretrain_batch_size: Size | None = None,
     ) -> None:
         super().__init__()
         self.prototypes, self.keep = prototypes, keep
         self.item_weight, self.sequence_weight = item_weight, sequence_weight
         self.pretrain_epochs = pretrain_epochs
+        self.pretrain_sampler = pretrain_sampler
+        self.pretrain_batch_size = pretrain_batch_size
 
     def attach(self, num_users: int, backbone: Backbone) -> None:
         """Create the prototypes."""
@@ -78,7 +88,13 @@ class DisentangledFuture(Auxiliary):
         def losses(batch: Batch, graph: HeteroData) -> Terms:
             return self.agreement(backbone, backbone.items(graph), batch)
 
-        return (Stage((Step(losses),), epochs=self.pretrain_epochs),)
+        stage = Stage(
+            (Step(losses),),
+            epochs=self.pretrain_epochs,
+            sampler=self.pretrain_sampler,
+            batch_size=self.pretrain_batch_size,
+        )
+        return (stage,)
 
     def terms(self, encoding: Encoding, graph: HeteroData) -> Terms:
         """The terms, unless they are pre-training."""

@@ -10,6 +10,7 @@ from graphseq import fit
 from graphseq.errors import ConfigError
 from graphseq.models import DisentangledFuture, DSSRec
 from graphseq.objectives import cross_entropy, seq2item, seq2seq
+from graphseq.sequences import SequenceLoader
 from graphseq.sequences.batch import full_sequences, split_at_random
 
 
@@ -85,6 +86,22 @@ def test_the_encoding_nearest_to_the_target_is_trained(
 def test_encodings_that_rank_need_rows_that_end_with_their_target() -> None:
     with pytest.raises(ConfigError, match="sampler='prefix', found 'user'"):
         small({"sampler": "user"}, serve="prototypes")
+
+
+def test_pre_training_may_read_long_sequences_in_windows(cycle: HeteroData) -> None:
+    """All events of all users, though the next item reads the newest."""
+    options: dict[str, Any] = {"pretrain_sampler": "targets", "pretrain_batch_size": 99}
+    model = small({"max_length": 3}, pretrain_epochs=1, **options)
+    first, last = model.stages()
+    assert (first.sampler, first.batch_size) == ("targets", 99)
+    assert (last.sampler, last.batch_size) == (None, None)
+    rows = {}
+    for sampler in ("targets", "user"):
+        batch = SequenceLoader(cycle, sampler, 10_000, 3)[0]
+        torch.manual_seed(0)
+        assert first.steps[0].losses(batch, cycle).keys() == {"seq2item", "seq2seq"}
+        rows[sampler] = len(batch)
+    assert rows["targets"] > rows["user"] == 48
 
 
 def test_fit_runs_both_stages(cycle: HeteroData) -> None:
