@@ -274,7 +274,7 @@ class Backbone(Configurable, nn.Module):
         self, states: Float[Tensor, "N D"], items: Float[Tensor, "V D"], batch: Batch
     ) -> Float[Tensor, ""]:
         """The loss of a batch's targets, given the states at their positions."""
-        _, targets = batch.target_positions()
+        targets = batch.target_items()
         if self.loss == "ce":
             return cross_entropy(states, items, targets)
         positive = (states * items[targets]).sum(dim=1)

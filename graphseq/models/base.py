@@ -54,6 +54,8 @@ class Stage:
         sampler: How examples are cut; ``None``: as the model does.
         batch_size: As the sampler counts it; ``None``: that of the run.
         prepare: Called once with every batch; its result goes to all steps.
+        on_host: Whether ``prepare`` is called before the batch is copied to a device:
+            where it chooses targets, their number is then known without waiting.
         whole_passes: Whether a step is taken on all batches of the epoch before the
             next step begins; ``prepare`` is then called in each pass.
     """
@@ -63,6 +65,7 @@ class Stage:
     sampler: Sampler | None = None
     batch_size: int | None = None
     prepare: Callable[[Batch], Batch] | None = None
+    on_host: bool = False
     whole_passes: bool = False
 
     @property

@@ -1,6 +1,7 @@
 """BERT4Rec: a bidirectional transformer that predicts masked items."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, ClassVar, Literal, final
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
 from graphseq.models.backbone import Backbone
+from graphseq.models.base import Stage, Step
 from graphseq.models.sequence_model import SequenceModel, Terms, refuse_users
 from graphseq.objectives import cross_entropy
 from graphseq.schema import Fraction, InvalidOption, Size
@@ -105,11 +107,24 @@ class BERT4Rec(SequenceModel):
 
     def losses(self, batch: Batch, graph: HeteroData) -> Terms:
         """The masked items, each from both directions."""
+        return self.cloze(self.masked(batch), graph)
+
+    def stages(self) -> tuple[Stage, ...]:
+        """Masks are drawn on the CPU, before a batch is copied to a device."""
+        return (Stage((Step(self.cloze),), prepare=self.masked, on_host=True),)
+
+    def masked(self, batch: Batch) -> Batch:
+        """The full rows with masked items, which are the targets at their positions."""
         full = full_sequences(batch, self.max_length)
-        masked = self.draw_mask(full)
+        drawn = self.draw_mask(full)
+        targets = full.items.masked_fill(~drawn, self.num_items)
+        return replace(hide(full, drawn), targets=targets)
+
+    def cloze(self, batch: Batch, graph: HeteroData) -> Terms:
+        """The targets of masked rows."""
         items = self.item_vectors(graph)
-        states = self.backbone.states(items[:, :-1], hide(full, masked))[masked]
-        return {"cloze": cross_entropy(self.head(states), items, full.items[masked])}
+        states = batch.at_targets(self.backbone.states(items[:, :-1], batch))
+        return {"cloze": cross_entropy(self.head(states), items, batch.target_items())}
 
     def head(self, states: Float[Tensor, "N D"]) -> Float[Tensor, "N n"]:
         """The output of a state, with a 1 that multiplies the item's bias."""

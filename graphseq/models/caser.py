@@ -110,7 +110,7 @@ class Caser(SequenceModel):
         else:
             states = self.backbone.states(items, batch).repeat(self.steps, 1, 1)
             batch = multi_step_targets(batch, self.steps)
-            states, users = states[batch.target_positions()[0]], batch.target_users()
+            states, users = batch.at_targets(states), batch.target_users()
         states = self.personalise(states, users)
         terms = {"next_item": self.backbone.next_item(states, scored, batch)}
         if self.norm_weight:

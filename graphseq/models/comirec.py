@@ -103,11 +103,11 @@ class ComiRec(Model):
     def losses(self, batch: Batch, graph: HeteroData) -> dict[str, Float[Tensor, ""]]:
         """The next item, by the interest with the largest inner product with it."""
         items = self.features.in_training(graph, batch.target_edges())
-        at, targets = batch.target_positions()
+        targets = batch.target_items()
         if self.sampler == "prefix":
             interests = self.of_rows(items, batch)
         else:
-            interests = self.of_prefixes(items, batch)[at]
+            interests = batch.at_targets(self.of_prefixes(items, batch))
         with torch.no_grad():
             scores = torch.einsum("nkd,nd->nk", interests, items[targets])
             nearest = scores.argmax(dim=1)

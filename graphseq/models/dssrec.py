@@ -189,7 +189,7 @@ class DSSRec(SequenceModel):
         if self.serve == "last":
             return super().next_item(encoding)
         encodings = self.future.encodings(encoding.states, batch.mask)
-        targets = items[batch.target_positions()[1]]
+        targets = items[batch.target_items()]
         nearest = torch.einsum("bkd,bd->bk", encodings, targets).argmax(dim=1)
         rows = torch.arange(len(batch), device=targets.device)
         return self.backbone.next_item(encodings[rows, nearest], items, batch)

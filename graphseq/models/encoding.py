@@ -62,7 +62,7 @@ class Encoding:
         """The state at every position that has a target, row by row."""
         if self.last_states is not None:
             return self.last_states
-        return self.states[self.batch.target_positions()[0]]
+        return self.batch.at_targets(self.states)
 
     @cached_property
     def with_users(self) -> Float[Tensor, "N D"]:
@@ -71,5 +71,5 @@ class Encoding:
         if context is None or users is None:
             return self.at_targets
         if users.dim() == 3:
-            users = users[self.batch.target_positions()[0]]
+            users = self.batch.at_targets(users)
         return context.combine(self.at_targets, users)

@@ -111,8 +111,7 @@ class FeatureContrast(Auxiliary):
     def terms(self, encoding: Encoding, graph: HeteroData) -> Terms:
         """The contrast of the batch's users or items."""
         batch, items = encoding.batch, encoding.items
-        real = batch.items[batch.items < len(items)]
-        rows = (batch.user if self.kind == "user" else real).unique()
+        rows = batch.distinct_users if self.kind == "user" else batch.distinct_items
         rows = rows[torch.randperm(len(rows), device=rows.device)[: self.max_nodes]]
         views = [self.view(r, graph, items, rows) for r in self.requires]
         return {f"{self.kind}_features": self.weight * self.contrast(*views)}

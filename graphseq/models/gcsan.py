@@ -112,7 +112,7 @@ class GCSAN(Model):
     def losses(self, batch: Batch, graph: HeteroData) -> dict[str, Float[Tensor, ""]]:
         """The one target of each row."""
         items = self.features.in_training(graph, batch.target_edges())
-        _, targets = batch.target_positions()
+        targets = batch.target_items()
         return {"next_item": cross_entropy(self.session(items, batch), items, targets)}
 
     def session(

@@ -71,8 +71,7 @@ def general_interests(
         pooling: Attention of the user's vector to those of the items.
         without_targets: Leave out the edges that the batch predicts.
     """
-    at, _ = batch.target_positions()
-    user_rows, item_rows = batch.user.unique(), batch.items[batch.mask].unique()
+    user_rows, item_rows = batch.distinct_users, batch.distinct_items
     rows = torch.cat([user_rows, item_rows + len(users)])
     edges = None
     if without_targets:
@@ -83,7 +82,9 @@ def general_interests(
     index = torch.searchsorted(item_rows, batch.items)  # padding V: past the end
     query = of_users[torch.searchsorted(user_rows, batch.user)]
     general = pooling.prefixes(query, embed_items(of_items, index), batch.mask)
-    return Interests(general[at], user_rows, item_rows, of_users, of_items)
+    return Interests(
+        batch.at_targets(general), user_rows, item_rows, of_users, of_items
+    )
 
 
 @final
@@ -186,10 +187,10 @@ class InterestContrast(Auxiliary):
         self, batch: Batch, graph: HeteroData, items: Float[Tensor, "V D"]
     ) -> Float[Tensor, "N D"]:
         """The general interest of every prefix with a target, without users."""
-        rows = batch.items[batch.items < len(items)].unique()
+        rows = batch.distinct_items
         vectors = item_side(self.encoder, graph, self.relation, items, rows)
         values = embed_items(vectors, torch.searchsorted(rows, batch.items))
         count = batch.mask.cumsum(dim=1).clamp(min=1)
         query = values.cumsum(dim=1) / count[..., None]
         general = self.pooling.prefixes(query, values, batch.mask)
-        return general[batch.target_positions()[0]]
+        return batch.at_targets(general)

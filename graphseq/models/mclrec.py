@@ -1,7 +1,6 @@
 """MCLRec: contrast between augmented views and views that are learned."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from itertools import repeat
 from typing import Any, ClassVar, Literal, final
@@ -223,7 +222,7 @@ class MCLRec(SequenceModel):
 
     def with_views(self, batch: Batch) -> Batch:
         """The batch with the views that all its steps share."""
-        return replace(batch, views=self.learned_views.views(self.backbone, batch))
+        return batch.with_views(self.learned_views.views(self.backbone, batch))
 
     def augmenter_losses(self, batch: Batch, graph: HeteroData) -> Terms:
         """L_1, of the augmenters alone."""

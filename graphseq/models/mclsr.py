@@ -167,12 +167,10 @@ class MCLSR(Model):
 
     def losses(self, batch: Batch, graph: HeteroData) -> Terms:
         """Next item, plus contrast between interests and between features: Eq. (15)."""
-        at, _ = batch.target_positions()
-
         # Current interest of every prefix that has a target: Eqs. (2)-(3).
         values = embed_items(self.items, batch.items)
         keys = self.keys(values, batch)
-        current = self.current.prefixes(keys, values, batch.mask)[at]
+        current = batch.at_targets(self.current.prefixes(keys, values, batch.mask))
 
         # The user-item graph, once, and the general interest: Eqs. (4)-(6).
         found = general_interests(

@@ -1,10 +1,11 @@
 """Next-item losses with a choice of the softmax's denominator (ComiRec, MCLSR)."""
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
+from torch.utils.weak import WeakTensorKeyDictionary
 from torch_geometric.data import HeteroData
 
 from graphseq.constants import INTERACTS
@@ -18,6 +19,35 @@ from graphseq.objectives import (
 from graphseq.sequences.batch import Batch
 
 Softmax = Literal["full", "uniform", "log_uniform", "in_batch"]
+
+
+class Popularity(NamedTuple):
+    """The training events of every item.
+
+    Attributes:
+        counts: Their number, (V,).
+        by_rank: The items, the most popular first, (V,).
+        rank_of: Index of each item in ``by_rank``, (V,).
+    """
+
+    counts: Float[Tensor, "V"]
+    by_rank: Int[Tensor, "V"]
+    rank_of: Int[Tensor, "V"]
+
+
+_known = WeakTensorKeyDictionary()  # of the edges of a graph, as long as these exist
+
+
+@torch.compiler.disable  # type: ignore[untyped-decorator]
+def popularity(graph: HeteroData) -> Popularity:
+    """The popularity of the items of a graph, counted once."""
+    edges = graph[INTERACTS].edge_index
+    if edges not in _known:
+        counts = torch.bincount(edges[1], minlength=graph["item"].num_nodes)
+        by_rank = counts.argsort(descending=True, stable=True)
+        _known[edges] = Popularity(counts.float(), by_rank, by_rank.argsort())
+    found: Popularity = _known[edges]
+    return found
 
 
 def next_item(
@@ -44,22 +74,17 @@ def next_item(
     Returns:
         The mean over the targets.
     """
-    _, targets = batch.target_positions()
+    targets = batch.target_items()
     if softmax == "full":
         return cross_entropy(states, items, targets)
     if softmax == "uniform":
         return sampled_softmax(states, items, targets, batch.target_negatives())
-    counts = torch.bincount(graph[INTERACTS].edge_index[1], minlength=len(items))
+    counts, by_rank, rank_of = popularity(graph)
     if softmax == "in_batch":
         users = batch.target_users()
-        return in_batch_softmax(
-            states, items, targets, counts=counts.float(), user=users
-        )
-    by_rank = counts.argsort(descending=True, stable=True)
-    rank_of = torch.empty_like(by_rank)
-    rank_of[by_rank] = torch.arange(len(items), device=items.device)
+        return in_batch_softmax(states, items, targets, counts=counts, user=users)
     drawn, tries = log_uniform_sample(len(items), num_negatives)
-    drawn = drawn.to(items.device)
+    drawn = drawn.to(items.device, non_blocking=True)
     return sampled_softmax(
         states,
         items,

@@ -98,7 +98,6 @@ class PerturbedGraphModel(Model):
         self, first: Float[Tensor, "N D"], second: Float[Tensor, "N D"], batch: Batch
     ) -> Float[Tensor, ""]:
         """InfoNCE of two views: of the distinct users, plus of the distinct items."""
-        target, _ = batch.pairs()
         terms = [
             nt_xent(
                 first[rows],
@@ -107,6 +106,6 @@ class PerturbedGraphModel(Model):
                 similarity="cosine",
                 scheme="cross_only",
             )
-            for rows in (batch.user.unique(), self.num_users + target.unique())
+            for rows in (batch.distinct_users, self.num_users + batch.distinct_targets)
         ]
         return self.weight * torch.stack(terms).sum()

@@ -192,7 +192,10 @@ class SymmetricOperator:
     def multiply(
         self, x: Float[Tensor, "N D"], rows: Int[Tensor, "n"] | None = None
     ) -> Float[Tensor, "n D"]:
-        """``(operator @ x)[rows]``, computing these rows only; ``None``: all.
+        """``(operator @ x)[rows]``; ``None``: all.
+
+        On a CPU, only these rows are computed. On a GPU all are, as the process would
+        have to wait for the number of entries of some rows.
 
         Raises:
             GraphError: x does not have one row per node.
@@ -203,13 +206,14 @@ class SymmetricOperator:
                 f"nodes; found x of shape {tuple(x.shape)}; pass all nodes of the "
                 f"relation (for {INTERACTS} users first, then items)"
             )
-        if rows is None:
+        on_cpu = x.device.type == "cpu"
+        if rows is None or not on_cpu:  # the entries of some rows are counted on a CPU
             matrix, transpose = self.rows, lambda: self.columns
         else:
             matrix = self.rows.select(rows)
             transpose = partial(matrix.transpose, self.num_nodes)
         product: Tensor = Product.apply(x, matrix, transpose)
-        return product
+        return product if rows is None or on_cpu else product.index_select(0, rows)
 
     def to(
         self,

@@ -12,7 +12,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-CHUNK = 64  # rows; 64 x 12,101 logits are 3 MB, which fit into the cache
+CHUNK = 64  # rows on a CPU; 64 x 12,101 logits are 3 MB, which fit into the cache
+LOGITS = 2**26  # numbers in a chunk on other devices: 256 MB in float32
 LARGEST = 87.7  # exp of it plus 1 is still finite in float32
 LOG2_E = 1 / math.log(2)
 
@@ -29,9 +30,10 @@ def cross_entropy(
     .. math:: -\frac{1}{N} \sum_n \log
         \frac{\exp(s_n \cdot h_{t_n})}{\sum_{v} \exp(s_n \cdot h_v)}
 
-    The (N, V) logits are never stored: rows are processed in chunks that fit into the
-    cache, and the gradients are computed in the same pass, in place. Value and
-    gradients equal those of ``F.cross_entropy(states @ items.T, targets)``.
+    The (N, V) logits are never stored: rows are processed in chunks. On a CPU these are
+    64 rows, which fit into the cache, on a GPU 256 MB of logits, which keep it busy.
+    The gradients are computed in the same pass, in place. Value and gradients equal
+    those of ``F.cross_entropy(states @ items.T, targets)``.
 
     Args:
         states: Query vectors.
@@ -54,7 +56,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
         want_gradient = any(ctx.needs_input_grad)
         rows = len(states)
         on_cpu = states.device.type == "cpu"
-        most = CHUNK if on_cpu else 16 * CHUNK
+        most = CHUNK if on_cpu else max(1, LOGITS // len(items))
         chunk = -(-rows // -(-rows // most))  # equal chunks, no small remainder
         if on_cpu and low != wide:  # one size: kernels are compiled for each
             chunk, padding = most, -rows % most  # padded with zero rows
@@ -62,11 +64,8 @@ class _LinearCrossEntropy(torch.autograd.Function):
             targets = F.pad(targets, (0, padding))
         table, grad_states = items.to(low), torch.empty_like(states, dtype=low)
         grad_items = torch.empty_like(table)
-        longest = torch.linalg.vector_norm(items, dim=1).amax()
-        largest = torch.linalg.vector_norm(states, dim=1).amax() * longest
-        # sums over the items, of exponentials or weighted by them, must stay finite
-        safe = LARGEST - math.log(len(items)) - longest.clamp(min=1).log()
-        shift = bool(largest > safe) or low == torch.float16
+        # to compare numbers, the process would wait for the device
+        shift = not on_cpu or low == torch.float16 or not _stays_finite(states, items)
         target = items[targets]
         weighted = states / rows
         scaled = states * LOG2_E  # exp2 is 3 times as fast as exp
@@ -129,6 +128,14 @@ def _product_type(states: Tensor) -> torch.dtype:
     if torch.is_autocast_enabled(states.device.type):
         return torch.get_autocast_dtype(states.device.type)
     return _products.get() or states.dtype
+
+
+def _stays_finite(states: Tensor, items: Tensor) -> bool:
+    """Whether sums over the items, of exponentials or weighted by them, are finite."""
+    longest = torch.linalg.vector_norm(items, dim=1).amax()
+    largest = torch.linalg.vector_norm(states, dim=1).amax() * longest
+    safe = LARGEST - math.log(len(items)) - longest.clamp(min=1).log()
+    return bool(largest <= safe)
 
 
 def _chunks(size: int, *tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:

@@ -102,7 +102,11 @@ def uniform_sample(
 
 def log_uniform_probability(num_items: int) -> Float[Tensor, "V"]:
     r"""Probability of each popularity rank: :math:`\log\frac{k+2}{k+1} / \log(V+1)`."""
-    rank = torch.arange(num_items, dtype=torch.float64)
+    return _probability(torch.arange(num_items), num_items)
+
+
+def _probability(rank: Int[Tensor, "*n"], num_items: int) -> Float[Tensor, "*n"]:
+    rank = rank.double()
     return ((rank + 2) / (rank + 1)).log() / math.log(num_items + 1)
 
 
@@ -141,5 +145,5 @@ def log_expected_count(
     rank: Int[Tensor, "*n"], num_items: int, tries: int
 ) -> Float[Tensor, "*n"]:
     """Log of the expected count of a rank among distinct draws: 1 - (1 - p)^tries."""
-    probability = log_uniform_probability(num_items).to(rank.device)[rank]
+    probability = _probability(rank, num_items)
     return (-torch.expm1(tries * torch.log1p(-probability))).log().float()

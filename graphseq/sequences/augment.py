@@ -246,5 +246,6 @@ class InformedAugmentation(Augmentation):
 
     def allowed(self, batch: Batch) -> Bool[Tensor, "B 5"]:
         """The operators that each row may draw, in the order of ``NAMES``."""
-        lists = torch.tensor([self.others, self.short], device=batch.items.device)
-        return lists[(batch.lengths <= self.threshold).long()]
+        long = batch.lengths > self.threshold
+        pairs = zip(self.others, self.short, strict=True)
+        return torch.stack([torch.where(long, o, s) for o, s in pairs], dim=1)

@@ -1,10 +1,12 @@
 """Batches of sequences: B users' items, padded on the right."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from graphseq.data.split import HeldOut
@@ -17,6 +19,10 @@ class Batch:
     Items are ``0 … V-1``. Padding is ``V``, to the right of a sequence; a batch is
     padded to its own longest row. ``V`` within a row's length is a masked item. A row
     may be empty (a user without a history).
+
+    The number of targets, and of distinct users, items and targets, depends on the
+    batch's numbers. They are found on the CPU, once, and copied to a device with the
+    batch: found there, the process would wait for the device.
 
     Attributes:
         user: User of each row, (B,).
@@ -55,21 +61,51 @@ class Batch:
         """True at masked items: the id V within a row's length."""
         return self.mask & (self.items == self.num_items)
 
+    @cached_property
+    def positions(self) -> Int[Tensor, "N"]:
+        """Where the targets are in the flattened rows: b L + l, row by row."""
+        return (self._with_targets() != self.num_items).flatten().nonzero()[:, 0]
+
+    @cached_property
+    def distinct_users(self) -> Int[Tensor, "n"]:
+        """The users of the rows, each once, ascending."""
+        found: Tensor = self.user.unique()
+        return found
+
+    @cached_property
+    def distinct_items(self) -> Int[Tensor, "m"]:
+        """The items of the rows, each once, ascending; masked ones are left out."""
+        found: Tensor = self.items[self.items < self.num_items].unique()
+        return found
+
+    @cached_property
+    def distinct_targets(self) -> Int[Tensor, "m"]:
+        """The targets, each once, ascending."""
+        found: Tensor = self.target_items().unique()
+        return found
+
+    def at_targets(self, x: Shaped[Tensor, "B L *rest"]) -> Shaped[Tensor, "N *rest"]:
+        """The rows of x at the positions with a target, row by row."""
+        return x.flatten(0, 1)[self.positions]
+
     def target_positions(self) -> tuple[Bool[Tensor, "B L"], Int[Tensor, "N"]]:
-        """The positions with a target, and their targets, row by row."""
-        if self.targets is None:
-            raise ValueError("this batch has no targets; cut it with a SequenceLoader")
-        at = self.targets != self.num_items
-        return at, self.targets[at]
+        """The positions with a target as a mask, and their targets, row by row.
+
+        On a GPU, ``x[mask]`` waits for the device; :meth:`at_targets` does not.
+        """
+        return self._with_targets() != self.num_items, self.target_items()
+
+    def target_items(self) -> Int[Tensor, "N"]:
+        """The N targets, row by row."""
+        return self.at_targets(self._with_targets())
 
     def target_users(self) -> Int[Tensor, "N"]:
         """The user of each of the N targets, row by row."""
-        at, _ = self.target_positions()
-        return self.user[:, None].expand_as(at)[at]
+        return self.user[self.positions // self.items.shape[1]]
 
     def target_edges(self) -> Int[Tensor, "2 N"]:
         """The users and the items of the N targets, which training has as edges."""
-        return torch.stack([self.target_users(), self.target_positions()[1]])
+        return torch.stack([self.target_users(), self.target_items()])
 
     def target_negatives(self) -> Int[Tensor, "N n"]:
         """The items sampled for each of the N targets, row by row."""
@@ -77,7 +113,7 @@ class Batch:
             raise ValueError(
                 "this batch has no negatives; set num_negatives of the SequenceLoader"
             )
-        return self.negatives[self.target_positions()[0]]
+        return self.at_targets(self.negatives)
 
     def pairs(self) -> tuple[Int[Tensor, "B"], Int[Tensor, "B n"]]:
         """The one target of each row, and the negatives sampled for it."""
@@ -92,14 +128,54 @@ class Batch:
         return found * (self.lengths > 0)[:, None]
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> "Batch":
-        """The same batch on another device."""
+        """The same batch on another device.
+
+        Args:
+            device: The device.
+            non_blocking: Whether not to wait until the copies are made.
+        """
+
+        def move(tensor: Tensor) -> Tensor:
+            return tensor.to(device, non_blocking=non_blocking)
+
+        leaves = torch.device(device).type != self.items.device.type == "cpu"
+        return (self._complete() if leaves else self)._map(move)
+
+    def pin_memory(self) -> "Batch":
+        """The same batch in memory that a GPU reads without a copy by the CPU."""
+        return self._complete()._map(Tensor.pin_memory)
+
+    def with_views(self, views: "Batch") -> "Batch":
+        """The same batch, with views of its rows."""
+        return self._map(lambda tensor: tensor, views=views)
+
+    def _with_targets(self) -> Int[Tensor, "B L"]:
+        if self.targets is None:
+            raise ValueError("this batch has no targets; cut it with a SequenceLoader")
+        return self.targets
+
+    def _complete(self) -> "Batch":
+        """Find now what is otherwise found on first use."""
+        for name in FOUND if self.targets is not None else FOUND[:2]:
+            getattr(self, name)
+        return self
+
+    def _map(self, move: Callable[[Tensor], Tensor], **changed: Any) -> "Batch":
+        """The batch with all tensors mapped, those found on first use included."""
         parts = {field.name: getattr(self, field.name) for field in fields(self)}
         moved: dict[str, Any] = {
-            name: part.to(device, non_blocking=non_blocking)
+            name: move(part) if isinstance(part, Tensor) else part._map(move)
             for name, part in parts.items()
             if isinstance(part, Tensor | Batch)
         }
-        return replace(self, **moved)
+        mapped = replace(self, **moved | changed)
+        known = {name: self.__dict__[name] for name in FOUND if name in self.__dict__}
+        mapped.__dict__.update({name: move(part) for name, part in known.items()})
+        return mapped
+
+
+FOUND = ("distinct_users", "distinct_items", "positions", "distinct_targets")
+"""Properties of a batch that are found on first use."""
 
 
 def histories(
@@ -127,10 +203,20 @@ def cut(
     start: Int[Tensor, "B"],
     lengths: Int[Tensor, "B"],
     fill: int,
+    width: int | None = None,
 ) -> Int[Tensor, "B L"]:
-    """Rows ``flat[start : start + length]``, padded on the right with ``fill``."""
-    steps = torch.arange(max(1, int(lengths.max())) if len(lengths) else 1)
-    steps = steps.to(flat.device)
+    """Rows ``flat[start : start + length]``, padded on the right with ``fill``.
+
+    Args:
+        flat: All items.
+        start: Where each row starts.
+        lengths: How many items it has.
+        fill: The padding.
+        width: L; ``None``: the longest length, for which a GPU's process would wait.
+    """
+    if width is None:
+        width = max(1, int(lengths.max())) if len(lengths) else 1
+    steps = torch.arange(width, device=flat.device)
     index = (start[:, None] + steps).clamp(max=max(0, len(flat) - 1))
     if not len(flat):
         return torch.full_like(index, fill)
@@ -150,6 +236,8 @@ def multi_step_targets(batch: Batch, steps: int) -> Batch:
     Returns:
         A batch of ``steps * B`` rows.
     """
+    if steps == 1:
+        return batch
 
     def shift(tensor: Tensor, step: int) -> Tensor:
         rest = torch.full_like(tensor[:, :step], batch.num_items)

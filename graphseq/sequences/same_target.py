@@ -42,6 +42,7 @@ class SameTargetIndex:
         order: The prefixes, sorted by target, (N,).
         start: Start of each target's prefixes in ``order``, (V+1,).
         rank: Position of each prefix in ``order``, (N,).
+        longest: Length of the longest prefix.
     """
 
     flat: Int[Tensor, "E"]
@@ -52,6 +53,7 @@ class SameTargetIndex:
     order: Int[Tensor, "N"]
     start: Int[Tensor, "V1"]
     rank: Int[Tensor, "N"]
+    longest: int
 
     def indices(self, batch: Batch) -> Int[Tensor, "B"]:
         """The prefixes of the rows of a loader's batch.
@@ -111,7 +113,8 @@ class SameTargetIndex:
         The batch's ``example`` holds indices of prefixes; that of a loader's batch,
         which :meth:`indices` takes, holds indices of the loader's examples.
         """
-        return gather(self.flat, self.examples, rows, self.num_items)
+        width = None if rows.device.type == "cpu" else max(1, self.longest)
+        return gather(self.flat, self.examples, rows, self.num_items, width)
 
     def _next(self, rows: Tensor, step: Tensor, found: Tensor) -> Tensor:
         """The prefix ``step`` + 1 after each, in the ring of its target's prefixes."""
@@ -142,7 +145,10 @@ def same_target(
     start = torch.cat([count.new_zeros(1), count.cumsum(0)])
     rank = torch.empty_like(order)
     rank[order] = torch.arange(len(order), device=order.device)
-    return SameTargetIndex(flat, cut, num_items, rows, target, order, start, rank)
+    longest = int(cut.length.max()) if len(cut) else 0
+    return SameTargetIndex(
+        flat, cut, num_items, rows, target, order, start, rank, longest
+    )
 
 
 def retrieve(

@@ -149,7 +149,11 @@ def check_learnable(graph: HeteroData, sampler: Sampler) -> None:
 
 
 def gather(
-    flat: Int[Tensor, "E"], picked: Examples, rows: Int[Tensor, "B"], num_items: int
+    flat: Int[Tensor, "E"],
+    picked: Examples,
+    rows: Int[Tensor, "B"],
+    num_items: int,
+    width: int | None = None,
 ) -> Batch:
     """Cut some training examples out of the sequences.
 
@@ -158,17 +162,17 @@ def gather(
         picked: The examples, from :func:`examples`.
         rows: Indices of the examples to cut.
         num_items: V, which is also the padding id.
+        width: L; ``None``: the longest of these examples.
 
     Returns:
         A batch with targets, on the device of ``flat``.
     """
     start, lengths = picked.start[rows], picked.length[rows]
-    items = cut(flat, start, lengths, fill=num_items)
-    targets = cut(flat, start + 1, lengths, fill=num_items)
+    items = cut(flat, start, lengths, num_items, width)
+    targets = cut(flat, start + 1, lengths, num_items, width)
     steps = torch.arange(targets.shape[1], device=flat.device)
-    targets[steps < picked.first[rows][:, None]] = num_items
-    empty = lengths == 0
-    targets[empty, 0] = flat[start[empty]]
+    targets = targets.masked_fill(steps < picked.first[rows][:, None], num_items)
+    targets[:, 0] = torch.where(lengths == 0, flat[start], targets[:, 0])
     return Batch(picked.user[rows], items, lengths, num_items, targets, example=rows)
 
 

@@ -125,6 +125,7 @@ class Training(LightningModule):
             batch_size=None,  # the loader's elements are batches
             collate_fn=_identity,
             num_workers=options.workers,
+            pin_memory=self.trainer.strategy.root_device.type == "cuda",
             generator=torch.Generator(),  # keeps the global generator unchanged
         )
 
@@ -138,6 +139,17 @@ class Training(LightningModule):
         with torch.no_grad():
             self.model.refresh(self.graph, self.current_epoch)
         self.model.train()
+
+    def on_before_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """Prepare the batch on the CPU, where the stage does."""
+        stage = self.stage
+        return stage.prepare(batch) if stage.prepare and stage.on_host else batch
+
+    def transfer_batch_to_device(
+        self, batch: Batch, device: torch.device, dataloader_idx: int
+    ) -> Batch:
+        """Copy the batch while the device works on the last one."""
+        return batch.to(device, non_blocking=True)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Set the learning rate, a function of the epoch and the step."""
@@ -153,7 +165,8 @@ class Training(LightningModule):
     def training_step(self, batch: Batch, index: int) -> Tensor | None:
         """The sum of the loss terms; with several optimisers, take the steps here."""
         stage = self.stage
-        batch = stage.prepare(batch) if stage.prepare else batch
+        if stage.prepare and not stage.on_host:
+            batch = stage.prepare(batch)
         if self.automatic_optimization:
             return self._loss(stage.steps[0], batch)
         found: Any = self.optimizers()

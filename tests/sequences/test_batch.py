@@ -55,6 +55,46 @@ def test_target_positions_are_in_row_order(batch: Batch) -> None:
     assert batch.target_users().tolist() == [4, 4, 2]
 
 
+def test_positions_are_those_of_the_flattened_rows(batch: Batch) -> None:
+    at, targets = batch.target_positions()
+    assert batch.positions.tolist() == [1, 2, 6]
+    assert torch.equal(batch.target_items(), targets)
+    for x in (torch.rand(3, 3, 2), torch.rand(3, 3)):
+        assert torch.equal(batch.at_targets(x), x[at])
+
+
+def test_distinct_ids_are_those_of_the_rows_without_masked_items(batch: Batch) -> None:
+    hidden = replace(batch, items=batch.items.masked_fill(batch.items == 4, 5))
+    assert batch.distinct_users.tolist() == [0, 2, 4]
+    assert batch.distinct_items.tolist() == [0, 1, 3, 4]
+    assert hidden.distinct_items.tolist() == [0, 1, 3]
+    assert batch.distinct_targets.tolist() == [0, 2, 4]
+
+
+def test_what_is_counted_moves_with_the_batch_and_its_views(batch: Batch) -> None:
+    """On the device ``meta`` there are no numbers to count."""
+    views = replace(batch, targets=None)
+    moved = batch.to("meta").with_views(views.to("meta"))
+    assert moved.positions.shape == moved.distinct_targets.shape == (3,)
+    assert moved.distinct_items.shape == moved.views.distinct_items.shape == (4,)
+    assert moved.target_users().device.type == "meta"
+
+
+def test_other_targets_have_other_positions(batch: Batch) -> None:
+    batch.positions  # noqa: B018, found once
+    other = replace(batch, targets=batch.targets.flip(0))
+    assert other.positions.tolist() == [0, 7, 8]
+
+
+def test_all_tensors_of_a_batch_are_pinned(
+    batch: Batch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: tensor.to("meta"))
+    pinned = batch.pin_memory()
+    tensors = [x for x in vars(pinned).values() if isinstance(x, torch.Tensor)]
+    assert len(tensors) == 5 + 4 and all(x.is_meta for x in tensors)
+
+
 def test_pairs_are_the_first_target_of_each_row(batch: Batch) -> None:
     targets, negatives = batch.pairs()
     assert targets.tolist() == [5, 5, 0]
