@@ -1,5 +1,6 @@
 """The backbone of a sequence model: item features, an encoder, the next-item loss."""
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
@@ -16,13 +17,13 @@ from graphseq.nn.encoder import Encoder
 from graphseq.nn.features import Embedding, Features, embed_items
 from graphseq.nn.pooling import Pooling, pool
 from graphseq.nn.transformer import Transformer
-from graphseq.objectives import bce, cross_entropy, gbce
+from graphseq.objectives import bce, cross_entropy, gbce, sampled_softmax
 from graphseq.schema import Configurable, InvalidOption, Size
 from graphseq.sequences.batch import Batch, newest
 from graphseq.sequences.samplers import SequenceSampler
 from graphseq.specs import class_of
 
-Loss = Literal["ce", "bce", "gbce"]
+Loss = Literal["ce", "sampled", "bce", "gbce"]
 
 
 class Backbone(Configurable, nn.Module):
@@ -48,8 +49,11 @@ class Backbone(Configurable, nn.Module):
         empty_history: Whether the sampler ``prefix`` also has a row without items for
             each user's first event. Such a row teaches the encoder's state of an empty
             window, if it has one (``padding="token"``), and no other weight.
-        loss: ``ce`` (softmax over all items), ``bce`` or ``gbce`` (sampled negatives).
-        num_negatives: Negatives per target, for ``bce`` and ``gbce``.
+        loss: ``ce`` (softmax over all items), ``sampled`` (softmax over the target and
+            items that are sampled for the whole batch, for large catalogues), ``bce``
+            or ``gbce`` (negatives sampled for each target).
+        num_negatives: Items sampled for each target (``bce``, ``gbce``) or for each
+            batch (``sampled``, where some hundreds are usual).
         leaky_negatives: Whether negatives also spare the user's held-out items, as in
             the codes of SASRec and its descendants. This leaks the test set: only to
             repeat published numbers.
@@ -92,7 +96,8 @@ class Backbone(Configurable, nn.Module):
         self.sampler: SequenceSampler = sampler
         self.empty_history = empty_history
         self.loss: Loss = loss
-        self.num_negatives = 0 if loss == "ce" else num_negatives
+        self.num_negatives = num_negatives if loss in ("bce", "gbce") else 0
+        self.num_sampled = num_negatives if loss == "sampled" else 0
         self.leaky_negatives = leaky_negatives
         self.hide_masked = hide_masked
         self.token = nn.Parameter(torch.empty(width)) if mask_token else None
@@ -277,12 +282,29 @@ class Backbone(Configurable, nn.Module):
         targets = batch.target_items()
         if self.loss == "ce":
             return cross_entropy(states, items, targets)
+        if self.loss == "sampled":
+            return self._sampled(states, items, targets)
         positive = (states * items[targets]).sum(dim=1)
         negatives = items[batch.target_negatives()]
         negative = torch.einsum("nd,nkd->nk", states, negatives)
         if self.loss == "bce":
             return bce(positive, negative)
         return gbce(positive, negative, num_items=self.num_items)
+
+    def _sampled(
+        self, states: Float[Tensor, "N D"], items: Float[Tensor, "V D"], targets: Tensor
+    ) -> Float[Tensor, ""]:
+        """Sampled softmax whose normaliser is that of all items on average."""
+        drawn = torch.randint(self.num_items, (self.num_sampled,), device=items.device)
+        expected = math.log(self.num_sampled / self.num_items)  # count of each item
+        return sampled_softmax(
+            states,
+            items,
+            targets,
+            drawn,
+            log_expected_target=states.new_zeros(len(states)),
+            log_expected_negative=states.new_full((len(drawn),), expected),
+        )
 
     def pooled(
         self, items: Float[Tensor, "V D"], views: Batch, pooling: Pooling = "last"

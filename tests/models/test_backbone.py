@@ -103,6 +103,27 @@ def test_the_next_item_loss_is_a_mean_over_the_targets(
         torch.testing.assert_close(value(slice(None)), expected)
 
 
+def test_a_sampled_normaliser_is_that_of_all_items_on_average(
+    cycle: HeteroData,
+) -> None:
+    """exp(loss) is the normaliser over the target's exponential, without bias."""
+    torch.manual_seed(0)
+    backbone = Backbone(V, dim=8, loss="sampled", num_negatives=4).double().eval()
+    assert backbone.num_negatives == 0, "the loader samples none"
+    items = torch.randn(V, 8, dtype=torch.float64) / 2
+    state = torch.randn(1, 8, dtype=torch.float64)
+    batch = replace(batch_of([1]), targets=torch.tensor([[2]]))
+    full = F.cross_entropy(state @ items.T, torch.tensor([2])).exp()
+    draws = torch.stack(
+        [backbone.next_item(state, items, batch).exp() for _ in range(4_000)]
+    )
+    error = 4 * draws.std() / len(draws) ** 0.5
+    assert (draws.mean() - full).abs() < error < 0.1 * full
+    items.requires_grad_()
+    backbone.next_item(state, items, batch).backward()
+    assert items.grad is not None and items.grad.any()
+
+
 @pytest.mark.parametrize("pooling", ["last", "mean", "flatten"])
 def test_padding_does_not_change_pooled_vectors(pooling: str) -> None:
     torch.manual_seed(0)

@@ -63,6 +63,10 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
             sampler="user",
         ),
     ),
+    "SASRec, sampled": (
+        "SASRec",
+        backbone(loss="sampled", num_negatives=8),
+    ),
     "SASRec, gbce by prefix": (
         "SASRec",
         backbone(loss="gbce", num_negatives=3, sampler="prefix"),
