@@ -2,6 +2,7 @@
 
 from graphseq.training.checkpoint import load_state, save_state
 from graphseq.training.fit import fit
+from graphseq.training.fit_items import fit_items
 from graphseq.training.run import Run, load_run
 from graphseq.training.schedules import CosineDecay, LinearDecay, Schedule, StepDecay
 
@@ -12,6 +13,7 @@ __all__ = [
     "Schedule",
     "StepDecay",
     "fit",
+    "fit_items",
     "load_run",
     "load_state",
     "save_state",

@@ -19,7 +19,7 @@ from graphseq.training.history import TrainingHistory
 from graphseq.training.options import FitOptions, Metric, Precision
 from graphseq.training.run import CHECKPOINT, Run
 from graphseq.training.schedules import Schedule
-from graphseq.training.warm_start import NewItems, start_from
+from graphseq.training.warm_start import NewItems, fit_new_items, start_from
 
 BATCH_SIZE = {"targets": 384, "user": 256, "prefix": 256, "pairs": 2048}
 
@@ -120,7 +120,9 @@ def fit(
             Adam starts fresh.
         new_items: Initial rows of items that the run of ``start`` did not know: the
             weighted mean of their known ``neighbours`` by co-occurrence, or else by
-            transitions (those without any stay as they are), or ``fresh``.
+            transitions (those without any stay as they are), or ``fresh``. ``fitted``:
+            as ``neighbours``, and in the end :func:`.fit_items` completes the best
+            weights for these items; the history has the metrics before that.
         experiment: Other sections of the experiment file (data, split, …), saved in the
             folder so that its file repeats the run.
 
@@ -174,6 +176,7 @@ def fit(
             threads = _default_threads(former, devices)
         with runtime.limit_threads(threads) as used, run_folder.refused_writes(path):
             if former is not None and run_folder.is_done(former, options):
+                _fit_new_items(model, graph, path, options)
                 run = run_folder.end(path, model, options)
             else:
                 try:
@@ -201,12 +204,24 @@ def fit(
                         training_history,
                         replace(options, precision=used_precision),
                     )
+                    _fit_new_items(model, graph, training_history.folder, options)
+                    barrier()
                 except Exception:
                     run_folder.discard(path, options)
                     raise
                 run = run_folder.end(training_history.folder, model, options)
                 barrier()  # no process removes files that another still reads
     return run if folder is not None else replace(run, folder=None)
+
+
+def _fit_new_items(
+    model: Model, graph: HeteroData, folder: Path, options: FitOptions
+) -> None:
+    """Complete the best weights for items that the run of ``start`` did not know."""
+    is_wanted = options.start is not None and options.new_items == "fitted"
+    if is_wanted and options.is_first_process:
+        assert options.start is not None
+        fit_new_items(model, graph, folder, options.start, options.seed)
 
 
 def _report_precision(requested: str, used: str) -> None:

@@ -15,10 +15,11 @@ from graphseq.errors import RunError
 from graphseq.models import Model
 from graphseq.models.axes import growing_axes
 from graphseq.schema import describe
-from graphseq.training.checkpoint import read_tensors
+from graphseq.training.checkpoint import read_tensors, write_tensors
+from graphseq.training.fit_items import fit_items
 from graphseq.training.run import WEIGHTS, load_run
 
-NewItems = Literal["neighbours", "fresh"]
+NewItems = Literal["neighbours", "fresh", "fitted"]
 SHOWN = 10  # tensors in a message
 
 
@@ -51,7 +52,8 @@ def start_from(
         folder: The run folder.
         new_items: ``neighbours``: the row of an item that the run did not know is the
             weighted mean of the rows of its known neighbours among the items of the
-            graph, by co-occurrence or else transitions; ``fresh``: the model's own.
+            graph, by co-occurrence or else transitions; ``fitted``: the same, before
+            :func:`fit_new_items`; ``fresh``: the model's own.
 
     Raises:
         RunError: The folder has no run with a graph, or a run of the same kind of model
@@ -80,7 +82,7 @@ def start_from(
         [(dim, kind)] = axis.items()
         table = own.clone().movedim(dim, 0)
         _copy_rows(table, theirs.movedim(dim, 0), rows[kind])
-        if kind == ITEM and new_items == "neighbours" and own.is_floating_point():
+        if kind == ITEM and new_items != "fresh" and own.is_floating_point():
             _fill_from_neighbours(table, graph, rows[ITEM].new)
         started[name] = table.movedim(0, dim).contiguous()
     [theirs], [ours] = run.experiment["model"], describe(model)
@@ -105,6 +107,33 @@ def _listed(names: Sequence[str]) -> str:
     """Names of tensors, the first few written out."""
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return (", ".join(names[:SHOWN]) or "nothing") + more
+
+
+def fit_new_items(
+    model: Model, graph: HeteroData, folder: Path, start: str | Path, seed: int
+) -> None:
+    """Fit the items that an earlier run did not know, in the best weights of a run.
+
+    A file of fitted weights is marked, so that a resumed run does not fit them again.
+
+    Args:
+        model: The model; its weights become the fitted ones.
+        graph: The graph that it was trained on.
+        folder: Folder of the finished run.
+        start: Folder of the earlier run.
+        seed: Seed of the events that are sampled.
+    """
+    weights, header = read_tensors(folder / WEIGHTS)
+    if header.get("fitted_items") is not None:
+        return
+    model.load_state_dict(weights)
+    known = _common(load_run(start).graph(), graph, ITEM).new
+    is_new = torch.ones(int(graph[ITEM].num_nodes), dtype=torch.bool)
+    is_new[known] = False
+    items = is_new.nonzero().squeeze(1)
+    fit_items(model, graph, items, seed=seed)
+    header = {**header, "fitted_items": len(items)}
+    write_tensors(folder / WEIGHTS, model.state_dict(), header)
 
 
 def _others(tensor: Tensor, axis: dict[int, str]) -> list[int]:

@@ -13,7 +13,7 @@ from graphseq.data import Interactions, leave_one_out
 from graphseq.errors import RunError
 from graphseq.graphs import CoOccurrence, ItemVectors, build_graph
 from graphseq.models import Model, create
-from graphseq.training import Run, fit
+from graphseq.training import Run, fit, fit_items
 
 OLD = {
     "ann": "bread milk eggs jam",
@@ -126,6 +126,27 @@ def test_a_run_that_is_resumed_does_not_start_again(
     fit(again, new, max_epochs=2, folder=tmp_path / "b", resume=True, **options)
     pairs = zip(whole.parameters(), again.parameters(), strict=True)
     assert all(torch.equal(a, b) for a, b in pairs)
+
+
+def test_new_items_are_fitted_once_after_training(
+    runs: dict[str, Run], new: HeteroData, tmp_path: Path
+) -> None:
+    """As by hand; a run that is called again, as after a kill, keeps its weights."""
+    options = {"start": runs["SASRec"].folder, "progress": False, "threads": 1}
+    by_hand, fitted, again = (
+        model_of("SASRec", new, 2, backbone={"dim": 8}) for _ in range(3)
+    )
+    fit(by_hand, new, max_epochs=1, **options)
+    known = runs["SASRec"].graph()["item"].vocabulary.ids.to_list()
+    ids = new["item"].vocabulary.ids.to_list()
+    items = [row for row, item in enumerate(ids) if item not in known]
+    fit_items(by_hand, new, torch.tensor(items))
+    options |= {"new_items": "fitted", "folder": tmp_path}
+    fit(fitted, new, max_epochs=1, **options)
+    fit(again, new, max_epochs=1, resume=True, **options)
+    for name, tensor in by_hand.state_dict().items():
+        assert torch.equal(fitted.state_dict()[name], tensor), name
+        assert torch.equal(again.state_dict()[name], tensor), name
 
 
 def test_another_model_takes_the_tensors_of_its_names_and_shapes(
