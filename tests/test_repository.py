@@ -47,6 +47,8 @@ def test_the_lowest_versions_are_the_declared_bounds() -> None:
 def test_the_version_stands_in_the_citation_too() -> None:
     citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
     assert f"\nversion: {PROJECT['version']}\n" in citation
+    page = (ROOT / "docs" / "cite.md").read_text(encoding="utf-8")
+    assert f"version = {{{PROJECT['version']}}}," in page
 
 
 def test_the_changelog_has_a_place_for_what_is_not_released() -> None:
