@@ -70,13 +70,13 @@ def number(ids: pl.Series) -> tuple[pl.Series, Int64s]:
         numbered = number_integers(ids.to_numpy())
         if numbered is not None:
             return pl.Series("id", numbered[0]), numbered[1]
-    rows = ids.alias("id").to_frame()
-    distinct = ids.alias("id").unique(maintain_order=True)
-    table = distinct.to_frame().with_columns(dense=pl.int_range(pl.len()))
-    found = rows.join(
-        table, on="id", how="left", maintain_order="left", nulls_equal=True
-    )
-    return distinct, found["dense"].to_numpy()
+    rows = ids.alias("id").to_frame().with_row_index("row")
+    groups = rows.group_by("id", maintain_order=True).agg("row")
+    dense = np.empty(len(ids), dtype=np.int64)
+    sizes = groups["row"].list.len().to_numpy()
+    members = groups["row"].explode().to_numpy()
+    dense[members] = np.repeat(np.arange(len(sizes)), sizes)
+    return groups["id"], dense
 
 
 def number_integers(raw: Int64s) -> tuple[Int64s, Int64s] | None:

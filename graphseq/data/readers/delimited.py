@@ -132,14 +132,15 @@ def _table(
     block: Block, fields: Fields, roles: dict[str, int], separator: str
 ) -> Table:
     found = {role: fields.frame.to_series(index) for role, index in roles.items()}
-    raw = {role: column.str.strip_chars(" \t") for role, column in found.items()}
+    if b" " in block.data or (separator != "\t" and b"\t" in block.data):
+        found = {role: text.str.strip_chars(" \t") for role, text in found.items()}
     if separator == "\t" and b'"' in block.data:
-        raw = {role: unquoted(column) for role, column in raw.items()}
-    if "offset" in raw:
-        milliseconds = to_whole_numbers(raw.pop("offset"))
-        raw["time"] = to_whole_numbers(raw["time"]) * 1000 + milliseconds
+        found = {role: unquoted(column) for role, column in found.items()}
+    if "offset" in found:
+        milliseconds = to_whole_numbers(found.pop("offset"))
+        found["time"] = to_whole_numbers(found["time"]) * 1000 + milliseconds
     checks = shape_checks(block, fields, separator, sorted({*roles.values()}))
-    return make_table(raw, fields.lines, checks)
+    return make_table(found, fields.lines, checks)
 
 
 def split_fields(block: Block, separator: str, width: int) -> Fields:
