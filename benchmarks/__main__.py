@@ -3,8 +3,8 @@
 They read Amazon Beauty from the folder of ``graphseq get amazon-beauty``: the one that
 ``GRAPHSEQ_DATA`` names, else the cache. Without it, the benchmarks that need it are
 skipped. ``python -m benchmarks.scale``, ``benchmarks.spark``, ``benchmarks.recommend``,
-``benchmarks.warm_start`` and ``benchmarks.cold_items`` take long, and are run
-separately.
+``benchmarks.warm_start`` and ``benchmarks.cold_items`` take long, and
+``benchmarks.accelerators`` needs what is compiled; they are run separately.
 """
 
 import os
