@@ -30,8 +30,13 @@ def make_console(*, emoji: bool = True) -> "Console":
     """
     from rich.console import Console
 
+    class Results(Console):
+        def on_broken_pipe(self) -> None:
+            """Let the command end as after any other closed pipe; rich exits with 1."""
+            raise BrokenPipeError
+
     width = None if sys.stdout.isatty() else UNLIMITED
-    return Console(soft_wrap=True, emoji=emoji, width=width)
+    return Results(soft_wrap=True, emoji=emoji, width=width)
 
 
 @dataclass

@@ -179,3 +179,13 @@ def test_a_full_standard_output_is_reported(start: Path) -> None:
         )
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1 and "No space left" in done.stderr
+
+
+def test_a_closed_pipe_is_not_an_error() -> None:
+    """As of ``graphseq ... | head``, which ends after ten lines."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "graphseq", "get", "--list"]
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (0, b"")
