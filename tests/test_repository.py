@@ -44,6 +44,18 @@ def test_the_lowest_versions_are_the_declared_bounds() -> None:
     assert pinned.items() <= dict(bounds).items()
 
 
+def test_every_signature_with_a_shape_is_checked_in_tests() -> None:
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    options = tomllib.loads(text)["tool"]["pytest"]["ini_options"]["addopts"]
+    [checked] = [o.partition("=")[2] for o in options if "jaxtyping" in o]
+    prefixes = tuple(f"{name}." for name in checked.split(","))
+    paths = [p.relative_to(ROOT) for p in (ROOT / "graphseq").rglob("*.py")]
+    shaped = [p for p in paths if "from jaxtyping" in (ROOT / p).read_text("utf-8")]
+    names = [".".join(p.with_suffix("").parts) + "." for p in shaped]
+    assert len(names) > 90
+    assert [name for name in names if not name.startswith(prefixes)] == []
+
+
 def test_the_version_stands_in_the_citation_too() -> None:
     citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
     assert f"\nversion: {PROJECT['version']}\n" in citation

@@ -287,8 +287,9 @@ POINTS = {
     "exchanged": ("graphseq.atomic._exchange_names", "after"),
 }
 KILLED = f"""
-import importlib, os, shutil, signal
+import gc, importlib, os, shutil, signal
 import graphseq.data, graphseq.graphs.storage, graphseq.graphs.update  # once for all
+import graphseq.graphs.incremental, graphseq.graphs.kernels
 from graphseq.cli import main
 
 def update_and_die(graph, function, when):
@@ -304,6 +305,7 @@ def update_and_die(graph, function, when):
     setattr(owner, name, killed)
     main(["update", graph, "new.csv"])
 
+gc.freeze()  # the children need not search, and thereby copy, what is imported
 for graph, point in {POINTS!r}.items():
     shutil.copytree("old", graph)
     pid = os.fork()

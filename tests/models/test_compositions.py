@@ -243,7 +243,7 @@ def test_a_killed_composition_resumes_bit_for_bit_and_survives_a_file(
     options: dict[str, Any] = {
         "max_epochs": SHORT,
         "monitor": None,
-        "batch_size": 40,
+        "batch_size": 150,  # of 288: two steps an epoch
     }
     unbroken = made(lab, name, cycle, seed=1)
     train(unbroken, cycle, folder=tmp_path / "unbroken", **options)

@@ -148,7 +148,8 @@ def test_occlusion_equals_a_loop_over_positions(
 @pytest.mark.parametrize("name", ENCODERS)
 @pytest.mark.usefixtures("unchecked_shapes")
 def test_integrated_gradients_are_complete(name: str) -> None:
-    """They sum to y(x) - y(0); more steps reduce the error."""
+    """They sum to y(x) - y(0); more steps reduce the error, slowly at a maximum."""
+    most = 1000 if name == "caser" else 200
     explained, x, mask, _ = rows_of(name)
     x, mask = x[:1], mask[:1]
     gain = explained(x, mask) - explained(torch.zeros_like(x), mask)
@@ -156,7 +157,7 @@ def test_integrated_gradients_are_complete(name: str) -> None:
         (integrated_gradients(explained, x, mask, steps=n).sum(dim=1) - gain)
         .abs()
         .max()
-        for n in (4, 1000)
+        for n in (4, most)
     ]
     assert errors[1] < 0.01 and errors[1] < errors[0] / 2, errors
 
