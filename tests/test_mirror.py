@@ -28,6 +28,10 @@ ELSEWHERE: dict[str, str] = {
     "spark/events.py": "spark/test_engine.py",
     "spark/parsing.py": "spark/test_reading.py",
     "spark/relations.py": "spark/test_engine.py",
+    "testing/model_case.py": "testing/test_broken_model.py",
+    "testing/model_scores.py": "testing/test_broken_model.py",
+    "testing/model_state.py": "testing/test_broken_model.py",
+    "testing/model_training.py": "testing/test_broken_model.py",
 }
 """Modules without a test file of their name: the file that tests them, or why none."""
 

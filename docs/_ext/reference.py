@@ -51,6 +51,7 @@ def pages() -> dict[str, str]:
         "experiment-files.rst": experiment_page(),
         "data-sets.rst": data_sets_page(),
         "departures.inc": departures(),
+        "checks.inc": checks_list(),
         "choose.inc": choose_page.page(),
         "models.inc": models_page.page(),
         "published.inc": published_page.page(),
@@ -265,6 +266,18 @@ def departures() -> str:
         text = f"*{found[1]}.* {flow(found[2])}" if found else "*As printed.*"
         lines += [f":py:obj:`~{module}.{name}`", f"   {origin}", "", f"   {text}", ""]
     return "\n".join(lines)
+
+
+def checks_list() -> str:
+    """The checks of ``graphseq.testing``, by kind of part."""
+    from graphseq.testing import checks
+    from graphseq.testing.checks import KINDS
+
+    lines = []
+    for kind in KINDS:
+        lines += ["", f".. rubric:: {kind.replace('_', ' ').capitalize()}", ""]
+        lines += [f"* ``{c.name}``: {' '.join(c.claim.split())}" for c in checks(kind)]
+    return "\n".join(lines).strip() + "\n"
 
 
 def write(folder: Path = GENERATED) -> None:

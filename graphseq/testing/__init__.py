@@ -5,6 +5,7 @@ from graphseq.testing.auxiliary import check_auxiliary
 from graphseq.testing.checks import checks
 from graphseq.testing.encoder import check_encoder
 from graphseq.testing.graph_step import check_graph_step
+from graphseq.testing.model import check_model
 from graphseq.testing.suite import Check, CheckError, Failure
 
 __all__ = [
@@ -15,5 +16,6 @@ __all__ = [
     "check_auxiliary",
     "check_encoder",
     "check_graph_step",
+    "check_model",
     "checks",
 ]

@@ -7,12 +7,13 @@ from graphseq.testing.augmentation import AUGMENTATION
 from graphseq.testing.auxiliary import AUXILIARY
 from graphseq.testing.encoder import ENCODER
 from graphseq.testing.graph_step import GRAPH_STEP
+from graphseq.testing.model import SUITE
 from graphseq.testing.suite import Check, Suite
 
-Kind = Literal["encoder", "auxiliary", "augmentation", "graph_step"]
+Kind = Literal["model", "encoder", "auxiliary", "augmentation", "graph_step"]
 KINDS: tuple[str, ...] = get_args(Kind)
 SUITES: dict[str, Suite[Any]] = dict(
-    zip(KINDS, (ENCODER, AUXILIARY, AUGMENTATION, GRAPH_STEP), strict=True)
+    zip(KINDS, (SUITE, ENCODER, AUXILIARY, AUGMENTATION, GRAPH_STEP), strict=True)
 )
 
 

@@ -70,9 +70,9 @@ def batches(
     *,
     sampler: Sampler | None = None,
     batch_size: int = 64,
-) -> SequenceLoader:
-    """The training batches of a model."""
-    return SequenceLoader(
+) -> list[Batch]:
+    """The training batches of a model in one epoch."""
+    loader = SequenceLoader(
         graph,
         sampler or model.sampler,
         batch_size,
@@ -81,6 +81,7 @@ def batches(
         num_negatives=model.num_negatives,
         empty_history=model.empty_history,
     )
+    return [loader[index] for index in range(len(loader))]
 
 
 def test_batch(model: Model, graph: HeteroData) -> Batch:

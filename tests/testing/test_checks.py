@@ -27,5 +27,5 @@ def test_every_kind_has_a_function_that_runs_its_checks() -> None:
 
 
 def test_an_unknown_kind_is_refused() -> None:
-    with pytest.raises(ConfigError, match="kind: expected 'encoder'"):
+    with pytest.raises(ConfigError, match="kind: expected 'model' or 'encoder'"):
         testing.checks("encodr")
