@@ -74,7 +74,9 @@ def add_items(
     if any(isinstance(step, ItemVectors) for step in steps):
         similar = similar_by_vectors(extended[ITEM].x, before)
     else:
-        similar = similar_by_attributes(extended, before)
+        similar = similar_by_attributes(
+            extended, torch.arange(before), torch.arange(before, number)
+        )
     larger = with_sizes(model, model.num_users, number)
     axes, state = growing_axes(model), {}
     for name, tensor in model.state_dict().items():

@@ -49,24 +49,29 @@ def similar_by_vectors(x: Float[Tensor, "N F"], known: int, k: int = 10) -> Simi
     return Similar(items, torch.full(items.shape, 1 / items.shape[1]).to(x))
 
 
-def similar_by_attributes(graph: HeteroData, known: int, k: int = 10) -> Similar:
-    """By the attributes that they share; one of n items counts 1 / n.
+def similar_by_attributes(
+    graph: HeteroData, known: Int[Tensor, "V"], new: Int[Tensor, "n"], k: int = 10
+) -> Similar:
+    """By the attributes that they share; one of m known items counts 1 / m.
 
     Args:
-        graph: With attributes of all items; the known ones come first.
-        known: Number of known items, V.
+        graph: With attributes of all items.
+        known: Dense ids of the known items.
+        new: Dense ids of the others.
         k: Known items for each new one.
     """
     item, attribute = graph[HAS_ATTRIBUTE].edge_index.cpu().numpy()
     shape = int(graph[ITEM].num_nodes), int(graph[ATTRIBUTE].num_nodes)
     has = csr_matrix((torch.ones(len(item)).numpy(), (item, attribute)), shape)
-    sizes = has[:known].sum(axis=0).A1.clip(min=1)
-    scaled, theirs = has[known:] @ diags(1 / sizes), has[:known].T.tocsr()
-    found, step = [], max(1, BLOCK // known)
+    theirs = has[known.cpu().numpy()]
+    sizes = theirs.sum(axis=0).A1.clip(min=1)
+    scaled, theirs = has[new.cpu().numpy()] @ diags(1 / sizes), theirs.T.tocsr()
+    number = len(known)
+    found, step = [], max(1, BLOCK // max(1, number))
     for start in range(0, scaled.shape[0], step):
         shared = torch.from_numpy((scaled[start : start + step] @ theirs).toarray())
-        found.append(shared.topk(min(k, known)))
-    items = torch.cat([top.indices for top in found])
+        found.append(shared.topk(min(k, number)))
+    items = known.cpu()[torch.cat([top.indices for top in found])]
     equal = torch.cat([top.values > 0 for top in found]).float()
     weights = equal / equal.sum(dim=1, keepdim=True).clamp(min=1)
     device = graph[HAS_ATTRIBUTE].edge_index.device

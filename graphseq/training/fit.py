@@ -120,9 +120,10 @@ def fit(
             Adam starts fresh.
         new_items: Initial rows of items that the run of ``start`` did not know: the
             weighted mean of their known ``neighbours`` by co-occurrence, or else by
-            transitions (those without any stay as they are), or ``fresh``. ``fitted``:
-            as ``neighbours``, and in the end :func:`.fit_items` completes the best
-            weights for these items; the history has the metrics before that.
+            transitions (those without any stay as they are), the mean of the ten known
+            items with the most similar ``attributes``, or ``fresh``. ``fitted``: as
+            ``neighbours``, and in the end :func:`.fit_items` completes the best weights
+            for these items; the history has the metrics before that.
         experiment: Other sections of the experiment file (data, split, …), saved in the
             folder so that its file repeats the run.
 

@@ -56,7 +56,7 @@ class FitOptions:
     threads: int | None
     keep_histories: bool = True
     start: str | None = None
-    new_items: Literal["neighbours", "fresh", "fitted"] = "neighbours"
+    new_items: Literal["neighbours", "attributes", "fresh", "fitted"] = "neighbours"
 
     @property
     def is_first_process(self) -> bool:

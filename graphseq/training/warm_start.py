@@ -10,16 +10,23 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from graphseq.constants import ITEM, ITEM_CO_OCCURS, PRECEDES, USER
-from graphseq.errors import RunError
+from graphseq.constants import (
+    HAS_ATTRIBUTE,
+    ITEM,
+    ITEM_CO_OCCURS,
+    PRECEDES,
+    USER,
+)
+from graphseq.errors import GraphError, RunError
 from graphseq.models import Model
 from graphseq.models.axes import growing_axes
+from graphseq.nn.similar_items import similar_by_attributes
 from graphseq.schema import describe
 from graphseq.training.checkpoint import read_tensors, write_tensors
 from graphseq.training.fit_items import fit_items
 from graphseq.training.run import WEIGHTS, load_run
 
-NewItems = Literal["neighbours", "fresh", "fitted"]
+NewItems = Literal["neighbours", "attributes", "fresh", "fitted"]
 SHOWN = 10  # tensors in a message
 
 
@@ -52,13 +59,21 @@ def start_from(
         folder: The run folder.
         new_items: ``neighbours``: the row of an item that the run did not know is the
             weighted mean of the rows of its known neighbours among the items of the
-            graph, by co-occurrence or else transitions; ``fitted``: the same, before
-            :func:`fit_new_items`; ``fresh``: the model's own.
+            graph, by co-occurrence or else transitions; ``attributes``: the mean of the
+            ten known items with the most similar attributes; ``fitted``: as
+            ``neighbours``, before :func:`fit_new_items`; ``fresh``: the model's own.
 
     Raises:
         RunError: The folder has no run with a graph, or a run of the same kind of model
             with other options, or nothing that the model can take.
+        GraphError: ``attributes`` of a graph that has none.
     """
+    if new_items == "attributes" and HAS_ATTRIBUTE not in graph.edge_types:
+        raise GraphError(
+            "new_items='attributes' reads the attributes of items, and the graph has "
+            f"only {graph.edge_types}: add the step Attributes(FILE), or use "
+            "new_items='neighbours'"
+        )
     run = load_run(folder)
     earlier = run.graph()
     weights, _ = read_tensors(Path(folder) / WEIGHTS)
@@ -82,8 +97,8 @@ def start_from(
         [(dim, kind)] = axis.items()
         table = own.clone().movedim(dim, 0)
         _copy_rows(table, theirs.movedim(dim, 0), rows[kind])
-        if kind == ITEM and new_items != "fresh" and own.is_floating_point():
-            _fill_from_neighbours(table, graph, rows[ITEM].new)
+        if kind == ITEM and own.is_floating_point():
+            _fill(table, graph, rows[ITEM].new, new_items)
         started[name] = table.movedim(0, dim).contiguous()
     [theirs], [ours] = run.experiment["model"], describe(model)
     if problems and (theirs == ours or not started):
@@ -128,9 +143,7 @@ def fit_new_items(
         return
     model.load_state_dict(weights)
     known = _common(load_run(start).graph(), graph, ITEM).new
-    is_new = torch.ones(int(graph[ITEM].num_nodes), dtype=torch.bool)
-    is_new[known] = False
-    items = is_new.nonzero().squeeze(1)
+    items = _unknown(graph, known)
     fit_items(model, graph, items, seed=seed)
     header = {**header, "fitted_items": len(items)}
     write_tensors(folder / WEIGHTS, model.state_dict(), header)
@@ -162,6 +175,29 @@ def _copy_rows(
     beyond = min(len(source) - old, len(table) - new)
     if beyond > 0:
         table[new : new + beyond] = source[old : old + beyond].to(table.dtype)
+
+
+def _fill(
+    table: Float[Tensor, "..."],
+    graph: HeteroData,
+    known: Int[Tensor, "n"],
+    new_items: NewItems,
+) -> None:
+    """Set the rows of unknown items as requested."""
+    if new_items == "attributes":
+        new = _unknown(graph, known)
+        similar = similar_by_attributes(graph, known, new)
+        has_some = similar.weights.sum(dim=1) > 0
+        table[new[has_some]] = similar.mean(table)[has_some]
+    elif new_items != "fresh":
+        _fill_from_neighbours(table, graph, known)
+
+
+def _unknown(graph: HeteroData, known: Int[Tensor, "n"]) -> Int[Tensor, "m"]:
+    """The items of a graph that are not known."""
+    is_new = torch.ones(int(graph[ITEM].num_nodes), dtype=torch.bool)
+    is_new[known] = False
+    return is_new.nonzero().squeeze(1)
 
 
 def _fill_from_neighbours(

@@ -39,11 +39,18 @@ def test_a_rare_attribute_counts_more_and_strangers_do_not_count() -> None:
     graph = HeteroData()
     graph["item"].num_nodes, graph["attribute"].num_nodes = KNOWN + NEW, 4
     graph[HAS_ATTRIBUTE].edge_index = torch.tensor(has).T
-    found = similar_by_attributes(graph, KNOWN, 2)
+    new = torch.arange(KNOWN, KNOWN + NEW)
+    found = similar_by_attributes(graph, torch.arange(KNOWN), new, 2)
     assert sorted(found.items[0].tolist()) == [2, 5]
     assert found.items[1, 0] == 7 and found.weights[1].tolist() == [1, 0]
     assert found.items[2, 0] == 7 and found.weights[2].tolist() == [0.5, 0.5]
     assert found.weights[3].tolist() == [0, 0]
+    order = torch.tensor([12, 3, 0, 11, 8, 5, 1, 10, 2, 9, 4, 7, 6])  # other dense ids
+    graph[HAS_ATTRIBUTE].edge_index[0] = order[graph[HAS_ATTRIBUTE].edge_index[0]]
+    again = similar_by_attributes(graph, order[:KNOWN], order[new], 2)
+    assert torch.equal(again.weights, found.weights)
+    assert sorted(again.items[0].tolist()) == sorted(order[[2, 5]].tolist())
+    assert again.items[1, 0] == order[7]
 
 
 def test_a_new_row_is_the_weighted_mean_of_known_rows() -> None:

@@ -10,8 +10,8 @@ from torch_geometric.data import HeteroData
 
 from graphseq.constants import ITEM_CO_OCCURS
 from graphseq.data import Interactions, leave_one_out
-from graphseq.errors import RunError
-from graphseq.graphs import CoOccurrence, ItemVectors, build_graph
+from graphseq.errors import GraphError, RunError
+from graphseq.graphs import Attributes, CoOccurrence, ItemVectors, build_graph
 from graphseq.models import Model, create
 from graphseq.training import Run, fit, fit_items
 
@@ -126,6 +126,27 @@ def test_a_run_that_is_resumed_does_not_start_again(
     fit(again, new, max_epochs=2, folder=tmp_path / "b", resume=True, **options)
     pairs = zip(whole.parameters(), again.parameters(), strict=True)
     assert all(torch.equal(a, b) for a, b in pairs)
+
+
+def test_new_items_may_be_the_mean_of_items_with_their_attributes(
+    runs: dict[str, Run], new: HeteroData
+) -> None:
+    """Zinc shares its attribute with jam and tea; ale has one of its own."""
+    ids = new["item"].vocabulary.ids.to_list()
+    kinds = {"zinc": "tin", "jam": "tin", "tea": "tin", "ale": "bottle"}
+    graph = Attributes({item: [kind] for item, kind in kinds.items()})(new)
+    run = runs["SASRec"]
+    model = model_of("SASRec", graph, 2, backbone={"dim": 8})
+    own = model.item_vectors(graph).detach().clone()
+    fit(model, graph, start=run.folder, new_items="attributes", **QUIET)
+    known = run.graph()["item"].vocabulary.ids.to_list()
+    before = run.model().item_vectors(run.graph()).detach()
+    found = model.item_vectors(graph).detach()
+    mean = (before[known.index("jam")] + before[known.index("tea")]) / 2
+    torch.testing.assert_close(found[ids.index("zinc")], mean)
+    assert torch.equal(found[ids.index("ale")], own[ids.index("ale")])
+    with pytest.raises(GraphError, match=r"add the step Attributes\(FILE\)"):
+        fit(model, new, start=run.folder, new_items="attributes", **QUIET)
 
 
 def test_new_items_are_fitted_once_after_training(
