@@ -7,11 +7,11 @@ import torch
 from torch_geometric.data import HeteroData
 from torch_geometric.transforms import BaseTransform
 
-from graphseq.constants import ATTRIBUTE, HAS_ATTRIBUTE, INTERACTS, ITEM
+from graphseq.constants import ATTRIBUTE, HAS_ATTRIBUTE, INTERACTS
 from graphseq.data import Vocabulary
 from graphseq.data.attributes import Table, pairs_of, read_attributes
 from graphseq.errors import GraphError
-from graphseq.graphs.build import require
+from graphseq.graphs.build import raw_items
 from graphseq.schema import Configurable
 
 
@@ -65,13 +65,7 @@ class Attributes(Configurable, BaseTransform):
 
     def forward(self, graph: HeteroData) -> HeteroData:
         """Add the nodes and the edges to the graph."""
-        require(graph, INTERACTS, "Attributes")
-        if "vocabulary" not in graph[ITEM]:
-            raise GraphError(
-                "Attributes needs the raw ids of the items; this graph has no "
-                "vocabulary. Start from build_graph(split)."
-            )
-        items: Vocabulary = graph[ITEM].vocabulary
+        items = raw_items(graph, "Attributes")
         pairs = self.pairs()
         node = pl.Series("node", items.encode(pairs["item"], missing=-1))
         known = pairs.with_columns(node).filter(pl.col("node") >= 0)

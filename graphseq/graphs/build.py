@@ -10,7 +10,7 @@ from torch_geometric.data import HeteroData
 from torch_geometric.transforms import BaseTransform
 
 from graphseq.constants import INTERACTS, ITEM, USER, EdgeType
-from graphseq.data import Split
+from graphseq.data import Split, Vocabulary
 from graphseq.errors import GraphError
 from graphseq.graphs.progress import report_step
 from graphseq.schema import Configurable, describe
@@ -105,6 +105,26 @@ def require(graph: HeteroData, relation: EdgeType, reader: str) -> None:
             f"Start from build_graph(split), and list the step that adds {relation} "
             f"before this one."
         )
+
+
+def raw_items(graph: HeteroData, reader: str) -> Vocabulary:
+    """The raw ids of the items of a graph with events.
+
+    Args:
+        graph: Any graph.
+        reader: The reader's name, for the message.
+
+    Raises:
+        GraphError: The graph lacks the events, or the raw ids.
+    """
+    require(graph, INTERACTS, reader)
+    if "vocabulary" not in graph[ITEM]:
+        raise GraphError(
+            f"{reader} needs the raw ids of the items; this graph has no vocabulary. "
+            "Start from build_graph(split)"
+        )
+    items: Vocabulary = graph[ITEM].vocabulary
+    return items
 
 
 def interaction_matrix(graph: HeteroData, reader: str) -> csr_matrix:

@@ -21,14 +21,9 @@ from torch_geometric.data import HeteroData
 from graphseq.atomic import atomic_folder, system_errors
 from graphseq.data import HeldOut, Vocabulary
 from graphseq.errors import ConfigError, GraphError, suggest
+from graphseq.graphs.content import PARTS, check_content, check_names, check_parts
 from graphseq.graphs.hashing import tensors_of
-from graphseq.graphs.storage import (
-    DAMAGE,
-    PARTS,
-    check_content,
-    check_names,
-    check_parts,
-)
+from graphseq.graphs.storage import DAMAGE
 
 Format = Literal["parquet", "graphml", "gexf"]
 METADATA = "exchange.json"

@@ -15,7 +15,7 @@ from graphseq.constants import INTERACTS, ITEM
 from graphseq.data import Vocabulary
 from graphseq.data.item_vectors import VectorTable, read_vectors
 from graphseq.errors import GraphError
-from graphseq.graphs.build import require
+from graphseq.graphs.build import raw_items
 from graphseq.schema import Configurable
 
 SHOWN = 5  # ids in a message
@@ -80,13 +80,7 @@ class ItemVectors(Configurable, BaseTransform):
 
     def forward(self, graph: HeteroData) -> HeteroData:
         """Add the vectors to the graph."""
-        require(graph, INTERACTS, "ItemVectors")
-        if "vocabulary" not in graph[ITEM]:
-            raise GraphError(
-                "ItemVectors needs the raw ids of the items; this graph has no "
-                "vocabulary. Start from build_graph(split)"
-            )
-        vectors = self._rows(graph[ITEM].vocabulary)
+        vectors = self._rows(raw_items(graph, "ItemVectors"))
         graph[ITEM].x = vectors.to(graph[INTERACTS].edge_index.device)
         return graph
 

@@ -22,8 +22,8 @@ from graphseq.constants import EdgeType
 from graphseq.data import Vocabulary
 from graphseq.data.ids import to_integers
 from graphseq.errors import GraphError
+from graphseq.graphs.content import check_names
 from graphseq.graphs.hashing import tensors_of
-from graphseq.graphs.storage import check_names
 
 if TYPE_CHECKING:
     import networkx as nx

@@ -7,20 +7,18 @@ source where times tie, so this log is all that an update needs of the source.
 """
 
 import json
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
-import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from graphseq.atomic import atomic_folder, check_name, write_safetensors
+from graphseq.atomic import atomic_folder, write_safetensors
 from graphseq.data import HeldOut, Interactions, Vocabulary
 from graphseq.errors import GraphError, GraphSeqError
 from graphseq.folders import (
@@ -30,12 +28,18 @@ from graphseq.folders import (
     graph_metadata,
     is_graph,
 )
+from graphseq.graphs.content import (
+    ITEMS,
+    LOG,
+    PARTS,
+    USERS,
+    check_content,
+    check_names,
+    check_parts,
+)
 from graphseq.graphs.hashing import graph_hash, held_out_hash, log_hash, tensors_of
 
 TENSORS = "tensors.safetensors"
-LOG, USERS, ITEMS = "log.parquet", "log-users.parquet", "log-items.parquet"
-PARTS = ("validation", "test")
-TAKEN = {Path(name).stem for name in (LOG, USERS, ITEMS)}  # not names of nodes
 ZSTD_LEVEL = 3  # higher levels take longer and save little
 DAMAGE = (
     *(OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError),
@@ -129,73 +133,6 @@ def load_log(path: str | Path) -> Interactions:
         raise _damaged(path, f"its log: {type(error).__name__}: {error}") from error
     _check_hash(path, "log", found, expected)
     return log
-
-
-def check_content(graph: HeteroData) -> None:
-    """Refuse edges to nodes that are not there, and weights that are not positive.
-
-    Raises:
-        GraphError: An edge has no such node, a weight is NaN, infinite or negative, or
-            the provenance is not a mapping.
-    """
-    if not isinstance(getattr(graph, "provenance", {}), dict):
-        raise GraphError("its provenance must be a mapping. Remove it from the file")
-    for relation in graph.edge_types:
-        store = graph[relation]
-        for index, kind in zip(store.edge_index, relation[::2], strict=True):
-            size = graph[kind].num_nodes
-            if len(index) and not 0 <= int(index.min()) <= int(index.max()) < size:
-                raise GraphError(
-                    f"the edges {relation} name {kind} nodes {int(index.min())} … "
-                    f"{int(index.max())}, but there are {size:,}. Correct the edges"
-                )
-        for name in ("edge_weight", "weight"):
-            if name not in store:
-                continue
-            weight = store[name]
-            faulty = ~(torch.isfinite(weight) & (weight >= 0))
-            if weight.shape != store.edge_index.shape[1:] or faulty.any():
-                raise GraphError(
-                    f"a weight of {relation} must be a finite number from 0; found "
-                    f"{weight[faulty][:1].tolist() or tuple(weight.shape)} on edge "
-                    f"{int(faulty.nonzero()[0, 0]) if faulty.any() else 0}. Correct it"
-                )
-
-
-def check_names(
-    kinds: Iterable[object], relations: Iterable[Iterable[object]] = ()
-) -> None:
-    """Refuse names of nodes and relations that cannot be the names of files.
-
-    Raises:
-        GraphError: A name could lead out of the folder, see
-            :func:`graphseq.atomic.check_name`, or two of them would be one file.
-    """
-    kinds, relations = list(kinds), [tuple(relation) for relation in relations]
-    for kind in kinds:
-        check_name(kind, "nodes")
-    for relation in relations:
-        for name in relation:
-            check_name(name, "a relation or its nodes")
-    files = [str(kind).lower() for kind in kinds]
-    files += ["-".join(map(str, relation)).lower() for relation in relations]
-    twice = sorted({name for name in files if files.count(name) > 1} | {*files} & TAKEN)
-    if twice:
-        raise GraphError(
-            f"{twice[0]!r:.100} names two things, or a file of graphseq itself. Rename "
-            "the nodes or the relation"
-        )
-
-
-def check_parts(parts: Iterable[object]) -> None:
-    """Refuse held-out parts that a graph cannot have.
-
-    Raises:
-        GraphError: A part is neither ``validation`` nor ``test``.
-    """
-    for part in parts:
-        if part not in PARTS:
-            raise GraphError(f"{part!r:.100} is not a held-out part; there are {PARTS}")
 
 
 def _check_hash(path: Path, name: str, found: str, expected: object) -> None:

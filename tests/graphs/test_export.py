@@ -24,7 +24,6 @@ from graphseq.graphs import (
     save_graph,
 )
 from graphseq.graphs.markup import to_network
-from graphseq.graphs.storage import check_content
 
 GRAPHML = (
     "<graphml xmlns='http://graphml.graphdrawing.org/xmlns'>"
@@ -214,14 +213,6 @@ def test_paths_that_are_too_long_are_reported(
             export_graph(graph, path.with_suffix(f".{form}"), form)
     with pytest.raises(GraphError, match="too long"):
         save_graph(graph, path)
-
-
-def test_edges_without_nodes_are_refused(graph: HeteroData, tmp_path: Path) -> None:
-    broken = HeteroData()
-    broken["user"].num_nodes = broken["item"].num_nodes = 1
-    broken["user", "interacts", "item"].edge_index = torch.tensor([[0], [5]])
-    with pytest.raises(GraphError, match=r"name item nodes 5 … 5, but there are 1"):
-        check_content(broken)
 
 
 def test_the_case_of_a_name_that_is_a_path_is_refused(

@@ -13,8 +13,9 @@ from graphseq.data import Interactions, Vocabulary, leave_one_out, synthetic
 from graphseq.errors import GraphError
 from graphseq.folders import GRAPH
 from graphseq.graphs import build_graph, graph_hash, load_graph, load_log, save_graph
+from graphseq.graphs.content import ITEMS, LOG, USERS
 from graphseq.graphs.hashing import log_hash
-from graphseq.graphs.storage import ITEMS, LOG, USERS, read_log, write_log
+from graphseq.graphs.storage import read_log, write_log
 
 LOGS = [LOG, USERS, ITEMS]
 
