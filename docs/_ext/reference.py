@@ -28,27 +28,19 @@ DOCS = Path(__file__).resolve().parents[1]
 GENERATED = DOCS / "reference" / "generated"
 DEPARTS = re.compile(r"^(Departs from [^:\n]+):\n((?:    .*\n|\n)+)", re.MULTILINE)
 SOURCE = re.compile(r"^Source:\n((?:    .*\n|\n)+)", re.MULTILINE)
-NOTES = {
-    "data": "One of these. The options of ``dataset`` and ``path`` are written next to "
-    "the name, those of a synthetic log below it.",
-    "filters": "A list, applied in order.",
-    "split": "One of these.",
-    "graph": "A list of steps, applied in order.",
-    "model": "One of these. An option that takes a part names it: "
-    "``encoder: {GRU: {hidden: 64}}``.",
-}
 
 
 def pages() -> dict[str, str]:
     """File name below ``reference/generated`` -> text."""
     import choose_page
+    import experiment_page
     import models_page
     import published_page
     import result_plots
 
     return {
         "command-line.rst": command_line_page(),
-        "experiment-files.rst": experiment_page(),
+        "experiment-files.rst": experiment_page.page(),
         "data-sets.rst": data_sets_page(),
         "departures.inc": departures(),
         "checks.inc": checks_list(),
@@ -150,42 +142,6 @@ def help_of(*arguments: str) -> str:
 def _console(text: str) -> list[str]:
     body = [f"   {line}".rstrip() for line in text.strip().splitlines()]
     return [".. code-block:: text", "", *body, ""]
-
-
-def experiment_page() -> str:
-    """Every name that an experiment file may use, linked to its entry."""
-    from graphseq.config import registry
-    from graphseq.config.sections import NEEDED, SECTIONS
-
-    named: dict[str, Mapping[str, Any]] = {
-        "data": registry.DATA,
-        "filters": registry.FILTERS,
-        "split": registry.SPLITS,
-        "graph": registry.GRAPH,
-        "model": registry.model_table(),
-    }
-    lines = [
-        *heading("Experiment files", "="),
-        "The sections of an experiment file and the names that each accepts. Options",
-        "and defaults are those of the linked signatures. For a complete file see",
-        ":doc:`/how-to/experiment-file`.",
-        "",
-    ]
-    for section in SECTIONS:
-        lines += heading(section, "-")
-        lines += ["Required." if section in NEEDED else "Optional.", ""]
-        if section in named:
-            lines += [NOTES[section], "", *_names(named[section])]
-        else:
-            target = graphseq.fit if section == "train" else graphseq.evaluate
-            lines += [f"The options of {link(target)}.", ""]
-    return "\n".join(
-        [*lines, *heading("Parts of a model", "-"), *_names(registry.PARTS)]
-    )
-
-
-def _names(entries: Mapping[str, Any]) -> list[str]:
-    return table([(f"``{k}``", link(v), summary(v)) for k, v in entries.items()])
 
 
 def data_sets_page() -> str:

@@ -110,6 +110,18 @@ def test_every_name_of_an_experiment_file_is_in_the_reference() -> None:
         assert [name for name in table if f"* - ``{name}``\n" not in page] == []
 
 
+def test_an_option_has_its_values_default_and_meaning_in_the_reference() -> None:
+    page = reference()["experiment-files.rst"]
+    _, _, transformer = page.partition(".. rubric:: Transformer\n")
+    dropout = transformer.partition("* - ``dropout``\n")[2].partition("* - ``")[0]
+    cells = [line.removeprefix("     - ") for line in dropout.strip("\n").split("\n")]
+    assert cells[:2] == ["a number from 0 to below 1", "``0.5``"]
+    assert cells[2].startswith("Of the input")
+    assert "* - ``max_epochs``" in page  # of the section train
+    assert "* - ``num_users``" not in page.partition(".. rubric:: SASRec\n")[2]
+    assert not re.search(r"^ +\* ?- [A-Z]\.$|^ +- [A-Z]\.$", page, re.MULTILINE)
+
+
 def test_departures_of_every_model_are_listed() -> None:
     from graphseq.models import MODELS
 
