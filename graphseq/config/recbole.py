@@ -46,8 +46,8 @@ def from_recbole(
         counterpart or another meaning.
 
     Raises:
-        ConfigError: Model or data set are not named, there is no such model here, or a
-            setting has the wrong type.
+        ConfigError: Model or data set are not named, the model is unknown, or a setting
+            has the wrong type.
     """
     left = Settings(settings)
     of_file = left.take("model"), left.take("dataset")
