@@ -18,8 +18,8 @@ SAMPLED_ROWS = 2_000
 
 # Bytes, measured at the peak of builds of 0.2 to 40 million edges; see the test.
 EVENT, EDGE = 24, 20  # kept: an event, an edge
-BUILDING, LINK, JOINED = 24, 16, 8  # temporary: an edge; one direction, both
-PAIR, MATRIX, NODE = 34, 60, 12  # a pair of events; an event; a node in a thread
+LINK, JOINED = 16, 8  # temporary: an edge in one direction, in both
+PAIR, MATRIX, NODE = 34, 60, 8  # a pair of events; an event; a node in a thread
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def _co_occurrence(train: Interactions, step: CoOccurrence) -> Estimate:
         kept = _extrapolated(np.minimum(neighbours, k), np.minimum(others, k), rows)
     edges = min(2 * kept, linked) if step.symmetrize == "max" else kept
     before = MATRIX * len(train) + NODE * len(degrees) * allowed_cores()
-    memory = before + max(LINK * kept + JOINED * edges, BUILDING * edges)
+    memory = before + max(LINK * kept + JOINED * edges, EDGE * edges)
     return Estimate(step, int(work.sum()), edges, memory, EDGE * edges)
 
 
