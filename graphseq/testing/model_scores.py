@@ -40,7 +40,7 @@ def rows(batch: Batch, chosen: Tensor) -> Batch:
 
 @MODEL.add
 def scores_are_one_finite_number_for_each_item(case: ModelCase) -> None:
-    """Score has the shape (B, V), without padding; all scores are finite."""
+    """Scores have the shape (B, V), without padding, and are finite."""
     found = case.model.score(case.batch, case.graph)
     shape = len(case.batch), case.model.num_items
     advice = "return (V, D) from item_vectors, and (B, D) or (B, K, D) from represent"
@@ -53,7 +53,7 @@ def scores_are_one_finite_number_for_each_item(case: ModelCase) -> None:
 @MODEL.add
 @torch.no_grad()
 def scores_are_inner_products(case: ModelCase) -> None:
-    """Score is represent @ item_vectors, of K interests the best; or there are none."""
+    """Scores are represent @ item_vectors, of K interests the best."""
     model, batch, graph = case.model, case.batch, case.graph
     if isinstance(model, DirectModel):
         return

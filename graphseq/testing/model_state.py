@@ -79,7 +79,7 @@ def a_copy_is_independent(case: ModelCase) -> None:
 
 @MODEL.add
 def missing_relations_are_refused(case: ModelCase) -> None:
-    """Check refuses a graph without one of the relations in requires."""
+    """A graph without one of the relations in requires is refused by check."""
     for relation in case.model.requires:
         graph = copy.copy(case.graph)
         del graph[relation]
@@ -103,7 +103,7 @@ def missing_relations_are_refused(case: ModelCase) -> None:
 
 @MODEL.add
 def another_graph_is_refused(case: ModelCase) -> None:
-    """Check refuses a graph with another number of items."""
+    """A graph with another number of items is refused by check."""
     other = graph_of(ring(NUM_OTHER, NUM_OTHER), case.steps)
     try:
         case.model.check(other)

@@ -22,7 +22,7 @@ from graphseq.training.run import WEIGHTS, load_weights
 
 @MODEL.add
 def losses_are_named_finite_scalars(case: ModelCase) -> None:
-    """Losses has a finite scalar for each name; none without parameters."""
+    """There is a finite scalar for each name in losses, and none without parameters."""
     model = case.new()
     with torch.no_grad():
         model.refresh(case.graph, 0)
