@@ -3,17 +3,19 @@
 from typing import Any, Literal, get_args
 
 from graphseq.schema import checked
+from graphseq.testing import auxiliary, encoder, model
 from graphseq.testing.augmentation import AUGMENTATION
-from graphseq.testing.auxiliary import AUXILIARY
-from graphseq.testing.encoder import ENCODER
 from graphseq.testing.graph_step import GRAPH_STEP
-from graphseq.testing.model import SUITE
 from graphseq.testing.suite import Check, Suite
 
 Kind = Literal["model", "encoder", "auxiliary", "augmentation", "graph_step"]
 KINDS: tuple[str, ...] = get_args(Kind)
 SUITES: dict[str, Suite[Any]] = dict(
-    zip(KINDS, (SUITE, ENCODER, AUXILIARY, AUGMENTATION, GRAPH_STEP), strict=True)
+    zip(
+        KINDS,
+        (model.SUITE, encoder.SUITE, auxiliary.SUITE, AUGMENTATION, GRAPH_STEP),
+        strict=True,
+    )
 )
 
 
@@ -25,7 +27,7 @@ def checks(kind: Kind) -> list[Check[Any]]:
     them; its ``name`` and ``claim`` say what must hold:
 
     >>> [check.name for check in checks("encoder")][0]
-    'states_have_the_shape_of_the_input'
+    'it_is_an_encoder_of_its_declared_size'
 
     Args:
         kind: The kind of part.
