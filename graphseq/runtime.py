@@ -11,10 +11,12 @@ numbers passed by the caller take precedence over these defaults.
 """
 
 import ctypes
+import logging
 import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -24,6 +26,7 @@ SLEEPING = {
     "OMP_WAIT_POLICY": "PASSIVE",  # the OpenMP standard; libgomp, which torch ships
     "KMP_BLOCKTIME": "0",  # Intel's and LLVM's libraries
 }
+QUIET = "GRAPHSEQ_QUIET"  # environment: print results and errors only
 PARENT = "GRAPHSEQ_PARENT"  # set for children whose standard input is a pipe
 CGROUP = Path("/sys/fs/cgroup")
 PROC = Path("/proc")
@@ -112,6 +115,27 @@ def limit_threads(number: int | None = None) -> Iterator[int]:
             torch.set_num_threads(before)
             _limited.pop()
         _limit.reset(token)
+
+
+def is_quiet() -> bool:
+    """Whether progress is not printed, because the environment says so."""
+    return bool(os.environ.get(QUIET))
+
+
+@contextmanager
+def timed(module: str, work: str) -> Iterator[None]:
+    """Log at level DEBUG how long a block took.
+
+    Args:
+        module: Name of the module, ``__name__``.
+        work: What the block does.
+    """
+    started = time.perf_counter()
+    try:
+        yield
+    finally:
+        seconds = time.perf_counter() - started
+        logging.getLogger(module).debug("%s: %.2f s", work, seconds)
 
 
 def thread_environment(number: int) -> dict[str, str]:

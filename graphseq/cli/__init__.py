@@ -56,6 +56,7 @@ def _run(arguments: Sequence[str] | None, received: list[int]) -> int:
     from graphseq.cli.train import train
     from graphseq.cli.tune import tune
     from graphseq.cli.update import update
+    from graphseq.cli.verbosity import flags_last
 
     graphs = (get, build, update, show, diff, export, import_)
     models: tuple[Command, ...] = (
@@ -73,7 +74,7 @@ def _run(arguments: Sequence[str] | None, received: list[int]) -> int:
         demo,
     )
     app = make_app({"Data and graphs": graphs, "Models": models}.items())
-    tokens = join_hyphens(sys.argv[1:] if arguments is None else arguments)
+    tokens = flags_last(join_hyphens(sys.argv[1:] if arguments is None else arguments))
     if tokens and tokens[0] in ("build", "update"):  # "-" would be an option
         tokens = ["/dev/stdin" if token == "-" else token for token in tokens]
     try:

@@ -27,6 +27,7 @@ from cyclopts.help import DefaultFormatter, PanelSpec
 from docstring_parser import parse_from_object
 from rich import box
 
+from graphseq.cli.verbosity import with_verbosity
 from graphseq.errors import ConfigError
 from graphseq.schema import format_type, format_value
 
@@ -81,7 +82,7 @@ def make_app(groups: Iterable[tuple[str, Sequence[Command]]]) -> App:
         group = Group.create_ordered(title)
         for position, command in enumerate(commands):
             app.command(
-                command,
+                with_verbosity(command),
                 name=command.__name__,
                 group=group,
                 help_epilogue=_examples(command),
@@ -106,15 +107,15 @@ def _examples(command: Command) -> str:
 def join_hyphens(tokens: Iterable[str]) -> list[str]:
     """Attach values that begin with one hyphen to their option.
 
-    ``--users -ana -ben`` becomes ``--users=-ana --users=-ben``. No option but ``-h``
-    is written with one hyphen, so every other token with one hyphen is a value.
+    ``--users -ana -ben`` becomes ``--users=-ana --users=-ben``. No options but these
+    are written with one hyphen: ``-h``, ``-q``, ``-v``; every other token is a value.
     """
     joined: list[str] = []
     option = None
     for token in tokens:
         if token.startswith("--"):
             option = None if token == "--" else token.partition("=")[0]
-        elif option and token.startswith("-") and token not in ("-", "-h"):
+        elif option and token.startswith("-") and token not in ("-", "-h", "-q", "-v"):
             token = f"{option}={token}"
             if joined[-1] == option:
                 joined.pop()

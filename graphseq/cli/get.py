@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from graphseq.cli.progress import make_console
 from graphseq.errors import ConfigError, quantity
+from graphseq.runtime import is_quiet
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -121,7 +122,10 @@ def _effort(facts: "Dataset") -> str:
 
 @contextmanager
 def _watching() -> Iterator[Callable[[str], Callable[[int, int | None], None]]]:
-    """A bar on a terminal, else a line now and then."""
+    """A bar on a terminal, else a line now and then; nothing if quiet."""
+    if is_quiet():
+        yield lambda _: _ignore
+        return
     if not sys.stdout.isatty() or os.environ.get("TERM") == "dumb":
         yield _Lines
         return
@@ -141,6 +145,10 @@ def _watching() -> Iterator[Callable[[str], Callable[[int, int | None], None]]]:
 def _bar(shown: "Progress", name: str) -> Callable[[int, int | None], None]:
     task = shown.add_task(name, total=None)
     return lambda done, total: shown.update(task, completed=done, total=total)
+
+
+def _ignore(done: int, total: int | None) -> None:
+    """Show nothing."""
 
 
 class _Lines:

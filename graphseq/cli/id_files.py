@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 TABLES = (".csv", ".tsv", ".parquet", ".jsonl", ".ndjson")
+TITLES = ("item", "title")  # columns of a table of titles
 NONE = "\0"  # a separator that occurs in no field
 
 
@@ -75,7 +76,7 @@ def lists_by_user(
 
 
 def read_titles(
-    path: Path, *, item: str = "item", title: str = "title"
+    path: Path, *, item: str = "item", title: str = "title", option: str = "--titles"
 ) -> "pl.DataFrame":
     """A table of titles: columns ``key``, the item as a text, and ``title``.
 
@@ -87,7 +88,7 @@ def read_titles(
 
     from graphseq.data.attributes import read_attributes
 
-    _check_exists("--titles", path)
+    _check_exists(option, path)
     pairs = read_attributes(
         path.absolute(), item=item, attribute=title, separator=NONE, root="."
     )

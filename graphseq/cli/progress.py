@@ -1,14 +1,14 @@
 """Progress of long work: bars and tables on a terminal, lines in a file."""
 
 import csv
-import os
+import logging
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from graphseq.runtime import format_bytes, peak_memory
+from graphseq.runtime import format_bytes, is_quiet, peak_memory
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from graphseq.cli.jobs import Job, Outcome
     from graphseq.graphs.progress import Advance
 
-QUIET = "GRAPHSEQ_QUIET"  # environment: without a terminal, print no progress
 STAGE_PAUSE = 10.0  # seconds between two lines of a stage without a terminal
 RUN_PAUSE = 60.0  # the same for a run
+logger = logging.getLogger(__name__)
 UNLIMITED = 2**20  # columns of a line that is not shown on a terminal
 
 
@@ -70,7 +70,7 @@ class Stages:
         self._name: str | None = None
         self._began = self._printed = 0.0
         shown = sys.stderr.isatty() if on_terminal is None else on_terminal
-        self._bar = _bar() if shown else None
+        self._bar = _bar() if shown and not is_quiet() else None
 
     def __enter__(self) -> "Stages":
         if self._bar is not None:
@@ -96,6 +96,7 @@ class Stages:
             return
         seconds = time.monotonic() - self._began
         self.finished.append(Stage(self._name, seconds, peak_memory(), result))
+        logger.debug("%s: %.2f s %s", self._name, seconds, result)
         self._name = None
         if self._bar is not None:
             self._bar.remove_task(self._task)
@@ -108,7 +109,7 @@ class Stages:
             self._bar.update(
                 self._task, total=step.total, completed=step.done, words=words
             )
-        elif now - self._printed > STAGE_PAUSE and not os.environ.get(QUIET):
+        elif now - self._printed > STAGE_PAUSE and not is_quiet():
             self._printed = now
             print(f"{self._name}: {words}", file=sys.stderr, flush=True)
 
@@ -193,6 +194,8 @@ class RunLines:
         self, running: "Mapping[Job, float]", outcomes: "Sequence[Outcome]"
     ) -> None:
         """Print the changes; ``running`` gives the seconds of each run."""
+        if is_quiet():
+            return
         for outcome in outcomes[self._ended :]:
             self._ended += 1
             words = f"{outcome.state}  {_describe_run(outcome.job, outcome.seconds)}"

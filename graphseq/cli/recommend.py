@@ -7,10 +7,17 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from graphseq.cli.app import check_file, parse_ids, parse_pairs
 from graphseq.cli.evaluate import check_folders, graph_of
-from graphseq.cli.id_files import lists_by_user, read_ids, read_pairs, read_titles
+from graphseq.cli.id_files import (
+    TITLES,
+    lists_by_user,
+    read_ids,
+    read_pairs,
+    read_titles,
+)
 from graphseq.cli.new_items import check_files, with_new_items
 from graphseq.cli.progress import make_console
 from graphseq.errors import ConfigError, quantity
+from graphseq.runtime import is_quiet
 from graphseq.schema import Size
 
 if TYPE_CHECKING:
@@ -19,7 +26,6 @@ if TYPE_CHECKING:
     from graphseq.recommend import Recommender
 
 SOURCES = ("users", "users_file", "all", "history", "histories", "pairs")
-TITLES = ("item", "title")
 
 
 def recommend(
@@ -191,7 +197,7 @@ def _watched(frames: "Iterator[pl.DataFrame]", total: int) -> "Iterator[pl.DataF
     """The frames; a bar on a terminal shows how many users are done."""
     from graphseq.recommend.recommend import USERS_AT_ONCE
 
-    if total <= USERS_AT_ONCE or not sys.stderr.isatty():
+    if total <= USERS_AT_ONCE or is_quiet() or not sys.stderr.isatty():
         yield from frames
         return
     from rich.console import Console

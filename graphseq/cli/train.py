@@ -11,6 +11,7 @@ from pathlib import Path
 
 from cyclopts import Parameter
 
+from graphseq import runtime
 from graphseq.cli.app import check_file, check_folder, to_words
 from graphseq.cli.evaluate import print_reports
 from graphseq.cli.jobs import LOG, Job, Outcome, list_jobs, work
@@ -212,7 +213,8 @@ def _train_here(job: Job, options: RunOptions) -> None:
         append(record, row(run, report, **about))
     print_reports({type(model).__name__: report})
     print(repr(run))
-    print(f"next: graphseq recommend {place} --history ITEM ITEM …")
+    if not runtime.is_quiet():
+        print(f"next: graphseq recommend {place} --history ITEM ITEM …")
     if record is not None:
         print(f"one row added to {record}")
 
@@ -266,7 +268,6 @@ def _train_many(
     skip_recorded: bool,
 ) -> None:
     """Run ``graphseq train`` for each job in a child process."""
-    from graphseq import runtime
 
     def command(job: Job) -> list[str]:
         words = [sys.executable, "-m", "graphseq", "train", job.experiment]

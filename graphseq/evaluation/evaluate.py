@@ -115,7 +115,8 @@ def evaluate(
     read = held_out
     if noise:
         read = add_noise(held_out, noise, model.num_items, noise_seed)
-    with runtime.limit_threads(), eval_mode(model):
+    words = f"rank {part} users with {type(model).__name__}"
+    with runtime.timed(__name__, words), runtime.limit_threads(), eval_mode(model):
         ranked = _rank(model, graph, read, rows, lists[-1], batch_size, progress)
     counts = graph[INTERACTS].edge_index[1].bincount(minlength=model.num_items).cpu()
     means: dict[str, dict[str, float]] = {}

@@ -38,6 +38,7 @@ from graphseq.graphs.content import (
     check_parts,
 )
 from graphseq.graphs.hashing import graph_hash, held_out_hash, log_hash, tensors_of
+from graphseq.runtime import timed
 
 TENSORS = "tensors.safetensors"
 ZSTD_LEVEL = 3  # higher levels take longer and save little
@@ -94,7 +95,8 @@ def load_graph(path: str | Path, *, hash: str | None = None) -> HeteroData:
     path = Path(path)
     metadata = graph_metadata(path)
     try:
-        graph = _read(metadata, path)
+        with timed(__name__, f"read the graph in {path}"):
+            graph = _read(metadata, path)
         found = {"graph_hash": graph_hash(graph), "held_out": held_out_hash(graph)}
     except DAMAGE as error:
         raise _damaged(path, f"{type(error).__name__}: {error}") from error

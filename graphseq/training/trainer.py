@@ -29,6 +29,7 @@ from lightning.pytorch.strategies import StrategyRegistry
 
 from graphseq.drafts import temporary_folder
 from graphseq.errors import ConfigError, suggest
+from graphseq.runtime import is_quiet
 from graphseq.training.checkpoint import load_state, save_state
 from graphseq.training.history import TrainingHistory
 from graphseq.training.module import Training
@@ -181,7 +182,8 @@ def make_trainer(folder: Path, recorder: Recorder, training: Training) -> Traine
     """A trainer for a module, with the module's options."""
     options = training.options
     clips = training.automatic_optimization  # otherwise the module clips
-    bar = [ProgressBar(refresh_rate=10)] if options.progress else []
+    progress = options.progress and not is_quiet()
+    bar = [ProgressBar(refresh_rate=10)] if progress else []
     float64 = [Float64()] if options.precision == "64-true" else []
     return Trainer(
         **_machine(options),
@@ -191,7 +193,7 @@ def make_trainer(folder: Path, recorder: Recorder, training: Training) -> Traine
         plugins=[SafeCheckpointIO(), *float64],
         logger=_loggers(options.loggers, folder) or False,
         log_every_n_steps=1,
-        enable_progress_bar=options.progress,
+        enable_progress_bar=progress,
         enable_model_summary=False,
         use_distributed_sampler=False,  # the loader yields the batches of its rank
         reload_dataloaders_every_n_epochs=1,  # the number of batches varies

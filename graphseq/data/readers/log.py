@@ -25,6 +25,7 @@ from graphseq.data.readers.sequences import read_sequences, split_words
 from graphseq.data.readers.source import Source, open_source
 from graphseq.data.readers.table import Table, combine
 from graphseq.errors import DataError
+from graphseq.runtime import timed
 from graphseq.schema import checked
 
 ESCAPES = {"\\t": "\t", "tab": "\t"}  # separators as they are typed in a shell
@@ -94,7 +95,10 @@ def read_log(
         )
     layout = replace(layout, weight=weight)
     parallel = None if times is None else open_source(times)
-    with parser_errors(source.name, "Check the format and the columns"):
+    with (
+        timed(__name__, f"read {source.name} as {layout.kind}"),
+        parser_errors(source.name, "Check the format and the columns"),
+    ):
         combined = combine(
             lambda: _tables(source, layout, columns, parallel),
             source.name,
