@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from graphseq import runtime
 
 if TYPE_CHECKING:
-    from graphseq import models, nn, objectives, testing
+    from graphseq import models, nn, objectives, plots, testing
     from graphseq.data import (
         Interactions,
         by_time,
@@ -63,6 +63,7 @@ __all__ = [
     "models",
     "nn",
     "objectives",
+    "plots",
     "read_log",
     "save_graph",
     "summary",

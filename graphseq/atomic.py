@@ -21,7 +21,6 @@ from graphseq.drafts import SUFFIX, draft_prefix, remove_abandoned
 from graphseq.errors import GraphError
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
     from torch import Tensor
 
 LONGEST_NAME = 80  # bytes; three of them and a suffix must fit into 255
@@ -102,17 +101,6 @@ def write_safetensors(
         mode = draft.stat().st_mode
         save_file(_without_shared_memory(tensors), draft, header)
         draft.chmod(mode)
-
-
-def write_figure(path: str | Path, figure: "Figure", dpi: int) -> None:
-    """Replace a picture atomically; the suffix of its path is its format."""
-    path = Path(path)
-    with (
-        system_errors(f"write {path}"),
-        created_parents(path),
-        atomic_file(path) as draft,
-    ):
-        figure.savefig(draft, format=path.suffix[1:] or "png", dpi=dpi)
 
 
 def _without_shared_memory(tensors: "Mapping[str, Tensor]") -> "dict[str, Tensor]":

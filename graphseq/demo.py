@@ -97,7 +97,12 @@ def run(
     console.print(trained["POP"].report.protocol_text(), style="dim")
     found.plot(output / "degrees.png")
     plot_learning({name: t.run for name, t in trained.items()}, output / "learning.png")
-    plot_items(trained["SASRec"].model, graph, output / "items.png")
+    plot_items(
+        trained["SASRec"].model,
+        output / "items.png",
+        graph=graph,
+        colour="communities",
+    )
     console.rule(f"done in {time.perf_counter() - started:.0f} s")
     console.print(NEXT.format(output=output, folder=shlex.quote(str(output))))
     return trained

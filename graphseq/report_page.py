@@ -1,11 +1,9 @@
 """One HTML page about several runs: metrics, curves, segments, tests and options."""
 
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -13,14 +11,12 @@ import yaml
 
 from graphseq.atomic import write_text
 from graphseq.constants import Protocol
+from graphseq.drawing import svg
 from graphseq.errors import ConfigError, GraphSeqError, RunError, suggest
 from graphseq.evaluation import compare
-from graphseq.plots import learning_figure, segments_figure
+from graphseq.plots import by_variant, learning_figure, segments_figure
 from graphseq.report import HEADLINE
 from graphseq.training import Run
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem;
@@ -164,7 +160,7 @@ def _metrics(runs: Mapping[str, Run], protocol: str) -> str:
 def _curves(runs: Mapping[str, Run], metric: str) -> str:
     """The metric by epoch; NDCG@10, which each validation has, if it is not known."""
     known = all(any(metric in row for row in run.history) for run in runs.values())
-    return _svg(learning_figure(runs, metric if known else "NDCG@10"))
+    return svg(learning_figure(by_variant(runs), metric if known else "NDCG@10"))
 
 
 def _segments(
@@ -181,7 +177,7 @@ def _segments(
         for name, run in runs.items()
     }
     yield f"<h2>{SEGMENTS[column]}, history {protocol}</h2>"
-    yield _svg(segments_figure(rows, column, metric))
+    yield svg(segments_figure(rows, column, metric))
 
 
 def _tests(
@@ -219,15 +215,3 @@ def _table(
 
 def _pre(text: str) -> str:
     return f"<pre>{escape(text)}</pre>"
-
-
-def _svg(figure: "Figure") -> str:
-    """A figure as SVG within the page, without what browsers do not need."""
-    from matplotlib import rc_context
-
-    text = io.StringIO()
-    metadata: dict[str, Any] = {"Date": None, "Creator": None}
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "graphseq"}):
-        figure.savefig(text, format="svg", metadata=metadata)
-    svg = text.getvalue()
-    return svg[svg.index("<svg") :]

@@ -18,7 +18,7 @@ models
 graphs | sequences
 data | nn | objectives
 specs
-schema | locks | plain_yaml | folders
+drawing | schema | locks | plain_yaml | folders
 atomic | exported
 constants | drafts | errors | package_data | runtime
 """

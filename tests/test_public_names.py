@@ -17,7 +17,7 @@ NAMES = ["read_log", "Interactions", "k_core", "leave_one_out", "by_user", "by_t
 NAMES += ["build_graph", "CoOccurrence", "Transitions", "save_graph", "load_graph"]
 NAMES += ["summary", "fit", "evaluate", "compare", "Recommender", "load_weights"]
 NAMES += ["Ensemble", "choose_weights", "add_items"]
-NAMES += ["models", "nn", "objectives", "augment", "Backbone", "testing"]
+NAMES += ["models", "nn", "objectives", "plots", "augment", "Backbone", "testing"]
 PUBLIC = ["data", "graphs", "models", "nn", "objectives", "sequences", "evaluation"]
 PUBLIC += ["training", "config", "cli", "testing"]
 

@@ -1,18 +1,18 @@
 """Plots of the results: ours over the published ones, and models compared."""
 
-import io
 from collections.abc import Iterator
 
 import evidence
 import published_page
 from evidence import Result
-from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from graphseq.drawing import PALETTE, svg
+
 BEAUTY = ("amazon-beauty", "leave_one_out")
 SHORT = {"main table": "", "Table": "T."}
-COLOURS = {"kept": "#0072B2", "excluded": "#D55E00"}  # safe for colour-blind readers
+COLOURS = dict(zip(("kept", "excluded"), PALETTE, strict=False))
 
 
 def plots() -> dict[str, str]:
@@ -44,7 +44,7 @@ def reached() -> str:
     axes.minorticks_off()
     axes.set(xlabel="ours / published (log scale); dot: lowest ratio of the row")
     _legend(axes)
-    return _svg(figure)
+    return svg(figure)
 
 
 def compared() -> str:
@@ -68,7 +68,7 @@ def compared() -> str:
     axes.set_yticks(range(len(rows)), [label for label, _ in rows], fontsize=8)
     axes.set(xlabel="test NDCG@10, labelled with CPU seconds", xlim=(0, None))
     _legend(axes)
-    return _svg(figure)
+    return svg(figure)
 
 
 RELATIONS = {
@@ -122,9 +122,3 @@ def _legend(axes: Axes) -> None:
     for protocol, colour in COLOURS.items():
         axes.plot([], [], "o", color=colour, label=f"history {protocol}")
     axes.legend(frameon=False, loc="lower right", fontsize=9)
-
-
-def _svg(figure: Figure) -> str:
-    with rc_context({"svg.hashsalt": "graphseq", "svg.fonttype": "none"}):
-        figure.savefig(buffer := io.StringIO(), format="svg", metadata={"Date": None})
-    return buffer.getvalue()

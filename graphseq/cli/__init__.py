@@ -50,6 +50,7 @@ def _run(arguments: Sequence[str] | None, received: list[int]) -> int:
     from graphseq.cli.export_model import export_model
     from graphseq.cli.get import get
     from graphseq.cli.installed import experiments
+    from graphseq.cli.plot import plot
     from graphseq.cli.recommend import recommend
     from graphseq.cli.report import report
     from graphseq.cli.show import show
@@ -68,6 +69,7 @@ def _run(arguments: Sequence[str] | None, received: list[int]) -> int:
         ensemble,
         compare,
         report,
+        plot,
         claims,
         recommend,
         export_model,

@@ -4,14 +4,17 @@ from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from graphseq.cli.app import check_picture, parse_ids
+from graphseq.cli.app import check_picture, parse_ids, parse_pairs
+from graphseq.cli.id_files import TITLES, read_titles
 from graphseq.cli.progress import make_console
-from graphseq.errors import ConfigError, quantity
+from graphseq.errors import ConfigError, quantity, suggest
 from graphseq.folders import graph_metadata, hashes
 from graphseq.schema import Size
 
 if TYPE_CHECKING:
     from torch_geometric.data import HeteroData
+
+    from graphseq.graphs.ego import Ego
 
 Picture = Literal["degrees", "weights", "similarity"]
 
@@ -24,10 +27,14 @@ def show(
     of: Picture = "degrees",
     node: str | None = None,
     hops: Size = 1,
+    relation: list[str] | None = None,
+    max_nodes: Size = 40,
+    titles: Path | None = None,
+    title_columns: list[str] | None = None,
     provenance: bool = False,
     json: bool = False,
 ) -> None:
-    """Summarise or plot a graph, or show its provenance.
+    r"""Summarise or plot a graph, or show its provenance.
 
     Prints nodes, edges, density, degrees, isolated nodes, components and reciprocity
     of every relation, the size of item vectors, and the fraction of the held-out
@@ -39,6 +46,8 @@ def show(
       graphseq show graphs/beauty --plot degrees.png
       graphseq show graphs/beauty --plot similarity.svg --of similarity
       graphseq show graphs/beauty --node item:1042 --plot neighbours.png
+      graphseq show graphs/beauty --node item:1042 --plot neighbours.svg \
+          --relation co_occurs --max-nodes 30 --titles titles.csv
       graphseq show graphs/beauty --provenance
       graphseq show graphs/beauty --json
 
@@ -50,6 +59,12 @@ def show(
             nodes compared with random pairs.
         node: A user or an item by its raw id, such as user:42 or item:B0001.
         hops: Radius of the neighbourhood in edges.
+        relation: Relations of the neighbourhood: names such as co_occurs, or
+            "item co_occurs item"; default: all.
+        max_nodes: Largest number of nodes in the neighbourhood; of more, those on the
+            heaviest edges.
+        titles: Table with a title for each item, to label the plot.
+        title_columns: Its columns, such as item=asin title=name.
         provenance: Print the commands that make the graph again, and its sources.
         json: Print all numbers as JSON.
     """
@@ -59,14 +74,28 @@ def show(
         )
     if plot is not None:
         check_picture("--plot", plot)
+    of_node = (relation, titles, title_columns)
+    if node is None and any(option is not None for option in of_node):
+        raise ConfigError(
+            "--relation, --titles and --title-columns describe the neighbourhood of a "
+            "node; add --node KIND:ID"
+        )
     graph_metadata(graph)
+    columns = parse_pairs(
+        "--title-columns", title_columns, "item=asin title=name", TITLES.__contains__
+    )
+    names = {} if titles is None else dict(read_titles(titles, **columns).iter_rows())
     from graphseq import graphs
     from graphseq.graphs.repeats import repeated_targets
-    from graphseq.graphs.summary import similarity_distributions, weight_distributions
 
     loaded = graphs.load_graph(graph)
     if node is not None:
-        _show_node(loaded, node, hops, plot, json)
+        ego = _ego(loaded, node, hops, relation, max_nodes)
+        _show_node(ego, node, hops, json)
+        if plot is not None:
+            graphs.draw(ego, plot, titles=names)
+            if not json:
+                _print(f"drawn in {plot}")
         return
     if provenance:
         _show_provenance(loaded, graph, json)
@@ -86,9 +115,9 @@ def show(
     if of == "degrees":
         found.plot(plot)
     elif of == "weights":
-        weight_distributions(loaded).plot(plot)
+        graphs.weight_distributions(loaded).plot(plot)
     else:
-        similarity_distributions(loaded).plot(plot)
+        graphs.similarity_distributions(loaded).plot(plot)
     if not json:
         _print(f"{of} drawn in {plot}")
 
@@ -97,14 +126,13 @@ def _numbers(loaded: "HeteroData", path: Path) -> dict[str, Any]:
     """All numbers of a graph, as JSON data."""
     from graphseq import graphs
     from graphseq.graphs.repeats import repeated_targets
-    from graphseq.graphs.summary import similarity_distributions, weight_distributions
 
     return {
         **hashes(path),
         "nodes": {kind: loaded[kind].num_nodes for kind in loaded.node_types},
         "relations": graphs.summary(loaded).frame().to_dicts(),
-        "weights": weight_distributions(loaded).frame().to_dicts(),
-        "similarity": similarity_distributions(loaded).frame().to_dicts(),
+        "weights": graphs.weight_distributions(loaded).frame().to_dicts(),
+        "similarity": graphs.similarity_distributions(loaded).frame().to_dicts(),
         "repeated_targets": repeated_targets(loaded),
         "provenance": getattr(loaded, "provenance", None),
     }
@@ -135,9 +163,18 @@ def _show_provenance(loaded: "HeteroData", path: Path, as_json: bool) -> None:
         _print(f"{name.removeprefix('graph_').replace('_', ' ')}: {value}")
 
 
-def _show_node(
-    loaded: "HeteroData", node: str, hops: int, plot: Path | None, as_json: bool
-) -> None:
+def _ego(
+    loaded: "HeteroData",
+    node: str,
+    hops: int,
+    relation: list[str] | None,
+    max_nodes: int,
+) -> "Ego":
+    """The neighbourhood of a node.
+
+    Raises:
+        ConfigError: The graph has no such kind of node, or no such relation.
+    """
     from graphseq import graphs
 
     kind, sign, raw = node.partition(":")
@@ -145,8 +182,24 @@ def _show_node(
         raise ConfigError(
             f"--node takes a kind and a raw id, as in user:42 or item:B01; got {node!r}"
         )
-    [known] = parse_ids(loaded[kind].vocabulary, [raw])
-    ego = graphs.to_networkx(loaded, known, kind=kind, hops=hops)
+    chosen = None
+    if relation is not None:
+        known = {" ".join(edge): edge for edge in loaded.edge_types}
+        chosen = [e for e in known.values() if {e[1], " ".join(e)} & {*relation}]
+        names = {word for edge in known.values() for word in (edge[1], " ".join(edge))}
+        if lacking := [word for word in relation if word not in names]:
+            raise ConfigError(
+                f"--relation {lacking[0]}: the graph has no such relation; "
+                f"{suggest(lacking[0], known)}"
+            )
+    [parsed] = parse_ids(loaded[kind].vocabulary, [raw])
+    options: dict[str, Any] = {"hops": hops, "max_nodes": max_nodes}
+    return graphs.to_networkx(loaded, parsed, kind=kind, relations=chosen, **options)
+
+
+def _show_node(ego: "Ego", node: str, hops: int, as_json: bool) -> None:
+    from graphseq.graphs.ego_picture import cut
+
     if as_json:
         _dump(
             {
@@ -159,14 +212,13 @@ def _show_node(
                 ],
             }
         )
-    else:
-        names = [f"{of} {label}" for (of, _), label in ego.nodes(data="label")][1:]
-        size = f"{quantity(len(names), 'node')} within {quantity(hops, 'step')}"
-        _print(f"{kind} {raw}: {size}: {', '.join(names)}")
-    if plot is not None:
-        graphs.draw(ego, plot)
-        if not as_json:
-            _print(f"drawn in {plot}")
+        return
+    kind, _, raw = node.partition(":")
+    names = [f"{of} {label}" for (of, _), label in ego.nodes(data="label")][1:]
+    size = f"{quantity(len(names), 'node')} within {quantity(hops, 'step')}"
+    _print(f"{kind} {raw}: {size}: {', '.join(names)}")
+    if any(shown < found for shown, found in ego.graph["reached"]):
+        _print(f"{cut(ego)}; --max-nodes shows more")
 
 
 def _dump(value: Any) -> None:

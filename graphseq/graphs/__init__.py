@@ -4,8 +4,14 @@ from graphseq.graphs.attributes import Attributes
 from graphseq.graphs.build import build_graph
 from graphseq.graphs.cooccurrence import CoOccurrence
 from graphseq.graphs.diff import Difference, difference
+from graphseq.graphs.distributions import (
+    Distributions,
+    similarity_distributions,
+    weight_distributions,
+)
 from graphseq.graphs.dropout import EdgeDropout, NodeDropout
-from graphseq.graphs.ego import draw, to_networkx
+from graphseq.graphs.ego import to_networkx
+from graphseq.graphs.ego_picture import draw
 from graphseq.graphs.export import export_graph, import_graph
 from graphseq.graphs.hashing import graph_hash, held_out_hash
 from graphseq.graphs.item_vectors import ItemVectors
@@ -22,6 +28,7 @@ __all__ = [
     "Attributes",
     "CoOccurrence",
     "Difference",
+    "Distributions",
     "EdgeDropout",
     "ItemVectors",
     "NodeDropout",
@@ -44,8 +51,10 @@ __all__ = [
     "part_of",
     "plan_update",
     "save_graph",
+    "similarity_distributions",
     "summary",
     "to_networkx",
     "update_graph",
+    "weight_distributions",
     "whole_hash",
 ]

@@ -1,13 +1,11 @@
-"""The ego network of one node, as a networkx graph and as a plot."""
+"""The ego network of one node, as a networkx graph."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import polars as pl
 from torch_geometric.data import HeteroData
 
-from graphseq.atomic import write_figure
 from graphseq.constants import EdgeType
 from graphseq.errors import GraphError
 
@@ -17,8 +15,6 @@ if TYPE_CHECKING:
     Ego: TypeAlias = nx.MultiDiGraph[tuple[str, int]]
 else:  # networkx is imported when first used
     Ego = Any
-
-COLOURS = {"user": "#4477aa", "item": "#ee6677"}
 
 
 def to_networkx(
@@ -47,7 +43,9 @@ def to_networkx(
     Returns:
         A directed multigraph. Nodes are (kind, dense id), with ``label`` (raw id),
         ``kind`` and ``distance``; edges have ``relation`` and ``weight`` (summed over
-        repeated edges). ``.graph["centre"]`` is the centre.
+        repeated edges). ``.graph["centre"]`` is the centre, and ``.graph["reached"]``
+        the number of nodes shown and of those found at each distance from 1: those of
+        the next distance are neighbours of nodes that are shown.
 
     Raises:
         GraphError: The graph lacks the node type or a relation.
@@ -65,10 +63,13 @@ def to_networkx(
     centre = (kind, _dense(graph, kind, node))
     edges = _edges(graph, wanted)
     distance = {centre: 0}
+    reached = []
     for hop in range(1, hops + 1):
-        for reached in _next(edges, distance, max_nodes - len(distance)):
-            distance[reached] = hop
-    ego: Ego = nx.MultiDiGraph(centre=centre)
+        found = _next(edges, distance)
+        shown = found[: max(0, max_nodes - len(distance))]
+        distance |= dict.fromkeys(shown, hop)
+        reached.append((len(shown), len(found)))
+    ego: Ego = nx.MultiDiGraph(centre=centre, reached=reached)
     for (own, number), hop in distance.items():
         label = _label(graph, own, number)
         ego.add_node((own, number), label=label, kind=own, distance=hop)
@@ -80,40 +81,6 @@ def to_networkx(
             weight=row["weight"],
         )
     return ego
-
-
-def draw(ego: Ego, path: str | Path, *, seed: int = 0) -> Path:
-    """Plot an ego network of :func:`to_networkx`: users blue, items red, centre large.
-
-    Args:
-        ego: The ego network.
-        path: The image to write; its suffix decides the format.
-        seed: Seed of the layout.
-
-    Returns:
-        The path.
-    """
-    import networkx as nx
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7, 7), layout="constrained")
-    axes = figure.add_subplot()
-    axes.set_axis_off()
-    simple: Any = nx.Graph(ego)  # one line per pair
-    positions = nx.spring_layout(simple, seed=seed, weight=None)
-    centre = ego.graph["centre"]
-    nx.draw_networkx(
-        simple,
-        positions,
-        ax=axes,
-        labels=dict(ego.nodes(data="label")),
-        node_color=[COLOURS.get(node[0], "#999999") for node in simple],
-        node_size=[500 if node == centre else 160 for node in simple],
-        edge_color="#bbbbbb",
-        font_size=7,
-    )
-    write_figure(path, figure, dpi=150)
-    return Path(path)
 
 
 def _dense(graph: HeteroData, kind: str, node: str | int) -> int:
@@ -150,7 +117,7 @@ def _edges(graph: HeteroData, relations: list[EdgeType]) -> pl.DataFrame:
 
 
 def _next(
-    edges: pl.DataFrame, known: dict[tuple[str, int], int], room: int
+    edges: pl.DataFrame, known: dict[tuple[str, int], int]
 ) -> list[tuple[str, int]]:
     """New neighbours of the known nodes, by descending edge weight."""
     inside = _nodes(known)
@@ -169,7 +136,7 @@ def _next(
         inside, left_on=["new_kind", "new"], right_on=["kind", "id"], how="anti"
     )
     found = found.sort("w", "new_kind", "new", descending=[True, False, False])
-    return [*found.head(max(0, room)).select("new_kind", "new").iter_rows()]
+    return [*found.select("new_kind", "new").iter_rows()]
 
 
 def _among(edges: pl.DataFrame, known: dict[tuple[str, int], int]) -> pl.DataFrame:

@@ -41,6 +41,38 @@ def test_a_node_is_drawn_with_its_neighbours(
     assert "nodes within 1 step" in capsys.readouterr().out
 
 
+def test_a_neighbourhood_has_chosen_relations_nodes_and_titles(
+    graph: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "names.csv").write_text("id,name\nbread,Rye bread\nmilk,Oat milk\n")
+    picture = tmp_path / "node.svg"
+    words = ["show", graph, "--node", "item:bread", "--plot", str(picture)]
+    words += ["--relation", "precedes", "--max-nodes", "3"]
+    words += ["--titles", str(tmp_path / "names.csv")]
+    words += ["--title-columns", "item=id", "title=name"]
+    assert main(words) == 0
+    text = picture.read_text("utf-8")
+    assert "Rye bread (item bread)" in text
+    assert "item precedes item" in text and "interacts" not in text
+    printed = capsys.readouterr().out
+    assert "2 of " in printed and "those of largest weight" in printed
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--relation", "precedes"], "add --node"),
+        (["--node", "item:bread", "--relation", "preceeds"], "no such relation"),
+        (["--node", "item:bread", "--titles", "none.csv"], "takes a file"),
+    ],
+)
+def test_options_of_a_neighbourhood_that_do_not_fit_are_refused(
+    graph: str, options: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["show", graph, *options]) == 2
+    assert message in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("of", ["degrees", "weights", "similarity"])
 def test_distributions_are_drawn(graph: str, of: str, tmp_path: Path) -> None:
     picture = tmp_path / "picture.svg"

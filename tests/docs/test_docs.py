@@ -84,6 +84,7 @@ def test_every_command_has_its_help_in_the_reference() -> None:
         "ensemble",
         "compare",
         "report",
+        "plot",
         "claims",
         "recommend",
         "export-model",

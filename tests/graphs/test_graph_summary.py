@@ -1,19 +1,15 @@
 """Statistics of a graph against hand counts and networkx."""
 
-import math
 from pathlib import Path
 
 import networkx as nx
-import numpy as np
 import polars as pl
 import pytest
 import torch
 from torch_geometric.data import HeteroData
 
-from graphseq.constants import INTERACTS, PRECEDES, USER_CO_OCCURS
-from graphseq.data import leave_one_out, synthetic
-from graphseq.graphs import CoOccurrence, Summary, Transitions, build_graph, summary
-from graphseq.graphs.summary import similarity_distributions, weight_distributions
+from graphseq.constants import PRECEDES
+from graphseq.graphs import CoOccurrence, Summary, Transitions, summary
 
 
 def side(found: Summary, relation: str, name: str) -> dict[str, object]:
@@ -91,60 +87,9 @@ def test_the_plot_is_a_picture(t2: HeteroData, tmp_path: Path) -> None:
     assert path.read_bytes().startswith(b"\x89PNG")
 
 
-@pytest.fixture(scope="module")
-def graph() -> HeteroData:
-    log = synthetic.communities(num_users=60, num_items=60, num_communities=4, seed=0)
-    steps = [CoOccurrence("user", top_k=5), CoOccurrence("item"), Transitions()]
-    return build_graph(leave_one_out(log), steps)
-
-
-def test_weights_are_those_of_the_edges(graph: HeteroData) -> None:
-    found = weight_distributions(graph).groups["user co_occurs user"]
-    assert found.tolist() == sorted(graph[USER_CO_OCCURS].edge_weight.tolist())
-    frame = weight_distributions(graph).frame()
-    assert frame["max"][0] == found.max()
-    assert frame["median"][0] == np.median(found)
-
-
-def test_similarity_of_linked_users_is_the_cosine_of_their_items(
-    graph: HeteroData,
-) -> None:
-    items: dict[int, set[int]] = {}
-    for user, item in graph[INTERACTS].edge_index.T.tolist():
-        items.setdefault(user, set()).add(item)
-    naive = sorted(
-        len(items[i] & items[j]) / math.sqrt(len(items[i]) * len(items[j]))
-        for i, j in graph[USER_CO_OCCURS].edge_index.T.tolist()
-    )
-    found = similarity_distributions(graph).groups["user co_occurs user: linked"]
-    assert found == pytest.approx(naive)
-
-
-def test_linked_nodes_are_more_alike_than_any_two(graph: HeteroData) -> None:
-    means = {
-        name: v.mean() for name, v in similarity_distributions(graph).groups.items()
-    }
-    assert means["user co_occurs user: linked"] > means["any two users"] > 0
-    assert means["item precedes item: linked"] > means["any two items"]
-
-
-def test_the_choice_of_pairs_is_the_same_each_time(graph: HeteroData) -> None:
-    one, other = (similarity_distributions(graph, pairs=50).groups for _ in range(2))
-    assert all(np.array_equal(one[name], other[name]) for name in one)
-    assert all(len(values) == 50 for values in one.values())
-
-
-def test_nodes_without_events_have_no_similarity(graph: HeteroData) -> None:
-    graph = HeteroData()
-    graph["user"].num_nodes, graph["item"].num_nodes = 1, 1
-    assert similarity_distributions(graph).groups == {}
-    assert weight_distributions(graph).frame().is_empty()
-
-
-@pytest.mark.parametrize("ending", ["png", "svg"])
-def test_distributions_are_drawn(
-    graph: HeteroData, tmp_path: Path, ending: str
-) -> None:
-    for kind in (weight_distributions, similarity_distributions):
-        path = kind(graph).plot(tmp_path / f"{kind.__name__}.{ending}")
-        assert path.stat().st_size > 1000
+def test_degrees_have_the_facts_of_their_panel(t1: HeteroData) -> None:
+    found = summary(t1).degrees
+    assert [*found.groups] == ["user interacts item: user", "user interacts item: item"]
+    assert found.groups["user interacts item: item"].tolist() == [0, 1, 1, 3]
+    assert found.facts["user interacts item: item"] == "5 edges; 1 node without"
+    assert found.facts["user interacts item: user"] == "5 edges"
