@@ -16,7 +16,8 @@ from graphseq.schema import Count, Parallel, Positive, Size, Weight, Workers, ch
 from graphseq.sequences.samplers import check_learnable
 from graphseq.training import run_folder
 from graphseq.training.history import TrainingHistory
-from graphseq.training.options import FitOptions, Metric, Precision
+from graphseq.training.monitor import Measure, Metric, name_of
+from graphseq.training.options import FitOptions, Precision
 from graphseq.training.run import CHECKPOINT, Run
 from graphseq.training.schedules import Schedule
 from graphseq.training.warm_start import NewItems, fit_new_items, start_from
@@ -37,7 +38,7 @@ def fit(
     lr_schedule: Schedule | None = None,
     weight_decay: Weight = 0.0,
     seed: Count = 0,
-    monitor: Metric | None = "NDCG@10",
+    monitor: Metric | Measure | None = "NDCG@10",
     history: Protocol = "kept",
     patience: Size | None = 5,
     evaluate_every: Size = 1,
@@ -82,8 +83,10 @@ def fit(
             them with ``patience=None``.
         weight_decay: L2 penalty of Adam.
         seed: Seed of batches, negatives and dropout; not of the initial weights.
-        monitor: Validation metric that selects the best epoch and stops early;
-            ``None`` skips validation, and the last epoch is the best.
+        monitor: Validation metric that selects the best epoch and stops early; or a
+            function of the report of the validation users (lists of 10 items), which
+            returns a finite number that grows with quality and is recorded under the
+            function's name; ``None`` skips validation, and the last epoch is the best.
         history: History protocol of validation.
         patience: Evaluations without improvement before training stops; ``None``
             disables early stopping.
@@ -134,7 +137,7 @@ def fit(
         ConfigError: Options are invalid, or need something that is not installed.
         GraphError: The graph does not fit the model.
         RunError: The folder contains a run already, or with ``resume`` another one; the
-            loss is not finite.
+            loss or the number of ``monitor`` is not finite.
     """
     options = FitOptions(
         max_epochs=max_epochs,
@@ -144,7 +147,7 @@ def fit(
         lr_schedule=lr_schedule,
         weight_decay=weight_decay,
         seed=seed,
-        monitor=monitor,
+        monitor=name_of(monitor),
         history=history,
         patience=patience,
         evaluate_every=evaluate_every,
@@ -161,6 +164,7 @@ def fit(
         keep_histories=keep_histories,
         start=None if start is None else str(start),
         new_items=new_items,
+        measure=monitor if callable(monitor) else None,
     )
     is_trained = bool(model.stages()) and any(
         weight.requires_grad for weight in model.parameters()
@@ -171,7 +175,11 @@ def fit(
         run_folder.check_stored(model, options)
     options.check_machine()
     runtime.keep_freed_memory()
-    with run_folder.locate(folder, options) as path:
+    words = f"train {type(model).__name__} with seed {seed}, folder {folder}"
+    with (
+        runtime.timed(__name__, words),
+        run_folder.locate(folder, options) as path,
+    ):
         former = run_folder.find(path, model, graph, options, resume=resume)
         if threads is None:
             threads = _default_threads(former, devices)
@@ -189,7 +197,7 @@ def fit(
                     training_history = TrainingHistory(
                         path,
                         record,
-                        monitor=monitor,
+                        monitor=options.monitor,
                         patience=patience,
                         callbacks=callbacks,
                         warmup=max(model.warmup, _epochs_before_last_stage(model)),

@@ -22,7 +22,8 @@ from graphseq.evaluation import evaluate
 from graphseq.models import Model, Stage, Step
 from graphseq.objectives import products_in
 from graphseq.sequences import Batch, SequenceLoader
-from graphseq.training.options import METRIC, FitOptions
+from graphseq.training.monitor import list_length, measured
+from graphseq.training.options import FitOptions
 
 
 class Training(LightningModule):
@@ -265,10 +266,13 @@ def validate(model: Model, graph: HeteroData, options: FitOptions) -> dict[str, 
         graph: The graph, on the model's device.
         options: Options of the run; ``monitor`` and ``history`` are used.
     """
-    match = METRIC.fullmatch(options.monitor or "")
-    k = int(match[2]) if match and match[2] else 10
-    report = evaluate(model, graph, "validation", ks=(k,), history=options.history)
-    return dict(report[options.history])
+    ks = (list_length(options.monitor),)
+    report = evaluate(model, graph, "validation", ks=ks, history=options.history)
+    metrics = dict(report[options.history])
+    if options.measure is not None:
+        assert options.monitor is not None
+        metrics[options.monitor] = measured(options.measure, options.monitor, report)
+    return metrics
 
 
 def stage_of(plan: tuple[Stage, ...], epoch: int) -> Stage:

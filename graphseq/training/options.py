@@ -2,22 +2,17 @@
 
 import os
 import platform
-import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Annotated, Any, Literal
-
-from annotated_types import Predicate
+from typing import Any, Literal
 
 from graphseq.constants import Protocol
 from graphseq.errors import ConfigError
-from graphseq.schema import NAMED, describe
+from graphseq.schema import describe
+from graphseq.training.monitor import Measure
 from graphseq.training.schedules import Schedule
 
-METRIC = re.compile(r"(HR|Recall|NDCG|MRR|coverage)@([1-9]\d*)|MRR")
-Metric = Annotated[str, Predicate(lambda name: bool(METRIC.fullmatch(name)))]
-NAMED[Metric] = "a metric that grows with quality, such as 'NDCG@10', 'HR@5' or 'MRR'"
 Precision = Literal["32-true", "bf16-softmax", "bf16-mixed", "16-mixed", "64-true"]
 EVERYWHERE: dict[str, tuple[Any, ...]] = {
     "accelerator": ("auto", "cpu"),
@@ -31,7 +26,11 @@ EVERYWHERE: dict[str, tuple[Any, ...]] = {
 
 @dataclass(frozen=True)
 class FitOptions:
-    """The resolved options of :func:`graphseq.fit`, which documents them."""
+    """The resolved options of :func:`graphseq.fit`, which documents them.
+
+    Attributes:
+        measure: The function that computes ``monitor``, if it is no metric; not saved.
+    """
 
     max_epochs: int
     batch_size: int
@@ -57,6 +56,7 @@ class FitOptions:
     keep_histories: bool = True
     start: str | None = None
     new_items: Literal["neighbours", "attributes", "fresh", "fitted"] = "neighbours"
+    measure: Measure | None = None
 
     @property
     def is_first_process(self) -> bool:
@@ -98,6 +98,7 @@ class FitOptions:
     def describe(self) -> dict[str, Any]:
         """The options as YAML data; loggers by name."""
         options = {field.name: getattr(self, field.name) for field in fields(self)}
+        del options["measure"]
         names = [str(getattr(logger, "name", logger)) for logger in self.loggers]
         described: dict[str, Any] = describe(options | {"loggers": names})
         return described
