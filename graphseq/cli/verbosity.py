@@ -54,7 +54,7 @@ def with_verbosity(command: Callable[..., int | None]) -> Callable[..., int | No
     # set on the wrapper, of which the parser reads them
     vars(run)["__signature__"] = signature.replace(parameters=[*own, *flags])
     run.__annotations__ = hints
-    del run.__wrapped__  # type: ignore[attr-defined]
+    del run.__wrapped__
     return run
 
 

@@ -44,9 +44,9 @@ def test_verbose_logs_versions_and_times_and_ends_with_the_command(
 ) -> None:
     with_verbosity(command)("log", verbose=True)
     lines = capsys.readouterr().err
-    for words in ("python 3.", "graphseq ", "torch ", "cores", "read log: 0.00 s"):
+    for words in ("python 3.", "graphseq ", "torch ", "cores", "read log: 0."):
         assert words in lines
-    assert "graphseq.cli: command took 0.0 s" in lines
+    assert "graphseq.cli: command took " in lines
     with timed("graphseq.data", "read again"):
         pass
     assert capsys.readouterr().err == ""
@@ -72,7 +72,7 @@ def test_build_and_show_with_the_flags(
     graph = str(tmp_path / "graph")
     assert main(["-v", "build", TINY, "--output", graph]) == 0
     logged = capsys.readouterr().err
-    assert "tiny.csv as csv: " in logged and "build took" in logged
+    assert "read tiny.csv as delimited: " in logged and "build took" in logged
     assert main(["show", graph, "-q", "--json"]) == 0
     captured = capsys.readouterr()
     assert captured.err == "" and captured.out.startswith("{")

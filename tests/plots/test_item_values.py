@@ -7,7 +7,7 @@ from torch_geometric.data import HeteroData
 from graphseq.data import leave_one_out, synthetic
 from graphseq.errors import ConfigError, GraphError
 from graphseq.graphs import Attributes, CoOccurrence, build_graph
-from graphseq.plots.item_values import count_events, item_values
+from graphseq.plots.item_values import count_events, item_values, raw_ids
 
 LOG = synthetic.communities(num_users=60, num_items=60, num_communities=4, seed=0)
 IDS = [*LOG.items.ids]
@@ -31,7 +31,9 @@ def test_events_are_counted_as_in_a_loop(graph: HeteroData) -> None:
 def test_the_most_frequent_attribute_of_each_item_is_its_category(
     graph: HeteroData,
 ) -> None:
-    assert item_values(graph, "attribute").categories == ["common"] * 15 + [None] * 45
+    expected = ["common" if name in TABLE else None for name in raw_ids(graph)]
+    assert item_values(graph, "attribute").categories == expected
+    assert expected.count("common") == 15
 
 
 def test_communities_are_numbered_by_size(graph: HeteroData) -> None:
@@ -44,10 +46,11 @@ def test_communities_are_numbered_by_size(graph: HeteroData) -> None:
 def test_a_mapping_of_numbers_is_a_scale_and_one_of_texts_are_categories(
     graph: HeteroData,
 ) -> None:
-    numbers = item_values(graph, {IDS[0]: 3, IDS[1]: 0.5}).numbers
+    first, second, *_ = raw_ids(graph)
+    numbers = item_values(graph, {first: 3, second: 0.5}).numbers
     assert numbers is not None and numbers[:2].tolist() == [3, 0.5]
     assert np.isnan(numbers[2:]).all()
-    texts = item_values(graph, {IDS[0]: 3, IDS[1]: "a"}).categories
+    texts = item_values(graph, {first: 3, second: "a"}).categories
     assert texts is not None and texts[:3] == ["3", "a", None]
     with pytest.raises(ConfigError, match="none is an item of this graph"):
         item_values(graph, {"unknown": 1})

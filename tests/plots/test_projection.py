@@ -27,12 +27,12 @@ def test_principal_axes_are_those_of_the_covariance() -> None:
 def test_tsne_keeps_groups_together_and_names_its_options() -> None:
     pytest.importorskip("sklearn")
     groups = np.repeat([[0.0] * 6, [9.0] * 6], 20, axis=0) + VECTORS / 50
-    found = project(groups, "tsne", seed=3, perplexity=5)
+    found = project(groups, "tsne", seed=3, perplexity=5.0)
     assert found.description == "t-SNE (perplexity 5, seed 3)"
     first, second = found.points[:20], found.points[20:]
     between = np.linalg.norm(first.mean(axis=0) - second.mean(axis=0))
     assert between > 2 * max(first.std(axis=0).max(), second.std(axis=0).max())
-    again = project(groups, "tsne", seed=3, perplexity=5)
+    again = project(groups, "tsne", seed=3, perplexity=5.0)
     assert np.array_equal(again.points, found.points)
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 
@@ -59,7 +60,7 @@ def test_a_run_with_a_function_resumes_with_a_function_of_this_name(
 
 @pytest.mark.parametrize("value", [0.5, 1, np.float32(0.5), torch.tensor(0.5)])
 def test_numbers_of_any_library_are_numbers(value: Any) -> None:
-    report = Report({"kept": {}}, None, {})  # type: ignore[arg-type]
+    report = Report({"kept": {}}, pl.DataFrame(), {})
     assert measured(lambda _: value, "half", report) == float(value)
 
 
@@ -67,7 +68,7 @@ def test_numbers_of_any_library_are_numbers(value: Any) -> None:
     "value", [float("nan"), float("inf"), "0.5", None, True, [0.5], torch.ones(2)]
 )
 def test_what_is_no_finite_number_is_refused(value: Any) -> None:
-    report = Report({"kept": {}}, None, {})  # type: ignore[arg-type]
+    report = Report({"kept": {}}, pl.DataFrame(), {})
     with pytest.raises(RunError, match=r"monitor=bad must return a finite number"):
         measured(lambda _: value, "bad", report)
 
@@ -78,7 +79,7 @@ def test_names_of_metrics_and_columns_are_refused() -> None:
 
     with pytest.raises(ConfigError, match="Rename the function"):
         train(loss)
-    report = Report({"kept": {"users": 1.0}}, None, {})  # type: ignore[arg-type]
+    report = Report({"kept": {"users": 1.0}}, pl.DataFrame(), {})
     with pytest.raises(RunError, match="name of the metric users"):
         measured(loss, "users", report)
     assert name_of(lambda _: 0.0) == "lambda"
