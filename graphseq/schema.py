@@ -46,7 +46,7 @@ Weight = Annotated[float, Ge(0), Lt(math.inf)]
 Positive = Annotated[float, Gt(0), Lt(math.inf)]
 """A finite number above 0: a temperature, a learning rate."""
 
-NAMED = {
+NAMED: dict[Any, str] = {
     Size: "a whole number of 1 or more",
     Count: "a whole number of 0 or more",
     Parallel: "a whole number from 1 to 1024",
