@@ -128,7 +128,7 @@ runs = {name: load_run(f"runs/{name}") for name in ("gru-0", "graph")}
 plot_learning(runs, "curves.svg")
 
 # 20. A map of the items.
-plot_items(model, graph, Path("items.svg"))
+plot_items(model, "items.svg", graph=graph)
 
 # 21. One page with tables, curves, segments and tests.
 write_page(runs, Path("report.html"))

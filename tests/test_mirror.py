@@ -25,25 +25,23 @@ ELSEWHERE: dict[str, str] = {
     "spark/events.py": "spark/test_engine.py",
     "spark/parsing.py": "spark/test_reading.py",
     "spark/relations.py": "spark/test_engine.py",
-    "testing/auxiliary_case.py": "testing/test_auxiliary.py",
-    "testing/auxiliary_state.py": "testing/test_auxiliary.py",
-    "testing/auxiliary_terms.py": "testing/test_auxiliary.py",
-    "testing/encoder_case.py": "testing/test_broken_encoder.py",
-    "testing/encoder_states.py": "testing/test_broken_encoder.py",
-    "testing/encoder_weights.py": "testing/test_broken_encoder.py",
-    "testing/model_case.py": "testing/test_broken_model.py",
-    "testing/model_scores.py": "testing/test_broken_model.py",
-    "testing/model_state.py": "testing/test_broken_model.py",
-    "testing/model_training.py": "testing/test_broken_model.py",
 }
 """Modules without a test file of their name: the file that tests them, or why none."""
 
 
 def find_tests(module: Path) -> list[Path]:
-    """Files named after a module, in its folder's mirror; a word more is allowed."""
+    """Files named after a module, in its folder's mirror; a word more is allowed.
+
+    A part of a concept, ``encoder_case.py`` next to ``encoder.py``, has the tests of
+    the concept.
+    """
     folder, name = TESTS / module.parent, module.stem
     patterns = (f"test_{name}.py", f"test_*_{name}.py", f"test_{name}_*.py")
-    return [path for pattern in patterns for path in folder.glob(pattern)]
+    found = [path for pattern in patterns for path in folder.glob(pattern)]
+    concept = module.with_stem(name.partition("_")[0])
+    if not found and concept != module and concept in MODULES:
+        return find_tests(concept)
+    return found
 
 
 @pytest.mark.parametrize("module", MODULES, ids=str)

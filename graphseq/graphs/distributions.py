@@ -117,7 +117,8 @@ def _curve(axes: "Axes", values: Values, **options: Any) -> None:
     value, first = np.unique(values, return_index=True)
     above = 1 - first / len(values)
     kept = value > 0 if axes.get_xscale() == "log" else np.ones(len(value), bool)
-    axes.step(value[kept], above[kept], where="pre", **options)
+    marker = "o" if kept.sum() == 1 else None  # a step of one value has no length
+    axes.step(value[kept], above[kept], where="pre", marker=marker, **options)
 
 
 def spread(values: NDArray[Any]) -> dict[str, float | int]:
