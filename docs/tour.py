@@ -20,7 +20,7 @@ from graphseq.export import export_model
 from graphseq.graphs.cost import estimate
 from graphseq.plots import plot_items, plot_learning
 from graphseq.report_page import write_page
-from graphseq.training import load_run
+from graphseq.training import CosineDecay, fit_items, load_run
 
 log = synthetic.communities(80, 60, num_communities=4, seed=0)
 split = gs.leave_one_out(log)
@@ -205,3 +205,14 @@ try:
     export_model(model, graph, "exported")
 except ConfigError as error:  # the extra onnx is not installed
     print(error)
+
+
+# 32. Choose the epoch by a number of my own: accuracy and variety together.
+def balanced(report):
+    return report["kept"]["NDCG@10"] + 0.1 * report["kept"]["coverage@10"]
+
+
+gs.fit(mine, graph, monitor=balanced, lr_schedule=CosineDecay(), **quick)
+
+# 33. Give new items good vectors from their few events, and leave all others.
+fit_items(mine, graph, items=torch.arange(50, 60))

@@ -95,7 +95,9 @@ def print_segments(report: "Report", column: str, bins: list[float] | None) -> N
 
     found = report.by(column, bins)
     metrics = [f"{name}@{k}" for k in report.facts["ks"] for name in ("HR", "NDCG")]
-    shown = Table("history", column, "users", *metrics, header_style="bold")
+    shown = Table("history", column, header_style="bold")
+    for name in ("users", *metrics):
+        shown.add_column(name, justify="right")
     for row in found.select("protocol", column, "users", *metrics).iter_rows():
         shown.add_row(*map(str, row[:3]), *(f"{value:.4f}" for value in row[3:]))
     make_console().print(shown)

@@ -26,14 +26,27 @@ UNLIMITED = 2**20  # columns of a line that is not shown on a terminal
 def make_console(*, emoji: bool = True) -> "Console":
     """A console for results; text for a file or another program is never cut.
 
-    On a terminal, tables have its width, and longer values end with an ellipsis.
+    On a terminal, a table that is too wide continues in another one below
+    (:func:`.fit_width`).
     """
     from rich.console import Console
+    from rich.protocol import rich_cast
+    from rich.table import Table
+
+    from graphseq.cli.tables import fit_width
 
     class Results(Console):
         def on_broken_pipe(self) -> None:
             """Let the command end as after any other closed pipe; rich exits with 1."""
             raise BrokenPipeError
+
+        def print(self, *objects: Any, **options: Any) -> None:
+            """Print, with wide tables in several parts."""
+            shown: list[Any] = []
+            for each in map(rich_cast, objects):
+                parts = fit_width(each, self) if isinstance(each, Table) else [each]
+                shown += parts
+            super().print(*shown, **options)
 
     width = None if sys.stdout.isatty() else UNLIMITED
     return Results(soft_wrap=True, emoji=emoji, width=width)
