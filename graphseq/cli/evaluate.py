@@ -1,12 +1,14 @@
 """``graphseq evaluate``, ``compare``, ``claims`` and ``demo``: measure trained runs."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from glob import glob
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from graphseq.cli.app import check_folder
 from graphseq.cli.progress import make_console
+from graphseq.cli.results import check_output, give_json
 from graphseq.errors import ConfigError, RunError
 from graphseq.folders import check_run, graph_metadata
 from graphseq.schema import Count, Fraction, Size
@@ -34,6 +36,8 @@ def evaluate(
     noise_seed: Count | None = None,
     by: Literal["history_length", "target_events"] | None = None,
     bins: list[float] | None = None,
+    json: bool = False,
+    output: Path | None = None,
 ) -> None:
     """Rank all items for the held-out users of a run.
 
@@ -47,6 +51,7 @@ def evaluate(
       graphseq evaluate runs/sasrec-beauty-0 --metrics Precision Gini
       graphseq evaluate runs/sasrec-beauty-0 --noise 0.1
       graphseq evaluate runs/sasrec-beauty-0 --by history_length --bins 5 10 20
+      graphseq evaluate runs/sasrec-beauty-0 --json
 
     Args:
         run: Run folder.
@@ -63,6 +68,8 @@ def evaluate(
         by: Also print the metrics of segments of users: by the number of events in
             their history, or the number of training events of their target.
         bins: Ascending bounds of the segments; default: each number is one.
+        json: Print all numbers as JSON.
+        output: Also write them as JSON to this file.
     """
     if bins is not None and by is None:
         raise ConfigError(
@@ -70,6 +77,7 @@ def evaluate(
             "--by target_events"
         )
     check_folders(run, graph)
+    check_output(output)
     from graphseq.training import load_run
 
     loaded = load_run(run)
@@ -84,6 +92,10 @@ def evaluate(
     given = {name: value for name, value in options.items() if value is not None}
     model = loaded.model(built)
     found = experiment.evaluate(model, built, part=part, folder=run, **given)
+    segments = {} if by is None else {"segments": found.by(by, bins).to_dicts()}
+    numbers = {"means": found.means, "facts": found.facts, **segments}
+    if give_json(numbers, printed=json, output=output):
+        return
     print_reports({type(model).__name__: found})
     if by is not None:
         print_segments(found, by, bins)
@@ -110,6 +122,8 @@ def compare(
     *,
     metric: str = "NDCG@10",
     history: Literal["excluded", "kept"] = "excluded",
+    json: bool = False,
+    output: Path | None = None,
 ) -> None:
     """Compare two runs with a paired significance test.
 
@@ -128,11 +142,16 @@ def compare(
         other: The run folder to compare with, or a pattern.
         metric: Metric to compare.
         history: History protocol.
+        json: Print all numbers as JSON.
+        output: Also write them as JSON to this file.
     """
+    check_output(output)
     runs, others = _folders(run), _folders(other)
     from graphseq.evaluation import compare as paired
 
-    print(paired(runs, others, metric, history=history))
+    found = paired(runs, others, metric, history=history)
+    if not give_json(asdict(found), printed=json, output=output):
+        print(found)
 
 
 def claims(
@@ -141,6 +160,8 @@ def claims(
     *,
     results: Path = Path("experiments/results.csv"),
     missed: bool = False,
+    json: bool = False,
+    output: Path | None = None,
 ) -> int:
     """Compare the claims of experiments to their results.
 
@@ -156,7 +177,10 @@ def claims(
         experiments: Experiment files, FILE.yaml:VARIANT, folders, or patterns.
         results: CSV file of results, from train --record.
         missed: Only print missed claims.
+        json: Print all numbers as JSON.
+        output: Also write them as JSON to this file.
     """
+    check_output(output)
     from graphseq.config import experiments_of
     from graphseq.config.claims import check_claims
     from graphseq.report import read_table
@@ -164,7 +188,8 @@ def claims(
     every = [each for word in experiments for each in experiments_of(word)]
     verdicts = [*check_claims(every, read_table(results))]
     shown = [v for v in verdicts if v.missing or not missed]
-    print("\n".join(map(str, shown)) or "no claims")
+    if not give_json([asdict(v) for v in shown], printed=json, output=output):
+        print("\n".join(map(str, shown)) or "no claims")
     return int(any(verdict.missing for verdict in verdicts))
 
 

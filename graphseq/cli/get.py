@@ -6,9 +6,10 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from graphseq.cli.progress import make_console
+from graphseq.cli.results import check_output, give_json
 from graphseq.errors import ConfigError, quantity
 from graphseq.runtime import is_quiet
 
@@ -27,6 +28,8 @@ def get(
     list: bool = False,
     root: Path | None = None,
     url: str | None = None,
+    json: bool = False,
+    output: Path | None = None,
 ) -> None:
     """Download a published data set, check it, and count its events.
 
@@ -45,11 +48,16 @@ def get(
         list: List all data sets with their sizes, and which are present.
         root: Folder to download to.
         url: Another address of the log, or of the archive that contains it.
+        json: Print the list as JSON.
+        output: Also write the list as JSON to this file.
     """
+    if name is not None and (json or output is not None):
+        raise ConfigError("--json and --output are options of get --list")
+    check_output(output)
     if list == (name is not None):
         raise ConfigError("get takes the NAME of a data set, or --list to see all")
     if name is None:
-        _show_all(root)
+        _show_all(root, json, output)
         return
     from graphseq.data import fetch_dataset
     from graphseq.data.recipes import find_dataset
@@ -89,7 +97,7 @@ def _sum_up(found: "Fetched", root: Path | None) -> None:
         print(f"with --data {root}, or: export GRAPHSEQ_DATA={root.resolve()}")
 
 
-def _show_all(root: Path | None) -> None:
+def _show_all(root: Path | None, json: bool, output: Path | None) -> None:
     """A table of all data sets."""
     from rich.table import Table
 
@@ -97,16 +105,26 @@ def _show_all(root: Path | None) -> None:
     from graphseq.data.datasets import data_folders, find_file
 
     folders = data_folders(root)
+    facts: dict[str, dict[str, Any]] = {
+        each.name: {
+            **dict(zip(("users", "items", "events"), each.sizes, strict=True)),
+            "download": _effort(each),
+            "present": bool(find_file(each.file, folders)),
+        }
+        for each in catalog().values()
+    }
+    if give_json(facts, printed=json, output=output):
+        return
     shown = Table(header_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     shown.add_column("name", no_wrap=True)
     for title in ("users", "items", "events"):
         shown.add_column(title, justify="right", no_wrap=True)
     shown.add_column("download", no_wrap=True)
     shown.add_column("here", no_wrap=True)
-    for facts in catalog().values():
-        sizes = [f"{number:,}" for number in facts.sizes]
-        here = "yes" if find_file(facts.file, folders) else ""
-        shown.add_row(facts.name, *sizes, _effort(facts), here)
+    for name, row in facts.items():
+        *sizes, download, present = row.values()
+        numbers = [f"{size:,}" for size in sizes]
+        shown.add_row(name, *numbers, download, "yes" if present else "")
     console = make_console()
     console.print(shown)
     console.print(f"Downloads go to {folders[0]}; see --root and GRAPHSEQ_DATA.")

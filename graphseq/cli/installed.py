@@ -4,11 +4,14 @@ import shutil
 from pathlib import Path
 
 from graphseq.cli.progress import make_console
+from graphseq.cli.results import give_json
 from graphseq.errors import ConfigError, suggest
 from graphseq.package_data import installed
 
 
-def experiments(file: str | None = None, /, *, output: Path | None = None) -> None:
+def experiments(
+    file: str | None = None, /, *, output: Path | None = None, json: bool = False
+) -> None:
     """List the installed experiments, print one file, or copy all of them.
 
     Examples:
@@ -20,6 +23,7 @@ def experiments(file: str | None = None, /, *, output: Path | None = None) -> No
     Args:
         file: File to print, as listed.
         output: Folder to copy all files to; it must not exist, or be empty.
+        json: Print the list as JSON.
     """
     source = installed("experiments")
     if output is not None:
@@ -28,7 +32,7 @@ def experiments(file: str | None = None, /, *, output: Path | None = None) -> No
     elif file is not None:
         _print(source, file)
     else:
-        _list(source)
+        _list(source, json)
 
 
 def _copy(source: Path, output: Path) -> None:
@@ -56,22 +60,24 @@ def _print(source: Path, file: str) -> None:
     print(files[file].read_text(encoding="utf-8"), end="")
 
 
-def _list(source: Path) -> None:
+def _list(source: Path, json: bool) -> None:
     """A table of the files: their data set, models and variants."""
     from rich.table import Table
 
     from graphseq.config.variants import experiment_names, split_name
 
-    shown = Table(header_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for title in ("file", "variants"):
-        shown.add_column(title, overflow="fold")
     variants: dict[str, list[str]] = {}
     for name in experiment_names(str(source)):
         path, variant = split_name(name)
-        variants.setdefault(path, []).extend([variant] if variant else [])
-    for path, names in variants.items():
-        file = Path(path).resolve().relative_to(source.resolve())
-        shown.add_row(str(file), " ".join(names))
+        file = str(Path(path).resolve().relative_to(source.resolve()))
+        variants.setdefault(file, []).extend([variant] if variant else [])
+    if give_json(variants, printed=json, output=None):
+        return
+    shown = Table(header_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for title in ("file", "variants"):
+        shown.add_column(title, overflow="fold")
+    for file, names in variants.items():
+        shown.add_row(file, " ".join(names))
     console = make_console()
     console.print(shown)
     console.print(

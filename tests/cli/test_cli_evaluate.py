@@ -1,5 +1,6 @@
 """``graphseq evaluate``, ``compare`` and ``recommend`` on one small run."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -57,6 +58,42 @@ def test_evaluate_prints_segments_of_users(
         assert label in shown and str(users) in shown
     assert main(["evaluate", str(place / "a"), "--bins", "3"]) == 2
     assert "add --by history_length" in capsys.readouterr().err
+
+
+def test_numbers_are_printed_and_written_as_json(
+    place: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "numbers.json"
+    arguments = ["evaluate", str(place / "a"), "--by", "history_length"]
+    assert main([*arguments, "--bins", "3", "--output", str(file)]) == 0
+    assert "history" in capsys.readouterr().out, "the table is printed too"
+    assert main([*arguments, "--bins", "3", "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed == json.loads(file.read_text("utf-8"))
+    report = Report.load(place / "a")
+    assert printed["means"] == report.means
+    assert printed["segments"] == report.by("history_length", [3]).to_dicts()
+    compare = ["compare", str(place / "a"), str(place / "b"), "--metric", "HR@3"]
+    assert main(["evaluate", str(place / "b")]) == 0
+    capsys.readouterr()
+    assert main([*compare, "--json", "--output", str(file)]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed == json.loads(file.read_text("utf-8"))
+    assert printed["a"] == report["excluded"]["HR@3"]
+    assert main([*compare, "--output", str(tmp_path / "none" / "a.json")]) == 2
+    assert "the folder" in capsys.readouterr().err
+    assert main([*compare, "--output", str(tmp_path)]) == 2
+    assert "name a file, such as a.json" in capsys.readouterr().err
+
+
+def test_lists_are_printed_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["get", "--list", "--json"]) == 0
+    sets = json.loads(capsys.readouterr().out)
+    assert sets["ml-100k"]["events"] == 100_000
+    assert main(["experiments", "--json"]) == 0
+    assert "sasrec" in json.loads(capsys.readouterr().out)["beauty/schedules.yaml"]
+    assert main(["get", "ml-100k", "--json"]) == 2
+    assert "options of get --list" in capsys.readouterr().err
 
 
 def test_evaluate_takes_a_saved_graph_and_refuses_another(
@@ -163,3 +200,6 @@ def test_claims_are_compared_to_recorded_runs(
     assert new == "pop.yaml:new  HR@2 kept >= 0.1: never run"
     assert main(["claims", "pop.yaml", "--results", "results.csv", "--missed"]) == 1
     assert capsys.readouterr().out.splitlines() == [two]
+    assert main(["claims", "pop.yaml", "--results", "results.csv", "--json"]) == 1
+    verdicts = json.loads(capsys.readouterr().out)
+    assert [verdict["value"] is None for verdict in verdicts] == [False, False, True]
