@@ -1,8 +1,12 @@
 """Files around the package agree with it and with each other."""
 
 import re
+import shutil
+import subprocess
 import tomllib
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))[
@@ -54,6 +58,18 @@ def test_every_signature_with_a_shape_is_checked_in_tests() -> None:
     names = [".".join(p.with_suffix("").parts) + "." for p in shaped]
     assert len(names) > 90
     assert [name for name in names if not name.startswith(prefixes)] == []
+
+
+@pytest.mark.skipif(not shutil.which("git"), reason="git is not installed")
+def test_no_log_is_committed_next_to_the_package() -> None:
+    """A guide whose commands are run in the repository leaves its logs there."""
+    command = ["git", "ls-files", "--", ":(glob)*"]
+    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    names = found.stdout.split()
+    if "pyproject.toml" not in names:
+        pytest.skip(f"not a clone that git can read: {found.stderr}")
+    logs = (".csv", ".tsv", ".parquet", ".jsonl")
+    assert not [name for name in names if name.endswith(logs)]
 
 
 def test_the_version_stands_in_the_citation_too() -> None:

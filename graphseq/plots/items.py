@@ -85,7 +85,7 @@ def plot_items(
     Raises:
         ConfigError: The vectors have only one dimension, as those of ``POP``; the
             method is not installed, or does not fit so few items.
-        GraphError: There is no graph, or it lacks what the colours show.
+        GraphError: The graph is missing, or lacks what the colours show.
     """
     model, graph = _model_and_graph(source, graph)
     values, events = item_values(graph, colour), count_events(graph)

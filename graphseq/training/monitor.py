@@ -53,7 +53,7 @@ def measured(measure: Measure, name: str, report: Report) -> float:
         report: The report of the validation users.
 
     Raises:
-        RunError: It is no finite number, or the report has a metric of this name.
+        RunError: It is not a finite number, or the report has a metric of this name.
     """
     value: Any = measure(report)
     if name in next(iter(report.means.values())):

@@ -29,7 +29,8 @@ class FitOptions:
     """The resolved options of :func:`graphseq.fit`, which documents them.
 
     Attributes:
-        measure: The function that computes ``monitor``, if it is no metric; not saved.
+        measure: The function that computes ``monitor``; ``None`` for a metric by name.
+            Not saved.
     """
 
     max_epochs: int
