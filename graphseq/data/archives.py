@@ -1,7 +1,6 @@
 """Extract one file of an archive, whatever the archive claims."""
 
 import errno
-import gzip
 import lzma
 import shutil
 import stat
@@ -21,22 +20,16 @@ from graphseq.errors import DataError, suggest
 MAX_RATIO = 200  # of extracted to packed size; published logs reach 4 to 20
 SMALL = 1 << 20  # bytes below which no archive is suspected
 DAMAGED = (
-    *(zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, lzma.LZMAError),
-    *(zlib.error, struct.error, EOFError, RuntimeError, ValueError, LookupError),
-    *(OverflowError, MemoryError),  # NotImplementedError is a RuntimeError
+    *(zipfile.BadZipFile, tarfile.TarError, lzma.LZMAError, zlib.error, struct.error),
+    *(EOFError, RuntimeError, ValueError, LookupError, OverflowError, MemoryError),
 )
-"""What the parsers of archives raise for damaged or unsupported ones."""
-
-
-class _Refused(Exception):
-    """Why a readable archive is not used."""
+"""What parsers of archives raise for damaged ones, besides an OSError of no number."""
 
 
 def extract(archive: Path, member: str, target: Path) -> None:
-    """Extract one file from a zip, tar or compressed tar.
+    """Extract one file from a zip, tar or compressed tar, atomically.
 
     No other file is extracted, and no path in the archive decides where the file goes.
-    It appears at ``target`` once it is complete.
 
     Args:
         archive: The archive, which is kept.
@@ -51,9 +44,9 @@ def extract(archive: Path, member: str, target: Path) -> None:
     """
     try:
         with (
+            _open(archive, member) as (source, size),
             atomic_file(target) as draft,
             draft.open("wb") as file,
-            _open(archive, member) as (source, size),
         ):
             if size > MAX_RATIO * max(packed := archive.stat().st_size, SMALL):
                 raise _Refused(
@@ -62,15 +55,19 @@ def extract(archive: Path, member: str, target: Path) -> None:
                 )
             check_free_space(size, target.parent, f"{member}, extracted,")
             shutil.copyfileobj(source, file)
-    except (_Refused, *DAMAGED, OSError) as error:
+    except (*DAMAGED, OSError) as error:
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise
         damaged = f"it is damaged, or packed by an unsupported method ({error!s:.200})"
-        problem = error if isinstance(error, _Refused) else damaged
         raise DataError(
-            f"cannot extract {member} from {archive}: {problem}. Delete the "
-            "archive and download it again, or check its source"
+            f"cannot extract {member} from {archive}: "
+            f"{error if isinstance(error, _Refused) else damaged}. Delete the archive "
+            "and download it again, or check its source"
         ) from error
+
+
+class _Refused(ValueError):
+    """Why a readable archive is not used."""
 
 
 @contextmanager
@@ -79,9 +76,8 @@ def _open(archive: Path, member: str) -> Iterator[tuple[IO[bytes], int]]:
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as zipped:
             info = zipped.getinfo(_full_name(member, zipped.namelist()))
-            kind = stat.S_IFMT(info.external_attr >> 16)
-            if info.is_dir() or kind not in (0, stat.S_IFREG) or info.flag_bits & 1:
-                raise _Refused("it is a folder, a link or encrypted")
+            if info.is_dir() or stat.S_ISLNK(info.external_attr >> 16):
+                raise _Refused("it is not a regular file")
             with zipped.open(info) as source:
                 yield source, info.file_size
     elif tarfile.is_tarfile(archive):
@@ -89,9 +85,8 @@ def _open(archive: Path, member: str) -> Iterator[tuple[IO[bytes], int]]:
             entry = tar.getmember(_full_name(member, tar.getnames()))
             file = tar.extractfile(entry) if entry.isreg() else None
             if file is None:
-                raise _Refused("it is a folder, a link or a device")
-            with file:
-                yield file, entry.size
+                raise _Refused("it is not a regular file")
+            yield file, entry.size
     else:
         raise _Refused("it is neither a zip nor a tar archive, or it is truncated")
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import re
 import shutil
 import time
 from collections.abc import Callable
@@ -28,15 +27,10 @@ REASONS = {
     "SSL": "the certificate of the server is invalid",
 }
 
-CURE = "Check the address, or pass another one with --url"
-BY_HAND = (
-    "Download the file by hand, since the page may ask you to accept terms, or pass "
-    "another address with --url"
-)
-EDITION = (
-    "Repeat the command, or pass another address with --url; for a new edition of the "
-    "data, update its YAML file"
-)
+OTHER = "or pass another address with --url"
+CURE = f"Check the address, {OTHER}"
+BY_HAND = f"Download the file by hand, since the page may require consent, {OTHER}"
+EDITION = f"Repeat the command, {OTHER}; for a new edition, update the YAML file"
 
 Progress = Callable[[int, int | None], None]
 """Called with the bytes received, and the total if the server reports it."""
@@ -93,10 +87,9 @@ def download(
             raise DataError(
                 f"another process is downloading {part}. Wait for it, or stop it"
             )
+        transfer = _Transfer(url, file, source, checksum, size, progress, timeout)
         try:
-            _Transfer(url, file, source, checksum, size, progress, timeout).run(
-                attempts
-            )
+            transfer.run(attempts)
         finally:
             if not file.tell():
                 part.unlink()
@@ -126,13 +119,8 @@ def file_name(url: str) -> str:
 
 
 def check_free_space(size: int, folder: Path, name: str) -> None:
-    """Refuse to write more bytes than the disk has left.
-
-    Raises:
-        DataError: The disk is too small.
-    """
-    free = shutil.disk_usage(folder).free
-    if size > free:
+    """Raise a :class:`DataError` if a file has more bytes than its disk has left."""
+    if size > (free := shutil.disk_usage(folder).free):
         raise DataError(
             f"{name} needs {size:,} bytes, but {folder} has {free:,} free. Free some "
             "space, or choose another folder with --root"
@@ -189,7 +177,7 @@ class _Transfer:
             with session.get(
                 self.url, headers=headers, stream=True, timeout=self.timeout
             ) as reply:
-                return "" if self._receive(reply) else "the connection ended early"
+                return self._receive(reply)
         except (TooManyRedirects, ValueError) as error:
             problem = "the address, or one that it redirects to, is invalid or not "
             problem += f"encrypted ({error!s:.200})"
@@ -200,27 +188,25 @@ class _Transfer:
 
     def _headers(self) -> dict[str, str]:
         """Headers that request the rest, if it must belong to the same file."""
+        text = self.source.read_text("utf-8", "replace") if self.source.exists() else ""
+        url, _, found = text.partition("\n")
+        same = url == self.url and found.isascii() and found.isprintable()
+        validator = found.strip() if same else ""
         headers = {"Accept-Encoding": "identity", "User-Agent": "graphseq"}
-        validator = ""
-        if self.source.exists():
-            text = self.source.read_text("utf-8", "replace")
-            url, _, found = text.partition("\n")
-            if url == self.url and found.isascii() and found.isprintable():
-                validator = found.strip()
         if (size := self.file.tell()) and (validator or self.checksum):
             headers["Range"] = f"bytes={size}-"
-            if validator:
-                headers["If-Range"] = validator
+            headers |= {"If-Range": validator} if validator else {}
         return headers
 
-    def _receive(self, reply: "Response") -> bool:
-        """Append the content of an answer; True if the file is complete."""
+    def _receive(self, reply: "Response") -> str:
+        """Append the content of an answer; the result is that of :meth:`_connect`."""
         status, headers, size = reply.status_code, reply.headers, self.file.tell()
         received = headers.get("Content-Range", "")
-        if status == 416 and size:  # complete, or part of another file
-            if received != f"bytes */{size}":
-                self._clear()
-            return self.file.tell() > 0
+        if status == 416 and size:
+            if received == f"bytes */{size}":
+                return ""
+            self._clear()
+            return "the partial file belongs to another file"
         if status not in (200, 206):
             raise Unreachable(self.url, f"the server answers {status} {reply.reason}")
         is_page = file_name(self.url).endswith((".html", ".htm"))
@@ -228,38 +214,31 @@ class _Transfer:
             raise Unreachable(self.url, "it is a web page, not a file", BY_HAND)
         if status == 200 or not received.startswith(f"bytes {size}-"):
             self._clear()
-            if status == 206:  # another part than requested
-                return False
-        total = self._total(reply)
+            if status == 206:
+                return "the server sends a part that was not requested"
         tag = headers.get("ETag", "W/")  # weak ones do not identify bytes
         validator = headers.get("Last-Modified", "") if tag.startswith("W/") else tag
+        length = getattr(reply.raw, "length_remaining", None)  # None if not reported
+        check_free_space(length or 0, self.source.parent, file_name(self.url))
         self.source.write_text(f"{self.url}\n{validator}", "utf-8")
+        unknown = length is None or "Content-Encoding" in headers
+        total = None if unknown else self.file.tell() + int(length or 0)
         for block in reply.iter_content(BLOCK):
-            self._check_size(self.file.tell() + len(block))
-            left = memoryview(block)
-            while left:  # a nearly full disk takes a part of it
-                left = left[self.file.write(left) :]
-            if self.progress is not None:
-                self.progress(self.file.tell(), total)
-        return total in (None, self.file.tell())
+            self._append(block, total)
+        return "" if total in (None, self.file.tell()) else REASONS["reset"]
 
-    def _total(self, reply: "Response") -> int | None:
-        """Bytes of the complete file, if the server reports them; they must fit."""
-        length = reply.headers.get("Content-Length")
-        if length is None or "Content-Encoding" in reply.headers:
-            return None
-        if not re.fullmatch("[0-9]{1,18}", length):
-            raise Unreachable(self.url, f"the server reports a size of {length!r:.40}")
-        total = self.file.tell() + int(length)
-        self._check_size(total)
-        check_free_space(int(length), self.source.parent, file_name(self.url))
-        return total
-
-    def _check_size(self, size: int) -> None:
+    def _append(self, block: bytes, total: int | None) -> None:
+        """Write a block of a file, unless the file is larger than its limit."""
+        size = max(total or 0, self.file.tell() + len(block))
         if self.limit is not None and size > self.limit:
             self._clear()
             problem = f"it has at least {size:,} bytes, more than {self.limit:,}"
             raise Unreachable(self.url, problem, EDITION)
+        rest = memoryview(block)
+        while rest:  # a nearly full disk takes a part of it
+            rest = rest[self.file.write(rest) :]
+        if self.progress is not None:
+            self.progress(self.file.tell(), total)
 
     def _clear(self) -> None:
         self.file.seek(0)

@@ -71,15 +71,15 @@ def fetch_dataset(
     Warns:
         CountMismatch: As :func:`load_dataset`.
     """
-    dataset = find_dataset(name, folder)
-    place = data_folders(root)[0]
+    dataset, place = find_dataset(name, folder), data_folders(root)[0]
     report = report or (lambda line: None)
+    files = dataset.downloads or [Download(dataset.file)]
+    if url is not None:
+        files = [replace(files[0], urls=[url]), *files[1:]]
     digests: dict[str, str] = {}
-    for number, wanted in enumerate(dataset.downloads or [Download(dataset.file)]):
-        if url is not None and number == 0:
-            wanted = replace(wanted, urls=[url])
+    for wanted in files:
         try:
-            path = _provide(dataset, wanted, place, progress, report)
+            path = _provide(dataset, wanted, place / wanted.file, progress, report)
         except OSError as error:
             raise DataError(
                 f"cannot write {place / wanted.file}: {error.strerror or error}. Free "
@@ -93,13 +93,12 @@ def fetch_dataset(
 def _provide(
     dataset: Dataset,
     wanted: Download,
-    place: Path,
+    target: Path,
     progress: Callable[[str], Progress] | None,
     report: Callable[[str], None],
 ) -> Path:
-    """Make sure that a file is on disk, and return its path."""
-    target = place / wanted.file
-    if found := find_file(wanted.file, [place]):
+    """The path of a file or of its ``.gz``; downloads and extracts it if necessary."""
+    if found := find_file(target.name, [target.parent]):
         report(f"{found} exists already")
         if wanted.file == dataset.file:
             check_file(dataset, found)

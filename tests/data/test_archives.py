@@ -68,7 +68,7 @@ def test_a_link_or_a_device_in_a_tar_is_refused(kind: bytes, tmp_path: Path) -> 
     entry = tarfile.TarInfo("log")
     entry.type, entry.linkname = kind, "/etc/passwd"
     archive = tarred(tmp_path / "log.tar", "w", (entry, b""))
-    with pytest.raises(DataError, match="it is a folder, a link or"):
+    with pytest.raises(DataError, match="it is not a regular file"):
         extract(archive, "log", tmp_path / "log")
     assert [p.name for p in tmp_path.iterdir()] == ["log.tar"]
 
@@ -78,7 +78,7 @@ def test_a_link_in_a_zip_is_refused(tmp_path: Path) -> None:
     info.external_attr = (stat.S_IFLNK | 0o777) << 16
     with zipfile.ZipFile(tmp_path / "log.zip", "w") as archive:
         archive.writestr(info, "/etc/passwd")
-    with pytest.raises(DataError, match="it is a folder, a link or"):
+    with pytest.raises(DataError, match="it is not a regular file"):
         extract(tmp_path / "log.zip", "log", tmp_path / "log")
 
 
