@@ -191,13 +191,12 @@ class Backbone(Configurable, nn.Module):
             users: The vectors of the users' tokens, if rows have them; ``None``: zeros.
             options: Of the encoder's call, such as ``causal=False``.
         """
-
-        def encode(part: Batch, rows: Tensor | slice) -> Tensor:
-            read = self._read(items, users, part, rows)
-            states: Tensor = self.encoder(*read, **self._hiding(part, options))
-            return states[:, has_token(self.users) :]
-
-        return by_length(encode, batch)
+        return by_length(
+            lambda part, rows: self.encoder(
+                *self._read(items, users, part, rows), **self._hiding(part, options)
+            )[:, has_token(self.users) :],
+            batch,
+        )
 
     def last(
         self,
@@ -207,12 +206,12 @@ class Backbone(Configurable, nn.Module):
         **options: Any,
     ) -> Float[Tensor, "B D"]:
         """The state of the sequence at each row's last item; as :meth:`states`."""
-
-        def encode(part: Batch, rows: Tensor | slice) -> Tensor:
-            read = self._read(items, users, part, rows)
-            return self.encoder.last(*read, **self._hiding(part, options))
-
-        return by_length(encode, batch)
+        return by_length(
+            lambda part, rows: self.encoder.last(
+                *self._read(items, users, part, rows), **self._hiding(part, options)
+            ),
+            batch,
+        )
 
     def _hiding(self, part: Batch, options: Mapping[str, Any]) -> Mapping[str, Any]:
         """Options of the encoder's call, with the masked items if they are hidden."""

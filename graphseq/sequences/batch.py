@@ -134,12 +134,10 @@ class Batch:
             device: The device.
             non_blocking: Whether not to wait until the copies are made.
         """
-
-        def move(tensor: Tensor) -> Tensor:
-            return tensor.to(device, non_blocking=non_blocking)
-
         leaves = torch.device(device).type != self.items.device.type == "cpu"
-        return (self._complete() if leaves else self)._map(move)
+        return (self._complete() if leaves else self)._map(
+            lambda tensor: tensor.to(device, non_blocking=non_blocking)
+        )
 
     def pin_memory(self) -> "Batch":
         """The same batch in memory that a GPU reads without a copy by the CPU."""

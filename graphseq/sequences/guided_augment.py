@@ -152,17 +152,27 @@ class GuidedAugmentation(Configurable):
 
     def operators(self, importance: Float[Tensor, "B L"], keep: Side) -> list[Operator]:
         """The operators of positive (keep ``most``) or negative views (``least``)."""
-        change: Side = "least" if keep == "most" else "most"
+        return [
+            partial(self._view, name, importance, keep)
+            for name in self.operations[keep]
+        ]
+
+    def _view(
+        self,
+        name: Operation,
+        importance: Float[Tensor, "B L"],
+        keep: Side,
+        batch: Batch,
+    ) -> Batch:
+        """A view of every row by one operation."""
         first = 0 if keep == "most" else 1
-
-        def apply(name: Operation, batch: Batch) -> Batch:
-            kept, changed = self.counts(batch.lengths)[first : first + 2]
-            if name == "crop":
-                return guided_crop(batch, importance, kept, keep, order=self.crop_order)
-            operator = guided_mask if name == "mask" else guided_reorder
-            return operator(batch, importance, changed, change)
-
-        return [partial(apply, name) for name in self.operations[keep]]
+        kept, changed = self.counts(batch.lengths)[first : first + 2]
+        if name == "crop":
+            return guided_crop(batch, importance, kept, keep, order=self.crop_order)
+        operator = guided_mask if name == "mask" else guided_reorder
+        return operator(
+            batch, importance, changed, "least" if keep == "most" else "most"
+        )
 
     def positive(
         self, batch: Batch, importance: Float[Tensor, "B L"]

@@ -8,6 +8,7 @@ import pickle
 from collections.abc import Callable
 from typing import Any
 
+import jaxtyping
 import pytest
 import torch
 from torch_geometric.data import HeteroData
@@ -259,6 +260,27 @@ def test_a_model_passes_the_checks_of_training(lab, name: str) -> None:
     history. It ranks by one half of the blend that it trains, a mean of its vectors.
     """
     check_model(maker(lab, name), skip=OTHERS, **TRAINING.get(name, {}))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_step_defines_no_functions(
+    lab, name: str, cycle: HeteroData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tests check the shapes of a function, for 2 CPU milliseconds, where it is made.
+
+    Made in each step, two functions take a third of the time of a short training.
+    """
+    model = lab.build(name, cycle)
+    stages = model.stages()
+    with torch.no_grad():
+        model.refresh(cycle, 1)
+    monkeypatch.setattr(jaxtyping, "jaxtyped", lambda **_: pytest.fail("a function"))
+    for stage in stages:
+        batch = lab.load(model, cycle, sampler=stage.sampler)[0].to("cpu")
+        batch = stage.prepare(batch) if stage.prepare else batch
+        for step in stage.steps:
+            step.losses(batch, cycle)
+    model.score(lab.test_batch(model, cycle), cycle)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
