@@ -219,8 +219,11 @@ class Training(LightningModule):
         is_final = stage_of(self.plan, self.current_epoch) is self.plan[-1]
         if options.monitor and is_due and is_final:
             self.row |= self._validate()
-        numbers = {name: value for name, value in self.row.items() if name != "epoch"}
-        self.log_dict(numbers, sync_dist=True, batch_size=1)
+        if options.loggers:
+            numbers = {
+                name: value for name, value in self.row.items() if name != "epoch"
+            }
+            self.log_dict(numbers, sync_dist=True, batch_size=1)
 
     def mean_losses(self, *, reduce: bool = False) -> dict[str, float]:
         """Means over the epoch's batches so far: their sum, then each term.
