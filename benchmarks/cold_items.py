@@ -28,7 +28,8 @@ from graphseq.data.attributes import read_attributes
 from graphseq.data.cold_items import ColdItems
 from graphseq.graphs import Attributes, ItemVectors, extend_items
 from graphseq.nn import Features, Pretrained, Propagated, embed_items
-from graphseq.sequences.batch import Batch, histories, newest
+from graphseq.sequences.batch import Batch, histories
+from graphseq.sequences.rows import newest
 
 SIZE = 128  # numbers of a vector
 COMMON = 5  # an attribute of fewer items describes no new item

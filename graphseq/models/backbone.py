@@ -19,7 +19,8 @@ from graphseq.nn.pooling import Pooling, pool
 from graphseq.nn.transformer import Transformer
 from graphseq.objectives import bce, cross_entropy, gbce, sampled_softmax
 from graphseq.schema import Configurable, InvalidOption, Size
-from graphseq.sequences.batch import Batch, newest
+from graphseq.sequences.batch import Batch
+from graphseq.sequences.rows import newest
 from graphseq.sequences.samplers import SequenceSampler
 from graphseq.specs import class_of
 

@@ -15,8 +15,9 @@ from graphseq.models.base import Stage, Step
 from graphseq.models.sequence_model import SequenceModel, Terms, refuse_users
 from graphseq.objectives import cross_entropy
 from graphseq.schema import Fraction, InvalidOption, Size
-from graphseq.sequences.batch import Batch, append, full_sequences
+from graphseq.sequences.batch import Batch
 from graphseq.sequences.masking import bernoulli_mask, count_mask, hide, last_position
+from graphseq.sequences.rows import append, full_sequences
 
 
 @final

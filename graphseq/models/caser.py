@@ -12,7 +12,8 @@ from torch_geometric.data import HeteroData
 from graphseq.models.backbone import Backbone
 from graphseq.models.sequence_model import SequenceModel, Terms, refuse_users
 from graphseq.schema import InvalidOption, Size, Weight
-from graphseq.sequences.batch import Batch, multi_step_targets
+from graphseq.sequences.batch import Batch
+from graphseq.sequences.rows import multi_step_targets
 
 
 @final

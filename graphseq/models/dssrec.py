@@ -15,13 +15,9 @@ from graphseq.models.sequence_model import Auxiliary, SequenceModel, Terms, refu
 from graphseq.nn.prototypes import Prototypes
 from graphseq.objectives import seq2item, seq2seq
 from graphseq.schema import Count, Fraction, InvalidOption, Size, Weight
-from graphseq.sequences.batch import (
-    Batch,
-    full_sequences,
-    newest,
-    split_at_random,
-)
+from graphseq.sequences.batch import Batch
 from graphseq.sequences.operators import join
+from graphseq.sequences.rows import full_sequences, newest, split_at_random
 from graphseq.sequences.samplers import SequenceSampler
 
 

@@ -19,7 +19,8 @@ from graphseq.models.combination import Combine, Comparable, comparable
 from graphseq.models.direct import DirectModel
 from graphseq.models.scoring import Blocks, Scorer, rows_of_block, width
 from graphseq.schema import InvalidOption, Size, Weight
-from graphseq.sequences.batch import Batch, newest
+from graphseq.sequences.batch import Batch
+from graphseq.sequences.rows import newest
 
 
 class Trained(ABC):

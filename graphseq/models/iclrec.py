@@ -26,7 +26,8 @@ from graphseq.objectives import (
 from graphseq.objectives.contrastive import Directions
 from graphseq.schema import Count, InvalidOption, Positive, Size, Weight
 from graphseq.sequences.augment import Augmentation, CropMaskReorder, draw_views
-from graphseq.sequences.batch import Batch, last_targets
+from graphseq.sequences.batch import Batch
+from graphseq.sequences.rows import last_targets
 from graphseq.sequences.samplers import examples, gather
 
 FalseNegatives = Literal["none", "intents", "both"]

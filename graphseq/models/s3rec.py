@@ -18,7 +18,7 @@ from graphseq.models.sequence_model import Auxiliary, SequenceModel, Terms
 from graphseq.nn.transformer import Transformer
 from graphseq.objectives import attribute_loss, double_sigmoid
 from graphseq.schema import Count, Fraction, InvalidOption, Size, Weight
-from graphseq.sequences.batch import Batch, full_sequences
+from graphseq.sequences.batch import Batch
 from graphseq.sequences.masking import (
     bernoulli_mask,
     hide,
@@ -27,6 +27,7 @@ from graphseq.sequences.masking import (
     segment_mask,
     swap_segment,
 )
+from graphseq.sequences.rows import full_sequences
 from graphseq.sequences.samplers import SequenceSampler
 from graphseq.specs import class_of
 

@@ -11,7 +11,7 @@ from torch_geometric.data import HeteroData
 
 from graphseq.constants import ITEM_CO_OCCURS, EdgeType
 from graphseq.schema import Configurable, Count, Fraction, InvalidOption
-from graphseq.sequences.batch import Batch, newest
+from graphseq.sequences.batch import Batch
 from graphseq.sequences.guided_augment import GuidedAugmentation
 from graphseq.sequences.operators import (
     Operator,
@@ -24,6 +24,7 @@ from graphseq.sequences.operators import (
     reorder,
     substitute,
 )
+from graphseq.sequences.rows import newest
 from graphseq.sequences.similarity import SimilaritySource, most_similar
 
 __all__ = [

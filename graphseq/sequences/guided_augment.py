@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from graphseq.schema import Configurable, Fraction, InvalidOption
-from graphseq.sequences.batch import Batch, with_items
+from graphseq.sequences.batch import Batch
 from graphseq.sequences.operators import (
     Operator,
     fraction_of,
@@ -25,6 +25,7 @@ from graphseq.sequences.operators import (
     pick,
     random_views,
 )
+from graphseq.sequences.rows import with_items
 
 Side = Literal["least", "most"]
 Order = Literal["time", "importance"]

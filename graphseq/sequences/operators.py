@@ -16,7 +16,8 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from graphseq.sequences.batch import Batch, last_targets, with_items
+from graphseq.sequences.batch import Batch
+from graphseq.sequences.rows import last_targets, with_items
 
 Operator = Callable[[Batch], Batch]
 

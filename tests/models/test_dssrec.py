@@ -11,7 +11,7 @@ from graphseq.errors import ConfigError
 from graphseq.models import DisentangledFuture, DSSRec
 from graphseq.objectives import cross_entropy, seq2item, seq2seq
 from graphseq.sequences import SequenceLoader
-from graphseq.sequences.batch import full_sequences, split_at_random
+from graphseq.sequences.rows import full_sequences, split_at_random
 
 
 def small(

@@ -12,7 +12,7 @@ from graphseq.data.ragged import Ragged
 from graphseq.errors import ConfigError, GraphSeqError
 from graphseq.models import EASE, Ensemble, SequenceModel, create, scoring
 from graphseq.schema import describe
-from graphseq.sequences.batch import newest
+from graphseq.sequences.rows import newest
 
 SMALL = {"dim": 8, "max_length": 5}
 ENCODERS = ({"Transformer": {"layers": 1}}, {"GRU": {"hidden": 8}})

@@ -12,7 +12,7 @@ from graphseq.models import GCSAN, SRGNN
 from graphseq.nn import GatedGraph, Propagated
 from graphseq.schema import OptionError
 from graphseq.sequences import Batch
-from graphseq.sequences.batch import last_targets
+from graphseq.sequences.rows import last_targets
 
 H = torch.tensor([[1, 0], [0, 1], [1, 1], [-1, 0.5]], dtype=torch.float64)
 SESSION = [0, 1, 2, 1, 3]
