@@ -13,7 +13,7 @@ from graphseq.models.base import Model
 from graphseq.nn.dropout import FixedDropout
 from graphseq.nn.features import Embedding, Features
 from graphseq.nn.session_graph import SessionStates
-from graphseq.nn.transformer import Block
+from graphseq.nn.transformer_block import Block
 from graphseq.objectives import cross_entropy
 from graphseq.schema import Dropout, InvalidOption, Size
 from graphseq.sequences.batch import Batch

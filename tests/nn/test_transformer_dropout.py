@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from graphseq.nn import Transformer, dropout
-from graphseq.nn.transformer import Block
+from graphseq.nn.transformer_block import Block
 
 
 def block(
