@@ -19,7 +19,7 @@ from torch_geometric.data import HeteroData
 
 import graphseq as gs
 from graphseq.data.ragged import Ragged
-from graphseq.evaluation.evaluate import by_length
+from graphseq.evaluation.held_out import by_length
 from graphseq.evaluation.ranking import rank_block
 from graphseq.models.base import Model
 from graphseq.models.scoring import width

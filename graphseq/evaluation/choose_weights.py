@@ -11,7 +11,7 @@ from torch_geometric.data import HeteroData
 from graphseq import runtime
 from graphseq.constants import Protocol
 from graphseq.errors import ConfigError, GraphSeqError, suggest
-from graphseq.evaluation.evaluate import Rows, by_length, held_out_users
+from graphseq.evaluation.held_out import Rows, by_length, held_out_users
 from graphseq.evaluation.metrics import accuracy
 from graphseq.evaluation.ranking import eval_mode, target_ranks
 from graphseq.models.ensemble import Ensemble, EnsembleScorer, no_items

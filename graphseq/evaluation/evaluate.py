@@ -2,10 +2,9 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import polars as pl
-import polars.selectors as cs
 from annotated_types import MinLen
 from jaxtyping import Int
 from torch import Tensor
@@ -14,8 +13,7 @@ from torch_geometric.data import HeteroData
 from graphseq import runtime
 from graphseq.constants import INTERACTS, ITEM, USER, Part, Protocol
 from graphseq.data import HeldOut
-from graphseq.data.ragged import Ragged
-from graphseq.errors import GraphError, GraphSeqError
+from graphseq.errors import GraphSeqError
 from graphseq.evaluation.extra_metrics import (
     METRICS,
     Lists,
@@ -23,6 +21,7 @@ from graphseq.evaluation.extra_metrics import (
     compute,
     named_metrics,
 )
+from graphseq.evaluation.held_out import Rows, by_length, held_out_users, per_user
 from graphseq.evaluation.metrics import accuracy, coverage, popularity
 from graphseq.evaluation.noise import add_noise
 from graphseq.evaluation.ranking import Ranked, eval_mode, join, rank_block
@@ -35,20 +34,6 @@ from graphseq.schema import Count, Fraction, Size, checked, describe
 from graphseq.sequences.batch import histories
 
 History = Literal["both", "kept", "excluded"]
-
-
-class Rows(NamedTuple):
-    """Held-out users from the shortest history to the longest.
-
-    Attributes:
-        order: Row of the held-out data at each position, (N,).
-        targets: The targets of each user, each item once.
-        history: The history of each user, each item once.
-    """
-
-    order: Int[Tensor, "N"]
-    targets: Ragged
-    history: Ragged
 
 
 @checked
@@ -138,7 +123,7 @@ def evaluate(
             | coverage(top, model.num_items, lists)
             | overall
         )
-        frames.append(_frame(graph, held_out, rows, protocol, users, counts))
+        frames.append(per_user(graph, held_out, rows, protocol, users, counts))
     facts = _facts(model, graph, part, lists, rows, counts)
     if extra:
         facts["metrics"] = [*extra]
@@ -172,30 +157,6 @@ def _saved_metrics(earlier: Report | None) -> dict[str, Metric]:
     means = earlier.means.values() if earlier is not None else ()
     names = {name.partition("@")[0] for each in means for name in each}
     return {name: metric for name, metric in METRICS.items() if name in names}
-
-
-def held_out_users(graph: HeteroData, part: Part) -> HeldOut:
-    """The held-out users of a part, on the CPU.
-
-    Raises:
-        GraphError: There are none.
-    """
-    stored = getattr(graph, part, None)
-    if stored is None or not len(stored.user):
-        raise GraphError(
-            f"the graph has no {part} users. Build it from a split that has them: "
-            "build_graph(leave_one_out(log)); if it is that of a run without its users "
-            "(keep_histories=False), give the whole graph (--graph)"
-        )
-    return HeldOut(*(column.cpu() for column in stored))
-
-
-def by_length(held_out: HeldOut) -> Rows:
-    """Order users by the length of their history, so that batches need less padding."""
-    order = held_out.history_ptr.diff().argsort(stable=True)
-    targets = Ragged(held_out.target, held_out.target_ptr).distinct()
-    history = Ragged(held_out.history, held_out.history_ptr).distinct()
-    return Rows(order, targets.take(order), history.take(order))
 
 
 def _rank(
@@ -250,53 +211,6 @@ def _steps(total: int, size: int, progress: bool) -> Iterable[int]:
     from rich.progress import track
 
     return track(steps, description="ranking", transient=True)
-
-
-def _frame(
-    graph: HeteroData,
-    held_out: HeldOut,
-    rows: Rows,
-    protocol: str,
-    users: dict[str, Tensor],
-    counts: Int[Tensor, "V"],
-) -> pl.DataFrame:
-    """One row a user, in the order of the held-out data."""
-    back = rows.order.argsort()
-    frame = pl.DataFrame(
-        _ids(graph, held_out.user.numpy())
-        | {
-            "targets": rows.targets.lengths[back].numpy(),
-            "history_length": held_out.history_ptr.diff().numpy(),
-            "target_events": _rarest(rows.targets, counts)[back].numpy(),
-        }
-        | {name: column[back].numpy() for name, column in users.items()}
-    )
-    best = pl.col("best_rank")
-    best = pl.when(best.is_finite()).then(best).cast(pl.Int64)
-    return frame.select(
-        cs.starts_with("user"),
-        pl.lit(protocol).alias("protocol"),
-        "targets",
-        "history_length",
-        "target_events",
-        best.alias("best_rank"),
-        *(name for name in users if name != "best_rank"),
-    )
-
-
-def _rarest(targets: Ragged, counts: Int[Tensor, "V"]) -> Int[Tensor, "N"]:
-    """Training events of each user's target; of several targets, the fewest."""
-    fewest = counts.new_zeros(len(targets.lengths))
-    found = counts[targets.items]
-    return fewest.scatter_reduce(0, targets.rows, found, "amin", include_self=False)
-
-
-def _ids(graph: HeteroData, users: Any) -> dict[str, Any]:
-    """Raw ids, if the graph has them, and dense ids of users."""
-    dense = {"user_index": users}
-    if "vocabulary" not in graph[USER]:
-        return dense
-    return {"user": graph[USER].vocabulary.ids.gather(users), **dense}
 
 
 def _name(graph: HeteroData, kind: str, dense: int) -> str:
