@@ -23,6 +23,7 @@ from graphseq.plain_yaml import dump
 from graphseq.schema import describe
 from graphseq.training.options import FitOptions
 from graphseq.training.provenance import environment, identity
+from graphseq.training.resume import check_same
 from graphseq.training.run import (
     CHECKPOINT,
     EXPERIMENT,
@@ -35,16 +36,6 @@ from graphseq.training.run import (
     load_weights,
 )
 
-CHANGEABLE = (
-    "max_epochs",
-    "progress",
-    "workers",
-    "threads",
-    "loggers",
-    "keep_histories",
-    "new_items",
-)
-"""Training options that a resumed run may change."""
 LOCK = ".lock"  # in the run folder, while a process trains in it
 SIZES = ("num_users", "num_items")  # come from the graph, not from the model's options
 
@@ -145,7 +136,7 @@ def find(
     run = load_run(folder)
     ends = options.lr_schedule is not None and options.lr_schedule.ends
     described = _experiment(model, graph, options)
-    _check_same(run, described, identity(graph), schedule_ends=ends)
+    check_same(run, described, identity(graph), schedule_ends=ends)
     return run
 
 
@@ -279,52 +270,3 @@ def _write_experiment(folder: Path, experiment: dict[str, Any]) -> None:
 
 def _write_record(folder: Path, record: dict[str, Any]) -> None:
     write_text(folder / RUN, json.dumps(record, indent=2) + "\n")
-
-
-def _check_same(
-    run: Run,
-    experiment: Mapping[str, Any],
-    graph: Mapping[str, Any],
-    *,
-    schedule_ends: bool,
-) -> None:
-    """Refuse to resume a run with another model, graph or training options.
-
-    Raises:
-        RunError: With every difference.
-    """
-    model, theirs = experiment["model"], run.experiment["model"]
-    if [*theirs] == [*model]:
-        found = [*_differences("model", theirs, model)]
-        lines = []
-    else:
-        found = []
-        lines = [f"the run is of {', '.join(theirs)}, this file of {', '.join(model)}"]
-    found += _differences("train", run.experiment["train"], experiment["train"])
-    found += _differences("graph", run.record["graph"], graph)
-    changeable = {f"train.{option}" for option in CHANGEABLE}
-    if schedule_ends:
-        changeable.remove("train.max_epochs")
-    lines += [
-        f"{name}: the run has {former!r}, requested is {requested!r}"
-        for name, former, requested in found
-        if name not in changeable
-    ]
-    if lines:
-        raise RunError(
-            f"{run.folder} contains another run:\n  "
-            + "\n  ".join(lines)
-            + "\nResume it with its own options, or train in a new folder"
-        )
-
-
-def _differences(
-    name: str, former: Any, requested: Any
-) -> Iterator[tuple[str, Any, Any]]:
-    """Keys at which two nested dicts differ."""
-    if not (isinstance(former, dict) and isinstance(requested, dict)):
-        if former != requested:
-            yield name, former, requested
-        return
-    for key in dict.fromkeys([*former, *requested]):
-        yield from _differences(f"{name}.{key}", former.get(key), requested.get(key))
