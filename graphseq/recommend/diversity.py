@@ -87,3 +87,24 @@ def encode_categories(categories: Categories, items: Vocabulary) -> Int[Tensor, 
     own = len(number) + torch.arange(len(items))
     own[dense[known]] = values[known]
     return own
+
+
+def pool_size(
+    k: int, diversity: float, candidates: int | None, has_categories: bool
+) -> int:
+    """How many of a user's best items are candidates for a list of k.
+
+    Raises:
+        ConfigError: They are fewer than k, or there are no categories to diversify by.
+    """
+    pool = 10 * k if candidates is None else candidates
+    if pool < k:
+        raise ConfigError(
+            f"candidates are at least k={k}, the length of the lists; found {pool}"
+        )
+    if diversity and not has_categories:
+        raise ConfigError(
+            f"diversity={diversity} needs the items' categories: "
+            "Recommender(model, graph, categories={raw item id: category, …})"
+        )
+    return pool if diversity else k

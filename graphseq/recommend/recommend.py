@@ -9,28 +9,30 @@ from jaxtyping import Int
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from graphseq.constants import INTERACTS, ITEM, USER
-from graphseq.data import Interactions, Vocabulary
+from graphseq.data import Vocabulary
 from graphseq.data.ids import as_series
 from graphseq.data.ragged import Ragged
-from graphseq.errors import ConfigError, DataError, GraphError, quantity
+from graphseq.errors import quantity
 from graphseq.evaluation.topk import NOTHING, decode
 from graphseq.models.base import Model
 from graphseq.models.scoring import InnerProduct
 from graphseq.recommend.candidates import Lists, read_candidates
-from graphseq.recommend.diversity import Categories, diversify, encode_categories
-from graphseq.recommend.histories import known_sequences
+from graphseq.recommend.diversity import (
+    Categories,
+    diversify,
+    encode_categories,
+    pool_size,
+)
 from graphseq.recommend.ranker import Index, Ranker
 from graphseq.recommend.requests import (
     Histories,
+    Known,
     RawIds,
-    Requests,
     Unknown,
     check_given,
+    check_pairs,
     encode,
     nothing_to_read,
-    of_histories,
-    of_users,
 )
 from graphseq.schema import Size, Weight, fill_defaults, find_invalid, refuse
 
@@ -73,12 +75,8 @@ class Recommender:
         refuse("Recommender", find_invalid(Recommender, {"index": index}))
         self.graph = graph
         self.index = index
-        self.users: Vocabulary | None = None  # of a run without its users
-        self._known: Ragged | None = None
-        if INTERACTS in graph.edge_types:
-            self.users = _vocabulary(graph, USER, model.num_users, model)
-            self._known = known_sequences(graph)
-        self.items: Vocabulary = _vocabulary(graph, ITEM, model.num_items, model)
+        self._known = Known.of(graph, model)
+        self.users, self.items = self._known.users, self._known.items
         self._category = None
         if categories is not None:
             self._category = encode_categories(categories, self.items)
@@ -186,8 +184,8 @@ class Recommender:
         refuse("recommend", find_invalid(Recommender.recommend, options))
         known = fill_defaults(Recommender.recommend, options)
         k, unknown, diversity = (known[n] for n in ("k", "unknown", "diversity"))
-        pool = self._pool(k, diversity, known["candidates"])
-        requests = self._requests(users, histories, unknown)
+        pool = pool_size(k, diversity, known["candidates"], self._category is not None)
+        requests = self._known.requests(self.model, users, histories, unknown)
         allowed = read_candidates(
             self.items, requests, unknown, only=only, exclude=exclude
         )
@@ -198,12 +196,12 @@ class Recommender:
             if known["history_items"] == "exclude":
                 left = left.excluding(chosen.sequences)
             found = self._ranker.best(chosen, left, pool)
-            empty = chosen.sequences.lengths == 0
+            empty = chosen.empty
             if empty.any() and not self.model.has_user_embeddings:
                 if known["empty_history"] == "error":
-                    raise nothing_to_read(chosen.names.filter(pl.Series(empty.numpy())))
+                    raise nothing_to_read(chosen)
                 without = empty.nonzero().squeeze(1)
-                self._users()  # whose events are counted
+                self._known.require_users()  # whose events are counted
                 found[empty] = self._ranker.popular(
                     chosen.take(without), left.take(without), pool
                 )
@@ -236,24 +234,14 @@ class Recommender:
             ConfigError: There are not as many users or histories as items.
         """
         refuse("score", find_invalid(Recommender.score, {"unknown": unknown}))
-        check_given(users, histories, needed=True)
-        if isinstance(histories, Interactions):
-            number = histories.num_users
-        else:
-            number = len((histories or ()) if users is None else users)
-        if number != len(items):
-            raise ConfigError(
-                f"score takes pairs; found {len(items):,} items for {number:,} users "
-                "or histories. Repeat a user for each of the items"
-            )
-        row = torch.arange(number)
+        check_pairs(items, users, histories)
+        row = torch.arange(len(items))
         if users is not None:
             distinct, numbers = Vocabulary.number(as_series(users, mixed=True))
             users, row = distinct.ids, torch.tensor(numbers)
-        requests = self._requests(users, histories, unknown)
-        empty = requests.sequences.lengths == 0
-        if empty.any() and not self.model.has_user_embeddings:
-            raise nothing_to_read(requests.names.filter(pl.Series(empty.numpy())))
+        requests = self._known.requests(self.model, users, histories, unknown)
+        if requests.empty.any() and not self.model.has_user_embeddings:
+            raise nothing_to_read(requests)
         index = torch.full((requests.given,), -1)
         index[requests.kept] = torch.arange(len(requests.kept))
         row, item = index[row], encode(self.items, items, unknown, "items")
@@ -296,49 +284,6 @@ class Recommender:
         table = self._ranker.vectors.float().cpu().numpy()
         return pl.DataFrame({"item": self.items.ids, "vector": table})
 
-    def _users(self) -> tuple[Ragged, Vocabulary]:
-        """The known sequences, and the raw ids of their users.
-
-        Raises:
-            DataError: The graph has no users.
-        """
-        if self._known is None or self.users is None:
-            raise DataError(
-                "users of the log need their events, which this graph lacks: the run "
-                "was trained with keep_histories=False. Pass histories=[[raw item "
-                "ids], …], or the whole graph (--history, --graph)"
-            )
-        return self._known, self.users
-
-    def _pool(self, k: int, diversity: float, candidates: int | None) -> int:
-        """How many of a user's best items are candidates."""
-        pool = 10 * k if candidates is None else candidates
-        if pool < k:
-            raise ConfigError(
-                f"candidates are at least k={k}, the length of the lists; found {pool}"
-            )
-        if diversity and self._category is None:
-            raise ConfigError(
-                f"diversity={diversity} needs the items' categories: "
-                "Recommender(model, graph, categories={raw item id: category, …})"
-            )
-        return pool if diversity else k
-
-    def _requests(
-        self, users: RawIds | None, histories: Histories | None, unknown: Unknown
-    ) -> Requests:
-        """The users or histories that are given; neither: all users."""
-        check_given(users, histories)
-        if histories is None:
-            known, vocabulary = self._users()
-            return of_users(known, vocabulary, users, unknown)
-        if self.model.has_user_embeddings:
-            raise ConfigError(
-                f"{type(self.model).__name__} has an embedding for each user, and none "
-                "for new users. Pass users=[…], or train a model that reads the history"
-            )
-        return of_histories(self.items, histories, unknown)
-
     def _table(
         self, names: pl.Series, found: Int[Tensor, "N k"], column: str
     ) -> pl.DataFrame:
@@ -352,14 +297,3 @@ class Recommender:
                 "score": scores.squeeze(1).numpy(),
             }
         )
-
-
-def _vocabulary(graph: HeteroData, kind: str, size: int, model: Model) -> Any:
-    if "vocabulary" not in graph[kind] or len(graph[kind].vocabulary) != size:
-        raise GraphError(
-            f"{type(model).__name__} was built for {size} {kind}s; the graph has "
-            f"{graph[kind].num_nodes}, "
-            f"{'with' if 'vocabulary' in graph[kind] else 'without'} a vocabulary. "
-            "Pass the graph that the model was trained on"
-        )
-    return graph[kind].vocabulary

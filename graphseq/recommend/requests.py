@@ -1,20 +1,25 @@
-"""What lists are requested for: users of the graph, or histories of strangers."""
+"""Requests for lists: users of the graph, or histories of users outside of it."""
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import numpy as np
 import polars as pl
 import torch
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 from torch import Tensor
+from torch_geometric.data import HeteroData
 
+from graphseq.constants import INTERACTS, ITEM, USER
 from graphseq.data import Interactions, Vocabulary
 from graphseq.data.ragged import Ragged
-from graphseq.errors import ConfigError, DataError
+from graphseq.errors import ConfigError, DataError, GraphError
+from graphseq.models.base import Model
+from graphseq.recommend.histories import known_sequences
 
-STRANGER = -1  # dense id of a user who is not in the graph
+NEW_USER = -1  # dense id of a user who is not in the graph
 SHOWN = 10  # ids in a message
 
 RawIds = Sequence[str | int] | pl.Series
@@ -27,7 +32,7 @@ class Requests(NamedTuple):
 
     Attributes:
         names: Raw ids of users, or numbers of histories, (N,).
-        users: Dense ids; ``STRANGER`` outside the graph, (N,).
+        users: Dense ids; ``NEW_USER`` outside the graph, (N,).
         sequences: Items of each row, oldest first.
         kept: Index of each row among those given; unknown users are left out.
         given: Number of rows given.
@@ -39,6 +44,11 @@ class Requests(NamedTuple):
     kept: Int[Tensor, "N"]
     given: int
 
+    @property
+    def empty(self) -> Bool[Tensor, "N"]:
+        """True at rows without any item."""
+        return self.sequences.lengths == 0
+
     def take(self, rows: Int[Tensor, "n"]) -> "Requests":
         """Some of the rows."""
         return Requests(
@@ -48,6 +58,84 @@ class Requests(NamedTuple):
             self.kept[rows],
             self.given,
         )
+
+
+@dataclass(frozen=True)
+class Known:
+    """The users and items of a graph, which requests name by their raw ids.
+
+    Attributes:
+        items: Raw ids of the items.
+        users: Raw ids of the users; ``None`` for the graph of a run without its users.
+        sequences: The known items of each user, oldest first; ``None`` likewise.
+    """
+
+    items: Vocabulary
+    users: Vocabulary | None
+    sequences: Ragged | None
+
+    @classmethod
+    def of(cls, graph: HeteroData, model: Model) -> "Known":
+        """Read the graph that a model was trained on.
+
+        Raises:
+            GraphError: It has no vocabularies, or they are not of the model's size.
+        """
+        users = sequences = None
+        if INTERACTS in graph.edge_types:
+            users = _vocabulary(graph, USER, model.num_users, model)
+            sequences = known_sequences(graph)
+        items = _vocabulary(graph, ITEM, model.num_items, model)
+        return cls(items, users, sequences)
+
+    def require_users(self) -> tuple[Ragged, Vocabulary]:
+        """The known sequences, and the raw ids of their users.
+
+        Raises:
+            DataError: The graph has no users.
+        """
+        if self.sequences is None or self.users is None:
+            raise DataError(
+                "users of the log need their events, which this graph lacks: the run "
+                "was trained with keep_histories=False. Pass histories=[[raw item "
+                "ids], …], or the whole graph (--history, --graph)"
+            )
+        return self.sequences, self.users
+
+    def requests(
+        self,
+        model: Model,
+        users: RawIds | None,
+        histories: Histories | None,
+        unknown: Unknown,
+    ) -> Requests:
+        """The users or histories that are given; without either, all users.
+
+        Raises:
+            ConfigError: Both are given, or the model cannot represent new users.
+            DataError: An id is unknown, or the graph has no users.
+        """
+        check_given(users, histories)
+        if histories is None:
+            return of_users(*self.require_users(), users, unknown)
+        if model.has_user_embeddings:
+            raise ConfigError(
+                f"{type(model).__name__} has an embedding for each user, and none "
+                "for new users. Pass users=[…], or train a model that reads the history"
+            )
+        return of_histories(self.items, histories, unknown)
+
+
+def _vocabulary(graph: HeteroData, kind: str, size: int, model: Model) -> Vocabulary:
+    if "vocabulary" not in graph[kind] or len(graph[kind].vocabulary) != size:
+        raise GraphError(
+            f"{type(model).__name__} was built for {size} {kind}s; the graph has "
+            f"{graph[kind].num_nodes}, "
+            f"{'with' if 'vocabulary' in graph[kind] else 'without'} a vocabulary. "
+            "Pass the graph that the model was trained on"
+        )
+    vocabulary: Vocabulary = graph[kind].vocabulary
+    return vocabulary
 
 
 def of_users(
@@ -84,8 +172,8 @@ def of_histories(items: Vocabulary, histories: Histories, unknown: Unknown) -> R
         sequences = encode_lists(items, histories, unknown, "history")
         names = pl.Series("history", np.arange(len(histories)))
     number = len(names)
-    strangers = torch.full((number,), STRANGER)
-    return Requests(names, strangers, sequences, torch.arange(number), number)
+    new_users = torch.full((number,), NEW_USER)
+    return Requests(names, new_users, sequences, torch.arange(number), number)
 
 
 def encode(
@@ -170,8 +258,29 @@ def check_given(
             raise ConfigError(f"{name} is a list; found only {given!r}")
 
 
-def nothing_to_read(names: pl.Series) -> DataError:
-    """The error of rows without any known item."""
+def check_pairs(
+    items: RawIds, users: RawIds | None, histories: Histories | None
+) -> None:
+    """Refuse pairs of items with users, or with histories, of different numbers.
+
+    Raises:
+        ConfigError: The numbers differ; or as for :func:`check_given`.
+    """
+    check_given(users, histories, needed=True)
+    if isinstance(histories, Interactions):
+        number = histories.num_users
+    else:
+        number = len((histories or ()) if users is None else users)
+    if number != len(items):
+        raise ConfigError(
+            f"score takes pairs; found {len(items):,} items for {number:,} users "
+            "or histories. Repeat a user for each of the items"
+        )
+
+
+def nothing_to_read(requests: Requests) -> DataError:
+    """The error of those rows that have no known item."""
+    names = requests.names.filter(pl.Series(requests.empty.numpy()))
     shown = ", ".join(map(repr, names[:SHOWN])) + ", …" * (len(names) > SHOWN)
     return DataError(
         f"{names.name} {shown} without any known item, so the model has nothing to "
