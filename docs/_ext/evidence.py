@@ -36,6 +36,7 @@ class Experiment:
         options: Options of the model, with defaults.
         data: Name of the data set.
         split: Name of the split.
+        train: Options of the training, with defaults.
         fingerprint: Identifies the options of the experiment.
         command: Command that repeats the experiment.
     """
@@ -45,6 +46,7 @@ class Experiment:
     options: Mapping[str, Any]
     data: str
     split: str
+    train: Mapping[str, Any]
     fingerprint: str
     command: str
 
@@ -153,7 +155,16 @@ def read(loaded: config.Experiment) -> Experiment:
     name = f"{path}:{variant}" if variant else path
     command = command_of(Path(file).read_text("utf-8"), name)
     identity = fingerprint(loaded.options)
-    return Experiment(name, model, options, loaded.data_name, split, identity, command)
+    return Experiment(
+        path=name,
+        model=model,
+        options=options,
+        data=loaded.data_name,
+        split=split,
+        train=resolved["train"],
+        fingerprint=identity,
+        command=command,
+    )
 
 
 def command_of(text: str, name: str) -> str:

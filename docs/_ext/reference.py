@@ -37,6 +37,7 @@ def pages() -> dict[str, str]:
     import models_page
     import published_page
     import result_plots
+    import results_page
 
     return {
         "command-line.rst": command_line_page(),
@@ -47,6 +48,7 @@ def pages() -> dict[str, str]:
         "choose.inc": choose_page.page(),
         "models.inc": models_page.page(),
         "published.inc": published_page.page(),
+        "results.inc": results_page.page(),
         **result_plots.plots(),
     }
 

@@ -1,0 +1,77 @@
+"""The tables of results have every experiment that was run, with its numbers."""
+
+import csv
+import importlib
+import re
+import statistics
+import sys
+from collections import defaultdict
+from pathlib import Path
+from types import ModuleType
+
+ROOT = Path(__file__).resolve().parents[2]
+EXTENSIONS = str(ROOT / "docs" / "_ext")
+
+
+def extension(name: str) -> ModuleType:
+    if EXTENSIONS not in sys.path:
+        sys.path.insert(0, EXTENSIONS)
+    return importlib.import_module(name)
+
+
+def rows() -> dict[str, list[str]]:
+    """Experiment -> the cells of its row."""
+    page = extension("results_page").page()
+    blocks = re.split(r"^   \* - ", page, flags=re.MULTILINE)[1:]
+    cells = [[c.strip() for c in re.split(r"\n     -", block)] for block in blocks]
+    last = [re.match(r"``(.+)``", row[-1]) for row in cells]
+    return {name[1]: row[:-1] for name, row in zip(last, cells, strict=True) if name}
+
+
+def test_every_recorded_experiment_has_a_row_with_its_means() -> None:
+    evidence, found = extension("evidence"), rows()
+    names = {run.fingerprint: run.name for run in evidence.experiments()}
+    recorded: dict[str, dict[str, dict[str, str]]] = defaultdict(dict)
+    with (ROOT / "experiments" / "results.csv").open(newline="") as file:
+        for row in csv.DictReader(file):
+            if name := names.get(row["fingerprint"]):
+                recorded[name][row["seed"]] = row  # the newest of a seed is the last
+    assert found.keys() == recorded.keys()
+    for name, seeds in recorded.items():
+        *_, hr_kept, ndcg_kept, hr, ndcg, number, seconds = found[name]
+        k = 20 if name.startswith("clothing") else 10
+        shown = {"HR": (hr_kept, hr), "NDCG": (ndcg_kept, ndcg)}
+        assert int(number) == len(seeds)
+        assert seconds == f"{mean(seeds, 'cpu_seconds'):.0f}"
+        for metric, cells in shown.items():
+            for protocol, cell in zip(("kept", "excluded"), cells, strict=True):
+                value = mean(seeds, f"{metric}@{k} {protocol}")
+                assert cell.split(" ± ")[0] == f"{value:.4f}"
+                assert ("±" in cell) == (len(seeds) > 1)
+
+
+def mean(seeds: dict[str, dict[str, str]], column: str) -> float:
+    return statistics.mean(float(row[column]) for row in seeds.values())
+
+
+def test_rows_are_described_by_their_options() -> None:
+    found = rows()
+    assert found["beauty/schedules:sasrec-graph"][:3] == [
+        "SASRec",
+        "item graph",
+        "targets, ce, cosine",
+    ]
+    assert found["beauty/ec4srec:gru-targets"][0] == "EC4SRec on GRU"
+    assert found["beauty/s3rec:mip-targets"][0] == "S3Rec (MIP)"
+    assert found["pop:beauty"][:3] == ["POP", "–", "closed form"]
+    published = found["beauty/sasrec:published-weights"]
+    assert published[2] == "weights of others"
+    three = "item graph, transitions, user-item graph"
+    assert found["beauty/filters:bsarec-relations"][1] == three
+
+
+def test_the_best_row_of_a_data_set_is_the_first() -> None:
+    names = list(rows())
+    toys = [float(rows()[n][6].split()[0]) for n in names if "toys" in n]
+    assert toys == sorted(toys, reverse=True)
+    assert len(toys) > 5
