@@ -91,10 +91,14 @@ def model(run: Experiment) -> str:
 def features(run: Experiment) -> str:
     """The relations that the items are propagated over, and who joins the state."""
     name, options = run.part("features")
+    words = []
+    if name == "Normalized":
+        words.append("one length")
+        [(name, options)] = options["features"].items()
     parts = [options]
     if name == "Fused":
         parts = [part["Propagated"] for part in options["parts"]]
-    words = [RELATIONS[part["relation"]] for part in parts if "relation" in part]
+    words += [RELATIONS[part["relation"]] for part in parts if "relation" in part]
     if run.option("users"):
         words.append(f"users ({run.part('users')[1]['source']})")
     return ", ".join(words) or MISSING

@@ -20,6 +20,7 @@ from graphseq.nn.features import Embedding
 from graphseq.nn.fourier_filter import FourierFilter
 from graphseq.nn.frequency_attention import FrequencyAttention
 from graphseq.nn.fused import Fused
+from graphseq.nn.normalized import Normalized
 from graphseq.nn.pretrained import Pretrained
 from graphseq.nn.propagated import Propagated
 from graphseq.nn.recurrent import GRU
@@ -40,6 +41,7 @@ PARTS: dict[str, type] = {
         Pretrained,
         Propagated,
         Fused,
+        Normalized,
         UserContext,
         Transformer,
         GRU,

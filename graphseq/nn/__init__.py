@@ -16,6 +16,7 @@ from graphseq.nn.importance import (
     top_score,
 )
 from graphseq.nn.kmeans import kmeans, nearest
+from graphseq.nn.normalized import Normalized
 from graphseq.nn.pooling import (
     AdditivePooling,
     QueryPooling,
@@ -55,6 +56,7 @@ __all__ = [
     "GatedGraph",
     "GraphEncoder",
     "LearnableDropout",
+    "Normalized",
     "Pretrained",
     "ProjectionHead",
     "Propagated",

@@ -114,8 +114,8 @@ COMPOSITIONS: dict[str, dict[str, Any]] = {
         GRU,
         users={"UserContext": {"source": "graph", "relation": "user", "join": "gate"}},
     ),
-    "events without targets, transformer, users as a token": compose(
-        EVENTS,
+    "normalized events without targets, transformer, users as a token": compose(
+        {"Normalized": {"features": EVENTS}},
         {"Transformer": {"layers": 1, "dropout": 0.1, "max_length": 5}},
         {"TargetContrast": {}},
         users={"UserContext": {"join": "token"}},
