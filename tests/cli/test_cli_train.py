@@ -15,7 +15,7 @@ import yaml
 
 from graphseq.cli import main
 from graphseq.cli.jobs import list_jobs
-from graphseq.cli.train import recorded
+from graphseq.cli.train_run import recorded
 from graphseq.evaluation import Report
 from graphseq.folders import hashes
 from graphseq.report import append
