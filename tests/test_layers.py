@@ -17,6 +17,7 @@ evaluation
 models
 graphs | sequences
 data | nn | objectives
+spec_reader
 specs
 drawing | schema | locks | plain_yaml | folders
 atomic | exported

@@ -19,7 +19,8 @@ from graphseq.evaluation import evaluate
 from graphseq.models.registry import SUPPLIED
 from graphseq.models.sequence_model import SequenceModel
 from graphseq.schema import InvalidOption, format_value, parameters, refuse
-from graphseq.specs import Reader, Spec, find_option, issubclass_of
+from graphseq.spec_reader import Reader, find_option, issubclass_of
+from graphseq.specs import Spec
 from graphseq.training import fit
 from graphseq.training.schedules import SCHEDULES, replace_former_options
 

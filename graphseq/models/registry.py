@@ -48,7 +48,8 @@ from graphseq.runtime import available_memory, format_bytes
 from graphseq.schema import refuse
 from graphseq.sequences.augment import CropMaskReorder, InformedAugmentation
 from graphseq.sequences.guided_augment import GuidedAugmentation
-from graphseq.specs import Reader, Spec
+from graphseq.spec_reader import Reader
+from graphseq.specs import Spec
 
 __all__ = ["MODELS", "PARTS", "SUPPLIED", "build_model", "create", "model_table"]
 

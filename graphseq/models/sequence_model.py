@@ -30,7 +30,8 @@ from graphseq.nn.wavelet_filter import WaveletFilter
 from graphseq.schema import Configurable, InvalidOption, Size, refuse
 from graphseq.sequences.augment import Augmentation
 from graphseq.sequences.batch import Batch
-from graphseq.specs import Reader, Spec, class_of, merge
+from graphseq.spec_reader import Reader
+from graphseq.specs import Spec, class_of, merge
 
 Terms = dict[str, Float[Tensor, ""]]
 PARTS: dict[str, type] = {

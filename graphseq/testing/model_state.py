@@ -13,7 +13,7 @@ from graphseq.errors import GraphError
 from graphseq.models import Model
 from graphseq.models.registry import SUPPLIED, model_table, part_table
 from graphseq.schema import Configurable, describe, refuse
-from graphseq.specs import Reader
+from graphseq.spec_reader import Reader
 from graphseq.testing.model_case import MODEL, ModelCase
 from graphseq.testing.model_scores import apart
 from graphseq.testing.samples import graph_of, ring
