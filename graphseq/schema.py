@@ -22,12 +22,12 @@ from typing import (
     Union,
     get_args,
     get_origin,
-    get_type_hints,
 )
 
 from annotated_types import Ge, Gt, Le, Lt
 
 from graphseq.errors import ConfigError, suggest
+from graphseq.signatures import invalid_names, parameters
 
 Size = Annotated[int, Ge(1)]
 """A whole number of 1 or more: a width, a length, a number of layers."""
@@ -104,22 +104,6 @@ def refuse(source: str, invalid: Iterable[InvalidOption]) -> None:
         raise OptionError(source, found)
 
 
-def parameters(target: Callable[..., Any]) -> dict[str, inspect.Parameter]:
-    """The options of a class or function by name, with resolved annotations."""
-    return dict(_parameters(target.__init__ if inspect.isclass(target) else target))
-
-
-@functools.cache
-def _parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
-    hints = get_type_hints(function, include_extras=True)
-    return {
-        name: parameter.replace(annotation=hints.get(name, Any))
-        for name, parameter in inspect.signature(function).parameters.items()
-        if name != "self"
-        and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
-    }
-
-
 def find_invalid(
     target: Callable[..., Any], options: Mapping[str, Any]
 ) -> Iterator[InvalidOption]:
@@ -133,7 +117,7 @@ def find_invalid(
     for name in options.keys() - known.keys():
         yield InvalidOption(name, f"not an option; {suggest(name, known)}")
     given = {name: plain(value) for name, value in options.items() if name in known}
-    wrong = _invalid_names(target, given)
+    wrong = invalid_names(target, given)
     for name, value in given.items():
         if isinstance(value, int) and abs(value) >= LARGEST and name not in wrong:
             yield InvalidOption(name, f"{value:.3g} is more than 64 bits can hold")
@@ -141,46 +125,6 @@ def find_invalid(
         expected = format_type(known[name].annotation)
         found = format_value(options[name])
         yield InvalidOption(name, f"expected {expected}, found {found}")
-
-
-def _invalid_names(target: Callable[..., Any], given: Mapping[str, Any]) -> set[Any]:
-    from pydantic import ValidationError
-
-    function = target.__init__ if inspect.isclass(target) else target
-    try:
-        _checker(function).model_validate(given)
-    except ValidationError as error:
-        return {problem["loc"][0] for problem in error.errors(include_url=False)}
-    return set()
-
-
-@functools.cache
-def _checker(function: Callable[..., Any]) -> Any:
-    """The pydantic model of a signature; every field is optional in it."""
-    from pydantic import ConfigDict, Field, create_model
-
-    fields: Any = {
-        f"field_{place}": (_sequence(parameter.annotation), Field(None, alias=name))
-        for place, (name, parameter) in enumerate(_parameters(function).items())
-    }
-    config = ConfigDict(strict=True, arbitrary_types_allowed=True)
-    return create_model("Options", __config__=config, **fields)
-
-
-def _sequence(hint: Any) -> Any:
-    """The annotation with ``tuple`` read as any list of such elements."""
-    origin, arguments = get_origin(hint), get_args(hint)
-    if origin in (Union, types.UnionType):
-        return Union[tuple(map(_sequence, arguments))]  # noqa: UP007
-    if origin is tuple:
-        from pydantic import BeforeValidator
-
-        return Annotated[hint, BeforeValidator(_as_tuple)]
-    return hint
-
-
-def _as_tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
 
 
 class Configurable:

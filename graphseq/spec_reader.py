@@ -18,8 +18,8 @@ from graphseq.schema import (
     find_invalid,
     find_missing,
     format_value,
-    parameters,
 )
+from graphseq.signatures import parameters
 from graphseq.specs import Spec, merge
 
 INHERITED = ("dim", "max_length")

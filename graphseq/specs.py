@@ -9,12 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from graphseq.schema import (
-    OptionError,
-    describe,
-    fill_defaults,
-    parameters,
-)
+from graphseq.schema import OptionError, describe, fill_defaults
+from graphseq.signatures import parameters
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ spec_reader
 specs
 drawing | schema | locks | plain_yaml | folders
 atomic | exported
-constants | drafts | errors | package_data | runtime
+constants | drafts | errors | package_data | runtime | signatures
 """
 LINES = [line.split(" | ") for line in LAYERS.strip().splitlines()]
 RANK = {home: -depth for depth, line in enumerate(LINES) for home in line}

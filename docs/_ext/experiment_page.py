@@ -12,7 +12,8 @@ from graphseq.config import registry
 from graphseq.config.sections import FROM_ELSEWHERE, NEEDED, SECTIONS
 from graphseq.evaluation import evaluate
 from graphseq.models.registry import SUPPLIED
-from graphseq.schema import format_type, parameters
+from graphseq.schema import format_type
+from graphseq.signatures import parameters
 from graphseq.training import fit
 
 Table = Mapping[str, Callable[..., Any]]

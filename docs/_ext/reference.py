@@ -22,7 +22,8 @@ from typing import Any, get_args, get_type_hints
 from annotated_types import Ge, Gt, Le, Lt
 
 import graphseq
-from graphseq.schema import Configurable, parameters
+from graphseq.schema import Configurable
+from graphseq.signatures import parameters
 
 DOCS = Path(__file__).resolve().parents[1]
 GENERATED = DOCS / "reference" / "generated"

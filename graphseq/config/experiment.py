@@ -33,7 +33,8 @@ from graphseq.evaluation import Report
 from graphseq.graphs import build_graph, load_log
 from graphseq.models import Ensemble, Model
 from graphseq.models.registry import build_model
-from graphseq.schema import InvalidOption, parameters, refuse
+from graphseq.schema import InvalidOption, refuse
+from graphseq.signatures import parameters
 from graphseq.training import Run
 
 

@@ -18,7 +18,8 @@ from graphseq.errors import DataError, suggest
 from graphseq.evaluation import evaluate
 from graphseq.models.registry import SUPPLIED
 from graphseq.models.sequence_model import SequenceModel
-from graphseq.schema import InvalidOption, format_value, parameters, refuse
+from graphseq.schema import InvalidOption, format_value, refuse
+from graphseq.signatures import parameters
 from graphseq.spec_reader import Reader, find_option, issubclass_of
 from graphseq.specs import Spec
 from graphseq.training import fit

@@ -11,7 +11,7 @@ from graphseq import data, graphs, models, nn
 from graphseq.config import registry as tables
 from graphseq.evaluation import evaluate
 from graphseq.nn import Encoder, Features
-from graphseq.schema import parameters
+from graphseq.signatures import parameters
 from graphseq.training import fit
 
 TABLES = {

@@ -12,8 +12,8 @@ from docstring_parser import parse
 from graphseq.models import MODELS, ViewContrast
 from graphseq.nn import Transformer
 from graphseq.objectives import bpr, cross_entropy, nt_xent, sampled_softmax
-from graphseq.schema import parameters
 from graphseq.sequences import CropMaskReorder, GuidedAugmentation
+from graphseq.signatures import parameters
 
 ROOT = Path(__file__).resolve().parents[2]
 EXTENSIONS = str(ROOT / "docs" / "_ext")

@@ -19,10 +19,10 @@ from graphseq.graphs import CoOccurrence, build_graph
 from graphseq.models import Backbone, Model, SequenceModel, create
 from graphseq.models.graph_contrast import ProjectedContrast
 from graphseq.models.registry import model_table
-from graphseq.schema import parameters
 from graphseq.sequences import Batch, SequenceLoader, histories
 from graphseq.sequences.augment import Augmentation
 from graphseq.sequences.samplers import Sampler, gather
+from graphseq.signatures import parameters
 from graphseq.specs import merge
 
 SIZES: dict[str, Any] = {"dim": 16, "max_length": 4}

@@ -33,13 +33,13 @@ from graphseq.models import (
     TargetContrast,
     ViewContrast,
 )
-from graphseq.schema import parameters
 from graphseq.sequences import Batch
 from graphseq.sequences.augment import (
     Augmentation,
     CropMaskReorder,
     InformedAugmentation,
 )
+from graphseq.signatures import parameters
 
 GRU = {"GRU": {"dropout": 0.2}}
 TRANSFORMER = {"Transformer": {"layers": 1, "learnable": {"LearnableDropout": {}}}}
