@@ -1,4 +1,4 @@
-"""Epochs and an evaluation on a GPU beside their matrix products alone.
+"""Epochs and an evaluation on a GPU next to their matrix products alone.
 
 For each model: seconds of the second epoch and of an evaluation, peak memory, how often
 a step makes the process wait for the GPU, and a profile of some steps. The limit of an

@@ -82,7 +82,7 @@ propagated = gs.models.SASRec(log.num_users, small(gs.nn.GRU(16), features=featu
 gs.fit(propagated, graph, folder="runs/graph", **quick)
 gs.evaluate(propagated, graph, folder="runs/graph")
 
-# 11. Is it better, or only luckier?
+# 11. Is it better, or is the difference due to chance?
 print(gs.compare("runs/graph", "runs/gru-0", history="kept"))
 
 # 12. Combine the graph with contrast.

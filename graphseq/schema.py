@@ -183,8 +183,8 @@ def bind(
     for name in positional.keys() & kwargs.keys():
         invalid.append(InvalidOption(name, "given twice"))
     if len(args) > len(order):
-        what = f"expected at most {len(order)} without a name, found {len(args)}"
-        invalid.append(InvalidOption("arguments", what))
+        message = f"expected at most {len(order)} without a name, found {len(args)}"
+        invalid.append(InvalidOption("arguments", message))
     refuse(target.__name__, [*invalid, *find_missing(target, given)])
     options = fill_defaults(target, given)
     if inspect.isclass(target) and issubclass(target, Configurable):

@@ -63,13 +63,15 @@ class Reader:
         entry = {entry: {}} if isinstance(entry, str) else entry
         if not isinstance(entry, Mapping) or len(entry) != 1:
             names, found = ", ".join(table), format_value(entry)
-            what = f"expected one of {names}, as {{Name: {{option: …}}}}, found {found}"
-            self._problem(place, what)
+            message = (
+                f"expected one of {names}, as {{Name: {{option: …}}}}, found {found}"
+            )
+            self._problem(place, message)
             return None
         [(name, options)] = entry.items()
         if not isinstance(name, str) or name not in table:
-            what = f"unknown name; {suggest(name, table)}"
-            self._problem(f"{place}.{name}", what)
+            message = f"unknown name; {suggest(name, table)}"
+            self._problem(f"{place}.{name}", message)
             return None
         return self.read(table[name], options, f"{place}.{name}", inherited)
 
@@ -92,8 +94,8 @@ class Reader:
             The specification; ``None`` if something is wrong.
         """
         if not isinstance(options, Mapping | None):
-            what = f"expected options of {target.__name__} by name"
-            self._problem(place, f"{what}, found {format_value(options)}")
+            message = f"expected options of {target.__name__} by name"
+            self._problem(place, f"{message}, found {format_value(options)}")
             return None
         before, every = len(self.problems), parameters(target)
         known = {n: every[n] for n in every if n not in self.supplied}

@@ -51,7 +51,7 @@ def with_verbosity(command: Callable[..., int | None]) -> Callable[..., int | No
         parameter.replace(annotation=hints[name])
         for name, parameter in signature.parameters.items()
     ]
-    # set on the wrapper, of which the parser reads them
+    # the parser reads the options from the wrapper
     vars(run)["__signature__"] = signature.replace(parameters=[*own, *flags])
     run.__annotations__ = hints
     del run.__wrapped__

@@ -64,8 +64,8 @@ def check_sections(options: Any, source: str) -> None:
     problems: list[InvalidOption] = []
     for name in options:
         if name not in SECTIONS:
-            what = f"not a section; {_suggest_section(str(name))}"
-            problems.append(InvalidOption(str(name), what))
+            message = f"not a section; {_suggest_section(str(name))}"
+            problems.append(InvalidOption(str(name), message))
     on_graph = kind_of_data(options.get("data")) == "graph"
     for name in NEEDED:
         if not options.get(name) and not (on_graph and name in OF_GRAPH):
@@ -115,8 +115,8 @@ def read_section(name: str, section: Any, problems: list[InvalidOption]) -> Any:
     if name in ("split", "model"):
         return reader.pick(SPLITS if name == "split" else model_table(), section, name)
     if not isinstance(section, list | None):
-        what = f"expected a list of {{Name: {{option: …}}}}, found {section!r}"
-        problems.append(InvalidOption(name, what))
+        message = f"expected a list of {{Name: {{option: …}}}}, found {section!r}"
+        problems.append(InvalidOption(name, message))
         return [None]
     each = enumerate(section or ())
     return [reader.pick(LISTS[name], e, f"{name}[{i}]") for i, e in each]
@@ -154,7 +154,7 @@ def _explain_old_options(
 ) -> list[InvalidOption]:
     """Problems of a model section of version 0.1, where parts were not yet options.
 
-    All unknown options of the model become one problem with their new places.
+    All unknown options of the model become one problem, with their new names.
     """
     if not isinstance(model, Mapping) or len(model) != 1:
         return list(problems)
@@ -164,16 +164,16 @@ def _explain_old_options(
         return list(problems)
     assert target is not None
     unknown = [n for n in options if n not in {*parameters(target), *SUPPLIED}]
-    places = {n: find_option(target, n, PARTS) for n in unknown}
-    moved = [f"{n} as {place}" for n, place in places.items() if place]
+    found = {n: find_option(target, n, PARTS) for n in unknown}
+    moved = [f"{n} as {place}" for n, place in found.items() if place]
     if not moved and "preset" not in unknown:
         return list(problems)
     if "preset" in unknown:
         moved.append("preset as base: presets/NAME.yaml")
     names = {f"model.{name}.{option}" for option in unknown}
     others = [problem for problem in problems if problem.name not in names]
-    what = (
+    message = (
         "options of graphseq 0.1, whose models had no parts; write "
         f"{', '.join(moved)} (see 'Migrate from 0.1' in the documentation)"
     )
-    return [*others, InvalidOption(f"model.{name}", what)]
+    return [*others, InvalidOption(f"model.{name}", message)]

@@ -61,8 +61,8 @@ def read_space(section: Any, source: str) -> dict[str, Range]:
         return {}
     problems: list[InvalidOption] = []
     if not isinstance(section, Mapping):
-        what = f"expected options and their ranges, found {format_value(section)}"
-        refuse(source, [InvalidOption("tune", what)])
+        message = f"expected options and their ranges, found {format_value(section)}"
+        refuse(source, [InvalidOption("tune", message)])
     space: dict[str, Range] = {}
     for name, written in section.items():
         found = _range(written)
@@ -97,8 +97,8 @@ def _range(written: Any) -> Range | str:
         isinstance(v, bool) or not isinstance(v, number) or not math.isfinite(v)
         for v in values
     ):
-        what = "whole numbers" if kind == "int" else "numbers"
-        return f"{kind} needs two {what}; found {format_value(values)}"
+        numbers = "whole numbers" if kind == "int" else "numbers"
+        return f"{kind} needs two {numbers}; found {format_value(values)}"
     if low >= high:
         return f"{kind} needs a lower and a higher bound; found {format_value(values)}"
     if kind == "log" and low <= 0:
@@ -131,6 +131,6 @@ def check_space(space: Space, options: Mapping[str, Any], source: str) -> None:
                 check(override(options, settings({name: value})), source)
             except OptionError as error:
                 for place, message in error.invalid:
-                    what = f"with {value!r}: {place}: {message}"
-                    problems.append(InvalidOption(f"tune.{name}", what))
+                    problem = f"with {value!r}: {place}: {message}"
+                    problems.append(InvalidOption(f"tune.{name}", problem))
     refuse(source, list(dict.fromkeys(problems)))

@@ -60,8 +60,8 @@ def _load(
             f"{file}:{next(iter(variants))}"
         )
     if wanted is not None and wanted not in variants:
-        what = suggest(wanted, variants) if variants else "the file has no variants"
-        raise ConfigError(f"{file}: unknown variant {wanted!r}; {what}")
+        message = suggest(wanted, variants) if variants else "the file has no variants"
+        raise ConfigError(f"{file}: unknown variant {wanted!r}; {message}")
     return _experiment(file, options, variants, wanted, settings)
 
 

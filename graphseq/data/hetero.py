@@ -117,7 +117,7 @@ def _with_held_out(
     """The events with those that the data set holds out, if they are to be included.
 
     Raises:
-        DataError: That is not said, or they have no time.
+        DataError: ``include`` is needed and ``None``, or the events have no time.
     """
     held_user, held_item = edges[LABELS].cpu().numpy()
     if include is None:

@@ -152,8 +152,8 @@ def diversity(lists: Lists) -> Float[Tensor, "N"]:
         shape=(len(lists.counts), int(attribute.max(initial=-1)) + 1),
     )
     listed = (lists.items >= 0).numpy()
-    users, places = listed.nonzero()
-    chosen = lists.items.numpy()[users, places]
+    users, positions = listed.nonzero()
+    chosen = lists.items.numpy()[users, positions]
     ones = np.ones(len(users))
     member = csr_array((ones, (users, chosen)), shape=(len(listed), len(lists.counts)))
     sums = member @ vectors

@@ -92,8 +92,8 @@ class BERT4Rec(SequenceModel):
         """The encoder reads in both directions."""
         encoder = getattr(options.get("backbone"), "encoder", None)
         if getattr(encoder, "causal", encoder is not None):
-            what = "needs an encoder of both directions, Transformer(causal=False)"
-            yield InvalidOption("backbone.encoder", what)
+            message = "needs an encoder of both directions, Transformer(causal=False)"
+            yield InvalidOption("backbone.encoder", message)
         yield from refuse_users(options, "the states of masks score items")
 
     def represent(self, batch: Batch, graph: HeteroData) -> Float[Tensor, "B n"]:

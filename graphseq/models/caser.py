@@ -88,8 +88,8 @@ class Caser(SequenceModel):
         yield from refuse_users(options, "Caser has user vectors of its own")
         sampler = getattr(options.get("backbone"), "sampler", None)
         if options["steps"] > 1 and sampler == "prefix":
-            what = "steps above 1 need a target at every position; use the sampler"
-            yield InvalidOption("steps", f"{what} targets or user, or steps=1")
+            message = "steps above 1 need a target at every position; use the sampler"
+            yield InvalidOption("steps", f"{message} targets or user, or steps=1")
 
     def represent(self, batch: Batch, graph: HeteroData) -> Float[Tensor, "B n"]:
         """The convolved newest items, with the user."""

@@ -9,7 +9,7 @@ from torch import Tensor
 
 Combine = Literal["log_softmax", "z_score", "reciprocal_rank"]
 Comparable = Callable[[Float[Tensor, "n V"], Int[Tensor, "n H"]], Float[Tensor, "n V"]]
-"""From the scores of n users, and their items that are no candidates, padded with V."""
+"""From scores of n users, and their items that are not candidates, padded with V."""
 
 
 def log_softmax(

@@ -165,8 +165,8 @@ class DSSRec(SequenceModel):
         yield from super().conflicts(options)
         sampler = getattr(options.get("backbone"), "sampler", None)
         if options["serve"] == "prototypes" and sampler != "prefix":
-            what = "serve='prototypes' needs a backbone with sampler='prefix'"
-            yield InvalidOption("serve", f"{what}, found {sampler!r}")
+            message = "serve='prototypes' needs a backbone with sampler='prefix'"
+            yield InvalidOption("serve", f"{message}, found {sampler!r}")
         if options["serve"] == "prototypes":
             yield from refuse_users(options, "with serve='prototypes', encodings score")
 

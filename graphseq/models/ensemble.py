@@ -100,8 +100,8 @@ class Ensemble(DirectModel):
         """Two or more members with the same users and items, and a weight for each."""
         members, weights = options["members"], options["weights"]
         if len(members) < 2:
-            what = f"expected two or more models or runs, found {len(members)}"
-            yield InvalidOption("members", what)
+            message = f"expected two or more models or runs, found {len(members)}"
+            yield InvalidOption("members", message)
         if weights is not None and len(weights) != len(members):
             found = f"found {len(weights)} for {len(members)} members"
             yield InvalidOption("weights", f"expected one for each member, {found}")
@@ -111,14 +111,14 @@ class Ensemble(DirectModel):
         sizes = {_sizes(m) for m in members if isinstance(m, Trained | Model)}
         if len(sizes) > 1:
             found = " and ".join(f"{u} users, {v} items" for u, v in sorted(sizes))
-            what = f"expected the same users and items, found {found}; train them on"
-            yield InvalidOption("members", f"{what} one graph")
+            message = f"expected the same users and items, found {found}; train them on"
+            yield InvalidOption("members", f"{message} one graph")
         elif len({run.record["graph"]["hash"] for run in runs}) > 1:
             try:
                 merge_graphs([run.graph() for run in runs])
             except (GraphError, RunError) as error:
-                what = "the runs were trained on different graphs"
-                yield InvalidOption("members", f"{what}: {error}")
+                message = "the runs were trained on different graphs"
+                yield InvalidOption("members", f"{message}: {error}")
 
     @property
     def models(self) -> list[Model]:
@@ -219,7 +219,7 @@ class EnsembleScorer(Scorer):
 
         Args:
             batch: The rows, on the scorer's device.
-            excluded: Items of each row that are no candidates, each once.
+            excluded: Items of each row that are not candidates, each once.
 
         Yields:
             The first row, and the values; 0 beyond the last item.

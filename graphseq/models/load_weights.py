@@ -102,7 +102,7 @@ class _Table:
         self.problems: list[InvalidOption] = []
 
     def read(self, names: Mapping[str, str | None]) -> list[Copy]:
-        """The copies that the table asks for; complete if there are no problems."""
+        """The copies that the table requests; complete if there are no problems."""
         copies: list[Copy] = []
         used: set[str] = set()
         for pattern, target in names.items():
@@ -113,8 +113,8 @@ class _Table:
                 self._problem(pattern, str(error))
         for name in self.stored.keys() - used:
             shape = tuple(self.stored[name].shape)
-            what = f"stored with the shape {shape}, and not in the table; name its"
-            self._problem(name, f"{what} tensor in the model, or None to ignore it")
+            message = f"stored with the shape {shape}, and not in the table; name its"
+            self._problem(name, f"{message} tensor in the model, or None to ignore it")
         self._check_coverage(copies)
         self.problems.sort()
         return copies
@@ -122,7 +122,7 @@ class _Table:
     def _copies(
         self, pattern: str, target: str | None, used: set[str]
     ) -> Iterator[Copy]:
-        """What an entry of the table asks for; its stored names are added to ``used``.
+        """What an entry of the table requests; its stored names are added to ``used``.
 
         Raises:
             ValueError: The entry cannot be read, or no name fits it.
@@ -156,8 +156,10 @@ class _Table:
             return False
         if [n for n in found if n != 1] == [n for n in expected if n != 1]:
             return True
-        what = f"{tuple(expected)} is expected for {own.name}, found {tuple(found)}"
-        self._problem(stored.name, f"{what}; check the index and the model's options")
+        message = f"{tuple(expected)} is expected for {own.name}, found {tuple(found)}"
+        self._problem(
+            stored.name, f"{message}; check the index and the model's options"
+        )
         return False
 
     def _check_coverage(self, copies: list[Copy]) -> None:
@@ -170,8 +172,10 @@ class _Table:
                     own.of(times).add_(1)
             size, missing = times.numel(), int((times == 0).sum())
             if missing:
-                what = f"{missing} of {size} elements, shape {tuple(tensor.shape)}, get"
-                self._problem(name, f"{what} no value; map a tensor to them")
+                message = (
+                    f"{missing} of {size} elements, shape {tuple(tensor.shape)}, get"
+                )
+                self._problem(name, f"{message} no value; map a tensor to them")
             if bool((times > 1).any()):
                 both = " and ".join(dict.fromkeys(sources))
                 self._problem(name, f"covered twice, by {both}; map one of them")

@@ -113,8 +113,8 @@ class MutualInformation(Auxiliary):
     def conflicts(cls, options: Mapping[str, Any]) -> Iterator[InvalidOption]:
         """Attributes need their number."""
         if options["variant"] == "full" and options["num_attributes"] is None:
-            what = "variant='full' predicts attributes and needs their number"
-            yield InvalidOption("num_attributes", f"{what}, found None")
+            message = "variant='full' predicts attributes and needs their number"
+            yield InvalidOption("num_attributes", f"{message}, found None")
 
     @classmethod
     def check_encoder(cls, options: Mapping[str, Any], encoder: Any) -> Iterator[str]:

@@ -70,7 +70,7 @@ class Scorer(ABC):
 
         Args:
             batch: The rows, on the scorer's device.
-            excluded: Items of each row that are no candidates, each once.
+            excluded: Items of each row that are not candidates, each once.
         """
         return self.blocks(batch)
 

@@ -58,8 +58,10 @@ class TVRec(SequenceModel):
         encoder = getattr(options["backbone"], "encoder", None)
         fits = encoder is not None and class_of(encoder) is TimeVariantFilter
         if options["reg"] and hasattr(options["backbone"], "encoder") and not fits:
-            what = "the orthogonality of bases needs a TimeVariantFilter as the encoder"
-            yield InvalidOption("reg", f"{what}; use one, or reg=0")
+            message = (
+                "the orthogonality of bases needs a TimeVariantFilter as the encoder"
+            )
+            yield InvalidOption("reg", f"{message}; use one, or reg=0")
 
     def losses(self, batch: Batch, graph: HeteroData) -> Terms:
         """The next item, and the orthogonality of the bases."""

@@ -1,8 +1,8 @@
 """Importance of each item of a sequence for a model's output.
 
 A method explains one number per sequence: a function of the item vectors, before
-positions, of the mask, and of which sequences these are. EC4SRec explains the score of
-the best item, :func:`top_score`.
+positions, of the mask, and of the indices of the sequences. EC4SRec explains the score
+of the best item, :func:`top_score`.
 """
 
 from collections.abc import Callable

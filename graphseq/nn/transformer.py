@@ -45,7 +45,7 @@ class Transformer(Encoder):
         Sequences are padded on the right; states of padding are zero. Absolute
         positions are counted from the first item of the row (``start``), or so that the
         last item is always at ``max_length - 1`` (``end``, as with left padding). A
-        position of which all visible items are hidden attends to itself (the codes add
+        position whose visible items are all hidden attends to itself (the codes add
         -10,000 to their scores: to all positions, also later ones).
 
     Args:

@@ -149,5 +149,5 @@ class WaveletFilter(WindowEncoder):
         yield from check_heads(options["dim"], options["heads"])
         if options["max_length"] % 2:
             found = f"expected an even window, found {options['max_length']}"
-            what = f"{found}: columns form pairs, and the newest would have none"
-            yield InvalidOption("max_length", what)
+            message = f"{found}: columns form pairs, and the newest would have none"
+            yield InvalidOption("max_length", message)

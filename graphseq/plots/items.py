@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 GROUPS = 6  # categories with a colour; the others are grey
-LABELLED = 40  # items of which those are labelled whose texts do not overlap
+LABELLED = 40  # items at most that get a label, if it overlaps no other
 RASTERISED = 2000  # more points than that are an image within a vector file
 
 

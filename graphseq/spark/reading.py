@@ -130,8 +130,8 @@ def _read_parquet(spark: "SparkSession", path: str, parser: Parser) -> Rows:
 
     frame = spark.read.parquet(path)
     header, kinds = frame.columns, dict(frame.dtypes)
-    places = find_roles(parser.name, header, parser.columns)
-    names = {role: header[place] for role, place in places.items()}
+    columns = find_roles(parser.name, header, parser.columns)
+    names = {role: header[column] for role, column in columns.items()}
     for role in ("user", "item"):
         kind = kinds[names[role]]
         if kind not in (*INTEGRAL, "string"):

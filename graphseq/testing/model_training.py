@@ -121,8 +121,8 @@ def it_learns_a_planted_structure(case: ModelCase) -> None:
     least = 0.9 if case.learns == "order" else 0.35
     chance = 3 / case.structured["item"].num_nodes
     advice = "raise epochs or lr; else look for targets that are shifted by one"
-    what = f"HR@3 is {found:.2f}, expected {least} or more (chance is {chance:.2f})"
-    expect(found >= least, what, advice)
+    message = f"HR@3 is {found:.2f}, expected {least} or more (chance is {chance:.2f})"
+    expect(found >= least, message, advice)
 
 
 @MODEL.add
@@ -136,8 +136,10 @@ def it_stays_at_chance_without_structure(case: ModelCase) -> None:
     chance = 3 / graph["item"].num_nodes
     most = chance + 4 * (chance * (1 - chance) / len(graph.test.user)) ** 0.5
     found = hit_rate(model, graph)
-    what = f"HR@3 is {found:.2f}, expected at most {most:.2f} (chance is {chance:.2f})"
-    expect(found < most, what, "read nothing from the held-out events")
+    message = (
+        f"HR@3 is {found:.2f}, expected at most {most:.2f} (chance is {chance:.2f})"
+    )
+    expect(found < most, message, "read nothing from the held-out events")
 
 
 @MODEL.add

@@ -160,8 +160,8 @@ class Suite(Generic[Case]):
             except Unmet as unmet:
                 failures.append(Failure(check.name, check.claim, *unmet.args))
             except Exception as error:  # of the part: reported with the others
-                what = _describe(error), _ALONE
-                failures.append(Failure(check.name, check.claim, *what))
+                message = _describe(error)
+                failures.append(Failure(check.name, check.claim, message, _ALONE))
         if failures:
             raise CheckError(name_of(make), len(selected), failures)
 

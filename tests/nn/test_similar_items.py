@@ -32,7 +32,7 @@ def test_vectors_are_compared_by_their_cosine() -> None:
     assert similar_by_vectors(x, KNOWN, 50).items.shape == (NEW, KNOWN)
 
 
-def test_a_rare_attribute_counts_more_and_strangers_do_not_count() -> None:
+def test_a_rare_attribute_counts_more_and_one_of_no_known_item_does_not() -> None:
     """Attribute 0 is of all known items, 1 of two, 2 of one; the last is of none."""
     has = [(old, 0) for old in range(KNOWN)] + [(2, 1), (5, 1), (7, 2)]
     has += [(9, 0), (9, 1), (10, 2), (11, 0), (11, 2), (12, 3)]

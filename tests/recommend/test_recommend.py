@@ -83,14 +83,14 @@ def test_a_word_is_not_taken_apart(shop, given: dict[str, Any], message: str) ->
         shop.recommend(**given, k=2)
 
 
-def test_histories_of_strangers(shop) -> None:
+def test_histories_of_new_users(shop) -> None:
     found = shop.recommend(histories=[["ale"], ["tea", "eggs"]], k=1)
     assert found.columns == ["history", "rank", "item", "score"], "not a user's id"
     assert found["history"].to_list() == [0, 1]
     assert found["item"].to_list() == ["bread", "rice"]
 
 
-def test_a_log_of_strangers_is_a_file_of_histories(shop) -> None:
+def test_a_log_of_new_users_is_a_file_of_histories(shop) -> None:
     rows = {"user": ["z", "y", "z"], "item": ["tea", "ale", "eggs"], "time": [1, 1, 2]}
     log = Interactions.from_frame(rows)
     found = shop.recommend(histories=log, k=2)
