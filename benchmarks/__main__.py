@@ -3,8 +3,9 @@
 They read Amazon Beauty from the folder of ``graphseq get amazon-beauty``: the one that
 ``GRAPHSEQ_DATA`` names, else the cache. Without it, the benchmarks that need it are
 skipped. ``python -m benchmarks.scale``, ``benchmarks.spark``, ``benchmarks.recommend``,
-``benchmarks.warm_start`` and ``benchmarks.cold_items`` take long, and
-``benchmarks.accelerators`` needs what is compiled; they are run separately.
+``benchmarks.warm_start`` and ``benchmarks.cold_items`` take long,
+``benchmarks.accelerators`` needs what is compiled, and ``benchmarks.authors`` needs
+programs of others; they are run separately.
 """
 
 import os
