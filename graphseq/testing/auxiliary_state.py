@@ -1,7 +1,6 @@
 """Checks of the state of auxiliary objectives: seeds, relations, resuming."""
 
 import copy
-import json
 
 import torch
 
@@ -12,7 +11,7 @@ from graphseq.testing.samples import (
     changes,
     snapshot,
 )
-from graphseq.testing.suite import expect
+from graphseq.testing.suite import expect, expect_json
 
 
 @AUXILIARY.add
@@ -96,12 +95,7 @@ def options_rebuild_it(case: AuxiliaryCase) -> None:
     """Its options are JSON data or parts, and rebuild one with the same terms."""
     auxiliary = case.make()
     spec = describe(auxiliary)
-    try:
-        same = json.loads(json.dumps(spec)) == spec
-    except TypeError:
-        same = False
-    advice = "take numbers, texts, lists or parts of the package as options"
-    expect(same, f"{spec} is not JSON data", advice)
+    expect_json(spec, "take numbers, texts, lists or parts of the package as options")
     again = type(auxiliary)(**copy.deepcopy(auxiliary.options))
     model = case.refreshed(case.model(again))
     model.load_state_dict(case.own.state_dict())

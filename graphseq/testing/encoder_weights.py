@@ -1,7 +1,6 @@
 """Checks of the weights, gradients and options of encoders."""
 
 import copy
-import json
 
 import torch
 
@@ -12,7 +11,7 @@ from graphseq.testing.encoder_case import (
     close,
     difference,
 )
-from graphseq.testing.suite import expect
+from graphseq.testing.suite import expect, expect_json
 
 
 @ENCODER.add
@@ -111,12 +110,7 @@ def a_copy_is_independent(case: EncoderCase) -> None:
 def options_rebuild_it(case: EncoderCase) -> None:
     """Its options are JSON data or parts, and rebuild an encoder of the same states."""
     spec = describe(case.encoder)
-    try:
-        same = json.loads(json.dumps(spec)) == spec
-    except TypeError:
-        same = False
-    advice = "take numbers, texts, lists or parts of the package as options"
-    expect(same, f"{spec} is not JSON data", advice)
+    expect_json(spec, "take numbers, texts, lists or parts of the package as options")
     options = copy.deepcopy(case.encoder.options)
     other = type(case.encoder)(**options).eval()
     other.load_state_dict(case.encoder.state_dict())

@@ -1,5 +1,6 @@
 """Suites of checks: named claims about a part, all of them run before one error."""
 
+import json
 import traceback
 from collections.abc import Callable, Collection, Iterator
 from itertools import groupby
@@ -63,6 +64,15 @@ def expect(holds: object, found: str, advice: str) -> None:
     """
     if not holds:
         raise Unmet(found, advice)
+
+
+def expect_json(options: object, advice: str) -> None:
+    """Fail unless options survive a round trip through JSON."""
+    try:
+        same = json.loads(json.dumps(options)) == options
+    except TypeError:
+        same = False
+    expect(same, f"{options} is not JSON data", advice)
 
 
 class Check(Generic[Case]):

@@ -7,7 +7,7 @@ import torch
 
 from graphseq.errors import ConfigError, GraphSeqError
 from graphseq.testing import CheckError
-from graphseq.testing.suite import Suite, expect
+from graphseq.testing.suite import Suite, Unmet, expect, expect_json
 
 
 class Case:
@@ -87,3 +87,10 @@ def test_checks_that_do_not_apply_are_skipped_by_their_names() -> None:
         SUITE.run(seven, skip=["it_is_even"])
     with pytest.raises(ConfigError, match="skip: did you mean 'it_is_even'"):
         SUITE.run(seven, skip=["it_is_evn"])
+
+
+def test_options_that_json_changes_are_reported() -> None:
+    expect_json({"sizes": [1, 2.5], "name": None}, "advice")
+    for options in ({1: "an int as a key"}, {"a": (1,)}, {"a": object()}):
+        with pytest.raises(Unmet, match="is not JSON data"):
+            expect_json(options, "advice")
