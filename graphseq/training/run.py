@@ -5,12 +5,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, NotRequired
+from typing import Any
 
 import polars as pl
-from annotated_types import Len
 from torch_geometric.data import HeteroData
-from typing_extensions import TypedDict  # pydantic needs this one below Python 3.12
 
 from graphseq.errors import ConfigError, GraphError, RunError, quantity
 from graphseq.evaluation import Report
@@ -19,8 +17,8 @@ from graphseq.graphs import load_graph, whole_hash
 from graphseq.models import Model, create
 from graphseq.models.ensemble import Trained
 from graphseq.plain_yaml import parse, read_text
-from graphseq.schema import Count, Parallel, Size
 from graphseq.training.checkpoint import read_tensors
+from graphseq.training.run_content import check_content
 from graphseq.training.schedules import replace_former_options
 
 EXPERIMENT = "experiment.yaml"
@@ -200,7 +198,7 @@ def load_run(folder: str | Path) -> Run:
             raise _other_format(folder, found)
         history = _read_history(folder / HISTORY)
         experiment = dict(experiment)
-        _check_content(experiment, record)
+        check_content(experiment, record, EXPERIMENT)
         experiment["train"] = replace_former_options(experiment["train"])
         return Run(folder, experiment, record, history)
     except (OSError, ValueError, TypeError, RecursionError, ConfigError) as error:
@@ -231,56 +229,6 @@ def _read_history(path: Path) -> list[dict[str, Any]]:
     frame = pl.read_csv(path, infer_schema=False)
     types = {name: pl.Float64 for name in frame.columns} | {"epoch": pl.Int64}
     return frame.cast(types).to_dicts()  # type: ignore[arg-type]
-
-
-class _Graph(TypedDict):
-    num_users: Size
-    num_items: Size
-    hash: str
-    held_out_hash: str
-
-
-class _Environment(TypedDict):
-    commit: dict[str, Any] | None
-    device: str
-    threads: Parallel
-    precision: NotRequired[str]
-
-
-class _Record(TypedDict):
-    seed: Count
-    resumed_after: list[int]
-    graph: _Graph
-    environment: _Environment
-    best_epoch: Count
-    stopped_early: bool
-    times: list[dict[str, float]]
-    finished: bool
-
-
-class _Experiment(TypedDict):
-    model: Annotated[dict[str, Any], Len(1, 1)]
-    train: dict[str, Any]
-
-
-def _check_content(experiment: dict[str, Any], record: dict[str, Any]) -> None:
-    """Refuse a run folder whose files lack what their readers need.
-
-    Raises:
-        ValueError: With what is missing or of another type.
-    """
-    from pydantic import TypeAdapter, ValidationError
-
-    for name, kind, content in (
-        (RUN, _Record, record),
-        (EXPERIMENT, _Experiment, experiment),
-    ):
-        try:
-            TypeAdapter[Any](kind).validate_python(content)
-        except ValidationError as error:
-            problem = error.errors(include_url=False)[0]
-            place = ".".join(map(str, problem["loc"]))
-            raise ValueError(f"{name}: {place}: {problem['msg']}") from error
 
 
 def _other_format(folder: Path, found: Any) -> RunError:
