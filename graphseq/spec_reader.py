@@ -183,11 +183,15 @@ def choices(hint: Any, parts: Mapping[str, type]) -> dict[str, type]:
 
 
 def find_option(
-    target: Callable[..., Any], option: str, parts: Mapping[str, type]
+    target: Callable[..., Any],
+    option: str,
+    parts: Mapping[str, type],
+    above: frozenset[Any] = frozenset(),
 ) -> str | None:
     """Where to write an option of a part, such as ``backbone.encoder.GRU.hidden``.
 
-    The parts of the target's own defaults are searched first.
+    The parts of the target's own defaults are searched first. Parts ``above`` are not
+    searched again: some take a part of their own kind.
     """
     defaults: Mapping[str, Any] = getattr(target, "part_defaults", {})
     for name, parameter in parameters(target).items():
@@ -200,7 +204,9 @@ def find_option(
             prefix = name if len(possible) == 1 else f"{name}.{part_name}"
             if option in parameters(part):
                 return f"{prefix}.{option}"
-            if inner := find_option(part, option, parts):
+            if part in above:
+                continue
+            if inner := find_option(part, option, parts, above | {part}):
                 return f"{prefix}.{inner}"
     return None
 

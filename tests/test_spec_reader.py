@@ -143,6 +143,17 @@ def test_an_option_is_found_in_the_parts_of_the_defaults_first() -> None:
     assert find_option(Whole, "none", PARTS) is None
 
 
+class Nested(Part):
+    def __init__(self, *, part: Part | None = None) -> None:
+        self.part = part
+
+
+def test_a_part_that_takes_its_own_kind_is_searched_once() -> None:
+    parts = {"Nested": Nested, **PARTS}
+    assert find_option(Nested, "layers", parts) == "part.Nested.part.Deep.layers"
+    assert find_option(Nested, "none", parts) is None
+
+
 def test_parts_can_be_walked() -> None:
     spec = read({"others": [{"Deep": {"inner": {}}}]})
     assert [s.place.removeprefix("here.") for s in spec.walk()] == [
