@@ -148,7 +148,7 @@ OPTIONS: dict[str, Any] = {
     "threads": 1,
 }
 OPTIONS["patience"] = None  # else a slow start ends the run
-EPOCHS, SHORT = 14, 3  # to learn the cycle, of a killed run
+EPOCHS, SHORT = 11, 3  # to learn the cycle, of a killed run
 
 
 def graph_of(log: Interactions) -> HeteroData:
