@@ -3,8 +3,8 @@
 Usage: python benchmarks/threads.py [--neighbours N] [--repeats N]
 
 Each line is the median of fresh processes that run the same loop, forward and backward:
-a transformer of two layers over 256 sequences of 50 positions (D = 64), and the product of
-their last states with a catalogue of 12,101 items. Neighbours
+a transformer of two layers over 256 sequences of 50 positions (D = 64), and the product
+of their last states with a catalogue of 12,101 items. Neighbours
 are processes that keep a core busy. The variants differ only in how OpenMP waits. What
 counts is the ratio between the lines, measured in turns.
 """
