@@ -1,8 +1,7 @@
 """The backbone of a sequence model: item features, an encoder, the next-item loss."""
 
-import math
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -12,19 +11,17 @@ from torch_geometric.data import HeteroData
 
 from graphseq.models.by_length import by_length
 from graphseq.models.encoding import Encoding
+from graphseq.models.target_loss import Loss, target_loss
 from graphseq.models.user_context import UserContext, has_token
 from graphseq.nn.encoder import Encoder
 from graphseq.nn.features import Embedding, Features, embed_items
 from graphseq.nn.pooling import Pooling, pool
 from graphseq.nn.transformer import Transformer
-from graphseq.objectives import bce, cross_entropy, gbce, sampled_softmax
 from graphseq.schema import Configurable, InvalidOption, Size
 from graphseq.sequences.batch import Batch
 from graphseq.sequences.rows import newest
 from graphseq.sequences.samplers import SequenceSampler
 from graphseq.specs import class_of
-
-Loss = Literal["ce", "sampled", "bce", "gbce"]
 
 
 class Backbone(Configurable, nn.Module):
@@ -279,32 +276,7 @@ class Backbone(Configurable, nn.Module):
         self, states: Float[Tensor, "N D"], items: Float[Tensor, "V D"], batch: Batch
     ) -> Float[Tensor, ""]:
         """The loss of a batch's targets, given the states at their positions."""
-        targets = batch.target_items()
-        if self.loss == "ce":
-            return cross_entropy(states, items, targets)
-        if self.loss == "sampled":
-            return self._sampled(states, items, targets)
-        positive = (states * items[targets]).sum(dim=1)
-        negatives = items[batch.target_negatives()]
-        negative = torch.einsum("nd,nkd->nk", states, negatives)
-        if self.loss == "bce":
-            return bce(positive, negative)
-        return gbce(positive, negative, num_items=self.num_items)
-
-    def _sampled(
-        self, states: Float[Tensor, "N D"], items: Float[Tensor, "V D"], targets: Tensor
-    ) -> Float[Tensor, ""]:
-        """Sampled softmax whose normaliser is that of all items on average."""
-        drawn = torch.randint(self.num_items, (self.num_sampled,), device=items.device)
-        expected = math.log(self.num_sampled / self.num_items)  # count of each item
-        return sampled_softmax(
-            states,
-            items,
-            targets,
-            drawn,
-            log_expected_target=states.new_zeros(len(states)),
-            log_expected_negative=states.new_full((len(drawn),), expected),
-        )
+        return target_loss(self.loss, states, items, batch, self.num_sampled)
 
     def pooled(
         self, items: Float[Tensor, "V D"], views: Batch, pooling: Pooling = "last"

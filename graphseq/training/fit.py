@@ -10,14 +10,17 @@ from torch_geometric.data import HeteroData
 
 from graphseq import runtime
 from graphseq.constants import Protocol
-from graphseq.errors import ConfigError, GraphError
 from graphseq.models import Model
 from graphseq.schema import Count, Parallel, Positive, Size, Weight, Workers, checked
-from graphseq.sequences.samplers import check_learnable
 from graphseq.training import run_folder
 from graphseq.training.history import TrainingHistory
 from graphseq.training.monitor import Measure, Metric, name_of
 from graphseq.training.options import FitOptions, Precision
+from graphseq.training.requirements import (
+    check_epochs,
+    check_examples,
+    epochs_before_last_stage,
+)
 from graphseq.training.run import CHECKPOINT, Run
 from graphseq.training.schedules import Schedule
 from graphseq.training.warm_start import NewItems, fit_new_items, start_from
@@ -169,8 +172,8 @@ def fit(
     is_trained = bool(model.stages()) and any(
         weight.requires_grad for weight in model.parameters()
     )
-    _check_examples(model, graph, trained=is_trained, validated=monitor is not None)
-    _check_epochs(model, max_epochs)
+    check_examples(model, graph, trained=is_trained, validated=monitor is not None)
+    check_epochs(model, max_epochs)
     if folder is not None:
         run_folder.check_stored(model, options)
     options.check_machine()
@@ -200,7 +203,7 @@ def fit(
                         monitor=options.monitor,
                         patience=patience,
                         callbacks=callbacks,
-                        warmup=max(model.warmup, _epochs_before_last_stage(model)),
+                        warmup=max(model.warmup, epochs_before_last_stage(model)),
                     )
                     if folder is not None:
                         run_folder.store_graph(path, model, graph, options)
@@ -240,51 +243,6 @@ def _report_precision(requested: str, used: str) -> None:
             "bfloat16 instructions, and emulated ones are slower than float32",
             stacklevel=4,
         )
-
-
-def _check_examples(
-    model: Model, graph: HeteroData, *, trained: bool, validated: bool
-) -> None:
-    """Refuse a graph that does not fit, or has no users to train or validate on.
-
-    Raises:
-        GraphError: If it is such a graph.
-    """
-    model.check(graph)
-    if validated and ("validation" not in graph or not len(graph.validation.user)):
-        raise GraphError(
-            "the graph has no validation users, so no metric can be monitored. Build "
-            "it from a split that has them, or pass monitor=None"
-        )
-    for stage in model.stages() if trained else ():
-        check_learnable(graph, stage.sampler or model.sampler)
-
-
-def _check_epochs(model: Model, max_epochs: int) -> None:
-    """Refuse, or warn of, epochs that end before all losses are trained.
-
-    Raises:
-        ConfigError: The last stage would not be reached.
-    """
-    model.check_stages()
-    name = type(model).__name__
-    if 0 < max_epochs <= model.warmup:
-        warnings.warn(
-            f"{name} trains {model.warmup} epochs before all of its losses begin, and "
-            f"max_epochs is {max_epochs}. Train longer, or let them begin earlier "
-            "(EC4SRec: updates, ICLRec: warm_up)",
-            stacklevel=4,
-        )
-    before = _epochs_before_last_stage(model)
-    if before and 0 < max_epochs <= before:
-        raise ConfigError(
-            f"{name} trains {before} epochs before its last stage, and max_epochs is "
-            f"{max_epochs}. Raise max_epochs, or shorten the earlier stages"
-        )
-
-
-def _epochs_before_last_stage(model: Model) -> int:
-    return sum(stage.epochs or 0 for stage in model.stages()[:-1])
 
 
 def _default_threads(former: Run | None, devices: int | str) -> int | None:

@@ -1,13 +1,9 @@
 """The backbone: masked items, states, pooled vectors, losses, sizes that must fit."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
-import torch.nn.functional as F
-from torch import Tensor
-from torch_geometric.data import HeteroData
 
 from graphseq.models import MODELS, create
 from graphseq.models.backbone import Backbone
@@ -23,7 +19,7 @@ from graphseq.nn import (
     WaveletFilter,
 )
 from graphseq.schema import OptionError
-from graphseq.sequences import Batch, SequenceLoader
+from graphseq.sequences import Batch
 
 V = 12
 
@@ -75,53 +71,6 @@ def test_a_masked_item_that_is_hidden_is_as_if_cut_out(join: Any) -> None:
 def test_only_an_encoder_with_attention_hides_masked_items() -> None:
     with pytest.raises(OptionError, match=r"hide_masked: needs .* found GRU"):
         Backbone(V, encoder=GRU(8), hide_masked=True)
-
-
-@pytest.mark.parametrize("loss", ["ce", "bce", "gbce"])
-def test_the_next_item_loss_is_a_mean_over_the_targets(
-    cycle: HeteroData, loss: Any
-) -> None:
-    """Of the targets of two halves of a batch, it is the mean of both losses."""
-    torch.manual_seed(0)
-    backbone = Backbone(V, dim=8, loss=loss, num_negatives=2).eval()
-    assert backbone.num_negatives == (0 if loss == "ce" else 2)
-    loader = SequenceLoader(cycle, "prefix", 64, 50, num_negatives=2)
-    batch, items = loader[0], backbone.items(cycle)
-    assert len(batch) == 64
-
-    def value(rows: slice) -> Tensor:
-        names = ("user", "items", "lengths", "targets", "negatives", "example")
-        part = replace(batch, **{name: getattr(batch, name)[rows] for name in names})
-        last = backbone.encode(items, part, cycle).last
-        return backbone.next_item(last, items, part)
-
-    halves = value(slice(32)) + value(slice(32, None))
-    torch.testing.assert_close(value(slice(None)), halves / 2)
-    states = backbone.last(items, batch)
-    if loss == "ce":
-        expected = F.cross_entropy(states @ items.T, batch.target_positions()[1])
-        torch.testing.assert_close(value(slice(None)), expected)
-
-
-def test_a_sampled_normaliser_is_that_of_all_items_on_average(
-    cycle: HeteroData,
-) -> None:
-    """exp(loss) is the normaliser over the target's exponential, without bias."""
-    torch.manual_seed(0)
-    backbone = Backbone(V, dim=8, loss="sampled", num_negatives=4).double().eval()
-    assert backbone.num_negatives == 0, "the loader samples none"
-    items = torch.randn(V, 8, dtype=torch.float64) / 2
-    state = torch.randn(1, 8, dtype=torch.float64)
-    batch = replace(batch_of([1]), targets=torch.tensor([[2]]))
-    full = F.cross_entropy(state @ items.T, torch.tensor([2])).exp()
-    draws = torch.stack(
-        [backbone.next_item(state, items, batch).exp() for _ in range(4_000)]
-    )
-    error = 4 * draws.std() / len(draws) ** 0.5
-    assert (draws.mean() - full).abs() < error < 0.1 * full
-    items.requires_grad_()
-    backbone.next_item(state, items, batch).backward()
-    assert items.grad is not None and items.grad.any()
 
 
 @pytest.mark.parametrize("pooling", ["last", "mean", "flatten"])

@@ -7,10 +7,9 @@ import pytest
 import torch
 from torch_geometric.data import HeteroData
 
-from graphseq.data import leave_one_out, synthetic
-from graphseq.errors import ConfigError, GraphError
+from graphseq.data import synthetic
+from graphseq.errors import ConfigError
 from graphseq.evaluation import evaluate
-from graphseq.graphs import build_graph
 from graphseq.models import (
     POP,
     LightGCN,
@@ -110,11 +109,3 @@ def test_a_graph_model_trains_too(short: Short, graph: HeteroData) -> None:
     torch.manual_seed(7)
     run = short(LightGCN(30, 12, dim=8), graph, batch_size=60, max_epochs=3)
     assert run.history[-1]["loss"] < run.history[0]["loss"]
-
-
-def test_a_graph_without_validation_users_is_refused(short: Short, tiny: Make) -> None:
-    bare = build_graph(leave_one_out(synthetic.cycle(30, 12, length=8, seed=0)))
-    del bare["validation"]
-    with pytest.raises(GraphError, match="pass monitor=None"):
-        short(tiny(), bare)
-    assert short(tiny(), bare, monitor=None).epochs == 2

@@ -48,14 +48,6 @@ def test_invalid_options_are_reported_together(
         assert f"\n  {name} " in str(error.value)
 
 
-def test_epochs_that_end_before_the_views_begin_are_reported(
-    small: Make, short: Short, graph: HeteroData
-) -> None:
-    model = small("EC4SRec", objective={"ExplainedViews": {"updates": [5]}})
-    with pytest.warns(UserWarning, match="trains 5 epochs before all"):
-        short(model, graph, max_epochs=2)
-
-
 def test_the_first_process_is_found_by_its_rank(
     monkeypatch: pytest.MonkeyPatch, tiny: Make, graph: HeteroData, short: Short
 ) -> None:
