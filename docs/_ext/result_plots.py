@@ -1,5 +1,6 @@
 """Plots of the results: ours over the published ones, and models compared."""
 
+import csv
 from collections.abc import Iterator
 
 import evidence
@@ -8,7 +9,7 @@ from evidence import Result
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from graphseq.drawing import PALETTE, svg
+from graphseq.drawing import DASHES, PALETTE, svg
 
 BEAUTY = ("amazon-beauty", "leave_one_out")
 SHORT = {"main table": "", "Table": "T."}
@@ -17,7 +18,8 @@ COLOURS = dict(zip(("kept", "excluded"), PALETTE, strict=False))
 
 def plots() -> dict[str, str]:
     """File name -> SVG, deterministic."""
-    return {"reached.svg": reached(), "compared.svg": compared()}
+    drawn = {"reached": reached(), "compared": compared(), "curves": curves()}
+    return {f"{name}.svg": drawn[name] for name in drawn}
 
 
 def reached() -> str:
@@ -68,6 +70,23 @@ def compared() -> str:
     axes.set_yticks(range(len(rows)), [label for label, _ in rows], fontsize=8)
     axes.set(xlabel="test NDCG@10, labelled with CPU seconds", xlim=(0, None))
     _legend(axes)
+    return svg(figure)
+
+
+def curves() -> str:
+    """Validation NDCG@10 on Beauty against CPU seconds, epoch by epoch."""
+    runs: dict[str, list[tuple[float, float]]] = {}
+    with (evidence.EXPERIMENTS / "curves.csv").open(newline="") as file:
+        for row in csv.DictReader(file):
+            point = float(row["cpu_seconds"]), float(row["NDCG@10"])
+            runs.setdefault(row["experiment"], []).append(point)
+    figure, axes = _figure(7.5, 4.2)
+    for number, (name, points) in enumerate(runs.items()):
+        colour, dash = PALETTE[number % len(PALETTE)], DASHES[number // len(PALETTE)]
+        axes.plot(*zip(*points, strict=True), color=colour, linestyle=dash, label=name)
+    axes.set(xlabel="CPU seconds, validation included", ylabel="validation NDCG@10")
+    axes.set(xscale="log", ylim=(0.01, None))
+    axes.legend(frameon=False, loc="lower right", fontsize=8)
     return svg(figure)
 
 

@@ -1,11 +1,14 @@
 """The plots show every row that was run, and are deterministic."""
 
+import csv
 import importlib
 import re
 import sys
 from functools import cache
 from pathlib import Path
 from types import ModuleType
+
+import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 EXTENSIONS = str(ROOT / "docs" / "_ext")
@@ -52,6 +55,21 @@ def test_every_model_that_was_trained_on_beauty_is_drawn_with_its_cost() -> None
     assert {text.split()[0] for text in shown} >= models
     assert "SASRec on the item graph" in shown
     assert sum(bool(re.fullmatch(r"[\d,]+ s", text)) for text in shown) >= len(models)
+
+
+def test_every_curve_is_of_an_experiment_and_ends_at_its_cost() -> None:
+    evidence = extension("evidence")
+    costs = {
+        run.name: float(result.rows[0]["cpu_seconds"])
+        for run in evidence.experiments()
+        if (result := evidence.result(run)) is not None
+    }
+    with (ROOT / "experiments" / "curves.csv").open(newline="") as file:
+        ends = {row["experiment"]: row for row in csv.DictReader(file)}
+    shown = texts("curves.svg")
+    for name, last in ends.items():
+        assert name in shown
+        assert float(last["cpu_seconds"]) == pytest.approx(costs[name], rel=0.02)
 
 
 def test_plots_of_the_same_results_are_equal() -> None:
