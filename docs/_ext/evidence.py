@@ -62,8 +62,30 @@ class Experiment:
 
     @property
     def plain(self) -> bool:
-        """Whether it is trained without graph features."""
-        return self.trained and self.part("features")[0] in ("", "Embedding")
+        """Whether it is trained without graph features and vectors of users."""
+        features = self.part("features")[0]
+        return self.trained and features in ("", "Embedding") and not self.users
+
+    @property
+    def users(self) -> str:
+        """What vectors of users join the states; empty if none do."""
+        name, options = self.part("users")
+        return str(options["source"]) if name else ""
+
+    @property
+    def normalized(self) -> bool:
+        """Whether the item vectors have one length."""
+        return self.part("features")[0] == "Normalized"
+
+    @property
+    def relations(self) -> list[str]:
+        """The relations that the item vectors are propagated over."""
+        name, options = self.part("features")
+        if self.normalized:
+            [(name, options)] = options["features"].items()
+        if name == "Fused":
+            return [part["Propagated"]["relation"] for part in options["parts"]]
+        return [options["relation"]] if name == "Propagated" else []
 
     @property
     def variant(self) -> str:

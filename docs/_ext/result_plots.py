@@ -112,12 +112,9 @@ def _best_of_each() -> Iterator[tuple[str, Result]]:
 
 def _graph(run: evidence.Experiment) -> str:
     """The relations that the items of an experiment are propagated over."""
-    features, options = run.part("features")
-    if features == "Fused":
-        return f" on {len(options['parts'])} relations"
-    if features != "Propagated":
-        return ""
-    return f" on {RELATIONS[(options or {}).get('relation', 'item')]}"
+    if len(run.relations) > 1:
+        return f" on {len(run.relations)} relations"
+    return "".join(f" on {RELATIONS[relation]}" for relation in run.relations)
 
 
 def _source(text: str) -> str:

@@ -45,7 +45,7 @@ def section(key: tuple[str, str], results: Iterable[Result]) -> list[str]:
     k = 10 if "NDCG@10" in own[0].means("kept") else 20
     own.sort(key=lambda result: -result.means("excluded")[f"NDCG@{k}"])
     names = [f"{metric}, {each}" for each in evidence.PROTOCOLS for metric in METRICS]
-    header = ("model", "features", "training", *names, "seeds", "CPU s", "experiment")
+    header = ("model and experiment", "features", "training", *names, "seeds", "CPU s")
     title = f"{DATA[key]}, {' and '.join(METRICS)} at {k}"
     rows = [row(result, k) for result in own]
     return [*heading(title, "-"), *table(rows, header, "results sortable")]
@@ -56,7 +56,7 @@ def row(result: Result, k: int) -> tuple[str, ...]:
     run = result.experiment
     seconds = statistics.mean(float(each["cpu_seconds"]) for each in result.rows)
     return (
-        model(run),
+        f"| {model(run)}\n       | ``{run.name}``",  # two lines
         features(run),
         training(result),
         *(
@@ -66,7 +66,6 @@ def row(result: Result, k: int) -> tuple[str, ...]:
         ),
         str(len(result.seeds)),
         f"{seconds:.0f}",
-        f"``{run.name}``",
     )
 
 
@@ -90,17 +89,9 @@ def model(run: Experiment) -> str:
 
 def features(run: Experiment) -> str:
     """The relations that the items are propagated over, and who joins the state."""
-    name, options = run.part("features")
-    words = []
-    if name == "Normalized":
-        words.append("one length")
-        [(name, options)] = options["features"].items()
-    parts = [options]
-    if name == "Fused":
-        parts = [part["Propagated"] for part in options["parts"]]
-    words += [RELATIONS[part["relation"]] for part in parts if "relation" in part]
-    if run.option("users"):
-        words.append(f"users ({run.part('users')[1]['source']})")
+    words = [RELATIONS[relation] for relation in run.relations]
+    words += ["one length"] * run.normalized
+    words += [f"users ({run.users})"] * bool(run.users)
     return ", ".join(words) or MISSING
 
 

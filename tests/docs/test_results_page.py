@@ -20,12 +20,14 @@ def extension(name: str) -> ModuleType:
 
 
 def rows() -> dict[str, list[str]]:
-    """Experiment -> the cells of its row."""
+    """Experiment -> the cells of its row, with the model as the first."""
     page = extension("results_page").page()
-    blocks = re.split(r"^   \* - ", page, flags=re.MULTILINE)[1:]
-    cells = [[c.strip() for c in re.split(r"\n     -", block)] for block in blocks]
-    last = [re.match(r"``(.+)``", row[-1]) for row in cells]
-    return {name[1]: row[:-1] for name, row in zip(last, cells, strict=True) if name}
+    found = {}
+    for block in re.split(r"^   \* - ", page, flags=re.MULTILINE)[1:]:
+        first, *cells = re.split(r"\n     -", block)
+        if named := re.fullmatch(r"\| (.+)\n       \| ``(.+)``", first):
+            found[named[2]] = [named[1], *(cell.split("\n\n")[0] for cell in cells)]
+    return {name: [c.strip() for c in cells] for name, cells in found.items()}
 
 
 def test_every_recorded_experiment_has_a_row_with_its_means() -> None:
