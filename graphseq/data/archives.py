@@ -76,8 +76,11 @@ def _open(archive: Path, member: str) -> Iterator[tuple[IO[bytes], int]]:
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as zipped:
             info = zipped.getinfo(_full_name(member, zipped.namelist()))
-            if info.is_dir() or stat.S_ISLNK(info.external_attr >> 16):
+            kind = stat.S_IFMT(info.external_attr >> 16)
+            if info.is_dir() or kind not in (0, stat.S_IFREG):
                 raise _Refused("it is not a regular file")
+            if info.flag_bits & 1:
+                raise _Refused("it is encrypted")
             with zipped.open(info) as source:
                 yield source, info.file_size
     elif tarfile.is_tarfile(archive):

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import shutil
 import time
 from collections.abc import Callable
@@ -218,6 +219,8 @@ class _Transfer:
                 return "the server sends a part that was not requested"
         tag = headers.get("ETag", "W/")  # weak ones do not identify bytes
         validator = headers.get("Last-Modified", "") if tag.startswith("W/") else tag
+        if not re.fullmatch("[0-9]{1,18}", said := headers.get("Content-Length", "0")):
+            raise Unreachable(self.url, f"the server reports a size of {said!r:.40}")
         length = getattr(reply.raw, "length_remaining", None)  # None if not reported
         check_free_space(length or 0, self.source.parent, file_name(self.url))
         self.source.write_text(f"{self.url}\n{validator}", "utf-8")

@@ -73,13 +73,24 @@ def test_a_link_or_a_device_in_a_tar_is_refused(kind: bytes, tmp_path: Path) -> 
     assert [p.name for p in tmp_path.iterdir()] == ["log.tar"]
 
 
-def test_a_link_in_a_zip_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFCHR, stat.S_IFIFO])
+def test_a_link_or_a_device_in_a_zip_is_refused(kind: int, tmp_path: Path) -> None:
     info = zipfile.ZipInfo("log")
-    info.external_attr = (stat.S_IFLNK | 0o777) << 16
+    info.external_attr = (kind | 0o777) << 16
     with zipfile.ZipFile(tmp_path / "log.zip", "w") as archive:
         archive.writestr(info, "/etc/passwd")
     with pytest.raises(DataError, match="it is not a regular file"):
         extract(tmp_path / "log.zip", "log", tmp_path / "log")
+
+
+def test_an_encrypted_file_in_a_zip_is_refused(tmp_path: Path) -> None:
+    archive = zipped(tmp_path / "log.zip", log=LOG)
+    content = bytearray(archive.read_bytes())
+    for signature, flags in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+        content[content.index(signature) + flags] |= 1
+    archive.write_bytes(content)
+    with pytest.raises(DataError, match="it is encrypted"):
+        extract(archive, "log", tmp_path / "log")
 
 
 def test_an_archive_that_grows_beyond_reason_is_refused(
