@@ -24,8 +24,6 @@ from graphseq.specs import Spec, merge
 
 INHERITED = ("dim", "max_length")
 """Sizes that the parts of a part take over, where they do not set their own."""
-
-
 NOTHING: Mapping[str, Any] = types.MappingProxyType({})
 
 

@@ -24,6 +24,12 @@ EXPERIMENTS = ROOT / "experiments"
 ENCODERS = {"GRU4Rec": "GRU", "Caser": "Convolution"}  # "CL4SRec on GRU4Rec"
 NAMED_OTHERWISE = {"BPR-MF": "BPRMF", "SR-GNN": "SRGNN", "GC-SAN": "GCSAN"}
 PROTOCOLS = ("kept", "excluded")
+RELATIONS = {
+    "item": "item graph",
+    "precedes": "transitions",
+    "interacts": "user-item graph",
+    "has": "attributes",
+}
 
 
 @dataclass(frozen=True)

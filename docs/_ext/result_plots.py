@@ -90,13 +90,6 @@ def curves() -> str:
     return svg(figure)
 
 
-RELATIONS = {
-    "item": "the item graph",
-    "precedes": "transitions",
-    "interacts": "the user-item graph",
-}
-
-
 def _best_of_each() -> Iterator[tuple[str, Result]]:
     """The best experiment of every model, with and without graph features."""
     found: dict[str, list[Result]] = {}
@@ -114,7 +107,7 @@ def _graph(run: evidence.Experiment) -> str:
     """The relations that the items of an experiment are propagated over."""
     if len(run.relations) > 1:
         return f" on {len(run.relations)} relations"
-    return "".join(f" on {RELATIONS[relation]}" for relation in run.relations)
+    return "".join(f" on {evidence.RELATIONS[relation]}" for relation in run.relations)
 
 
 def _source(text: str) -> str:

@@ -20,12 +20,6 @@ DATA = {
     ("amazon-clothing", "by_user"): "Amazon Clothing, users divided",
     ("lastfm", "leave_one_out"): "LastFM",
 }
-RELATIONS = {
-    "item": "item graph",
-    "precedes": "transitions",
-    "interacts": "user-item graph",
-    "has": "attributes",
-}
 METRICS = ("HR", "NDCG")
 WIDTH = 64
 MISSING = "–"
@@ -89,7 +83,7 @@ def model(run: Experiment) -> str:
 
 def features(run: Experiment) -> str:
     """The relations that the items are propagated over, and who joins the state."""
-    words = [RELATIONS[relation] for relation in run.relations]
+    words = [evidence.RELATIONS[relation] for relation in run.relations]
     words += ["one length"] * run.normalized
     words += [f"users ({run.users})"] * bool(run.users)
     return ", ".join(words) or MISSING

@@ -1,24 +1,15 @@
 """The table of models agrees with the code and with the recorded results."""
 
 import csv
-import importlib
 import re
-import sys
+from importlib import import_module as extension
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
 from graphseq.models import MODELS
 
 ROOT = Path(__file__).resolve().parents[2]
-EXTENSIONS = str(ROOT / "docs" / "_ext")
-
-
-def extension(name: str) -> ModuleType:
-    if EXTENSIONS not in sys.path:
-        sys.path.insert(0, EXTENSIONS)
-    return importlib.import_module(name)
 
 
 def test_every_model_has_a_row_that_links_to_its_section() -> None:

@@ -1,24 +1,16 @@
 """Every formula of the package and of the pages becomes MathML, without a network."""
 
-import importlib
 import re
-import sys
+from importlib import import_module as extension
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 
 import pytest
 from docutils import nodes
 
 ROOT = Path(__file__).resolve().parents[2]
-EXTENSIONS = str(ROOT / "docs" / "_ext")
 INLINE = re.compile(r":math:`([^`]+)`")
 DISPLAY = re.compile(r"^( *)\.\. math::(.*)\n((?:\1 +.*\n|\n)+)", re.MULTILINE)
-
-
-def extension(name: str) -> ModuleType:
-    if EXTENSIONS not in sys.path:
-        sys.path.insert(0, EXTENSIONS)
-    return importlib.import_module(name)
 
 
 def written(formula: str, write: str) -> str:

@@ -1,10 +1,8 @@
 """Every model has a section that agrees with the code."""
 
-import importlib
-import sys
 from functools import cache
+from importlib import import_module as extension
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 from docstring_parser import parse
@@ -16,13 +14,6 @@ from graphseq.sequences import CropMaskReorder, GuidedAugmentation
 from graphseq.signatures import parameters
 
 ROOT = Path(__file__).resolve().parents[2]
-EXTENSIONS = str(ROOT / "docs" / "_ext")
-
-
-def extension(name: str) -> ModuleType:
-    if EXTENSIONS not in sys.path:
-        sys.path.insert(0, EXTENSIONS)
-    return importlib.import_module(name)
 
 
 @cache

@@ -1,24 +1,15 @@
 """Published rows are compared with experiments under the protocol of the row."""
 
 import csv
-import importlib
 import re
-import sys
 from functools import cache
+from importlib import import_module as extension
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-EXTENSIONS = str(ROOT / "docs" / "_ext")
-
-
-def extension(name: str) -> ModuleType:
-    if EXTENSIONS not in sys.path:
-        sys.path.insert(0, EXTENSIONS)
-    return importlib.import_module(name)
 
 
 @cache

@@ -1,22 +1,13 @@
 """The tables of results have every experiment that was run, with its numbers."""
 
 import csv
-import importlib
 import re
 import statistics
-import sys
 from collections import defaultdict
+from importlib import import_module as extension
 from pathlib import Path
-from types import ModuleType
 
 ROOT = Path(__file__).resolve().parents[2]
-EXTENSIONS = str(ROOT / "docs" / "_ext")
-
-
-def extension(name: str) -> ModuleType:
-    if EXTENSIONS not in sys.path:
-        sys.path.insert(0, EXTENSIONS)
-    return importlib.import_module(name)
 
 
 def rows() -> dict[str, list[str]]:
