@@ -113,17 +113,22 @@ def experiment_names(argument: str) -> list[str]:
         ]
     else:
         found = [pattern] if path.is_file() else sorted(glob.glob(pattern))
-    names = []
+    names, known = [], []
     for file in map(_short, found):
         try:
             variants = [*read_file(file)[1]]
         except ConfigError:
             names.append(file)  # load gives the reason
             continue
+        known += variants
         chosen = [v for v in variants if wanted is None or fnmatchcase(v, wanted)]
         names += [f"{file}:{v}" for v in chosen]
         if not variants and wanted is None:
             names.append(file)
+    if not names and found and wanted is not None:
+        raise ConfigError(
+            f"{pattern} has no variant {wanted!r}; {suggest(wanted, known)}"
+        )
     if not names:
         raise ConfigError(
             f"{argument} names no experiment: expected a YAML file, FILE.yaml:VARIANT, "

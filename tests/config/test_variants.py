@@ -85,6 +85,16 @@ def test_an_argument_that_names_nothing_is_refused(folder: Path, argument: str) 
         experiment_names(argument)
 
 
+def test_an_unknown_variant_is_named_with_the_nearest(folder: Path) -> None:
+    message = r"sasrec.yaml has no variant 'contrst'; did you mean 'contrast'\?"
+    with pytest.raises(ConfigError, match=message):
+        experiment_names("beauty/sasrec.yaml:contrst")
+    with pytest.raises(
+        ConfigError, match=r"pop.yaml has no variant 'a'; there are none"
+    ):
+        experiment_names("beauty/pop.yaml:a")
+
+
 def test_a_broken_file_is_named_so_that_loading_it_gives_the_reason(
     folder: Path,
 ) -> None:
