@@ -73,6 +73,11 @@ class Experiment:
         return self.trained and features in ("", "Embedding") and not self.users
 
     @property
+    def encoder(self) -> str:
+        """Name of the sequence encoder's class; empty without a backbone."""
+        return self.part("encoder")[0] or encoder_of(self.model)
+
+    @property
     def users(self) -> str:
         """What vectors of users join the states; empty if none do."""
         name, options = self.part("users")
@@ -252,7 +257,18 @@ def identify(name: str) -> tuple[str, str, str] | None:
     if not prefixes:
         return None
     model = max(prefixes, key=len)
-    return model, plain[len(_bare(model)) :], ENCODERS.get(backbone, "Transformer")
+    encoder = ENCODERS[backbone] if backbone else encoder_of(model)
+    return model, plain[len(_bare(model)) :], encoder
+
+
+def encoder_of(model: str) -> str:
+    """The encoder of a model's paper; empty if the model has no backbone."""
+    if "backbone" not in getattr(MODELS[model], "part_defaults", {}):
+        return ""
+    [encoder] = (
+        MODELS[model].part_defaults["backbone"].get("encoder", {"Transformer": {}})
+    )
+    return str(encoder)
 
 
 def _bare(name: str) -> str:
@@ -269,7 +285,7 @@ def matches(experiment: Experiment, row: Published) -> bool:
         (experiment.model, experiment.data, experiment.split)
         == (model, row.data, row.split)
         and experiment.variant == (variant or "full")
-        and experiment.part("encoder")[0] in ("", encoder)
+        and experiment.encoder == encoder
     )
 
 

@@ -42,9 +42,10 @@ def test_every_published_value_is_on_the_page() -> None:
 @pytest.mark.parametrize(
     ("name", "known"),
     [
-        ("BPR-MF", ("BPRMF", "", "Transformer")),
+        ("BPR-MF", ("BPRMF", "", "")),
         ("S3-Rec-MIP", ("S3Rec", "mip", "Transformer")),
-        ("GC-SAN", ("GCSAN", "", "Transformer")),
+        ("GC-SAN", ("GCSAN", "", "")),
+        ("GRU4Rec", ("GRU4Rec", "", "GRU")),
         ("SASRec on GRU4Rec", ("SASRec", "", "GRU")),
         ("TiSASRec", None),
     ],
@@ -60,8 +61,15 @@ def test_an_experiment_aims_at_its_model_variant_data_and_split() -> None:
     assert "beauty/sasrec:published-weights" not in sasrec  # not trained here
     assert not any("mclsr" in name for name in sasrec)
     assert "clothing:mclsr" in aiming(row("MCLSR", "MCLSR", "amazon-clothing"))
+    assert "beauty/gru4rec:targets" in aiming(row("GRU4Rec", "ICLRec"))
     if mip := aiming(row("S3-Rec-MIP", "EC4SRec")):
         assert all("full" not in name and "isp" not in name for name in mip)
+
+
+def test_a_row_on_another_encoder_needs_an_experiment_with_it() -> None:
+    attention, gru = row("CL4SRec", "EC4SRec"), row("CL4SRec on GRU4Rec", "EC4SRec")
+    assert "beauty/cl4srec:targets" in aiming(attention)
+    assert not set(aiming(attention)) & set(aiming(gru))
 
 
 def test_ratios_are_taken_under_the_protocol_of_the_row() -> None:
