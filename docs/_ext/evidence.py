@@ -22,7 +22,12 @@ from graphseq.models import MODELS
 ROOT = Path(__file__).resolve().parents[2]
 EXPERIMENTS = ROOT / "experiments"
 ENCODERS = {"GRU4Rec": "GRU", "Caser": "Convolution"}  # "CL4SRec on GRU4Rec"
-NAMED_OTHERWISE = {"BPR-MF": "BPRMF", "SR-GNN": "SRGNN", "GC-SAN": "GCSAN"}
+NAMED_OTHERWISE = {
+    "BPR-MF": "BPRMF",
+    "SR-GNN": "SRGNN",
+    "GC-SAN": "GCSAN",
+    "ComiRec-SA": "ComiRec",
+}
 PROTOCOLS = ("kept", "excluded")
 RELATIONS = {
     "item": "item graph",
@@ -68,9 +73,10 @@ class Experiment:
 
     @property
     def plain(self) -> bool:
-        """Whether it is trained without graph features and vectors of users."""
+        """Whether it is trained as in papers: no graph features, users or repeats."""
         features = self.part("features")[0]
-        return self.trained and features in ("", "Embedding") and not self.users
+        added = self.users or self.repeats
+        return self.trained and features in ("", "Embedding") and not added
 
     @property
     def encoder(self) -> str:
@@ -82,6 +88,11 @@ class Experiment:
         """What vectors of users join the states; empty if none do."""
         name, options = self.part("users")
         return str(options["source"]) if name else ""
+
+    @property
+    def repeats(self) -> bool:
+        """Whether items of the history have a learned bias."""
+        return bool(self.part("repeats")[0])
 
     @property
     def normalized(self) -> bool:

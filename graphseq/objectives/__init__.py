@@ -8,6 +8,7 @@ from graphseq.objectives.contrastive import (
 )
 from graphseq.objectives.cross_entropy import cross_entropy, products_in
 from graphseq.objectives.intents import intent_contrast, prototype_contrast
+from graphseq.objectives.offsets import Offsets
 from graphseq.objectives.pretraining import attribute_loss, double_sigmoid
 from graphseq.objectives.prototypes import seq2item, seq2seq
 from graphseq.objectives.ranking import bce, bpr, gbce
@@ -21,6 +22,7 @@ from graphseq.objectives.sampled_softmax import (
 )
 
 __all__ = [
+    "Offsets",
     "attribute_loss",
     "bce",
     "bpr",
