@@ -3,6 +3,7 @@
 import csv
 import itertools
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,6 +24,16 @@ ABOUT_TINY = {"Attributes": {"Attributes": {"source": TASTED}}}  # not of Beauty
 WITH_STAGES = ("S3Rec", "DSSRec", "SRMA")
 
 
+def about_few(options: Any) -> Any:
+    """The options, with attributes of all items: each is of many of the few items."""
+    if isinstance(options, list):
+        return [about_few(each) for each in options]
+    if not isinstance(options, dict):
+        return options
+    found = {name: about_few(value) for name, value in options.items()}
+    return found | {"max_fraction": 1} if options.get("relation") == "has" else found
+
+
 def on_tiny(experiment: Experiment) -> Experiment:
     """The same experiment on a small log, for one epoch after one of pre-training."""
     [(name, given)] = experiment.options["model"].items()
@@ -37,7 +48,8 @@ def on_tiny(experiment: Experiment) -> Experiment:
         for step in experiment.options.get("graph") or ()
     ]
     options = {**experiment.options, "data": TINY, "filters": [], "graph": graph}
-    return check(options | {"model": {name: given}, "train": train}, experiment.source)
+    model = about_few({name: given})
+    return check(options | {"model": model, "train": train}, experiment.source)
 
 
 def different() -> list[Experiment]:
