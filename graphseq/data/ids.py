@@ -70,13 +70,41 @@ def number(ids: pl.Series) -> tuple[pl.Series, Int64s]:
         numbered = number_integers(ids.to_numpy())
         if numbered is not None:
             return pl.Series("id", numbered[0]), numbered[1]
-    rows = ids.alias("id").to_frame().with_row_index("row")
-    groups = rows.group_by("id", maintain_order=True).agg("row")
-    dense = np.empty(len(ids), dtype=np.int64)
-    sizes = groups["row"].list.len().to_numpy()
-    members = groups["row"].explode().to_numpy()
-    dense[members] = np.repeat(np.arange(len(sizes)), sizes)
-    return groups["id"], dense
+    return number_hashed(ids.alias("id"), ids.hash().to_numpy())
+
+
+def number_hashed(
+    ids: pl.Series, hashes: npt.NDArray[np.uint64]
+) -> tuple[pl.Series, Int64s]:
+    """As :func:`number`, by sorting hashes; different ids may have equal ones.
+
+    Args:
+        ids: Raw ids, (E,).
+        hashes: A hash of each id, (E,).
+    """
+    bits = np.uint64(len(ids).bit_length())
+    row = np.arange(len(ids))
+    keys = hashes >> bits << bits | row.view(np.uint64)  # upper bits, then the row
+    keys.sort()
+    rows = (keys & ~(~np.uint64(0) << bits)).view(np.int64)
+    keys >>= bits
+    begins = np.append(True, keys[1:] != keys[:-1])[: len(ids)]
+    first = np.empty_like(row)  # the row in which each row's id appears first
+    first[rows] = rows[begins][np.cumsum(begins) - 1]
+    distinct, dense = _numbered(ids, first)
+    others = distinct.gather(dense).ne_missing(ids).arg_true().to_numpy()
+    if len(others):  # equal hashes of different ids
+        frame = pl.DataFrame({"id": ids.gather(others), "row": others})
+        first[others] = frame.select(pl.col("row").first().over("id")).to_series()
+        distinct, dense = _numbered(ids, first)
+    return distinct, dense
+
+
+def _numbered(ids: pl.Series, first: Int64s) -> tuple[pl.Series, Int64s]:
+    """As :func:`number`, from the row in which each row's id appears first, (E,)."""
+    is_first = first == np.arange(len(ids))
+    index = np.cumsum(is_first) - 1
+    return ids.filter(pl.Series(is_first)).rechunk(), index[first]
 
 
 def number_integers(raw: Int64s) -> tuple[Int64s, Int64s] | None:

@@ -5,7 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graphseq.data import Vocabulary
-from graphseq.data.ids import BlockNumbering, number_integers, to_integers
+from graphseq.data.ids import (
+    BlockNumbering,
+    number_hashed,
+    number_integers,
+    to_integers,
+)
 
 ids = st.integers(-3, 9) | st.integers(-(2**63), 2**63 - 1)
 texts = st.sampled_from(["a", "é", "7", "007", "-3", "x" * 40])
@@ -27,6 +32,23 @@ def test_blocks_are_numbered_as_one_column_is(columns: list[list[int | str]]) ->
     assert numbering.take_column().tolist() == dense.tolist()
     found = Vocabulary(numbering.ids())
     assert found == expected or not raw
+
+
+@given(column=st.lists(ids, max_size=30) | st.lists(texts, max_size=30))
+@pytest.mark.parametrize("kept", [0, 3, 3 << 62, 2**64 - 1])
+def test_ids_with_equal_hashes_are_numbered_as_different_ones(
+    column: list[int] | list[str], kept: int
+) -> None:
+    series = pl.Series("id", column, dtype=pl.Int64 if is_int(column) else pl.String)
+    hashes = series.hash().to_numpy() & np.uint64(kept)
+    distinct = list(dict.fromkeys(column))
+    found, dense = number_hashed(series, hashes)
+    assert found.to_list() == distinct
+    assert dense.tolist() == [distinct.index(raw) for raw in column]
+
+
+def is_int(column: list[int] | list[str]) -> bool:
+    return bool(column) and isinstance(column[0], int)
 
 
 def test_text_remains_text_on_request() -> None:
