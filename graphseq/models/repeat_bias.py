@@ -12,6 +12,8 @@ from graphseq.objectives import Offsets
 from graphseq.schema import Configurable, Size
 from graphseq.sequences.batch import Batch
 
+SCALE = 10.0  # of the biases, relative to their parameters
+
 
 @final
 class RepeatBias(Configurable, nn.Module):
@@ -24,7 +26,9 @@ class RepeatBias(Configurable, nn.Module):
     history have none. The softmax of the training has the same biases, so they learn
     how often users choose items again, and how soon. Where users never do so, as in
     the Amazon reviews, they learn to rank the history last: results with the history
-    kept are then those with the history excluded. All biases start at 0.
+    kept are then those with the history excluded. All biases start at 0. They are 10
+    times their parameters: a step of Adam changes a parameter by the learning rate, and
+    biases of -5 would otherwise take thousands of steps.
 
     A training step costs a sum over (N, L), for N targets and rows of L items.
 
@@ -39,7 +43,12 @@ class RepeatBias(Configurable, nn.Module):
     def __init__(self, *, ages: Size = 10) -> None:
         super().__init__()
         self.ages = ages
-        self.bias = nn.Parameter(torch.zeros(ages))
+        self.theta = nn.Parameter(torch.zeros(ages))
+
+    @property
+    def bias(self) -> Float[Tensor, "a"]:
+        """The biases by age."""
+        return SCALE * self.theta
 
     @staticmethod
     def check_loss(repeats: Any, loss: str) -> Iterator[str]:

@@ -92,7 +92,7 @@ def test_scores_have_the_biases_of_the_whole_history(model: SASRec) -> None:
 def test_an_empty_history_has_no_bias() -> None:
     empty = Batch(torch.tensor([0]), torch.tensor([[V]]), torch.tensor([0]), V)
     repeats = RepeatBias(ages=2)
-    torch.nn.init.ones_(repeats.bias)
+    torch.nn.init.ones_(repeats.theta)
     assert repeats.at_ends(empty).values.tolist() == [[0.0]]
 
 
@@ -114,8 +114,8 @@ def test_it_learns_whether_users_choose_items_again(again: bool) -> None:
     model = SASRec(60, Backbone(number, dim=8, repeats=repeats, max_length=10))
     fit(model, graph, max_epochs=15, lr=0.05, patience=None, progress=False)
     newest, *older = repeats.bias.tolist()
-    assert (newest > 0.5) if again else (newest < -0.5)
-    assert max(older) < -0.5
+    assert (newest > 2) if again else (newest < -3)
+    assert max(older) < -3
 
 
 def test_what_it_cannot_be_used_with_is_refused(graph: HeteroData, tmp_path) -> None:
