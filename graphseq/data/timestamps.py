@@ -59,6 +59,9 @@ def split_times(times: pl.Series) -> Split:
         times = times.cast(pl.String)
     if times.dtype != pl.String:
         return pl.Series(times.name, [None] * len(times), dtype=pl.Int64), None
+    whole = times.cast(pl.Int64, strict=False)
+    if whole.null_count() == times.null_count():
+        return whole, None
     text = times.str.strip_chars()
     whole = text.cast(pl.Int64, strict=False)
     fraction: Int64s | None = None
@@ -177,16 +180,21 @@ def units_of(times: pl.Series) -> npt.NDArray[np.int8]:
     """Index in ``UNITS`` of each time, (E,); -1 if it cannot be a unix time."""
     values = times.fill_null(0).to_numpy()
     units = np.full(len(values), -1, dtype=np.int8)
+    low, high = (values.min(), values.max()) if len(values) else (0, 0)
     for index in range(len(UNITS)):
         scale = 1000**index
-        last = min(LAST * scale, 2**63) - 1
-        units[(values >= FIRST * scale) & (values <= last)] = index
+        first, last = FIRST * scale, min(LAST * scale, 2**63) - 1
+        if first <= low and high <= last:
+            units[:] = index
+        elif first <= high and low <= last:
+            units[(values >= first) & (values <= last)] = index
     return units
 
 
 def count_units(times: pl.Series) -> Int64s:
     """Number of times in unix seconds, milliseconds, …, and of others, (5,)."""
-    return np.bincount(units_of(times) % (len(UNITS) + 1), minlength=len(UNITS) + 1)
+    units = units_of(times)
+    return np.array([np.count_nonzero(units == u) for u in (*range(len(UNITS)), -1)])
 
 
 def usual_unit(counts: Int64s) -> int | None:

@@ -5,13 +5,14 @@ import zlib
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE, getincrementaldecoder
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 
 from graphseq.errors import DataError
 
-BLOCK = 1 << 25  # bytes that are read at a time
-LONGEST = 8 * BLOCK  # bytes of a field whose quotation marks can be in place
+BLOCK = 1 << 24  # bytes that are read at a time; malloc reuses up to 2**25
+LONGEST = 1 << 28  # bytes of a field whose quotation marks can be in place
 HEAD = 1 << 16  # bytes that are read to detect the format
 NOT_UTF8 = "\ufffd"  # replaces bytes that are not UTF-8
 GZIP = b"\x1f\x8b"
@@ -29,10 +30,15 @@ class Block:
     data: bytes
     first: int
 
+    @cached_property
+    def line_ends(self) -> int:
+        """Number of line ends."""
+        return self.data.count(b"\n")
+
     @property
     def height(self) -> int:
         """Number of lines."""
-        return self.data.count(b"\n") + (not self.data.endswith(b"\n"))
+        return self.line_ends + (not self.data.endswith(b"\n"))
 
     def line(self, number: int) -> str:
         """The line with this number in the file."""
@@ -131,10 +137,11 @@ def cut(pieces: Iterable[bytes], size: int, quotes: bool) -> Iterator[Block]:
     held: list[bytes | memoryview] = []
     first, inside = 1, False
     for piece in pieces:
+        marked = quotes and b'"' in piece  # a search is ten times faster than a count
+        inside ^= marked and bool(piece.count(b'"') % 2)
         end = _last_line_end(piece, inside) if quotes else piece.rfind(b"\n") + 1
         if len(piece) < size:
             end = len(piece)  # of the file
-        inside ^= bool(piece.count(b'"') % 2)
         if not end and sum(map(len, held)) + len(piece) > LONGEST:
             end = piece.rfind(b"\n") + 1
             inside = bool(piece.count(b'"', end) % 2)
@@ -144,8 +151,9 @@ def cut(pieces: Iterable[bytes], size: int, quotes: bool) -> Iterator[Block]:
         whole = not held and end == len(piece)
         data = piece if whole else b"".join([*held, memoryview(piece)[:end]])
         held = [piece[end:]] if end < len(piece) else []
-        yield Block(data, first)
-        first += data.count(b"\n")
+        block = Block(data, first)
+        yield block
+        first += block.line_ends
     if held:
         yield Block(b"".join(held), first)
 
@@ -155,9 +163,8 @@ def _last_line_end(piece: bytes, inside: bool) -> int:
 
     Args:
         piece: Bytes.
-        inside: Whether they begin inside quotation marks.
+        inside: Whether they end inside quotation marks.
     """
-    inside ^= bool(piece.count(b'"') % 2)
     end = len(piece)
     while True:
         newline, quote = piece.rfind(b"\n", 0, end), piece.rfind(b'"', 0, end)

@@ -51,6 +51,16 @@ class Fields:
             misplaced=self.misplaced[kept],
         )
 
+    def below_first(self) -> "Fields":
+        """All rows but the first, without a copy."""
+        return replace(
+            self,
+            frame=self.frame.slice(1),
+            lines=self.lines[1:],
+            rows=self.rows[1:],
+            misplaced=self.misplaced[1:],
+        )
+
 
 def read_delimited(
     source: Source, layout: Layout, columns: Columns | None
@@ -92,7 +102,7 @@ def read_delimited(
             block = Block(data, block.first)
         fields = split_fields(block, separator, width)
         if skip_header and len(fields.lines):
-            fields = fields.keep(np.arange(len(fields.lines)) > 0)
+            fields = fields.below_first()
             skip_header = False
         if len(fields.lines):
             empty = False
@@ -165,6 +175,8 @@ def split_fields(block: Block, separator: str, width: int) -> Fields:
     numbers = np.arange(frame.height)
     lines, misplaced = block.first + rows.starts, rows.misplaced
     fields = Fields(rows.block, frame, lines, numbers, misplaced, width)
+    if not min(column.null_count() for column in frame):
+        return fields
     empty = frame.select(pl.all_horizontal(pl.all().is_null())).to_series().to_numpy()
     blank = empty & ~misplaced  # what a misplaced mark leaves can be empty
     return fields.keep(~blank) if blank.any() else fields

@@ -78,14 +78,15 @@ class Source:
         """
         size = max(1, BLOCK // parts)
         for block in cut(decompressed(self.file, size), size, quotes):
-            data = block.data.removeprefix(BOM_UTF8) if block.first == 1 else block.data
-            if b"\0" in data:
-                line = block.first + data.count(b"\n", 0, data.index(b"\0"))
+            if block.first == 1 and block.data.startswith(BOM_UTF8):
+                block = Block(block.data.removeprefix(BOM_UTF8), 1)
+            if b"\0" in block.data:
+                line = block.first + block.data.count(b"\n", 0, block.data.index(b"\0"))
                 raise DataError(
                     f"{self.name} is binary: line {line:,} contains a byte 0, which "
                     "text never contains. Save it as UTF-8 text, gzip or Parquet"
                 )
-            yield Block(data, block.first)
+            yield block
 
     def read(self) -> bytes:
         """The whole file, decompressed.
