@@ -110,13 +110,47 @@ def canonical_order(user: Integral, time: Integral) -> Int64s | None:
         return None
     first, last = int(time.min()), int(time.max())
     width = last - first + 1
-    if width * (int(user.max()) + 1) < LARGEST:  # one key sorts 3 times faster than two
+    is_narrow = width * (int(user.max()) + 1) < LARGEST
+    if is_narrow and user.min() >= 0:  # one key sorts faster than two
         key = user.astype(np.int64)
         key *= width
         key += time
         key -= first
-        return np.argsort(key, kind="stable")
+        return stable_order(key)
     return np.lexsort((time, user))
+
+
+def stable_order(key: Int64s) -> Int64s:
+    """Indices that sort keys of 0 or more stably, (E,).
+
+    Keys are packed with their rows into integers, whose sort is about ten times faster
+    than a stable argsort. Low bits without room are sorted in a second step, for the
+    rows that are equal without them.
+    """
+    bits = len(key).bit_length()
+    low = max(0, int(key.max(initial=0)).bit_length() + bits - 64)
+    if low + 2 * bits > 64:
+        return np.argsort(key, kind="stable")
+    high = key >> low
+    rows = _sort_with_rows(high, np.arange(len(key)), bits)
+    if low:
+        same = np.append(high[1:] == high[:-1], False)
+        tied = np.flatnonzero(same | np.roll(same, 1))
+        group = np.cumsum(np.diff(high[tied], prepend=0) > 0)
+        fine = group << low | key[rows[tied]] & ((1 << low) - 1)
+        rows[tied] = _sort_with_rows(fine, rows[tied], bits)
+    return rows
+
+
+def _sort_with_rows(key: Int64s, rows: Int64s, bits: int) -> Int64s:
+    """Sort keys in place; returns the row of each, a number of so many bits."""
+    packed = key.view(np.uint64)
+    packed <<= np.uint64(bits)
+    packed |= rows.view(np.uint64)
+    packed.sort()
+    found = (packed & np.uint64((1 << bits) - 1)).view(np.int64)
+    packed >>= np.uint64(bits)
+    return found
 
 
 def in_order(column: Integral, order: Int64s | None) -> Int64s:

@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graphseq.data.arrays import canonical_order, positions
+from graphseq.data.arrays import canonical_order, positions, stable_order
 
 
 @given(
@@ -18,6 +18,16 @@ def test_canonical_order_is_the_stable_sort_at_every_width(
     order = canonical_order(user, time)
     expected = sorted(range(len(rows)), key=lambda index: rows[index])
     assert (list(range(len(rows))) if order is None else order.tolist()) == expected
+
+
+def test_stable_order_is_a_stable_argsort_at_every_width_of_the_keys() -> None:
+    chance = np.random.default_rng(0)
+    for bits in (1, 20, 53, 54, 55, 56, 58, 60, 62, 63):  # 54 and 10 are packed
+        for kinds in (3, 100, 1000):
+            pool = chance.integers(0, 1 << bits, kinds, dtype=np.uint64)
+            near = chance.integers(0, 4, kinds, dtype=np.uint64)
+            key = chance.choice(np.append(pool, pool ^ near), 1000).astype(np.int64)
+            assert stable_order(key).tolist() == np.argsort(key, kind="stable").tolist()
 
 
 def test_positions_count_within_each_users_run() -> None:
