@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from graphseq.data.arrays import GrowingColumn, Int64s, Integral
+from graphseq.data.arrays import GrowingColumn, Int64s, Integral, Mask
 from graphseq.errors import DataError
 
 RawIds = pl.Series | npt.NDArray[Any] | Sequence[str | int]
@@ -90,7 +90,7 @@ def number_hashed(
     keys >>= bits
     begins = np.append(True, keys[1:] != keys[:-1])[: len(ids)]
     first = np.empty_like(row)  # the row in which each row's id appears first
-    first[rows] = rows[begins][np.cumsum(begins) - 1]
+    first[rows] = rows[np.flatnonzero(begins)][_counted(begins)]
     distinct, dense = _numbered(ids, first)
     others = distinct.gather(dense).ne_missing(ids).arg_true().to_numpy()
     if len(others):  # equal hashes of different ids
@@ -103,8 +103,15 @@ def number_hashed(
 def _numbered(ids: pl.Series, first: Int64s) -> tuple[pl.Series, Int64s]:
     """As :func:`number`, from the row in which each row's id appears first, (E,)."""
     is_first = first == np.arange(len(ids))
-    index = np.cumsum(is_first) - 1
-    return ids.filter(pl.Series(is_first)).rechunk(), index[first]
+    return ids.filter(pl.Series(is_first)).rechunk(), _counted(is_first)[first]
+
+
+def _counted(begins: Mask) -> Int64s:
+    """Index of the group of each row, given the rows that begin one, (E,)."""
+    index = begins.astype(np.int64)  # a sum of booleans takes ten times as long
+    np.cumsum(index, out=index)
+    index -= 1
+    return index
 
 
 def number_integers(raw: Int64s) -> tuple[Int64s, Int64s] | None:
