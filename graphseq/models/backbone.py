@@ -282,8 +282,9 @@ class Backbone(Configurable, nn.Module):
         self, states: Float[Tensor, "N D"], items: Float[Tensor, "V D"], batch: Batch
     ) -> Float[Tensor, ""]:
         """The loss of a batch's targets, given the states at their positions."""
-        offsets = None if self.repeats is None else self.repeats.at_targets(batch)
-        return target_loss(self.loss, states, items, batch, self.num_sampled, offsets)
+        if self.repeats is not None:
+            return self.repeats.next_item(states, items, batch)
+        return target_loss(self.loss, states, items, batch, self.num_sampled)
 
     def pooled(
         self, items: Float[Tensor, "V D"], views: Batch, pooling: Pooling = "last"

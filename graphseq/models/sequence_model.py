@@ -275,7 +275,7 @@ class SequenceModel(Model):
         if self.backbone.repeats is None:
             return scores
         with torch.no_grad():
-            return self.backbone.repeats.at_ends(batch).add_to(scores)
+            return self.backbone.repeats.add_to(scores, batch)
 
     def refresh(self, graph: HeteroData, epoch: int) -> None:
         """Renew what the objectives keep between epochs."""

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from graphseq.objectives import Offsets, bce, cross_entropy, gbce, sampled_softmax
+from graphseq.objectives import bce, cross_entropy, gbce, sampled_softmax
 from graphseq.sequences.batch import Batch
 
 Loss = Literal["ce", "sampled", "bce", "gbce"]
@@ -19,7 +19,6 @@ def target_loss(
     items: Float[Tensor, "V D"],
     batch: Batch,
     num_sampled: int = 0,
-    offsets: Offsets | None = None,
 ) -> Float[Tensor, ""]:
     """The mean loss over the N targets of a batch.
 
@@ -32,11 +31,10 @@ def target_loss(
         items: The item vectors.
         batch: With targets, and with negatives for ``bce`` and ``gbce``.
         num_sampled: Items to sample, for ``sampled``.
-        offsets: What some items of each target's row add to their logits, for ``ce``.
     """
     targets = batch.target_items()
     if loss == "ce":
-        return cross_entropy(states, items, targets, offsets)
+        return cross_entropy(states, items, targets)
     if loss == "sampled":
         number = len(items)
         drawn = torch.randint(number, (num_sampled,), device=items.device)

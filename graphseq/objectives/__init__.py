@@ -6,9 +6,12 @@ from graphseq.objectives.contrastive import (
     nt_xent,
     same_id_mask,
 )
-from graphseq.objectives.cross_entropy import cross_entropy, products_in
+from graphseq.objectives.cross_entropy import (
+    cross_entropy,
+    cross_entropy_and_log_mass,
+    products_in,
+)
 from graphseq.objectives.intents import intent_contrast, prototype_contrast
-from graphseq.objectives.offsets import Offsets
 from graphseq.objectives.pretraining import attribute_loss, double_sigmoid
 from graphseq.objectives.prototypes import seq2item, seq2seq
 from graphseq.objectives.ranking import bce, bpr, gbce
@@ -22,12 +25,12 @@ from graphseq.objectives.sampled_softmax import (
 )
 
 __all__ = [
-    "Offsets",
     "attribute_loss",
     "bce",
     "bpr",
     "contrastive_regularization",
     "cross_entropy",
+    "cross_entropy_and_log_mass",
     "double_sigmoid",
     "gbce",
     "in_batch_softmax",

@@ -1,6 +1,5 @@
 """Cross-entropy of a softmax over all items."""
 
-import itertools
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,8 +11,6 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.autograd.function import once_differentiable
-
-from graphseq.objectives.offsets import Offsets
 
 CHUNK = 64  # rows on a CPU; 64 x 12,101 logits are 3 MB, which fit into the cache
 LOGITS = 2**26  # numbers in a chunk on other devices: 256 MB in float32
@@ -27,13 +24,11 @@ def cross_entropy(
     states: Float[Tensor, "N D"],
     items: Float[Tensor, "V D"],
     targets: Int[Tensor, "N"],
-    offsets: Offsets | None = None,
 ) -> Float[Tensor, ""]:
     r"""Cross-entropy of a softmax over all items.
 
     .. math:: -\frac{1}{N} \sum_n \log
-        \frac{\exp(s_n \cdot h_{t_n} + o_{n t_n})}
-             {\sum_{v} \exp(s_n \cdot h_v + o_{nv})}
+        \frac{\exp(s_n \cdot h_{t_n})}{\sum_{v} \exp(s_n \cdot h_v)}
 
     The (N, V) logits are never stored: rows are processed in chunks. On a CPU these are
     64 rows, which fit into the cache, on a GPU 256 MB of logits, which keep it busy.
@@ -44,30 +39,39 @@ def cross_entropy(
         states: Query vectors.
         items: Item vectors.
         targets: Target items, ``0 … V-1``.
-        offsets: What some items of each row add to their logits, o; ``None``: nothing.
 
     Returns:
         The mean over the rows.
     """
-    if offsets is None:
-        loss = _LinearCrossEntropy.apply(states, items, targets, None, None)
-    else:
-        loss = _LinearCrossEntropy.apply(states, items, targets, *offsets)
-    return loss  # type: ignore[no-any-return]
+    return cross_entropy_and_log_mass(states, items, targets)[0]
+
+
+def cross_entropy_and_log_mass(
+    states: Float[Tensor, "N D"],
+    items: Float[Tensor, "V D"],
+    targets: Int[Tensor, "N"],
+) -> tuple[Float[Tensor, ""], Float[Tensor, "N"]]:
+    r"""As :func:`cross_entropy`, with the logarithm of each row's denominator.
+
+    Args:
+        states: Query vectors.
+        items: Item vectors.
+        targets: Target items, ``0 … V-1``.
+
+    Returns:
+        The mean over the rows; and :math:`\log \sum_v \exp(s_n \cdot h_v)` of each
+        row, without gradients.
+    """
+    return _LinearCrossEntropy.apply(states, items, targets)  # type: ignore[no-any-return]
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
-    """Loss and all gradients in one pass over the rows."""
+    """Loss and both gradients in one pass over the rows."""
 
     @staticmethod
     def forward(
-        ctx: Any,
-        states: Tensor,
-        items: Tensor,
-        targets: Tensor,
-        offset_items: Tensor | None,
-        offset_values: Tensor | None,
-    ) -> Tensor:
+        ctx: Any, states: Tensor, items: Tensor, targets: Tensor
+    ) -> tuple[Tensor, Tensor]:
         wide = torch.promote_types(items.dtype, torch.float32)
         low, states = _product_type(states), states.to(wide)
         want_gradient = any(ctx.needs_input_grad)
@@ -75,71 +79,56 @@ class _LinearCrossEntropy(torch.autograd.Function):
         on_cpu = states.device.type == "cpu"
         most = CHUNK if on_cpu else max(1, LOGITS // len(items))
         chunk = -(-rows // -(-rows // most))  # equal chunks, no small remainder
-        offsets = None
-        if offset_items is not None and offset_values is not None:
-            offsets = Offsets(offset_items, offset_values.to(wide) * LOG2_E)
         if on_cpu and low != wide:  # one size: kernels are compiled for each
             chunk, padding = most, -rows % most  # padded with zero rows
             states = F.pad(states, (0, 0, 0, padding))
             targets = F.pad(targets, (0, padding))
-            if offsets is not None:
-                offsets = Offsets(*(F.pad(x, (0, 0, 0, padding)) for x in offsets))
         table, grad_states = items.to(low), torch.empty_like(states, dtype=low)
         grad_items = torch.empty_like(table)
         # to compare numbers, the process would wait for the device
-        shift = not on_cpu or low == torch.float16
-        shift = shift or not _stays_finite(states, items, offset_values)
+        shift = not on_cpu or low == torch.float16 or not _stays_finite(states, items)
         target = items[targets]
         weighted = states / rows
         scaled = states * LOG2_E  # exp2 is 3 times as fast as exp
-        loss = (scaled * target).sum(dim=1, keepdim=True).neg_()
-        if offsets is not None:
-            loss[:, 0].sub_(offsets.of(targets))
+        scores = (scaled * target).sum(dim=1, keepdim=True)
+        loss = scores.neg()
         mass = torch.empty_like(loss)
-        odds: list[Tensor] = []  # of the items with an offset
         buffer = table.new_empty(chunk, len(items))
         beta = 0.0  # grad_items is uninitialised before the first chunk
 
-        chunks = _chunks(chunk, weighted, scaled.to(low), grad_states, mass, loss)
-        for (state, scaled_state, gradient, total, part), extra in zip(
-            chunks, _offset_chunks(chunk, len(states), offsets), strict=True
+        for state, scaled_state, gradient, total, part in _chunks(
+            chunk, weighted, scaled.to(low), grad_states, mass, loss
         ):
             logits = torch.mm(scaled_state, table.T, out=buffer[: len(state)])
-            if extra is not None:
-                extra.add_to(logits)
             if shift:
                 top = logits.amax(dim=1, keepdim=True)
                 logits.sub_(top)
                 part.add_(top)
             torch.sum(logits.exp2_(), dim=1, keepdim=True, dtype=wide, out=total)
-            if extra is not None and want_gradient:
-                odds.append(logits.gather(1, extra.items).to(wide) / total)
             if want_gradient:  # softmax minus one-hot, without forming either
                 torch.mm(logits, table, out=gradient)
                 grad_items.addmm_(logits.T, (state / total).to(low), beta=beta)
                 beta = 1.0
 
-        loss_sum = loss.add_(mass.log2())[:rows].double().sum() / LOG2_E
+        loss = loss.add_(mass.log2())[:rows]
+        loss_sum = loss.double().sum() / LOG2_E
+        log_mass = (loss + scores[:rows]).squeeze(1).to(wide) / LOG2_E
+        ctx.mark_non_differentiable(log_mass)
         if want_gradient:
             grad_states = grad_states.to(wide).div_(mass).sub_(target).div_(rows)[:rows]
             grad_items = grad_items.to(wide)
             grad_items.index_add_(0, targets, weighted, alpha=-1)
-        grad_offsets = None
-        if offset_items is not None and want_gradient:
-            hits = offset_items == targets[:rows, None]
-            grad_offsets = torch.cat(odds)[:rows].sub_(hits.to(wide)).div_(rows)
-        ctx.save_for_backward(grad_states, grad_items, grad_offsets)
-        return (loss_sum / rows).to(wide)
+        ctx.save_for_backward(grad_states, grad_items)
+        return (loss_sum / rows).to(wide), log_mass
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        grad_states, grad_items, grad_offsets = ctx.saved_tensors
-        (scale,) = gradients
-        if scale.device.type != "cpu" or scale != 1:  # else it saves a pass
-            grad_states, grad_items = grad_states * scale, grad_items * scale
-            grad_offsets = None if grad_offsets is None else grad_offsets * scale
-        return grad_states, grad_items, None, None, grad_offsets
+        grad_states, grad_items = ctx.saved_tensors
+        scale, _ = gradients
+        if scale.device.type == "cpu" and scale == 1:  # saves a pass
+            return grad_states, grad_items, None
+        return grad_states * scale, grad_items * scale, None
 
 
 @contextmanager
@@ -166,22 +155,12 @@ def _product_type(states: Tensor) -> torch.dtype:
     return _products.get() or states.dtype
 
 
-def _stays_finite(states: Tensor, items: Tensor, offsets: Tensor | None) -> bool:
+def _stays_finite(states: Tensor, items: Tensor) -> bool:
     """Whether sums over the items, of exponentials or weighted by them, are finite."""
     longest = torch.linalg.vector_norm(items, dim=1).amax()
     largest = torch.linalg.vector_norm(states, dim=1).amax() * longest
-    if offsets is not None and offsets.numel():
-        largest = largest + offsets.clamp(min=0).sum(dim=1).amax()
     safe = LARGEST - math.log(len(items)) - longest.clamp(min=1).log()
     return bool(largest <= safe)
-
-
-def _offset_chunks(
-    size: int, rows: int, offsets: Offsets | None
-) -> Iterator[Offsets | None]:
-    if offsets is None:
-        return itertools.repeat(None, -(-rows // size))
-    return itertools.starmap(Offsets, _chunks(size, *offsets))
 
 
 def _chunks(size: int, *tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:

@@ -1,12 +1,10 @@
 """Biases of items that the history contains, against loops over prefixes."""
 
-import math
-
 import pytest
 import torch
 from torch_geometric.data import HeteroData
 
-from graphseq import Recommender, fit
+from graphseq import Recommender
 from graphseq.data import Interactions, leave_one_out
 from graphseq.errors import ConfigError
 from graphseq.export import export_model
@@ -56,23 +54,35 @@ def graph() -> HeteroData:
     return build_graph(leave_one_out(log))
 
 
-def test_the_loss_is_the_softmax_with_the_biases_of_each_prefix(model: SASRec) -> None:
+def test_the_gradients_are_those_of_two_softmaxes(model: SASRec) -> None:
+    """Without biases for all else; with those of each prefix for the biases."""
     nothing = HeteroData()
-    bias = model.backbone.repeats.bias.tolist()
-    losses = []
-    items, states = model.item_vectors(nothing), None
+    repeats = model.backbone.repeats
+    items = model.item_vectors(nothing)
     states = model.backbone.states(items, batch())
+    plain, biased = [], []
     for row, targets in enumerate(TARGETS):
         for position, target in enumerate(targets):
             if target == V:
                 continue
-            logits = (states[row, position] @ items.T).tolist()
-            added = naive(ROWS[row][: position + 1], bias)
-            scores = [a + b for a, b in zip(logits, added, strict=True)]
-            mass = sum(math.exp(score) for score in scores)
-            losses.append(math.log(mass) - scores[target])
-    found = model.losses(batch(), nothing)["next_item"].item()
-    assert found == pytest.approx(sum(losses) / len(losses))
+            logits = states[row, position] @ items.T
+            prefix = ROWS[row][: position + 1]
+            added = [torch.zeros((), dtype=torch.float64)] * V
+            for age, item in enumerate(reversed(prefix)):
+                if item < V and item not in prefix[len(prefix) - age :]:
+                    added[item] = repeats.bias[min(age, 2)]
+            plain.append(logits.logsumexp(0) - logits[target])
+            scores = logits.detach() + torch.stack(added)
+            biased.append(scores.logsumexp(0) - scores[target])
+    loss = model.losses(batch(), nothing)["next_item"]
+    expected = sum(plain) / len(plain)
+    torch.testing.assert_close(loss, expected)
+    weights = [w for w in model.parameters() if w is not repeats.theta]
+    ours = torch.autograd.grad(loss, [*weights, repeats.theta])
+    theirs = torch.autograd.grad(expected, weights)
+    torch.testing.assert_close(ours[:-1], theirs)
+    own = torch.autograd.grad(sum(biased) / len(biased), repeats.theta)
+    torch.testing.assert_close(ours[-1], own[0])
 
 
 @torch.no_grad()
@@ -93,26 +103,24 @@ def test_an_empty_history_has_no_bias() -> None:
     empty = Batch(torch.tensor([0]), torch.tensor([[V]]), torch.tensor([0]), V)
     repeats = RepeatBias(ages=2)
     torch.nn.init.ones_(repeats.theta)
-    assert repeats.at_ends(empty).values.tolist() == [[0.0]]
+    assert repeats.add_to(torch.zeros(1, V), empty).tolist() == [[0.0] * V]
 
 
 @pytest.mark.parametrize("again", [True, False])
 def test_it_learns_whether_users_choose_items_again(again: bool) -> None:
     """Random items; every other event repeats the one before it, or none does."""
-    generator = torch.Generator().manual_seed(0)
-    users, items = [], []
-    for user in range(60):
-        order = torch.randperm(40, generator=generator)[:10].tolist()
-        row = [item for item in order[:5] for _ in range(2)] if again else order
-        users += [user] * 10
-        items += row
-    log = Interactions.from_arrays(users, items, range(600))
-    graph = build_graph(leave_one_out(log))
-    repeats = RepeatBias(ages=4)
     torch.manual_seed(0)
-    number = graph["item"].num_nodes
-    model = SASRec(60, Backbone(number, dim=8, repeats=repeats, max_length=10))
-    fit(model, graph, max_epochs=15, lr=0.05, patience=None, progress=False)
+    order = torch.stack([torch.randperm(40)[:10] for _ in range(60)])
+    items = order[:, :5].repeat_interleave(2, dim=1) if again else order
+    users, lengths = torch.arange(60), torch.full((60,), 9)
+    rows = Batch(users, items[:, :-1], lengths, 40, targets=items[:, 1:])
+    repeats = RepeatBias(ages=4)
+    model = SASRec(60, Backbone(40, dim=8, repeats=repeats, max_length=9))
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
+    for _ in range(60):
+        optimizer.zero_grad()
+        model.losses(rows, HeteroData())["next_item"].backward()
+        optimizer.step()
     newest, *older = repeats.bias.tolist()
     assert (newest > 2) if again else (newest < -3)
     assert max(older) < -3
