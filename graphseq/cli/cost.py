@@ -50,7 +50,7 @@ def check_cost(
     """
     from graphseq.graphs.cost import peak
 
-    needed, limit = peak(train, estimates), _limit(memory)
+    needed, limit = peak(estimates), _limit(memory)
     if limit is not None and needed > limit:
         largest = max(estimates, key=lambda each: each.memory)
         option, words = describe_step(largest.step)
@@ -98,7 +98,7 @@ def cost_table(
         shown.add_row(*describe_step(each.step), *numbers, needed)
     limit = _limit(memory)
     free = "" if limit is None else f" of {format_bytes(limit)} available"
-    total = format_bytes(peak(train, estimates))
+    total = format_bytes(peak(estimates))
     stored = format_bytes(_stored(train, estimates))
     shown.caption = (
         f"about {total} of memory{free}, in addition to the log; {stored} on disk"

@@ -153,10 +153,30 @@ def _sort_with_rows(key: Int64s, rows: Int64s, bits: int) -> Int64s:
     return found
 
 
-def in_order(column: Integral, order: Int64s | None) -> Int64s:
-    """The rows of a column in the given order, as int64."""
-    column = column if order is None else column[order]
-    return column.astype(np.int64, copy=False)
+def write_in_order(row: Int64s, column: Integral, order: Int64s | None) -> None:
+    """Write the values of a column to a row of equal length, in the given order."""
+    if order is not None and column.dtype == row.dtype:
+        np.take(column, order, out=row, mode="clip")  # "raise" would copy the row
+    else:
+        row[:] = column if order is None else column[order]
+
+
+def as_rows(*columns: Int64s) -> Int64s:
+    """Columns of E values as the rows of one array, (C, E).
+
+    They are not copied if they are the rows of one array, in this order.
+    """
+    whole = columns[0].base
+    if (
+        isinstance(whole, np.ndarray)
+        and whole.flags.writeable
+        and whole.dtype == np.int64
+        and whole.shape == (len(columns), len(columns[0]))
+        and all(column.base is whole for column in columns)
+        and [row.ctypes.data for row in whole] == [c.ctypes.data for c in columns]
+    ):
+        return whole
+    return np.stack(columns)
 
 
 def positions(user: Integral) -> Int64s:

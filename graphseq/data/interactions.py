@@ -14,12 +14,12 @@ from graphseq.data.arrays import (
     Integers,
     Mask,
     canonical_order,
-    in_order,
     integers,
     is_canonical,
     positions,
     renumber,
     weights,
+    write_in_order,
 )
 from graphseq.data.frames import Frame, frame_columns, parse_time_column
 from graphseq.data.timestamps import count_units, usual_unit
@@ -99,7 +99,8 @@ class Interactions:
     ) -> "Interactions":
         """Interactions from dense ids in the order of the log.
 
-        Sorted int64 columns are not copied: do not write to them afterwards.
+        The columns are copied, into the rows of one array: a graph shares its memory
+        (:func:`graphseq.graphs.build_graph`).
 
         Args:
             user: Dense user ids, (E,).
@@ -119,17 +120,23 @@ class Interactions:
         _check_lengths(len(user_), len(item_), len(time_))
         weight_ = None if weight is None else weights(weight, len(user_))
         order = canonical_order(user_, time_)
-        del user, item, time  # so that each column is freed once it is sorted
-        user_, item_ = in_order(user_, order), in_order(item_, order)
-        time_ = in_order(time_, order) if has_time else positions(user_)
+        columns, events = [time_, item_, user_], np.empty((3, len(user_)), np.int64)
+        del user, item, time, user_, item_, time_  # each is freed once it is written
+        for row in events:
+            write_in_order(row, columns.pop(), order)
         if weight_ is not None and order is not None:
             weight_ = weight_[order]
+        del order
+        if not has_time:
+            events[2] = positions(events[0])
         if users is None:
-            users = Vocabulary.numbered(int(user_.max(initial=-1)) + 1)
+            users = Vocabulary.numbered(int(events[0].max(initial=-1)) + 1)
         if items is None:
-            items = Vocabulary.numbered(int(item_.max(initial=-1)) + 1)
-        given = skipped or {}
-        return cls(user_, item_, time_, users, items, has_time, given, weight_)
+            items = Vocabulary.numbered(int(events[1].max(initial=-1)) + 1)
+        (dense_user, dense_item, times), given = events, skipped or {}
+        return cls(
+            dense_user, dense_item, times, users, items, has_time, given, weight_
+        )
 
     @classmethod
     def from_frame(cls, frame: Frame, *, weight: str | None = None) -> "Interactions":
@@ -177,8 +184,11 @@ class Interactions:
 
     def subset(self, mask: Mask) -> "Interactions":
         """The selected events, with the same vocabularies and numbering."""
-        user, item, time = self.user[mask], self.item[mask], self.time[mask]
+        events = np.empty((3, np.count_nonzero(mask)), np.int64)
+        for row, column in zip(events, (self.user, self.item, self.time), strict=True):
+            np.compress(mask, column, out=row)
         kept = None if self.weight is None else self.weight[mask]
+        user, item, time = events
         return replace(self, user=user, item=item, time=time, weight=kept)
 
     def select(self, mask: Mask) -> "Interactions":

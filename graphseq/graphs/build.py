@@ -11,6 +11,7 @@ from torch_geometric.transforms import BaseTransform
 
 from graphseq.constants import INTERACTS, ITEM, USER, EdgeType
 from graphseq.data import Split, Vocabulary
+from graphseq.data.arrays import as_rows
 from graphseq.errors import GraphError
 from graphseq.graphs.progress import report_step
 from graphseq.schema import Configurable, describe
@@ -22,7 +23,8 @@ def build_graph(split: Split, transforms: Sequence[BaseTransform] = ()) -> Heter
     """Build one graph from the training events; attach the held-out events.
 
     Held-out events are never edges: a transform can reach them only through
-    ``graph.validation`` and ``graph.test``.
+    ``graph.validation`` and ``graph.test``. The user-item edges and their times share
+    the memory of the split: clone them before writing to them.
 
     Args:
         split: Training events and held-out rows.
@@ -54,8 +56,9 @@ def build_graph(split: Split, transforms: Sequence[BaseTransform] = ()) -> Heter
     graph[USER].num_nodes, graph[USER].vocabulary = train.num_users, train.users
     graph[ITEM].num_nodes, graph[ITEM].vocabulary = train.num_items, train.items
     edges = graph[INTERACTS]
-    edges.edge_index = torch.from_numpy(np.stack([train.user, train.item]))
-    edges.time = torch.tensor(train.time)
+    events = as_rows(train.user, train.item, train.time)
+    edges.edge_index = torch.from_numpy(events[:2])
+    edges.time = torch.from_numpy(events[2])
     if train.weight is not None:
         edges.weight = torch.tensor(train.weight)
     graph.validation, graph.test = split.validation, split.test

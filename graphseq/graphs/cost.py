@@ -17,7 +17,7 @@ SAMPLED_WORK = 5_000_000  # multiply-adds of the sampled rows
 SAMPLED_ROWS = 2_000
 
 # Bytes, measured at the peak of builds of 0.2 to 40 million edges; see the test.
-EVENT, EDGE = 24, 20  # kept: an event, an edge
+EVENT, EDGE = 24, 20  # kept: an event, in the memory of the log; an edge
 LINK, JOINED = 16, 8  # temporary: an edge in one direction, in both
 PAIR, MATRIX, NODE = 34, 60, 8  # a pair of events; an event; a node in a thread
 
@@ -59,9 +59,9 @@ def estimate(train: Interactions, steps: Sequence[BaseTransform]) -> list[Estima
     return found
 
 
-def peak(train: Interactions, estimates: Sequence[Estimate]) -> int:
+def peak(estimates: Sequence[Estimate]) -> int:
     """Estimated peak memory of a build in bytes, without the log itself."""
-    used, most = EVENT * len(train), 0
+    used = most = 0
     for each in estimates:
         most = max(most, used + each.memory)
         used += each.kept

@@ -1,8 +1,15 @@
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graphseq.data.arrays import canonical_order, positions, stable_order
+from graphseq.data.arrays import (
+    as_rows,
+    canonical_order,
+    positions,
+    stable_order,
+    write_in_order,
+)
 
 
 @given(
@@ -33,3 +40,24 @@ def test_stable_order_is_a_stable_argsort_at_every_width_of_the_keys() -> None:
 def test_positions_count_within_each_users_run() -> None:
     assert positions(np.array([0, 0, 2, 2, 2, 5])).tolist() == [0, 1, 0, 1, 2, 0]
     assert positions(np.array([], dtype=np.int64)).tolist() == []
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.int64])
+def test_a_column_is_written_in_the_order_of_the_indices(dtype: type) -> None:
+    row, column = np.zeros(3, np.int64), np.array([5, 6, 7], dtype)
+    write_in_order(row, column, None)
+    assert row.tolist() == [5, 6, 7]
+    write_in_order(row, column, np.array([2, 0, 1]))
+    assert row.tolist() == [7, 5, 6]
+
+
+def test_only_columns_that_are_all_rows_of_one_array_are_not_copied() -> None:
+    whole = np.array([[0, 1, 2], [3, 4, 5]])
+    first, second = whole
+    assert as_rows(first.view(), second) is whole
+    for columns in ([second, first], [first], [first, first], [first, second.copy()]):
+        found = as_rows(*columns)
+        assert not np.shares_memory(found, whole)
+        assert np.array_equal(found, columns)
+    whole.flags.writeable = False
+    assert as_rows(*whole).flags.writeable

@@ -68,10 +68,11 @@ def test_the_columns_cannot_be_written() -> None:
         log.has_time = False  # type: ignore[misc]
 
 
-def test_the_callers_arrays_stay_writeable() -> None:
+def test_the_callers_arrays_stay_writeable_and_are_not_those_of_the_log() -> None:
     user = np.zeros(2, dtype=np.int64)
-    Interactions.from_arrays(user, user.copy(), user.copy())
+    log = Interactions.from_arrays(user, user, user)
     user[0] = 1
+    assert log.user.tolist() == log.item.tolist() == log.time.tolist() == [0, 0]
 
 
 def test_select_renumbers_and_subset_does_not() -> None:

@@ -38,6 +38,18 @@ def test_edges_are_the_training_events_in_order_with_repeats() -> None:
 
 
 @pytest.mark.parametrize("split", [leave_one_out, by_user])
+def test_the_events_of_a_graph_share_the_memory_of_its_split(split: object) -> None:
+    made: Split = split(private_items())  # type: ignore[operator]
+    edges, train = build_graph(made)[INTERACTS], made.train
+    user, item = edges.edge_index.numpy()
+    for column, shared in zip(
+        (train.user, train.item, train.time), (user, item, edges.time), strict=True
+    ):
+        assert np.shares_memory(column, np.asarray(shared))
+        assert np.array_equal(column, shared)
+
+
+@pytest.mark.parametrize("split", [leave_one_out, by_user])
 def test_no_held_out_event_is_an_edge_of_any_relation(split: object) -> None:
     made: Split = split(private_items())  # type: ignore[operator]
     graph = build_graph(made, STEPS)
