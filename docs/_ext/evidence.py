@@ -73,10 +73,9 @@ class Experiment:
 
     @property
     def plain(self) -> bool:
-        """Whether it is trained as in papers: no graph features, users or repeats."""
+        """Whether it is trained without graph features and vectors of users."""
         features = self.part("features")[0]
-        added = self.users or self.repeats
-        return self.trained and features in ("", "Embedding") and not added
+        return self.trained and features in ("", "Embedding") and not self.users
 
     @property
     def encoder(self) -> str:
@@ -88,11 +87,6 @@ class Experiment:
         """What vectors of users join the states; empty if none do."""
         name, options = self.part("users")
         return str(options["source"]) if name else ""
-
-    @property
-    def repeats(self) -> bool:
-        """Whether items of the history have a learned bias."""
-        return bool(self.part("repeats")[0])
 
     @property
     def normalized(self) -> bool:

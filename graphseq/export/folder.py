@@ -145,12 +145,6 @@ def _check_model(model: Model) -> None:
             "its user, and the exported encoder reads histories only. Train it "
             "without vectors of users"
         )
-    if isinstance(model, SequenceModel) and model.backbone.repeats is not None:
-        raise ConfigError(
-            f"this {name} cannot be exported: a bias for items of the history is added "
-            "to its scores, which the exported vectors do not contain. Serve it with "
-            "Recommender, or train it without repeats and exclude the history"
-        )
 
 
 def _reads_users(model: SequenceModel) -> bool:

@@ -11,7 +11,6 @@ from torch_geometric.data import HeteroData
 
 from graphseq.models.by_length import by_length
 from graphseq.models.encoding import Encoding
-from graphseq.models.repeat_bias import RepeatBias
 from graphseq.models.target_loss import Loss, target_loss
 from graphseq.models.user_context import UserContext, has_token
 from graphseq.nn.encoder import Encoder
@@ -39,8 +38,6 @@ class Backbone(Configurable, nn.Module):
         encoder: Reads the sequence; ``None`` is a ``Transformer``.
         users: A vector of the row's user that joins the states that score items;
             ``None`` joins nothing.
-        repeats: A bias of the scores of items that the history contains; ``None``: they
-            are scored like all others. It needs the loss ``ce``.
         dim: D; ``None`` is that of the encoder or of the features, else 64.
         max_length: Longest history that is read.
         sampler: How training examples are cut from the sequences: ``targets`` (a target
@@ -73,7 +70,6 @@ class Backbone(Configurable, nn.Module):
         features: Features | None = None,
         encoder: Encoder | None = None,
         users: UserContext | None = None,
-        repeats: RepeatBias | None = None,
         dim: Size | None = None,
         max_length: Size = 50,
         sampler: SequenceSampler = "targets",
@@ -89,7 +85,7 @@ class Backbone(Configurable, nn.Module):
         width = dim or next(iter(parts), 64)
         self.features = features or Embedding(num_items, dim=width)
         self.encoder = encoder or Transformer(width, max_length + has_token(users))
-        self.users, self.repeats = users, repeats
+        self.users = users
         self.options |= {"features": self.features, "encoder": self.encoder}
         self.dim = width
         of_users = () if users is None else users.requires
@@ -138,8 +134,6 @@ class Backbone(Configurable, nn.Module):
             yield InvalidOption("features", message)
         for message in UserContext.check_sampler(users, options["sampler"]):
             yield InvalidOption("users", message)
-        for message in RepeatBias.check_loss(options["repeats"], options["loss"]):
-            yield InvalidOption("repeats", message)
         if options["empty_history"] and options["sampler"] != "prefix":
             found = f"found sampler={options['sampler']!r}"
             what = f"rows without items need sampler='prefix', {found}"
@@ -282,8 +276,6 @@ class Backbone(Configurable, nn.Module):
         self, states: Float[Tensor, "N D"], items: Float[Tensor, "V D"], batch: Batch
     ) -> Float[Tensor, ""]:
         """The loss of a batch's targets, given the states at their positions."""
-        if self.repeats is not None:
-            return self.repeats.next_item(states, items, batch)
         return target_loss(self.loss, states, items, batch, self.num_sampled)
 
     def pooled(

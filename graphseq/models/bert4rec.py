@@ -95,9 +95,6 @@ class BERT4Rec(SequenceModel):
             message = "needs an encoder of both directions, Transformer(causal=False)"
             yield InvalidOption("backbone.encoder", message)
         yield from refuse_users(options, "the states of masks score items")
-        if getattr(options.get("backbone"), "repeats", None) is not None:
-            message = "is not learned from masked items; leave it out"
-            yield InvalidOption("backbone.repeats", message)
 
     def represent(self, batch: Batch, graph: HeteroData) -> Float[Tensor, "B n"]:
         """The output at a mask after the history."""

@@ -61,7 +61,7 @@ class DirectModel(Model):
 def no_vectors(model: Model) -> ConfigError:
     """The refusal of what needs vectors of users and items, for a model without."""
     return ConfigError(
-        f"{type(model).__name__} has no vectors of users and items whose products are "
-        "its scores. Rank with evaluate or Recommender(index='exact'), or use a "
+        f"{type(model).__name__} has no vectors of users and items: it scores the "
+        "items directly. Rank with evaluate or Recommender(index='exact'), or use a "
         "model with vectors, such as SASRec"
     )

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
@@ -13,8 +12,6 @@ from graphseq.errors import ConfigError
 from graphseq.models.backbone import Backbone
 from graphseq.models.base import Model, Stage, Step
 from graphseq.models.encoding import Encoding
-from graphseq.models.repeat_bias import RepeatBias, WithRepeats
-from graphseq.models.scoring import Scorer
 from graphseq.models.user_context import UserContext
 from graphseq.nn.convolution import Convolution
 from graphseq.nn.dropout import LearnableDropout
@@ -47,7 +44,6 @@ PARTS: dict[str, type] = {
         Fused,
         Normalized,
         UserContext,
-        RepeatBias,
         Transformer,
         GRU,
         Convolution,
@@ -258,24 +254,6 @@ class SequenceModel(Model):
     def item_vectors(self, graph: HeteroData) -> Float[Tensor, "V D"]:
         """The item vectors that the encoder reads."""
         return self.backbone.items(graph)
-
-    def scorer(self, graph: HeteroData) -> Scorer:
-        """Inner products, and the biases of repeated items if there are any."""
-        products, repeats = super().scorer(graph), self.backbone.repeats
-        return products if repeats is None else WithRepeats(products, repeats)
-
-    def score(
-        self,
-        batch: Batch,
-        graph: HeteroData,
-        items: Float[Tensor, "V D"] | None = None,
-    ) -> Float[Tensor, "B V"]:
-        """As :meth:`Model.score`, with the biases of repeated items."""
-        scores = super().score(batch, graph, items)
-        if self.backbone.repeats is None:
-            return scores
-        with torch.no_grad():
-            return self.backbone.repeats.add_to(scores, batch)
 
     def refresh(self, graph: HeteroData, epoch: int) -> None:
         """Renew what the objectives keep between epochs."""

@@ -6,11 +6,7 @@ from graphseq.objectives.contrastive import (
     nt_xent,
     same_id_mask,
 )
-from graphseq.objectives.cross_entropy import (
-    cross_entropy,
-    cross_entropy_and_log_mass,
-    products_in,
-)
+from graphseq.objectives.cross_entropy import cross_entropy, products_in
 from graphseq.objectives.intents import intent_contrast, prototype_contrast
 from graphseq.objectives.pretraining import attribute_loss, double_sigmoid
 from graphseq.objectives.prototypes import seq2item, seq2seq
@@ -30,7 +26,6 @@ __all__ = [
     "bpr",
     "contrastive_regularization",
     "cross_entropy",
-    "cross_entropy_and_log_mass",
     "double_sigmoid",
     "gbce",
     "in_batch_softmax",

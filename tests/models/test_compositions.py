@@ -105,7 +105,7 @@ COMPOSITIONS: dict[str, dict[str, Any]] = {
         mask_token=True,
     ),
     "GRU, interests and both features": compose(
-        EMBEDDING, GRU, INTERESTS, USERS, ITEMS, repeats={"RepeatBias": {"ages": 2}}
+        EMBEDDING, GRU, INTERESTS, USERS, ITEMS
     ),
     "three relations, filter, views": compose(
         SHARED, FILTER, {"ViewContrast": {}}, sampler="prefix"
