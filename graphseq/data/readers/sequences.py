@@ -13,7 +13,7 @@ from graphseq.data.readers.source import Source
 from graphseq.data.readers.table import Table, make_table
 from graphseq.errors import DataError
 
-PARTS = 4  # smaller blocks, since a line holds many events
+PARTS = 2  # smaller blocks, since a line holds many events
 REPEATED_USER = "the user has an earlier line"
 
 
