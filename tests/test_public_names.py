@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import graphseq
-from graphseq.models import MODELS, Ensemble, Model, SequenceModel
+from graphseq.models import MODELS, Ensemble, Model, RepeatBias, SequenceModel
 
 PACKAGE = Path(graphseq.__file__).parent
 NAMES = ["read_log", "Interactions", "k_core", "leave_one_out", "by_user", "by_time"]
@@ -68,7 +68,7 @@ def test_every_model_in_the_package_is_in_the_table_of_models() -> None:
         members = inspect.getmembers(module, inspect.isclass)
         models = {m for _, m in members if issubclass(m, Model)}
         found |= {m for m in models if not inspect.isabstract(m)}
-    assert found == {SequenceModel, Ensemble, *MODELS.values()}
+    assert found == {SequenceModel, Ensemble, RepeatBias, *MODELS.values()}
     assert {name: model.__name__ for name, model in MODELS.items()} == {
         name: name for name in MODELS
     }

@@ -52,6 +52,7 @@ def _run(arguments: Sequence[str] | None, received: list[int]) -> int:
     from graphseq.cli.installed import experiments
     from graphseq.cli.plot import plot
     from graphseq.cli.recommend import recommend
+    from graphseq.cli.repeats import repeats
     from graphseq.cli.report import report
     from graphseq.cli.show import show
     from graphseq.cli.train import train
@@ -67,6 +68,7 @@ def _run(arguments: Sequence[str] | None, received: list[int]) -> int:
         tune,
         evaluate,
         ensemble,
+        repeats,
         compare,
         report,
         plot,

@@ -31,11 +31,17 @@ from graphseq.data.readers.source import missing_file
 from graphseq.errors import ConfigError, DataError
 from graphseq.evaluation import Report
 from graphseq.graphs import build_graph, load_log
-from graphseq.models import Ensemble, Model
+from graphseq.models import Ensemble, Model, RepeatBias
 from graphseq.models.registry import build_model
 from graphseq.schema import InvalidOption, refuse
 from graphseq.signatures import parameters
 from graphseq.training import Run
+
+OF_RUNS: dict[type, str] = {
+    Ensemble: "graphseq ensemble RUN RUN …",
+    RepeatBias: "graphseq repeats RUN",
+}
+"""Models that consist of trained runs, and the commands that make them."""
 
 
 @dataclass(frozen=True)
@@ -161,14 +167,13 @@ class Experiment:
         """The untrained model; the experiment's seed determines its weights.
 
         Raises:
-            ConfigError: It is an ensemble.
+            ConfigError: It consists of trained runs.
         """
         spec = self.section("model")
-        if spec.target is Ensemble:
+        if command := OF_RUNS.get(spec.target):
             raise ConfigError(
-                f"{self.source}: an Ensemble consists of trained runs, and cannot be "
-                "trained. Train the members, then: graphseq ensemble RUN RUN … "
-                "--folder FOLDER"
+                f"{self.source}: {spec.target.__name__} consists of trained runs, and "
+                f"cannot be trained. Train them, then: {command} --folder FOLDER"
             )
         sizes = [graph[kind].num_nodes for kind in ("user", "item")]
         with torch.random.fork_rng(devices=[]):

@@ -1,5 +1,6 @@
 """Full ranking of the catalogue, per-user metrics, and paired comparisons."""
 
+from graphseq.evaluation.choose_repeat_bias import choose_repeat_bias
 from graphseq.evaluation.choose_weights import choose_weights
 from graphseq.evaluation.compare import Comparison, compare
 from graphseq.evaluation.consistency import impossible
@@ -13,6 +14,7 @@ __all__ = [
     "Lists",
     "Report",
     "accuracy",
+    "choose_repeat_bias",
     "choose_weights",
     "compare",
     "coverage",

@@ -33,6 +33,7 @@ from graphseq.models.new_items import WithItems, add_items
 from graphseq.models.pop import POP
 from graphseq.models.registry import MODELS, PARTS, create
 from graphseq.models.repeat import Repeat
+from graphseq.models.repeat_bias import RepeatBias
 from graphseq.models.s3rec import MutualInformation, S3Rec
 from graphseq.models.sasrec import SASRec
 from graphseq.models.sequence_model import Auxiliary, SequenceModel
@@ -87,6 +88,7 @@ __all__ = [
     "ModelAugmentation",
     "MutualInformation",
     "Repeat",
+    "RepeatBias",
     "S3Rec",
     "SASRec",
     "SequenceModel",

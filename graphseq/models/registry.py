@@ -34,6 +34,7 @@ from graphseq.models.mclrec import LearnedViews, MCLRec
 from graphseq.models.mclsr import MCLSR
 from graphseq.models.pop import POP
 from graphseq.models.repeat import Repeat
+from graphseq.models.repeat_bias import RepeatBias
 from graphseq.models.s3rec import MutualInformation, S3Rec
 from graphseq.models.sasrec import SASRec
 from graphseq.models.sequence_model import PARTS, SequenceModel
@@ -110,9 +111,13 @@ SUPPLIED = frozenset({"num_users", "num_items"})
 """Options of models that the data supply."""
 
 
+COMBINED: tuple[type[Model], ...] = (SequenceModel, Ensemble, RepeatBias)
+"""Models that consist of what their options name."""
+
+
 def model_table() -> dict[str, type[Model]]:
     """All names that a file may give to a model."""
-    return {**MODELS, SequenceModel.__name__: SequenceModel, "Ensemble": Ensemble}
+    return {**MODELS, **{each.__name__: each for each in COMBINED}}
 
 
 def part_table() -> dict[str, type]:

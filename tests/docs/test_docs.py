@@ -82,6 +82,7 @@ def test_every_command_has_its_help_in_the_reference() -> None:
         "tune",
         "evaluate",
         "ensemble",
+        "repeats",
         "compare",
         "report",
         "plot",
