@@ -16,7 +16,7 @@ from graphseq.errors import GraphError
 from graphseq.graphs.progress import report_step
 from graphseq.schema import Configurable, describe
 
-ROWS_AT_A_TIME = 10_000
+ROWS_AT_A_TIME = 1_000
 
 
 def build_graph(split: Split, transforms: Sequence[BaseTransform] = ()) -> HeteroData:
