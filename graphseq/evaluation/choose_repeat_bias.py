@@ -10,6 +10,7 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from graphseq import runtime
+from graphseq.evaluation.choose_weights import length_of
 from graphseq.evaluation.evaluate import evaluate
 from graphseq.evaluation.held_out import by_length, held_out_users
 from graphseq.evaluation.ranking import eval_mode
@@ -85,8 +86,8 @@ def choose_repeat_bias(
         ConfigError: The metric is unknown.
         GraphError: The graph does not fit, or has no validation users.
     """
+    length = length_of(metric)
     plain = RepeatBias(model)
-    length = int(metric.rpartition("@")[2])
     found = []
     for collected, temperature in zip(
         _collect(plain, graph, temperatures, batch_size), temperatures, strict=True

@@ -51,10 +51,7 @@ def choose_weights(
         GraphError: The graph does not fit, or has no validation users.
         GraphSeqError: A score is NaN.
     """
-    family, _, length = metric.partition("@")
-    if family not in FAMILIES or not length.isdecimal() or int(length) < 1:
-        advice = suggest(family, FAMILIES)
-        raise ConfigError(f"metric is such as NDCG@10, found {metric!r}; {advice}")
+    length = length_of(metric)
     ensemble.check(graph)
     members = len(ensemble.models)
     if (number := comb(steps + members - 1, members - 1)) > MOST:
@@ -78,9 +75,25 @@ def choose_weights(
             for first, parts in scorer.parts(batch, out):
                 here = start + first, start + first + parts.shape[1]
                 ranks.append(_ranks(scorer, parts, grid, rows, here, history))
-    found = [accuracy(r, rows.targets, [int(length)]) for r in torch.cat(ranks, dim=1)]
+    found = [accuracy(r, rows.targets, [length]) for r in torch.cat(ranks, dim=1)]
     values = torch.stack([users[metric].mean() for users in found])
     return ensemble.reweighted(grid[int(values.argmax())].tolist())
+
+
+def length_of(metric: str) -> int:
+    """Length of the lists that a metric reads.
+
+    Args:
+        metric: Such as ``NDCG@10``.
+
+    Raises:
+        ConfigError: It is unknown, or has no length.
+    """
+    family, _, length = metric.partition("@")
+    if family not in FAMILIES or not length.isdecimal() or int(length) < 1:
+        advice = suggest(family, FAMILIES)
+        raise ConfigError(f"metric is such as NDCG@10, found {metric!r}; {advice}")
+    return int(length)
 
 
 def weights_of(members: int, steps: int) -> Float[Tensor, "G M"]:

@@ -8,7 +8,7 @@ import torch
 
 import graphseq as gs
 from graphseq.data import Interactions, by_user
-from graphseq.errors import GraphError
+from graphseq.errors import ConfigError, GraphError
 from graphseq.evaluation import choose_repeat_bias
 from graphseq.evaluation.choose_repeat_bias import (
     PENALTY,
@@ -101,8 +101,11 @@ def test_a_model_learns_whether_users_choose_items_again(again: bool) -> None:
         assert lost < 0.01 < before["excluded"]["NDCG@20"] - before["kept"]["NDCG@20"]
 
 
-def test_a_graph_without_validation_users_is_refused() -> None:
+def test_what_cannot_be_chosen_is_refused() -> None:
     graph = gs.build_graph(gs.leave_one_out(log(again=True)))
+    model = POP(80, graph["item"].num_nodes)
+    with pytest.raises(ConfigError, match="metric is such as NDCG@10, found 'MRR'"):
+        choose_repeat_bias(model, graph, metric="MRR")
     del graph.validation
     with pytest.raises(GraphError, match="no validation users"):
-        choose_repeat_bias(POP(80, graph["item"].num_nodes), graph)
+        choose_repeat_bias(model, graph)
