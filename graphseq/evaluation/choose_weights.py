@@ -91,7 +91,8 @@ def length_of(metric: str) -> int:
     """
     family, _, length = metric.partition("@")
     if family not in FAMILIES or not length.isdecimal() or int(length) < 1:
-        advice = suggest(family, FAMILIES)
+        known = family in FAMILIES
+        advice = f"give a length: {family}@10" if known else suggest(family, FAMILIES)
         raise ConfigError(f"metric is such as NDCG@10, found {metric!r}; {advice}")
     return int(length)
 

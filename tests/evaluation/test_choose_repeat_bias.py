@@ -104,7 +104,7 @@ def test_a_model_learns_whether_users_choose_items_again(again: bool) -> None:
 def test_what_cannot_be_chosen_is_refused() -> None:
     graph = gs.build_graph(gs.leave_one_out(log(again=True)))
     model = POP(80, graph["item"].num_nodes)
-    with pytest.raises(ConfigError, match="metric is such as NDCG@10, found 'MRR'"):
+    with pytest.raises(ConfigError, match="found 'MRR'; give a length: MRR@10"):
         choose_repeat_bias(model, graph, metric="MRR")
     del graph.validation
     with pytest.raises(GraphError, match="no validation users"):
