@@ -32,7 +32,7 @@ def test_every_recorded_experiment_has_a_row_with_its_means() -> None:
     assert found.keys() == recorded.keys()
     for name, seeds in recorded.items():
         *_, hr_kept, ndcg_kept, hr, ndcg, number, seconds = found[name]
-        k = 20 if name.startswith("clothing") else 10
+        k = 20 if name.startswith("clothing:") else 10
         shown = {"HR": (hr_kept, hr), "NDCG": (ndcg_kept, ndcg)}
         assert int(number) == len(seeds)
         assert seconds == f"{mean(seeds, 'cpu_seconds'):.0f}"
