@@ -10,6 +10,7 @@ MODULES = sorted(p.relative_to(PACKAGE) for p in PACKAGE.rglob("*.py"))
 MODULES = [path for path in MODULES if path.name != "__init__.py"]
 
 ELSEWHERE: dict[str, str] = {
+    "cli/derived_run.py": "cli/test_cli_ensemble.py, and cli/test_cli_repeats.py",
     "cli/results.py": "cli/test_cli_evaluate.py, which prints and writes JSON",
     "cli/tune.py": "config/test_tune.py, which runs the command",
     "__main__.py": "cli/test_cli_train.py, whose processes start with it",

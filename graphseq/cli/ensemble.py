@@ -3,12 +3,9 @@
 from pathlib import Path
 from typing import Any, Literal
 
-from graphseq.cli.app import check_folder
-from graphseq.cli.evaluate import graph_of, print_reports
+from graphseq.cli.evaluate import graph_of
 from graphseq.errors import ConfigError
 from graphseq.schema import Size, Weight
-
-SECTIONS = ("data", "filters", "split", "graph", "evaluate")
 
 
 def ensemble(
@@ -52,15 +49,14 @@ def ensemble(
     """
     if weights and choose_weights:
         raise ConfigError("--weights and --choose-weights exclude each other; give one")
-    check_folder("--folder", folder)
-    if (folder / "run.json").is_file():
-        raise ConfigError(f"{folder} contains a run already; choose another --folder")
+    from graphseq.cli.derived_run import check_new, write_run
     from graphseq.evaluation import choose_weights as choose
     from graphseq.graphs import merge_graphs
     from graphseq.models import Ensemble
-    from graphseq.training import fit, load_run
+    from graphseq.training import load_run
     from graphseq.training.run import GRAPH
 
+    check_new(folder)
     loaded = [load_run(run) for run in runs]
     options: dict[str, Any] = {"combine": combine, "rank_constant": rank_constant}
     model = Ensemble(loaded, weights=weights, **options)
@@ -76,16 +72,8 @@ def ensemble(
     if all("data" in each.experiment for each in loaded):  # else from Python
         steps = [step for each in loaded for step in each.experiment["graph"]]
         written["graph"] = [s for n, s in enumerate(steps) if s not in steps[:n]]
-    fit(
-        model,
-        built,
-        folder=folder,
-        monitor="NDCG@10" if len(built.validation.user) else None,
-        history=history,
-        progress=False,
-        experiment={name: written[name] for name in SECTIONS if name in written},
+    write_run(
+        model, built, folder, experiment, written, history=history, name="Ensemble"
     )
-    report = experiment.evaluate(model, built, part="test", folder=folder)
-    print_reports({"Ensemble": report})
     for run, weight in zip(runs, model.weights, strict=True):
         print(f"{weight:.2f}  {run}")

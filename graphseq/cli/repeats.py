@@ -2,12 +2,8 @@
 
 from pathlib import Path
 
-from graphseq.cli.app import check_folder
-from graphseq.cli.evaluate import graph_of, print_reports
-from graphseq.errors import ConfigError
+from graphseq.cli.evaluate import graph_of
 from graphseq.schema import Size
-
-SECTIONS = ("data", "filters", "split", "graph", "evaluate")
 
 
 def repeats(
@@ -37,26 +33,15 @@ def repeats(
         graph: Folder of the graph; default: that in the run folder.
         data: Folder of the data sets: build the graph again from the experiment.
     """
-    check_folder("--folder", folder)
-    if (folder / "run.json").is_file():
-        raise ConfigError(f"{folder} contains a run already; choose another --folder")
+    from graphseq.cli.derived_run import check_new, write_run
     from graphseq.evaluation import choose_repeat_bias
-    from graphseq.training import fit, load_run
+    from graphseq.training import load_run
 
+    check_new(folder)
     loaded = load_run(run)
     built, experiment = graph_of(run, graph, data)
     loaded.check(built)
     model = choose_repeat_bias(loaded, built, ages=ages, metric=metric)
-    written = loaded.experiment
-    fit(
-        model,
-        built,
-        folder=folder,
-        monitor="NDCG@10",
-        history="kept",
-        progress=False,
-        experiment={name: written[name] for name in SECTIONS if name in written},
-    )
-    report = experiment.evaluate(model, built, part="test", folder=folder)
-    print_reports({f"{type(model.model).__name__} with repeats": report})
+    name, written = f"{type(model.model).__name__} with repeats", loaded.experiment
+    write_run(model, built, folder, experiment, written, history="kept", name=name)
     print("bias by age, newest first:", " ".join(f"{b:.2f}" for b in model.bias))

@@ -143,7 +143,7 @@ def stable_order(key: Int64s) -> Int64s:
 
 
 def _sort_with_rows(key: Int64s, rows: Int64s, bits: int) -> Int64s:
-    """Sort keys in place; returns the row of each, a number of so many bits."""
+    """Sort keys in place; returns the row of each, a number of ``bits`` bits."""
     packed = key.view(np.uint64)
     packed <<= np.uint64(bits)
     packed |= rows.view(np.uint64)
