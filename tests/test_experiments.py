@@ -52,12 +52,21 @@ def on_tiny(experiment: Experiment) -> Experiment:
     return check(options | {"model": model, "train": train}, experiment.source)
 
 
+def without_sizes(options: Any) -> Any:
+    """The options, with 1 for each number but 0, which often leaves out a part."""
+    if isinstance(options, list):
+        return [without_sizes(each) for each in options]
+    if isinstance(options, dict):
+        return {name: without_sizes(value) for name, value in options.items()}
+    return 1 if type(options) in (int, float) and options else options
+
+
 def different() -> list[Experiment]:
-    """The experiments that differ in more than their data set and their claim."""
-    found = {}
+    """The experiments that differ in more than data, claim and sizes of numbers."""
+    found: dict[str, Experiment] = {}
     for experiment in EXPERIMENTS:
-        small = on_tiny(experiment).options
-        found[fingerprint({**small, "claim": {}})] = experiment
+        small = {**on_tiny(experiment).options, "claim": {}}
+        found.setdefault(fingerprint(without_sizes(small)), experiment)
     return [*found.values()]
 
 
