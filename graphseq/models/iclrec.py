@@ -27,7 +27,7 @@ from graphseq.objectives.contrastive import Directions
 from graphseq.schema import Count, InvalidOption, Positive, Size, Weight
 from graphseq.sequences.augment import Augmentation, CropMaskReorder, draw_views
 from graphseq.sequences.batch import Batch
-from graphseq.sequences.rows import last_targets
+from graphseq.sequences.rows import last_targets, newest
 from graphseq.sequences.samplers import examples, gather
 
 FalseNegatives = Literal["none", "intents", "both"]
@@ -50,7 +50,8 @@ class IntentContrast(Auxiliary):
         By default as in the authors' code, which reached the published results: the
         sequence contrast compares concatenated states, not their mean; the intent
         contrast is symmetric; both are averaged over their two directions, not summed;
-        false negatives are not masked out (``fnm``). The epoch's number seeds the
+        false negatives are not masked out (``fnm``). Both contrasts read one encoding
+        of the views; the code encodes them twice. The epoch's number seeds the
         clustering. Labels for ``fnm`` are training events (the code's are validation
         items). Means and concatenated states leave out padding. Views come from the
         ``max_length`` newest items. Of several K all count equally; in the code only
@@ -139,35 +140,34 @@ class IntentContrast(Auxiliary):
         def losses(batch: Batch, graph: HeteroData) -> Terms:
             items = backbone.items(graph)
             views = draw_views(self.augmentation, batch, backbone.max_length)
-            return self.sequence_term(backbone, items, batch, views)
+            vectors = backbone.pooled(items, views, self.sequence_pooling)
+            return self.sequence_term(vectors, batch)
 
         return (Stage((Step(losses),), epochs=self.warm_up),)
 
     def terms(self, encoding: Encoding, graph: HeteroData) -> Terms:
         """The sequence contrast and the intent contrast: the M-step, Eq. (18)."""
         backbone, items, batch = encoding.backbone, encoding.items, encoding.batch
-        views = draw_views(self.augmentation, batch, backbone.max_length)
         terms: Terms = {}
+        if not (self.weight or self.sequence_weight):
+            return terms
+        views = draw_views(self.augmentation, batch, backbone.max_length)
+        views = newest(views, backbone.max_length)
+        states = backbone.states(items, views)
         if self.sequence_weight:
-            terms |= self.sequence_term(backbone, items, batch, views)
+            vectors = pool(states, views.mask, self.sequence_pooling)
+            terms |= self.sequence_term(vectors, batch)
         if self.weight:
-            first, second = backbone.pooled(items, views, "mean").chunk(2)
+            first, second = pool(states, views.mask, "mean").chunk(2)
             own = pool(encoding.states, batch.mask, "mean").detach()
             losses = [self.intent_term(first, second, own, c) for c in self.centroids()]
             terms["intent"] = self.weight * torch.stack(losses).mean()
         return terms
 
-    def sequence_term(
-        self,
-        backbone: Backbone,
-        items: Float[Tensor, "V D"],
-        batch: Batch,
-        views: Batch,
-    ) -> Terms:
+    def sequence_term(self, vectors: Float[Tensor, "N n"], batch: Batch) -> Terms:
         """The contrast between two views of a sequence, Eqs. (6)-(8)."""
         mask = same_id_mask(last_targets(batch)) if self.fnm == "both" else None
-        h = backbone.pooled(items, views, self.sequence_pooling).chunk(2)
-        loss = self.sequence_contrast(*h, exclude=mask)
+        loss = self.sequence_contrast(*vectors.chunk(2), exclude=mask)
         return {"sequence": self.sequence_weight * loss}
 
     def intent_term(

@@ -13,6 +13,7 @@ from graphseq import fit
 from graphseq.constants import INTERACTS
 from graphseq.errors import ConfigError
 from graphseq.models import ICLRec, IntentContrast
+from graphseq.models.backbone import Backbone
 from graphseq.models.iclrec import mean_states
 from graphseq.nn import kmeans, pool
 from graphseq.objectives import nt_xent
@@ -154,6 +155,24 @@ def test_terms_are_their_equations(
             pairs = [(h, intents), (intents, h)]
             total += sum(one_directional(*p, shared, 0.7, True) for p in pairs) / 4
     loops.check(terms["intent"], 0.3 * total)
+
+
+def test_both_contrasts_read_one_encoding_of_the_views(
+    cycle: HeteroData, batch: Batch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = small()
+    model.refresh(cycle, 0)
+    encoded: list[int] = []
+    states = Backbone.states
+
+    def counted(self: Backbone, items: Tensor, rows: Batch, *others: Any) -> Tensor:
+        encoded.append(len(rows))
+        return states(self, items, rows, *others)
+
+    monkeypatch.setattr(Backbone, "states", counted)
+    terms = model.losses(batch, cycle)
+    assert {*terms} == {"next_item", "sequence", "intent"}
+    assert encoded == [len(batch), 2 * len(batch)]
 
 
 def test_all_numbers_of_clusters_count_equally(
