@@ -54,21 +54,29 @@ class StepDecay(Schedule):
 class LinearDecay(Schedule):
     """Lowers the learning rate on a straight line, from ``lr`` to a fraction of it.
 
+    With ``start`` above 0, the rate is constant before: with a warm-up, "warm-up,
+    stable, decay".
+
     Args:
         end: The fraction that is reached after ``max_epochs``.
+        start: The fraction of the training after which the line begins.
 
     Source:
-        Sun et al., *BERT4Rec* (CIKM 2019), Section 4.4: linear decay.
+        Sun et al., *BERT4Rec* (CIKM 2019), Section 4.4: linear decay. Hu et al.,
+        *MiniCPM* (COLM 2024), Section 4.2: a constant rate before the decay.
     """
 
     ends = True
 
-    def __init__(self, end: Fraction = 0.0) -> None:
+    def __init__(self, end: Fraction = 0.0, start: Fraction = 0.0) -> None:
         self.end = end
+        self.start = start
 
     def factor(self, epoch: int, progress: float) -> float:
-        """``1 - (1 - end) progress``."""
-        return 1.0 - (1.0 - self.end) * progress
+        """``1 - (1 - end) (progress - start) / (1 - start)``, 1 before ``start``."""
+        if progress <= self.start:
+            return 1.0
+        return 1.0 - (1.0 - self.end) * (progress - self.start) / (1.0 - self.start)
 
 
 class CosineDecay(Schedule):

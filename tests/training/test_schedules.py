@@ -34,6 +34,10 @@ def test_factors_are_those_of_the_formulas() -> None:
         raised = 0.1 + 0.9 * cosine
         assert CosineDecay(end=0.1).factor(0, progress) == pytest.approx(raised)
     assert LinearDecay(end=0.25).factor(0, 1.0) == 0.25
+    late = LinearDecay(end=0.2, start=0.6)
+    for progress, factor in ((0.0, 1), (0.6, 1), (0.7, 0.8), (0.8, 0.6), (1.0, 0.2)):
+        assert late.factor(0, progress) == pytest.approx(factor)
+    assert LinearDecay(start=1.0).factor(0, 1.0) == 1
 
 
 def test_factors_equal_those_of_torch() -> None:
@@ -68,7 +72,10 @@ class Halved(Schedule):
         return 0.5 if progress < 0.5 else 0.125
 
 
-@pytest.mark.parametrize("schedule", [CosineDecay(), LinearDecay(end=0.5), Halved()])
+@pytest.mark.parametrize(
+    "schedule",
+    [CosineDecay(), LinearDecay(end=0.5), LinearDecay(start=0.5), Halved()],
+)
 def test_every_step_has_its_rate(
     tiny: Make,
     short: Short,
