@@ -166,6 +166,7 @@ class ExplainedViews(Auxiliary):
                 self.index,
                 self.explanation,
                 of_targets=self.of_targets,
+                needed=None if self.target_weight else self.index.rows,
             )
 
     def terms(self, encoding: Encoding, graph: HeteroData) -> Terms:

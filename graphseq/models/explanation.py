@@ -1,6 +1,6 @@
 """Importance of every item of every training prefix, by the model's own scores."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -68,6 +68,7 @@ def explain_all(
     method: Method,
     *,
     of_targets: bool = False,
+    needed: Int[Tensor, "R"] | None = None,
 ) -> Float[Tensor, "P"]:
     """Importance of the positions of all training prefixes, concatenated.
 
@@ -77,16 +78,89 @@ def explain_all(
         index: The prefixes.
         method: How they are explained.
         of_targets: Explain the score of each prefix's target, not of the first item.
+        needed: The prefixes to explain; ``None``: all. The scores of others are 0.
     """
     length = index.examples.length
     count = torch.bincount(index.flat, minlength=index.num_items)
     scores = torch.zeros(int(length.sum()), dtype=items.dtype, device=items.device)
-    for rows in length.argsort().split(ROWS):
+    every = torch.arange(len(length), device=length.device)
+    chosen = every if needed is None else needed.unique()
+    encoder = backbone.encoder
+    if method == "occlusion" and encoder.prefix_states and not encoder.counts_from_end:
+        _, group, size = index.examples.start[chosen].unique(
+            return_inverse=True, return_counts=True
+        )
+        alone = size[group] == 1  # its last state is enough, and cheaper
+        _occlude(backbone, items, index, chosen[~alone], of_targets, scores)
+        chosen = chosen[alone]
+    for rows in _blocks(length, chosen):
         batch = index.gather(rows)
         targets = index.target[rows] if of_targets else None
         found = explain(backbone, items, batch, method, count, targets).to(scores.dtype)
         scores[_positions(length, rows, batch.mask)[batch.mask]] = found[batch.mask]
     return scores
+
+
+def _occlude(
+    backbone: Backbone,
+    items: Float[Tensor, "V D"],
+    index: SameTargetIndex,
+    chosen: Int[Tensor, "R"],
+    of_targets: bool,
+    scores: Float[Tensor, "P"],
+) -> None:
+    """Write the occlusion of the chosen prefixes; those with the same start share work.
+
+    A state does not depend on later items. So one pass over the longest prefix, with
+    the vector at i set to zero, has the states of all that contain i: n passes over n
+    positions for the prefixes of n items, instead of about n²/2 over n/2.
+    """
+    start, length = index.examples.start, index.examples.length
+    begin = length.cumsum(0) - length  # of each prefix in ``scores``
+    chosen = chosen[length[chosen].argsort(stable=True)]
+    chosen = chosen[start[chosen].argsort(stable=True)]  # by start, then by length
+    size = start[chosen].unique_consecutive(return_counts=True)[1]
+    stop = size.cumsum(0)
+    longest = chosen[stop - 1]
+
+    def score(states: Tensor, prefix: Tensor) -> Tensor:
+        if of_targets:
+            return (states * items[index.target[prefix]]).sum(dim=1)
+        return importance.top_score(states, items)
+
+    groups = torch.arange(len(longest), device=start.device)
+    for part in _blocks(length[longest], groups):
+        batch = index.gather(longest[part])
+        x, mask = backbone.embed(items, batch), batch.mask
+        owner, nth = _members(size[part])
+        prefix = chosen[(stop - size)[part][owner] + nth]
+        end = length[prefix] - 1
+        whole = score(backbone.encoder(x, mask)[owner, end], prefix)
+        first = size[part].cumsum(0) - size[part]  # prefix of each row
+        for row, at in importance.replicas(mask, x.shape[2]):
+            replica = x[row]
+            replica[torch.arange(len(row), device=x.device), at] = 0
+            states = backbone.encoder(replica, mask[row])
+            which, nth = _members(size[part][row])
+            own = first[row][which] + nth
+            contains = end[own] >= at[which]
+            which, own = which[contains], own[contains]
+            left = score(states[which, end[own]], prefix[own])
+            scores[begin[prefix[own]] + at[which]] = (whole[own] - left).to(scores)
+
+
+def _blocks(
+    length: Int[Tensor, "N"], chosen: Int[Tensor, "R"]
+) -> Sequence[Int[Tensor, "r"]]:
+    """The chosen sequences in blocks of similar length; none without any."""
+    return chosen[length[chosen].argsort()].split(ROWS) if len(chosen) else ()
+
+
+def _members(size: Int[Tensor, "N"]) -> tuple[Int[Tensor, "M"], Int[Tensor, "M"]]:
+    """The group of each member, and its number within the group, from 0."""
+    owner = torch.repeat_interleave(size)
+    nth = torch.arange(len(owner), device=size.device)
+    return owner, nth - (size.cumsum(0) - size)[owner]
 
 
 def importances(

@@ -25,6 +25,8 @@ class Encoder(Configurable, nn.Module, ABC):
             the row cut there. Otherwise it also depends on what follows, so a backbone
             cannot learn from every position in one pass, and takes the sampler
             ``prefix`` only.
+        counts_from_end: Whether a state also depends on how many items follow, as with
+            positions that are counted from the last one.
         takes_hidden: Whether its calls take ``hidden``, a mask (B, L) of positions that
             have a state but are not read by others.
     """
@@ -32,6 +34,7 @@ class Encoder(Configurable, nn.Module, ABC):
     dim: int
     max_length: int | None = None
     prefix_states: bool = True
+    counts_from_end: bool = False
     takes_hidden: bool = False
 
     @classmethod

@@ -5,7 +5,7 @@ positions, of the mask, and of the indices of the sequences. EC4SRec explains th
 of the best item, :func:`top_score`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Literal
 
 import torch
@@ -73,18 +73,30 @@ def occlusion(
         A score for each position, of either sign; zero at padding.
     """
     rows, positions = mask.nonzero().unbind(dim=1)
-    chunk = max(1, CELLS // max(1, x.shape[1] * x.shape[2] * 8))
     occluded = []
     with torch.no_grad():
         full = explained(x, mask, torch.arange(len(x), device=x.device))
-        pairs = zip(rows.split(chunk), positions.split(chunk), strict=True)
-        for row, position in pairs:
+        for row, position in replicas(mask, x.shape[2]):
             replica = x[row]
             replica[torch.arange(len(row), device=x.device), position] = 0
             occluded.append(explained(replica, mask[row], row))
     scores = torch.zeros_like(x[..., 0])
     scores[rows, positions] = full[rows] - torch.cat(occluded)
     return scores
+
+
+def replicas(
+    mask: Bool[Tensor, "B L"], dim: int
+) -> Iterator[tuple[Int[Tensor, "R"], Int[Tensor, "R"]]]:
+    """Row and position of every real item, in chunks that bound the memory.
+
+    Args:
+        mask: True at real items.
+        dim: D of the vectors that are copied for each.
+    """
+    rows, positions = mask.nonzero().unbind(dim=1)
+    chunk = max(1, CELLS // max(1, mask.shape[1] * dim * 8))
+    return zip(rows.split(chunk), positions.split(chunk), strict=True)
 
 
 def integrated_gradients(

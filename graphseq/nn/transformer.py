@@ -88,6 +88,7 @@ class Transformer(Encoder):
         self.dim, self.max_length = dim, max_length
         self.position = nn.Parameter(torch.empty(max_length, dim))
         self.positions = positions
+        self.counts_from_end = positions == "end"
         self.causal = self.prefix_states = causal
         self.scale = dim**0.5 if scale else 1.0
         normalise = norm != "query"

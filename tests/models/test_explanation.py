@@ -1,5 +1,6 @@
 """Importances of all training prefixes: each row by itself, without padding."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from graphseq.models.explanation import (
     importances,
     normalise,
 )
-from graphseq.nn import Transformer, importance
+from graphseq.nn import GRU, Convolution, Encoder, Transformer, importance
 from graphseq.nn.importance import occlusion
 from graphseq.objectives import cross_entropy
 from graphseq.sequences import Batch
@@ -63,6 +64,65 @@ def test_every_prefix_is_explained_by_itself(
         alone = index.gather(torch.tensor([row]))
         expected = explain(backbone, table, alone, method, count)[0]
         torch.testing.assert_close(found[i, : len(expected)], expected.to(found))
+
+
+ENCODERS: dict[str, Callable[[], Encoder]] = {
+    "transformer": lambda: Transformer(8, 6, layers=1),
+    "from the end": lambda: Transformer(8, 6, layers=1, positions="end"),
+    "both directions": lambda: Transformer(8, 6, layers=1, causal=False),
+    "recurrent": lambda: GRU(8),
+    "convolution": lambda: Convolution(8, window=3),
+}
+
+
+@pytest.mark.parametrize("of_targets", [False, True])
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_occlusion_that_shares_passes_is_that_of_each_prefix(
+    index: SameTargetIndex, encoder: str, of_targets: bool, monkeypatch: Any
+) -> None:
+    """In chunks of two replicas, for all prefixes and for a few of them."""
+    monkeypatch.setattr(importance, "CELLS", 2 * 6 * 8 * 8)
+    monkeypatch.setattr(explanation, "ROWS", 5)
+    torch.manual_seed(1)
+    backbone = Backbone(
+        12, dim=8, max_length=6, encoder=ENCODERS[encoder](), sampler="prefix"
+    )
+    backbone = backbone.double().eval()
+    table = backbone.features.weight.detach()
+    found = explain_all(backbone, table, index, "occlusion", of_targets=of_targets)
+    length = index.examples.length
+    expected = []
+    for row in torch.arange(len(length)):
+        batch, target = index.gather(row[None]), index.target[row[None]]
+        count = torch.zeros(12).long()
+        targets = target if of_targets else None
+        expected += explain(backbone, table, batch, "occlusion", count, targets)[0]
+    torch.testing.assert_close(found, torch.stack(expected))
+    few = torch.tensor([40, 3, 41, 3])
+    some = explain_all(
+        backbone, table, index, "occlusion", of_targets=of_targets, needed=few
+    )
+    chosen = torch.isin(torch.arange(len(length)), few).repeat_interleave(length)
+    torch.testing.assert_close(some, found * chosen)
+
+
+def test_prefixes_of_one_sequence_share_their_passes(
+    backbone: Backbone, index: SameTargetIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = 0
+
+    def counted(self: Transformer, x: torch.Tensor, *others: Any) -> torch.Tensor:
+        nonlocal rows
+        rows += len(x)
+        return forward(self, x, *others)
+
+    forward = Transformer.forward
+    monkeypatch.setattr(Transformer, "forward", counted)
+    table = backbone.features.weight.detach()
+    needed = (index.examples.start == 0).nonzero()[:, 0]
+    explain_all(backbone, table, index, "occlusion", needed=needed)
+    assert len(needed) == 6  # of 1 to 6 items: 21 replicas and 6 originals otherwise
+    assert rows == 6 + 1
 
 
 def test_the_best_items_score_is_explained(
