@@ -179,8 +179,9 @@ class Published:
 
 @cache
 def experiments() -> list[Experiment]:
-    """Every experiment, checked."""
-    return [read(each) for each in config.experiments_of(str(EXPERIMENTS))]
+    """Every experiment on a whole data set, checked; others are studies."""
+    found = config.experiments_of(str(EXPERIMENTS))
+    return [read(each) for each in found if not each.options.get("filters")]
 
 
 def read(loaded: config.Experiment) -> Experiment:

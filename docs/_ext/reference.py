@@ -39,6 +39,7 @@ def pages() -> dict[str, str]:
     import published_page
     import result_plots
     import results_page
+    import study_plots
 
     return {
         "command-line.rst": command_line_page(),
@@ -51,6 +52,7 @@ def pages() -> dict[str, str]:
         "published.inc": published_page.page(),
         "results.inc": results_page.page(),
         **result_plots.plots(),
+        **study_plots.plots(),
     }
 
 
