@@ -19,6 +19,7 @@ from graphseq.models import (
 )
 from graphseq.sequences import SequenceLoader
 from graphseq.training import Run
+from graphseq.training import options as training_options
 from graphseq.training.schedules import StepDecay
 
 Make = Callable[..., Model]
@@ -145,8 +146,14 @@ def test_the_learning_rate_rises_and_falls(short: Short, graph: HeteroData) -> N
 
 @pytest.mark.parametrize("precision", ["bf16-mixed", "bf16-softmax"])
 def test_bfloat16_trains_nearly_as_float32(
-    short: Short, tiny: Make, graph: HeteroData, precision: str
+    short: Short,
+    tiny: Make,
+    graph: HeteroData,
+    precision: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """Also on a processor that emulates it, where fit would take float32."""
+    monkeypatch.setattr(training_options, "has_bfloat16", lambda: True)
     full, half = (tiny(dropout=0.0, loss="ce") for _ in range(2))
     one = short(full, graph).history
     two = short(half, graph, precision=precision).history
