@@ -92,13 +92,19 @@ def rows_do_not_depend_on_their_batch(case: EncoderCase) -> None:
 @ENCODER.add
 @torch.no_grad()
 def later_items_are_read_only_if_declared(case: EncoderCase) -> None:
-    """With prefix_states, a state is the one of the row cut there; else it is not."""
+    """With prefix_states, a state is the one of the row cut there; else it is not.
+
+    With counts_from_end, later items are changed and not cut off.
+    """
     cut = max(1, case.x.shape[1] // 2)
     every = case.states()[:1, :cut]
-    alone = case.encoder(case.x[:1, :cut], case.mask[:1, :cut])
-    gap = difference(every, alone)
     if case.encoder.counts_from_end:
-        return
+        changed = case.x[:1].clone()
+        changed[:, cut:] += 1
+        alone = case.encoder(changed, case.mask[:1])[:, :cut]
+    else:
+        alone = case.encoder(case.x[:1, :cut], case.mask[:1, :cut])
+    gap = difference(every, alone)
     if case.encoder.prefix_states:
         expect(
             close(every, alone),

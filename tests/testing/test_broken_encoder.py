@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from graphseq.nn import Encoder
+from graphseq.nn import Encoder, Transformer
 from graphseq.testing import CheckError, check_encoder, checks
 
 
@@ -62,6 +62,10 @@ class Batchwise(Mean):
 class Foresight(Mean):
     def read(self, x: Tensor, mask: Tensor) -> Tensor:
         return super().read(x, mask) + x.sum(dim=1, keepdim=True)
+
+
+class Excused(Foresight):
+    counts_from_end = True
 
 
 class Modest(Mean):
@@ -175,6 +179,12 @@ BROKEN: dict[str, Callable[..., Any]] = {
     "float64_is_computed_in_float64": Single,
     "tensors_are_created_on_the_device_of_the_input": Local,
 }
+
+
+def test_positions_from_the_end_do_not_excuse_the_reading_of_later_items() -> None:
+    check_encoder(lambda: Transformer(4, 6, positions="end"))
+    with pytest.raises(CheckError, match="later_items_are_read_only_if_declared"):
+        check_encoder(Excused)
 
 
 def test_an_encoder_that_keeps_the_claims_passes() -> None:
