@@ -76,7 +76,8 @@ def train(
             command = [sys.executable, "-m", "graphseq", "train", path(variant)]
             command += ["--data", str(data), "--runs", str(runs), "--resume"]
             command += ["--record", str(RESULTS), "--seeds", *map(str, missing)]
-            subprocess.run(command, check=True)
+            if code := subprocess.run(command, check=False).returncode:
+                sys.exit(code)  # its message is printed
     return {
         variant: [*finished(runs, word).values()]
         for variant, word in fingerprints.items()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from torch_geometric.data import HeteroData
 
 import graphseq as gs
-from experiments.studies.study import Point, Runs, Study, by_panel, colours
+from experiments.studies.study import OfModels, Point, Runs, Study, by_panel, colours
 from graphseq.constants import Protocol
 from graphseq.drawing import (
     DASHES,
@@ -117,26 +117,20 @@ class Sweep(Study):
 
 
 @dataclass(frozen=True)
-class Segments(Study):
+class Segments(OfModels):
     """A metric of segments of users, by model.
 
     Attributes:
-        models: Name -> variant.
         column: ``history_length`` or ``target_events``.
         bins: Bounds of the segments.
         metric: The metric.
         history: The history protocol.
     """
 
-    models: Mapping[str, str]
     column: str
     bins: Sequence[int]
     metric: str = "NDCG@20"
     history: Protocol = "kept"
-
-    @property
-    def variants(self) -> Iterable[str]:
-        return self.models.values()
 
     def measure(self, runs: Runs) -> Iterator[Point]:
         for name, variant in self.models.items():
@@ -175,26 +169,20 @@ class Segments(Study):
 
 
 @dataclass(frozen=True)
-class Noise(Study):
+class Noise(OfModels):
     """A metric against the fraction of random items in the histories of test users.
 
     Attributes:
-        models: Name -> variant.
         metric: The metric.
         history: The history protocol.
         fractions: Random items for each event.
         seeds: Seeds of the noise; the metric is the mean.
     """
 
-    models: Mapping[str, str]
     metric: str = "NDCG@20"
     history: Protocol = "kept"
     fractions: Sequence[float] = (0.0, 0.05, 0.1, 0.15, 0.2)
     seeds: int = 3
-
-    @property
-    def variants(self) -> Iterable[str]:
-        return self.models.values()
 
     def measure(self, runs: Runs) -> Iterator[Point]:
         for name, variant in self.models.items():
@@ -222,18 +210,8 @@ class Noise(Study):
 
 
 @dataclass(frozen=True)
-class Cost(Study):
-    """NDCG@20 against the CPU seconds of an epoch, validation included.
-
-    Attributes:
-        models: Name -> variant.
-    """
-
-    models: Mapping[str, str]
-
-    @property
-    def variants(self) -> Iterable[str]:
-        return self.models.values()
+class Cost(OfModels):
+    """NDCG@20 against the CPU seconds of an epoch, validation included."""
 
     def measure(self, runs: Runs) -> Iterator[Point]:
         for name, variant in self.models.items():

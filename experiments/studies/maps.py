@@ -1,6 +1,6 @@
 """Studies of vectors: maps of items and of views."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,7 +9,7 @@ import torch
 from torch_geometric.data import HeteroData
 
 import graphseq as gs
-from experiments.studies.study import Point, Runs, Study, by_panel, colours
+from experiments.studies.study import OfModels, Point, Runs, by_panel, colours
 from graphseq.drawing import MARKERS, PALETTE, legend_above, panels, style
 from graphseq.models import MCLRec
 from graphseq.models.mclrec import LearnedViews
@@ -23,20 +23,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class ItemMap(Study):
+class ItemMap(OfModels):
     """The item vectors of models by t-SNE, coloured by the items' training events.
 
     Attributes:
-        models: Name -> variant.
         bounds: Bounds of the groups of items.
     """
 
-    models: Mapping[str, str]
     bounds: Sequence[int] = (20, 40)
-
-    @property
-    def variants(self) -> Iterable[str]:
-        return self.models.values()
 
     def measure(self, runs: Runs) -> Iterator[Point]:
         low, high = self.bounds
@@ -57,20 +51,14 @@ class ItemMap(Study):
 
 
 @dataclass(frozen=True)
-class ViewMap(Study):
+class ViewMap(OfModels):
     """Random and learned views of the same sequences by t-SNE.
 
     Attributes:
-        models: Name -> variant, each an MCLRec.
         users: Number of sequences.
     """
 
-    models: Mapping[str, str]
     users: int = 200
-
-    @property
-    def variants(self) -> Iterable[str]:
-        return self.models.values()
 
     def measure(self, runs: Runs) -> Iterator[Point]:
         names = "random view h¹", "random view h²", "learned view z¹", "learned view z²"

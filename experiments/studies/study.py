@@ -99,6 +99,21 @@ class Study(ABC):
         """The picture of the measurements."""
 
 
+@dataclass(frozen=True)
+class OfModels(Study):
+    """A study that compares models.
+
+    Attributes:
+        models: Name -> variant.
+    """
+
+    models: Mapping[str, str]
+
+    @property
+    def variants(self) -> Iterable[str]:
+        return self.models.values()
+
+
 def by_panel(points: Iterable[Point]) -> dict[str, list[Point]]:
     """The points of each panel, in their order."""
     found: dict[str, list[Point]] = {}
