@@ -88,7 +88,7 @@ def test_help_takes_less_than_300_ms_of_cpu_and_imports_nothing_heavy() -> None:
         "print(sorted(heavy & set(sys.modules)), time.process_time())\n"
     )
     seconds = []
-    for _ in range(3):
+    for _ in range(8):  # the best of them: other work on the core only adds
         done = subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, check=True
         )
