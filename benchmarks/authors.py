@@ -8,8 +8,10 @@ Theirs and ours are two processes of one thread each, which train in turns, some
 at a time. An epoch is the median step times the number of batches, and what precedes
 the first step: clusters, the order of the rows. Reading, evaluation and checkpoints
 are left out. ICLRec needs faiss-cpu, DuoRec and MCLRec need colorlog and colorama.
+RecBole's folder is one into which pip has installed it; a step has 2,048 rows there.
 
     python -m benchmarks.authors ICLRec path/to/ICLRec path/to/Beauty.txt
+    python -m benchmarks.authors RecBole path/to/folder path/to/Beauty.txt --steps 4
 """
 
 import argparse
@@ -36,6 +38,7 @@ from benchmarks.programs import Epoch
 
 ROOT = Path(__file__).resolve().parents[1]
 BEAUTY = ROOT / "experiments" / "beauty"
+OUR_STEPS = 40  # at least; the steps of some programs take a hundred times as long
 OURS = ["train.max_epochs=1", "train.monitor=null", "train.patience=null"]
 
 
@@ -48,12 +51,14 @@ class Program:
         same: The experiment in the same recipe.
         own: The experiment in our own recipe; some models have none.
         updates: Steps of optimisers per batch.
+        batch_size: Batch size of ``same``; ``None``: that of the experiment.
     """
 
     epoch: Callable[[Path, Path, Path], Epoch]
     same: str
     own: str | None
     updates: int = 1
+    batch_size: int | None = None
 
 
 PROGRAMS = {
@@ -64,6 +69,12 @@ PROGRAMS = {
     "DuoRec": Program(programs.duorec, "duorec.yaml:prefix", "duorec.yaml:targets"),
     "MCLRec": Program(
         programs.mclrec, "mclrec.yaml:prefix", "mclrec.yaml:targets", updates=3
+    ),
+    "RecBole": Program(
+        programs.recbole,
+        "sasrec.yaml:ce-prefix",
+        "sasrec.yaml:ce-targets",
+        batch_size=2048,
     ),
     "BSARec": Program(programs.bsarec, "filters.yaml:bsarec", None),
     "WEARec": Program(programs.wearec, "filters.yaml:wearec", None),
@@ -121,11 +132,12 @@ class Ours:
     steps: Steps
     graphs: dict[str, Any] = field(default_factory=dict)
 
-    def train(self, name: str) -> Epoch:
+    def train(self, name: str, batch_size: int | None) -> Epoch:
         """Train an epoch of an experiment, until enough steps are timed."""
         from graphseq.config import load
 
-        experiment = load(BEAUTY / name, OURS)
+        changes = [] if batch_size is None else [f"train.batch_size={batch_size}"]
+        experiment = load(BEAUTY / name, OURS + changes)
         if name not in self.graphs:
             self.graphs[name] = experiment.graph(self.beauty.parents[1])
         graph = self.graphs[name]
@@ -176,7 +188,8 @@ def serve(given: argparse.Namespace, scratch: Path) -> None:
                     epoch.train()
                 found = steps.found(epoch)
             else:
-                found = steps.found(ours.train(getattr(program, side)))
+                size = program.batch_size if side == "same" else None
+                found = steps.found(ours.train(getattr(program, side), size))
         print(json.dumps(found), flush=True)
 
 
@@ -184,13 +197,15 @@ def measured(given: argparse.Namespace, sides: list[str]) -> list[dict[str, Any]
     """Rounds of all sides, in two processes."""
     command = [sys.executable, "-W", "ignore", "-m", "benchmarks.authors", given.name]
     command += [given.folder, given.beauty, "--serve"]
-    command += ["--steps", str(given.steps), "--warm-up", str(given.warm_up)]
+    command += ["--warm-up", str(given.warm_up)]
+    steps = given.steps, max(given.steps, OUR_STEPS)
+    theirs, ours = ([*command, "--steps", str(number)] for number in steps)
     threads = os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     pipes |= {"stderr": subprocess.DEVNULL, "text": True, "env": threads}
     with (
-        subprocess.Popen(command, **pipes) as a,
-        subprocess.Popen(command, **pipes) as b,
+        subprocess.Popen(theirs, **pipes) as a,
+        subprocess.Popen(ours, **pipes) as b,
     ):
         rounds = []
         for _ in range(given.repeat):

@@ -10,6 +10,8 @@ used as they are: what a new version of a library or a CPU lacks is supplied her
   format. DuoRec reads the sequences with the same target from a file, which is written
   here, as its own code for it does not run with numpy 2.
 * BSARec starts four processes that make batches; here the process makes them itself.
+* RecBole uses names that numpy 2 has removed. Only its SASRec is trained, with the
+  defaults of version 1.2 and at most 50 items of history, which is its default, too.
 """
 
 import importlib
@@ -17,9 +19,10 @@ import logging
 import os
 import sys
 from argparse import Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -73,6 +76,19 @@ COSEREC: dict[str, Any] = {
     "insert_rate": 0.5,
     "substitute_rate": 0.05,
     "max_insert_num_per_pos": 1,
+}
+COLUMNS = "user_id:token\titem_id:token\trating:float\ttimestamp:float"
+REMOVED = {"float_": np.float64, "complex_": np.complex128, "unicode_": np.str_}
+"""Names that numpy 2 has removed."""
+RECBOLE: dict[str, Any] = {
+    "train_neg_sample_args": None,  # the loss is a softmax over all items
+    "eval_args": {
+        "split": {"LS": "valid_and_test"},
+        "order": "TO",
+        "mode": "full",
+        "group_by": "user",
+    },
+    "load_col": {"inter": ["user_id", "item_id", "timestamp"]},
 }
 BSAREC: dict[str, Any] = {"num_attention_heads": 1, "c": 5, "alpha": 0.7}
 WEAREC: dict[str, Any] = {"model_type": "WEARec", "num_heads": 8, "alpha": 0.2}
@@ -134,16 +150,23 @@ def coserec(folder: Path, beauty: Path, scratch: Path) -> Epoch:
 def duorec(folder: Path, beauty: Path, scratch: Path) -> Epoch:
     """RuihongQiu/DuoRec with ``seq.yaml``: one row per prefix."""
     data = scratch / "Beauty"
-    columns = "user_id:token\titem_id:token\trating:float\ttimestamp:float"
-    sequences = _write_events(data, beauty, columns)
+    sequences = _write_events(data, beauty, COLUMNS)
     np.save(data / "semantic_augmentation.npy", _with_same_target(sequences))
-    return _recbole("DuoRec", folder, scratch)
+    return _recbole("DuoRec", scratch, folder, [folder / "seq.yaml"])
 
 
 def mclrec(folder: Path, beauty: Path, scratch: Path) -> Epoch:
     """QinHsiu/MCLRec with ``seq.yaml``: one row per prefix."""
     _write_events(scratch / "Beauty", beauty, "user_id:token\titem_id:token")
-    return _recbole("MCLRec", folder, scratch)
+    return _recbole("MCLRec", scratch, folder, [folder / "seq.yaml"])
+
+
+def recbole(folder: Path, beauty: Path, scratch: Path) -> Epoch:
+    """SASRec of RecBole with its defaults: one row per prefix, 2,048 in a batch."""
+    for name, kind in REMOVED.items():
+        setattr(np, name, kind)
+    _write_events(scratch / "Beauty", beauty, COLUMNS)
+    return _recbole("SASRec", scratch, folder, [], RECBOLE)
 
 
 def bsarec(folder: Path, beauty: Path, _: Path) -> Epoch:
@@ -214,8 +237,14 @@ def _with_same_target(sequences: list[list[str]]) -> np.ndarray:
     return found
 
 
-def _recbole(name: str, folder: Path, scratch: Path) -> Epoch:
-    """The training of a program that is a copy of RecBole 0.2."""
+def _recbole(
+    name: str,
+    scratch: Path,
+    folder: Path,
+    files: list[Path],
+    options: Mapping[str, Any] = MappingProxyType({}),
+) -> Epoch:
+    """The training of a model of RecBole, or of a program that is a copy of it."""
     sys.path.insert(0, str(folder))
     del sys.argv[1:]  # RecBole reads options from it
     recbole = importlib.import_module("recbole.config")
@@ -231,10 +260,12 @@ def _recbole(name: str, folder: Path, scratch: Path) -> Epoch:
     config = recbole.Config(
         model=name,
         dataset="Beauty",
-        config_file_list=[str(folder / "seq.yaml")],
-        config_dict=here,
+        config_file_list=[*map(str, files)],
+        config_dict={**here, **options},
     )
     loader, *_ = data.data_preparation(config, data.create_dataset(config))
-    model = utils.get_model(name)(config, loader)
+    is_copy = hasattr(loader, "pr_end")  # of 0.2, where models read the loader
+    model = utils.get_model(name)(config, loader if is_copy else loader.dataset)
     trainer = utils.get_trainer(config["MODEL_TYPE"], name)(config, model)
-    return Epoch(lambda: trainer._train_epoch(loader, 0), loader.pr_end, len(loader))
+    rows = loader.pr_end if is_copy else len(loader.dataset)
+    return Epoch(lambda: trainer._train_epoch(loader, 0), rows, len(loader))
