@@ -7,7 +7,7 @@ VENV   ?= .venv
 LOWEST ?= .venv-lowest
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
-PYTEST := -m pytest -q -n auto --dist worksteal -m "not slow and not accel and not spark"
+PYTEST := -m pytest -q -n auto --dist worksteal --durations 15 -m "not slow and not accel and not spark"
 
 # What test-lowest runs: the parts that call the dependencies most, and little training.
 FAST := $(addprefix tests/, data graphs nn objectives sequences evaluation recommend config) \
