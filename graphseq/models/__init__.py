@@ -30,6 +30,7 @@ from graphseq.models.load_weights import load_weights
 from graphseq.models.mclrec import LearnedViews, MCLRec
 from graphseq.models.mclsr import MCLSR
 from graphseq.models.new_items import WithItems, add_items
+from graphseq.models.next_item_first import NextItemFirst
 from graphseq.models.pop import POP
 from graphseq.models.registry import MODELS, PARTS, create
 from graphseq.models.repeat import Repeat
@@ -87,6 +88,7 @@ __all__ = [
     "Model",
     "ModelAugmentation",
     "MutualInformation",
+    "NextItemFirst",
     "Repeat",
     "RepeatBias",
     "S3Rec",

@@ -32,6 +32,7 @@ from graphseq.models.lightgcn import LightGCN
 from graphseq.models.lma4rec import LearnableDropoutContrast, LMA4Rec
 from graphseq.models.mclrec import LearnedViews, MCLRec
 from graphseq.models.mclsr import MCLSR
+from graphseq.models.next_item_first import NextItemFirst
 from graphseq.models.pop import POP
 from graphseq.models.repeat import Repeat
 from graphseq.models.repeat_bias import RepeatBias
@@ -102,6 +103,7 @@ _PARTS: tuple[type, ...] = (
     DisentangledFuture,
     InterestContrast,
     FeatureContrast,
+    NextItemFirst,
     GraphEncoder,
 )
 MODELS: dict[str, type[Model]] = {model.__name__: model for model in _MODELS}
