@@ -31,7 +31,6 @@ class NextItemFirst(Auxiliary):
     def __init__(self, *, epochs: Size = 10) -> None:
         super().__init__()
         self.epochs = epochs
-        self.warmup = epochs
 
     def stages(self, backbone: Backbone) -> tuple[Stage, ...]:
         """The next item alone."""

@@ -53,6 +53,9 @@ COMPOSITIONS: dict[str, dict[str, Any]] = {
     "convolution, informed views": compose(
         EMBEDDING, CONVOLUTION, {"ViewContrast": {"augmentation": INFORMED}}
     ),
+    "item graph, GRU, the next item first, then targets": compose(
+        ITEM, GRU, {"NextItemFirst": {"epochs": 1}}, {"TargetContrast": {}}
+    ),
     "item graph, GRU, views and targets": compose(
         ITEM, GRU, {"ViewContrast": {}}, {"TargetContrast": {}}
     ),

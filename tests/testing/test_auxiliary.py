@@ -31,7 +31,10 @@ OWN: dict[str, Callable[[], Auxiliary]] = {
     "DisentangledFuture": models.DisentangledFuture,
     "InterestContrast": models.InterestContrast,
     "FeatureContrast": lambda: models.FeatureContrast(kind="item"),
+    "NextItemFirst": lambda: models.NextItemFirst(epochs=1),
 }
+WITHOUT_TERMS = {"it_is_an_auxiliary_with_terms", "gradients_reach_the_backbone"}
+SKIPPED = {"NextItemFirst": WITHOUT_TERMS}  # its stage has the next item's term alone
 ENCODERS: dict[str, Any] = {
     "LearnableDropoutContrast": {"learnable": LearnableDropout},
     "MutualInformation": {},
@@ -47,7 +50,7 @@ def transformer(name: str) -> Transformer:
 @pytest.mark.parametrize("name", OWN)
 def test_an_objective_passes_all_checks(name: str) -> None:
     encoder = (lambda: transformer(name)) if name in ENCODERS else None
-    check_auxiliary(OWN[name], encoder=encoder)
+    check_auxiliary(OWN[name], encoder=encoder, skip=SKIPPED.get(name, ()))
 
 
 def test_every_objective_is_checked() -> None:
