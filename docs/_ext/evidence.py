@@ -179,9 +179,15 @@ class Published:
 
 @cache
 def experiments() -> list[Experiment]:
-    """Every experiment on a whole data set, checked; others are studies."""
-    found = config.experiments_of(str(EXPERIMENTS))
-    return [read(each) for each in found if not each.options.get("filters")]
+    """Every experiment with a paper's model on a whole data set, checked.
+
+    Those on a part of a data set are studies; compositions are on pages about them.
+    """
+    return [
+        read(each)
+        for each in config.experiments_of(str(EXPERIMENTS))
+        if not each.options.get("filters") and {*each.options["model"]} <= {*MODELS}
+    ]
 
 
 def read(loaded: config.Experiment) -> Experiment:
