@@ -74,17 +74,22 @@ def compared() -> str:
 
 
 def curves() -> str:
-    """Validation NDCG@10 on Beauty against CPU seconds, epoch by epoch."""
+    """Validation NDCG@10 on Beauty against CPU time, epoch by epoch.
+
+    Of each run: its experiment, epoch, CPU seconds, these in epochs of SASRec on the
+    same kind of processor, in the fastest precision there, and the metric.
+    """
     runs: dict[str, list[tuple[float, float]]] = {}
     with (evidence.EXPERIMENTS / "curves.csv").open(newline="") as file:
         for row in csv.DictReader(file):
-            point = float(row["cpu_seconds"]), float(row["NDCG@10"])
+            point = float(row["sasrec_epochs"]), float(row["NDCG@10"])
             runs.setdefault(row["experiment"], []).append(point)
     figure, axes = _figure(7.5, 4.2)
     for number, (name, points) in enumerate(runs.items()):
         colour, dash = PALETTE[number % len(PALETTE)], DASHES[number // len(PALETTE)]
         axes.plot(*zip(*points, strict=True), color=colour, linestyle=dash, label=name)
-    axes.set(xlabel="CPU seconds, validation included", ylabel="validation NDCG@10")
+    time = "CPU time, in epochs of SASRec on such a processor"
+    axes.set(xlabel=time, ylabel="validation NDCG@10")
     axes.set(xscale="log", ylim=(0.01, None))
     axes.legend(frameon=False, loc="lower right", fontsize=8)
     return svg(figure)

@@ -49,11 +49,13 @@ def test_every_model_that_was_trained_on_beauty_is_drawn_with_its_cost() -> None
 
 
 def test_every_curve_is_of_an_experiment_and_ends_at_its_cost() -> None:
-    evidence = extension("evidence")
+    with (ROOT / "experiments" / "results.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["seed"] == "0"]
     costs = {
-        run.name: float(result.rows[0]["cpu_seconds"])
-        for run in evidence.experiments()
-        if (result := evidence.result(run)) is not None
+        row["experiment"].removeprefix("experiments/").replace(".yaml", ""): float(
+            row["cpu_seconds"]
+        )
+        for row in rows
     }
     with (ROOT / "experiments" / "curves.csv").open(newline="") as file:
         ends = {row["experiment"]: row for row in csv.DictReader(file)}
