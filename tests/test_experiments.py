@@ -41,6 +41,11 @@ def on_tiny(experiment: Experiment) -> Experiment:
     first = int(name in WITH_STAGES and bool(objective.get("pretrain_epochs")))
     if first:
         given = {**given, "objective": {**objective, "pretrain_epochs": 1}}
+    parts = (given or {}).get("auxiliaries", [])
+    if joins := [part for part in parts if "NextItemFirst" in part]:
+        others = [part for part in parts if part not in joins]
+        given = {**given, "auxiliaries": [{"NextItemFirst": {"epochs": 1}}, *others]}
+        first = 1
     train = {**(experiment.options.get("train") or {}), "max_epochs": 1 + first}
     train |= {"progress": False, "accelerator": "cpu", "precision": "32-true"}
     graph = [
