@@ -245,7 +245,9 @@ def _recbole(
     options: Mapping[str, Any] = MappingProxyType({}),
 ) -> Epoch:
     """The training of a model of RecBole, or of a program that is a copy of it."""
-    sys.path.insert(0, str(folder))
+    sys.path.insert(0, str(folder.resolve()))
+    found = [str(file.resolve()) for file in files]
+    os.chdir(scratch)  # RecBole writes a log of TensorBoard where it runs
     del sys.argv[1:]  # RecBole reads options from it
     recbole = importlib.import_module("recbole.config")
     data = importlib.import_module("recbole.data")
@@ -260,7 +262,7 @@ def _recbole(
     config = recbole.Config(
         model=name,
         dataset="Beauty",
-        config_file_list=[*map(str, files)],
+        config_file_list=found,
         config_dict={**here, **options},
     )
     loader, *_ = data.data_preparation(config, data.create_dataset(config))

@@ -18,8 +18,8 @@ class NextItemFirst(Auxiliary):
 
     A contrast encodes every row two or three times. The first epochs bring the item
     vectors into place, which the next item does alone, for the cost of one pass. All
-    objectives of the model are trained together in the remaining epochs; Adam starts
-    anew with them, and the schedule of the learning rate covers all epochs.
+    objectives of the model are trained together in the remaining epochs; Adam
+    restarts with them, and the schedule of the learning rate covers all epochs.
 
     It adds no term and no weights. In a list of auxiliaries its place is that of its
     epochs among those of other objectives that train in stages.

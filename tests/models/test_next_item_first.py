@@ -43,7 +43,7 @@ def test_the_first_epochs_are_those_without_objectives(cycle: HeteroData) -> Non
     assert run.history[2]["loss"] > run.history[2]["next_item"]
 
 
-def test_adam_starts_anew_when_the_objectives_join(cycle: HeteroData) -> None:
+def test_adam_restarts_when_the_objectives_join(cycle: HeteroData) -> None:
     alone = train(cycle, Nothing(), epochs=3)
     run = train(cycle, NextItemFirst(epochs=2), Nothing())
     losses = [[row["next_item"] for row in each.history] for each in (alone, run)]
