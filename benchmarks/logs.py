@@ -1,5 +1,7 @@
 """Logs for the benchmarks: a real one, and heavy-tailed synthetic ones of any size."""
 
+import sys
+
 import numpy as np
 import polars as pl
 
@@ -11,6 +13,7 @@ def beauty() -> Interactions:
     """Amazon Beauty: 22,363 users, 12,101 items, 198,502 events; or one of its size."""
     file = beauty_file()
     if file is None:
+        print("Amazon Beauty not found: a synthetic log of its size", file=sys.stderr)
         return heavy_tailed(22_363, 12_101, 198_502)
     lines = file.read_text().splitlines()
     rows = [list(map(int, line.split())) for line in lines]

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from graphseq import runtime
-from graphseq.runtime import keep_freed_memory
+from graphseq.runtime import keep_freed_memory, release_freed_memory
 
 
 def test_variables_that_are_set_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -230,3 +230,47 @@ def test_an_ignored_signal_stays_ignored() -> None:
         assert received == []
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+FRAGMENTS = """
+import sys, numpy as np
+from pathlib import Path
+from graphseq.runtime import keep_freed_memory, release_freed_memory
+
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+keep_freed_memory()
+large, small = [], []
+for _ in range(40):
+    large.append(np.ones(2**20))
+    small.append(np.ones(2**10))  # stays, so that freed neighbours do not merge
+del large
+before = resident()
+released = release_freed_memory({most})
+print(int(released), before - resident())
+"""
+
+
+@glibc
+@pytest.mark.parametrize(("most", "freed"), [(2**28, 40 * 2**23), (2**29, 0)])
+def test_freed_memory_is_returned_above_a_limit(most: int, freed: int) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FRAGMENTS.format(most=most)],
+        env={},
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=__file__.rsplit("/tests/", 1)[0],
+    )
+    released, fewer = map(int, done.stdout.split())
+    assert released == bool(freed)
+    assert fewer == pytest.approx(freed, abs=2**24)
+
+
+@glibc
+def test_no_memory_is_released_where_the_environment_has_a_threshold(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MALLOC_MMAP_THRESHOLD_", "1000000")
+    assert not release_freed_memory(0)

@@ -21,9 +21,12 @@ from graphseq.errors import RunError
 from graphseq.evaluation import evaluate
 from graphseq.models import Model, Stage, Step
 from graphseq.objectives import products_in
+from graphseq.runtime import release_freed_memory
 from graphseq.sequences import Batch, SequenceLoader
 from graphseq.training.monitor import list_length, measured
 from graphseq.training.options import FitOptions
+
+STEPS_BETWEEN_RELEASES = 10
 
 
 class Training(LightningModule):
@@ -205,6 +208,11 @@ class Training(LightningModule):
             self.sums[name] = self.sums.get(name, 0.0) + term.detach()
             self.counts[name] = self.counts.get(name, 0) + 1
         return torch.stack([*terms.values()]).sum()
+
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
+        """Bound the memory that is kept but not used."""
+        if batch_idx % STEPS_BETWEEN_RELEASES == 0:
+            release_freed_memory()
 
     def on_train_epoch_end(self) -> None:
         """Complete the epoch's row: mean losses, and metrics if they are due."""
