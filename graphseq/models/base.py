@@ -58,6 +58,7 @@ class Stage:
             where it chooses targets, their number is then known without waiting.
         whole_passes: Whether a step is taken on all batches of the epoch before the
             next step begins; ``prepare`` is then called in each pass.
+        refreshed: Whether :meth:`Model.refresh` is called before its epochs.
     """
 
     steps: tuple[Step, ...]
@@ -67,6 +68,7 @@ class Stage:
     prepare: Callable[[Batch], Batch] | None = None
     on_host: bool = False
     whole_passes: bool = False
+    refreshed: bool = True
 
     @property
     def passes(self) -> int:
@@ -128,7 +130,8 @@ class Model(Configurable, nn.Module, ABC):
     def refresh(self, graph: HeteroData, epoch: int) -> None:
         """Renew what the coming epoch's losses depend on: clusters, importances.
 
-        The trainer calls it before every epoch, in evaluation mode, without gradients.
+        The trainer calls it before every epoch of a stage that is ``refreshed``, in
+        evaluation mode, without gradients.
 
         Args:
             graph: The graph, on the model's device.

@@ -16,13 +16,16 @@ from graphseq.sequences.batch import Batch
 class NextItemFirst(Auxiliary):
     """Trains the backbone by the next item alone for some epochs.
 
-    A contrast encodes every row two or three times. The first epochs bring the item
-    vectors into place, which the next item does alone, for the cost of one pass. All
-    objectives of the model are trained together in the remaining epochs; Adam
-    restarts with them, and the schedule of the learning rate covers all epochs.
+    With a contrast, every row is encoded three times or more. The first epochs bring
+    the item vectors into place, which the next item does alone, for the cost of one
+    pass. All objectives of the model are trained together in the remaining epochs;
+    Adam restarts with them, and the schedule of the learning rate covers all epochs.
 
-    It adds no term and no weights. In a list of auxiliaries its place is that of its
-    epochs among those of other objectives that train in stages.
+    It adds no term and no weights. The other objectives are not refreshed before they
+    join: ``IntentContrast`` clusters no users, and ``ExplainedViews``, whose updates
+    are counted from the first epoch of the run, makes up for one that it missed. In a
+    list of auxiliaries its place is that of its epochs among those of other objectives
+    that train in stages.
 
     Args:
         epochs: Their number, below ``max_epochs`` of the run.
@@ -40,7 +43,8 @@ class NextItemFirst(Auxiliary):
             encoding = backbone.encode(items, batch, graph, every_position=False)
             return {"next_item": backbone.next_item(encoding.with_users, items, batch)}
 
-        return (Stage((Step(losses, (backbone,)),), epochs=self.epochs),)
+        steps = (Step(losses, (backbone,)),)
+        return (Stage(steps, epochs=self.epochs, refreshed=False),)
 
     def terms(self, encoding: Encoding, graph: HeteroData) -> Terms:
         """None: the model has the next item's."""

@@ -134,14 +134,15 @@ class Training(LightningModule):
         )
 
     def on_train_epoch_start(self) -> None:
-        """Seed the epoch, and let the model refresh its state."""
+        """Seed the epoch, and let the model refresh its state if the stage reads it."""
         key = (self.options.seed, self.current_epoch, self.global_rank)
         state = np.random.SeedSequence(key).generate_state(1, np.uint64)[0]
         torch.manual_seed(int(state) % 2**63)
         self.sums, self.counts = {}, {}
-        self.model.eval()
-        with torch.no_grad():
-            self.model.refresh(self.graph, self.current_epoch)
+        if stage_of(self.plan, self.current_epoch).refreshed:
+            self.model.eval()
+            with torch.no_grad():
+                self.model.refresh(self.graph, self.current_epoch)
         self.model.train()
 
     def on_before_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:

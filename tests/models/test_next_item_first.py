@@ -11,6 +11,7 @@ from graphseq.errors import ConfigError
 from graphseq.models import (
     Auxiliary,
     Backbone,
+    ExplainedViews,
     IntentContrast,
     NextItemFirst,
     SequenceModel,
@@ -56,6 +57,29 @@ class Nothing(Auxiliary):
 
     def terms(self, encoding: Any, graph: HeteroData) -> dict[str, Any]:
         return {}
+
+
+class Refreshed(Nothing):
+    """Lists the epochs that it is refreshed for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.epochs: list[int] = []
+
+    def refresh(self, backbone: Backbone, graph: HeteroData, epoch: int) -> None:
+        self.epochs.append(epoch)
+
+
+def test_objectives_are_refreshed_once_they_have_joined(cycle: HeteroData) -> None:
+    objective = Refreshed()
+    train(cycle, NextItemFirst(epochs=2), objective, epochs=4)
+    assert objective.epochs == [2, 3]
+
+
+def test_an_update_before_the_objectives_join_is_made_up_for(cycle: HeteroData) -> None:
+    views = ExplainedViews(updates=[0])
+    run = train(cycle, NextItemFirst(epochs=1), views, epochs=2)
+    assert [row.get("views") is None for row in run.history] == [True, False]
 
 
 def test_stages_follow_the_order_of_the_objectives(cycle: HeteroData) -> None:
