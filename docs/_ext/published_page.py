@@ -157,7 +157,7 @@ def _others(data: str, split: str, models: Mapping[str, list[Published]]) -> lis
         return []
     metrics = _metrics(published)
     rows = [r for p in evidence.PROTOCOLS for r in _block(runs, p, metrics)]
-    title = "Without published results on these data"
+    title = "Models without a row in these tables"
     header = ("history", "row", *metrics, "seeds")
     return [*rubric(title), *_table(rows, header), *_commands(runs)]
 
