@@ -6,6 +6,9 @@ gain in wall time. So they sleep while they wait (:func:`sleep_while_waiting`, w
 to run before torch is imported), and there are never more of them than the process has
 cores (:func:`allowed_cores`). ``benchmarks/threads.py`` measures it.
 
+Training keeps freed memory for its next step (:func:`keep_freed_memory`), but not
+without limit (:func:`release_freed_memory`).
+
 Variables set in the environment (``OMP_NUM_THREADS``, ``OMP_WAIT_POLICY``, …) and
 numbers passed by the caller take precedence over these defaults.
 """
@@ -299,7 +302,8 @@ def release_freed_memory(most: int = MOST_FREE_BYTES) -> bool:
     do not come from the heap, smaller ones fit again.
 
     Args:
-        most: Bytes that may be free inside the heap.
+        most: Bytes that may be free inside the main heap, from which the thread that
+            trains takes its memory.
 
     Returns:
         Whether memory was returned: never where the C library is not glibc 2.33 or

@@ -75,7 +75,7 @@ def different() -> list[Experiment]:
     return [*found.values()]
 
 
-@pytest.mark.filterwarnings("ignore:.* epochs before all of its losses")  # too few here
+@pytest.mark.filterwarnings("ignore:.* epochs before all of its losses")  # one epoch
 @pytest.mark.usefixtures("unchecked_shapes")
 @pytest.mark.parametrize("experiment", different(), ids=lambda e: e.name)
 def test_an_experiment_trains_and_evaluates_on_the_tiny_log(

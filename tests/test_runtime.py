@@ -233,7 +233,7 @@ def test_an_ignored_signal_stays_ignored() -> None:
 
 
 FRAGMENTS = """
-import sys, numpy as np
+import numpy as np
 from pathlib import Path
 from graphseq.runtime import keep_freed_memory, release_freed_memory
 

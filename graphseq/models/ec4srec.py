@@ -93,6 +93,8 @@ class ExplainedViews(Auxiliary):
     """
 
     scores: Tensor | None
+    scored_in: Tensor | None
+    """The epoch of the last importances."""
 
     part_defaults: ClassVar[dict[str, Any]] = {"augmentation": {}}
 
@@ -135,6 +137,7 @@ class ExplainedViews(Auxiliary):
         self.exclude_same_target = exclude_same_target
         self.index: SameTargetIndex | None = None
         self.register_buffer("scores", None, persistent=False)
+        self.register_buffer("scored_in", None, persistent=False)
 
     @classmethod
     def conflicts(cls, options: Mapping[str, Any]) -> Iterator[InvalidOption]:
@@ -157,8 +160,9 @@ class ExplainedViews(Auxiliary):
         """Index the training prefixes; at an update, compute all importances."""
         self.index = same_target(graph, backbone.sampler, backbone.max_length)
         if epoch < self.updates[0]:
-            self.scores = None
-        elif epoch in self.updates or self.scores is None:
+            self.scores = self.scored_in = None
+        elif self.is_due(epoch):
+            self.scored_in = torch.tensor(epoch)
             items = backbone.items(graph).detach()
             self.scores = explain_all(
                 backbone,
@@ -168,6 +172,13 @@ class ExplainedViews(Auxiliary):
                 of_targets=self.of_targets,
                 needed=None if self.target_weight else self.index.rows,
             )
+
+    def is_due(self, epoch: int) -> bool:
+        """Whether an update is in this epoch, or was in one without a refresh."""
+        if self.scores is None or epoch in self.updates:
+            return True
+        last = epoch if self.scored_in is None else int(self.scored_in)
+        return any(last < update < epoch for update in self.updates)
 
     def terms(self, encoding: Encoding, graph: HeteroData) -> Terms:
         """The contrast with retrieved sequences, and those of the views."""

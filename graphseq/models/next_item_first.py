@@ -23,9 +23,9 @@ class NextItemFirst(Auxiliary):
 
     It adds no term and no weights. The other objectives are not refreshed before they
     join: ``IntentContrast`` clusters no users, and ``ExplainedViews``, whose updates
-    are counted from the first epoch of the run, makes up for one that it missed. In a
-    list of auxiliaries its place is that of its epochs among those of other objectives
-    that train in stages.
+    are counted from the first epoch of the run, makes up for those that it missed by
+    one when it joins. In a list of auxiliaries its place is that of its epochs among
+    those of other objectives that train in stages.
 
     Args:
         epochs: Their number, below ``max_epochs`` of the run.

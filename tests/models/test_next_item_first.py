@@ -13,6 +13,7 @@ from graphseq.models import (
     Backbone,
     ExplainedViews,
     IntentContrast,
+    MutualInformation,
     NextItemFirst,
     SequenceModel,
     TargetContrast,
@@ -80,6 +81,14 @@ def test_an_update_before_the_objectives_join_is_made_up_for(cycle: HeteroData) 
     views = ExplainedViews(updates=[0])
     run = train(cycle, NextItemFirst(epochs=1), views, epochs=2)
     assert [row.get("views") is None for row in run.history] == [True, False]
+
+
+def test_a_later_update_that_was_missed_is_made_up_for(cycle: HeteroData) -> None:
+    first = MutualInformation(pretrain_epochs=1)
+    views = ExplainedViews(updates=[0, 2])
+    train(cycle, first, NextItemFirst(epochs=2), views, epochs=4)
+    assert views.scored_in is not None
+    assert int(views.scored_in) == 3
 
 
 def test_stages_follow_the_order_of_the_objectives(cycle: HeteroData) -> None:

@@ -167,6 +167,7 @@ def test_the_state_between_epochs_is_restored(lab, cycle: HeteroData) -> None:
         "centroids_1",
         "similar",
         "scores",
+        "scored_in",
     }
     assert not state.keys() & model.state_dict().keys()
     other.epoch_state = state
