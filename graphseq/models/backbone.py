@@ -1,7 +1,7 @@
 """The backbone of a sequence model: item features, an encoder, the next-item loss."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -35,9 +35,9 @@ class Backbone(Configurable, nn.Module):
     Args:
         num_items: V.
         features: The item vectors; ``None`` is an ``Embedding``.
-        encoder: Reads the sequence; ``None`` is a ``Transformer``.
         users: A vector of the row's user that joins the states that score items;
             ``None`` joins nothing.
+        encoder: Reads the sequence; ``None`` is a ``Transformer``.
         dim: D; ``None`` is that of the encoder or of the features, else 64.
         max_length: Longest history that is read.
         sampler: How training examples are cut from the sequences: ``targets`` (a target
@@ -63,13 +63,17 @@ class Backbone(Configurable, nn.Module):
         OptionError: An option is out of its range, or sizes contradict each other.
     """
 
+    # A file's parts are built in the order of the signature: the defaults come in the
+    # same order, so that a file that names them draws the same initial weights.
+    part_defaults: ClassVar[Mapping[str, Any]] = {"features": {"Embedding": {}}}
+
     def __init__(
         self,
         num_items: Size,
         *,
         features: Features | None = None,
-        encoder: Encoder | None = None,
         users: UserContext | None = None,
+        encoder: Encoder | None = None,
         dim: Size | None = None,
         max_length: Size = 50,
         sampler: SequenceSampler = "targets",

@@ -61,7 +61,6 @@ class BERT4Rec(SequenceModel):
 
     part_defaults: ClassVar = {
         "backbone": {
-            "features": {"Embedding": {}},
             "encoder": {"Transformer": {"causal": False, "attention_dropout": 0.2}},
             "mask_token": True,
         }

@@ -30,7 +30,6 @@ class BSARec(SequenceModel):
 
     part_defaults: ClassVar = {
         "backbone": {
-            "features": {"Embedding": {}},
             "encoder": {"FrequencyAttention": {}},
             "sampler": "prefix",
         }

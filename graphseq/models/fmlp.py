@@ -31,7 +31,6 @@ class FMLPRec(SequenceModel):
 
     part_defaults: ClassVar = {
         "backbone": {
-            "features": {"Embedding": {}},
             "encoder": {"FourierFilter": {}},
             "sampler": "prefix",
             "loss": "bce",

@@ -29,9 +29,7 @@ class SASRec(SequenceModel):
         backbone: With a ``Transformer``; or V, the number of items.
     """
 
-    part_defaults: ClassVar = {
-        "backbone": {"features": {"Embedding": {}}, "encoder": {"Transformer": {}}}
-    }
+    part_defaults: ClassVar = {"backbone": {"encoder": {"Transformer": {}}}}
 
     def __init__(self, num_users: Size, backbone: Backbone | Size) -> None:
         super().__init__(num_users, backbone)

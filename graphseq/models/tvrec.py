@@ -39,7 +39,6 @@ class TVRec(SequenceModel):
 
     part_defaults: ClassVar = {
         "backbone": {
-            "features": {"Embedding": {}},
             "encoder": {"TimeVariantFilter": {}},
             "sampler": "prefix",
         }

@@ -29,7 +29,6 @@ class WEARec(SequenceModel):
 
     part_defaults: ClassVar = {
         "backbone": {
-            "features": {"Embedding": {}},
             "encoder": {"WaveletFilter": {}},
             "sampler": "prefix",
         }

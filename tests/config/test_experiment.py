@@ -11,6 +11,8 @@ from graphseq.config import Experiment, check
 from graphseq.constants import ITEM_CO_OCCURS, PRECEDES
 from graphseq.errors import DataError
 from graphseq.graphs import graph_hash
+from graphseq.schema import describe
+from graphseq.training.run_folder import _without_sizes
 
 TINY = Path(__file__).resolve().parents[2] / "datasets" / "tiny.csv"
 OPTIONS: dict[str, Any] = {
@@ -90,6 +92,33 @@ def test_the_file_in_the_run_folder_repeats_the_run(
     assert again.evaluate(second, graph, part="test").means == report.means
     text = (tmp_path / "second" / "experiment.yaml").read_text()
     assert yaml.safe_load(text) == written
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        {"SRMA": {"backbone": {"dim": 8}}},
+        {"DuoRec": {"backbone": {"encoder": {"GRU": {"dim": 8}}}}},
+        {"SequenceModel": {"backbone": {"encoder": {"GRU": {"dim": 8}}}}},
+        {
+            "SequenceModel": {
+                "backbone": {"dim": 8, "users": {"UserContext": {"source": "graph"}}}
+            }
+        },
+    ],
+    ids=["SRMA", "DuoRec", "SequenceModel", "users"],
+)
+def test_a_model_with_defaults_draws_the_weights_of_its_resolved_file(
+    model: dict[str, Any],
+) -> None:
+    """The resolved file names the parts that the first one leaves to the defaults."""
+    first = check({**OPTIONS, "model": model})
+    graph = first.graph(TINY.parent)
+    made = first.model(graph)
+    second = check({**OPTIONS, "model": _without_sizes(describe(made))}).model(graph)
+    assert describe(second) == describe(made)
+    for (name, a), b in zip(made.named_parameters(), second.parameters(), strict=True):
+        assert torch.equal(a, b), name
 
 
 def test_options_of_a_command_override_the_file(experiment: Experiment) -> None:
