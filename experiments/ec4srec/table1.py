@@ -141,7 +141,7 @@ def auc(model: Model, graph: HeteroData, method: Method) -> float:
     )
     table = model.item_vectors(graph).detach()
     count = torch.bincount(graph["user", "interacts", "item"].edge_index[1])
-    scores = explain(model.backbone, table, batch, method, count).detach()
+    scores = explain(model.backbone, table, batch, graph, method, count).detach()
     matters = batch.items < SIGNAL
     pairs = matters[:, :, None] & ~matters[:, None, :]
     above = scores[:, :, None] - scores[:, None, :]

@@ -12,7 +12,7 @@ from torch_geometric.data import HeteroData
 from graphseq.models.by_length import by_length
 from graphseq.models.encoding import Encoding
 from graphseq.models.target_loss import Loss, target_loss
-from graphseq.models.user_context import UserContext, has_token
+from graphseq.models.user_context import UserContext, UserNodes, has_token
 from graphseq.nn.encoder import Encoder
 from graphseq.nn.features import Embedding, Features, embed_items
 from graphseq.nn.pooling import Pooling, pool
@@ -231,6 +231,25 @@ class Backbone(Configurable, nn.Module):
         users = self.users(items, batch, graph)
         return self.users.combine(self.last(items, batch, users), users)
 
+    def represent_vectors(
+        self,
+        x: Float[Tensor, "B L D"],
+        mask: Bool[Tensor, "B L"],
+        nodes: UserNodes | None = None,
+    ) -> Float[Tensor, "B D"]:
+        """:meth:`represent` of item vectors, which explanations change.
+
+        Args:
+            x: The vectors of the rows' items.
+            mask: True at real items.
+            nodes: The users of the rows in the graph, if their vectors come from it.
+        """
+        if self.users is None:
+            return self.encoder.last(x, mask)
+        users = self.users.of_vectors(x, mask, nodes)
+        states = self.encoder.last(*self.with_token(x, mask, users))
+        return self.users.combine(states, users)
+
     def _read(
         self,
         items: Float[Tensor, "V D"],
@@ -239,13 +258,28 @@ class Backbone(Configurable, nn.Module):
         rows: Tensor | slice,
     ) -> tuple[Float[Tensor, "B1 L1 D"], Bool[Tensor, "B1 L1"]]:
         """What the encoder reads: the items, after the token of the user if any."""
-        x, mask = self.embed(items, part), part.mask
+        own = None if users is None else users[rows]
+        return self.with_token(self.embed(items, part), part.mask, own)
+
+    def with_token(
+        self,
+        x: Float[Tensor, "B L D"],
+        mask: Bool[Tensor, "B L"],
+        users: Float[Tensor, "B D"] | None,
+    ) -> tuple[Float[Tensor, "B L1 D"], Bool[Tensor, "B L1"]]:
+        """Vectors and mask of rows, after the token of the user if rows have one.
+
+        Args:
+            x: The vectors of the rows' items.
+            mask: True at real items.
+            users: The vectors of the users; ``None``: zeros.
+        """
         if self.users is None or self.users.join != "token":
             return x, mask
         if users is None:
             token = x.new_zeros(len(x), self.dim)
         else:
-            token = self.users.map(users[rows])
+            token = self.users.map(users)
         return torch.cat([token[:, None], x], dim=1), F.pad(mask, (1, 0), value=True)
 
     def encode(

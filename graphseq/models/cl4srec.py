@@ -76,6 +76,8 @@ class ViewContrast(Auxiliary):
             terms["contrast"] = self.weight * contrast
         if self.view_targets:
             examples = with_last_targets(views, batch)
+            if backbone.users is not None:  # which joins the states that score items
+                last = backbone.represent(items, examples, graph)
             terms["views"] = backbone.next_item(last, items, examples)
         return terms
 

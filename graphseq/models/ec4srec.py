@@ -168,6 +168,7 @@ class ExplainedViews(Auxiliary):
                 backbone,
                 items,
                 self.index,
+                graph,
                 self.explanation,
                 of_targets=self.of_targets,
                 needed=None if self.target_weight else self.index.rows,

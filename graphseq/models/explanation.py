@@ -6,8 +6,10 @@ from typing import Any
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+from torch_geometric.data import HeteroData
 
 from graphseq.models.backbone import Backbone
+from graphseq.models.user_context import has_token
 from graphseq.nn import importance
 from graphseq.nn.importance import Method
 from graphseq.sequences.batch import Batch
@@ -25,6 +27,7 @@ def explain(
     backbone: Backbone,
     items: Float[Tensor, "V D"],
     batch: Batch,
+    graph: HeteroData,
     method: Method,
     count: Int[Tensor, "V"],
     targets: Int[Tensor, "B"] | None = None,
@@ -32,9 +35,10 @@ def explain(
     """Importance of a batch's positions; zero at padding.
 
     Args:
-        backbone: The model.
+        backbone: The model. A ``UserContext`` is a part of what is explained.
         items: The item vectors, as constants.
         batch: Sequences.
+        graph: The graph, which the vectors of the users may come from.
         method: How they are explained.
         count: Events of each item, for ``popularity``.
         targets: The item of each row whose score is explained; ``None``: the one that
@@ -45,14 +49,17 @@ def explain(
         return importance.popularity(batch.items, mask, count)
     if method == "random":
         return importance.random_scores(mask)
-    x = backbone.embed(items, batch).detach()
+    x, users = backbone.embed(items, batch).detach(), backbone.users
+    nodes = None if users is None else users.nodes(items, batch, graph)
     if method == "attention":
         encoder: Any = backbone.encoder
-        attention: Tensor = encoder.attention(x, mask)
-        return attention
+        z = None if users is None else users.of_vectors(x, mask, nodes)
+        attention: Tensor = encoder.attention(*backbone.with_token(x, mask, z))
+        return attention[:, has_token(users) :]
 
     def score(x: Tensor, mask: Tensor, rows: Tensor) -> Tensor:
-        states = backbone.encoder.last(x, mask)
+        own = None if nodes is None else nodes.rows(rows)
+        states = backbone.represent_vectors(x, mask, own)
         if targets is None:
             return importance.top_score(states, items)
         return (states * items[targets[rows]]).sum(dim=1)
@@ -65,6 +72,7 @@ def explain_all(
     backbone: Backbone,
     items: Float[Tensor, "V D"],
     index: SameTargetIndex,
+    graph: HeteroData,
     method: Method,
     *,
     of_targets: bool = False,
@@ -76,6 +84,7 @@ def explain_all(
         backbone: The model.
         items: The item vectors, as constants.
         index: The prefixes.
+        graph: The graph, which the vectors of the users may come from.
         method: How they are explained.
         of_targets: Explain the score of each prefix's target, not of the first item.
         needed: The prefixes to explain; ``None``: all. The scores of others are 0.
@@ -85,8 +94,7 @@ def explain_all(
     scores = torch.zeros(int(length.sum()), dtype=items.dtype, device=items.device)
     every = torch.arange(len(length), device=length.device)
     chosen = every if needed is None else needed.unique()
-    encoder = backbone.encoder
-    if method == "occlusion" and encoder.prefix_states and not encoder.counts_from_end:
+    if method == "occlusion" and _shares_states(backbone):
         _, group, size = index.examples.start[chosen].unique(
             return_inverse=True, return_counts=True
         )
@@ -96,9 +104,16 @@ def explain_all(
     for rows in _blocks(length, chosen):
         batch = index.gather(rows)
         targets = index.target[rows] if of_targets else None
-        found = explain(backbone, items, batch, method, count, targets).to(scores.dtype)
+        found = explain(backbone, items, batch, graph, method, count, targets)
+        found = found.to(scores.dtype)
         scores[_positions(length, rows, batch.mask)[batch.mask]] = found[batch.mask]
     return scores
+
+
+def _shares_states(backbone: Backbone) -> bool:
+    """Whether a state is that of every prefix up to it: users join whole prefixes."""
+    encoder, users = backbone.encoder, backbone.users
+    return encoder.prefix_states and not encoder.counts_from_end and users is None
 
 
 def _occlude(

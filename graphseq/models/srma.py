@@ -112,6 +112,7 @@ class ModelAugmentation(Auxiliary):
             options = {**backbone.options, "mask_token": False}
             options["features"] = copy.deepcopy(backbone.features)
             options["encoder"] = copy.deepcopy(backbone.encoder)
+            options["users"] = copy.deepcopy(backbone.users)
             self.complement = Backbone(**options)
         self.appended = ResidualLayers(
             backbone.dim,

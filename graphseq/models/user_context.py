@@ -1,10 +1,10 @@
 """A user's vector that joins the states of a sequence encoder."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal, final
+from typing import Any, Literal, NamedTuple, final
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
@@ -16,6 +16,22 @@ from graphseq.schema import Configurable, Count, InvalidOption, Size, Weight
 from graphseq.sequences.batch import Batch
 
 RELATIONS: dict[str, EdgeType] = {"interacts": INTERACTS, "user": USER_CO_OCCURS}
+
+
+class UserNodes(NamedTuple):
+    """The users of some rows as nodes of a graph.
+
+    Attributes:
+        vectors: The vector of each, (B, D).
+        known: Whether each has training events; the others have no vector, (B,).
+    """
+
+    vectors: Float[Tensor, "B D"]
+    known: Bool[Tensor, "B"]
+
+    def rows(self, rows: Int[Tensor, "R"]) -> "UserNodes":
+        """Those of some of the rows."""
+        return UserNodes(self.vectors[rows], self.known[rows])
 
 
 @final
@@ -158,25 +174,54 @@ class UserContext(Configurable, nn.Module):
             graph: The graph.
             every_position: Whether z is that of the prefix that ends at each position.
         """
-        real = (batch.items < len(items))[..., None]
-        vectors = embed_items(items, batch.items)
-        if every_position:
-            total, count = vectors.cumsum(dim=1), real.cumsum(dim=1)
-        else:
-            total, count = vectors.sum(dim=1), real.sum(dim=1)
-        history = total / count.clamp(min=1)
-        if self.table is None:
-            return history
-        rows, known = self.rows_of(items, batch, graph)
-        if every_position:
-            rows, known = rows[:, None], known[:, None]
-        return torch.where(known[..., None], rows, history)
+        vectors, nodes = (
+            embed_items(items, batch.items),
+            self.nodes(items, batch, graph),
+        )
+        real = batch.items < len(items)
+        return self.of_vectors(vectors, real, nodes, every_position=every_position)
 
-    def rows_of(
+    def of_vectors(
+        self,
+        x: Float[Tensor, "B L D"],
+        real: Bool[Tensor, "B L"],
+        nodes: UserNodes | None,
+        *,
+        every_position: bool = False,
+    ) -> Float[Tensor, "B *L D"]:
+        """The user's vector of each row, from the vectors of its items.
+
+        Args:
+            x: The vectors of the rows' items; zero elsewhere.
+            real: True at real items.
+            nodes: The rows' users in the graph, from :meth:`nodes`.
+            every_position: Whether z is that of the prefix that ends at each position.
+        """
+        counted = real[..., None]
+        if every_position:
+            total, count = x.cumsum(dim=1), counted.cumsum(dim=1)
+        else:
+            total, count = x.sum(dim=1), counted.sum(dim=1)
+        history = total / count.clamp(min=1)
+        if nodes is None:
+            return history
+        vectors, known = nodes
+        if every_position:
+            vectors, known = vectors[:, None], known[:, None]
+        return torch.where(known[..., None], vectors, history)
+
+    def nodes(
         self, items: Float[Tensor, "V D"], batch: Batch, graph: HeteroData
-    ) -> tuple[Float[Tensor, "B D"], Bool[Tensor, "B"]]:
-        """Each row's user in the graph, and whether it has training events."""
-        assert self.table is not None
+    ) -> UserNodes | None:
+        """The rows' users in the graph; ``None`` if z comes from the history.
+
+        Args:
+            items: The item vectors.
+            batch: The sequences; a user id outside the graph is unseen.
+            graph: The graph.
+        """
+        if self.table is None:
+            return None
         number = len(self.table)
         events = operator(graph, INTERACTS)
         inside = (batch.user >= 0) & (batch.user < number)
@@ -191,7 +236,7 @@ class UserContext(Configurable, nn.Module):
         else:
             step = operator(graph, self.relation)
         found = propagate(nodes, step, self.layers, self.readout, user)
-        return found[index], known
+        return UserNodes(found[index], known)
 
     def combine(
         self, states: Float[Tensor, "N D"], users: Float[Tensor, "N D"]

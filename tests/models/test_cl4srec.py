@@ -105,3 +105,32 @@ def test_a_function_can_be_the_augmentation(lab: Any, cycle: HeteroData) -> None
     model = CL4SRec(48, part, augmentation=twice).eval()
     batch = lab.load(model, cycle)[0]
     assert model.losses(batch, cycle)["contrast"] > 0
+
+
+@pytest.mark.parametrize("join", ["add", "gate", "token"])
+@pytest.mark.parametrize("pooling", ["last", "flatten"])
+def test_views_that_are_examples_are_joined_by_their_users(
+    loops: Any, noise: HeteroData, join: Any, pooling: Any
+) -> None:
+    """As rows of the same items are, row by row."""
+    users = {"UserContext": {"join": join}}
+    options = {"view_targets": True, "pooling": pooling}
+    backbone = {"users": users}
+    model = loops.build(
+        CL4SRec, noise, backbone, augmentation=CropMaskReorder(**RATES), **options
+    )
+    views = loops.record_views(model)
+    batch, items = loops.batch(model, noise), model.item_vectors(noise)
+    term = model.losses(batch, noise)["views"]
+    targets, losses = 2 * loops.last_targets(batch), []
+    for row, target in enumerate(targets):
+        n = int(views[0].lengths[row])
+        own = Batch(
+            views[0].user[row : row + 1],
+            views[0].items[row : row + 1, :n],
+            torch.tensor([n]),
+            views[0].num_items,
+        )
+        [state] = model.backbone.represent(items, own, noise)
+        losses.append(-(items @ state).log_softmax(dim=0)[target].item())
+    loops.check(term, sum(losses) / len(losses))

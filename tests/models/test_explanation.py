@@ -1,6 +1,7 @@
 """Importances of all training prefixes: each row by itself, without padding."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from graphseq.models.explanation import (
     importances,
     normalise,
 )
+from graphseq.models.user_context import UserContext
 from graphseq.nn import GRU, Convolution, Encoder, Transformer, importance
 from graphseq.nn.importance import occlusion
 from graphseq.objectives import cross_entropy
@@ -46,13 +48,14 @@ def index(ring: HeteroData) -> SameTargetIndex:
 def test_every_prefix_is_explained_by_itself(
     backbone: Backbone,
     index: SameTargetIndex,
+    ring: HeteroData,
     method: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """In whichever batch it is, and wherever its scores are stored."""
     monkeypatch.setattr(explanation, "ROWS", 37)
     table = backbone.features.weight.detach()
-    kept = explain_all(backbone, table, index, method)
+    kept = explain_all(backbone, table, index, ring, method)
     assert len(kept) == int(index.examples.length.sum())
     assert not kept.requires_grad
     count = torch.bincount(index.flat, minlength=12)
@@ -62,7 +65,7 @@ def test_every_prefix_is_explained_by_itself(
     assert (found[~batch.mask] == 0).all()
     for i, row in enumerate(rows.tolist()):
         alone = index.gather(torch.tensor([row]))
-        expected = explain(backbone, table, alone, method, count)[0]
+        expected = explain(backbone, table, alone, ring, method, count)[0]
         torch.testing.assert_close(found[i, : len(expected)], expected.to(found))
 
 
@@ -78,7 +81,11 @@ ENCODERS: dict[str, Callable[[], Encoder]] = {
 @pytest.mark.parametrize("of_targets", [False, True])
 @pytest.mark.parametrize("encoder", ENCODERS)
 def test_occlusion_that_shares_passes_is_that_of_each_prefix(
-    index: SameTargetIndex, encoder: str, of_targets: bool, monkeypatch: Any
+    index: SameTargetIndex,
+    ring: HeteroData,
+    encoder: str,
+    of_targets: bool,
+    monkeypatch: Any,
 ) -> None:
     """In chunks of two replicas, for all prefixes and for a few of them."""
     monkeypatch.setattr(importance, "CELLS", 2 * 6 * 8 * 8)
@@ -89,25 +96,31 @@ def test_occlusion_that_shares_passes_is_that_of_each_prefix(
     )
     backbone = backbone.double().eval()
     table = backbone.features.weight.detach()
-    found = explain_all(backbone, table, index, "occlusion", of_targets=of_targets)
+    found = explain_all(
+        backbone, table, index, ring, "occlusion", of_targets=of_targets
+    )
     length = index.examples.length
     expected = []
     for row in torch.arange(len(length)):
         batch, target = index.gather(row[None]), index.target[row[None]]
         count = torch.zeros(12).long()
         targets = target if of_targets else None
-        expected += explain(backbone, table, batch, "occlusion", count, targets)[0]
+        found_alone = explain(backbone, table, batch, ring, "occlusion", count, targets)
+        expected += found_alone[0]
     torch.testing.assert_close(found, torch.stack(expected))
     few = torch.tensor([40, 3, 41, 3])
     some = explain_all(
-        backbone, table, index, "occlusion", of_targets=of_targets, needed=few
+        backbone, table, index, ring, "occlusion", of_targets=of_targets, needed=few
     )
     chosen = torch.isin(torch.arange(len(length)), few).repeat_interleave(length)
     torch.testing.assert_close(some, found * chosen)
 
 
 def test_prefixes_of_one_sequence_share_their_passes(
-    backbone: Backbone, index: SameTargetIndex, monkeypatch: pytest.MonkeyPatch
+    backbone: Backbone,
+    index: SameTargetIndex,
+    ring: HeteroData,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     rows = 0
 
@@ -120,13 +133,13 @@ def test_prefixes_of_one_sequence_share_their_passes(
     monkeypatch.setattr(Transformer, "forward", counted)
     table = backbone.features.weight.detach()
     needed = (index.examples.start == 0).nonzero()[:, 0]
-    explain_all(backbone, table, index, "occlusion", needed=needed)
+    explain_all(backbone, table, index, ring, "occlusion", needed=needed)
     assert len(needed) == 6  # of 1 to 6 items: 21 replicas and 6 originals otherwise
     assert rows == 6 + 1
 
 
 def test_the_best_items_score_is_explained(
-    backbone: Backbone, index: SameTargetIndex
+    backbone: Backbone, index: SameTargetIndex, ring: HeteroData
 ) -> None:
     table = backbone.features.weight.detach()
     batch = index.gather(torch.arange(20))
@@ -137,20 +150,24 @@ def test_the_best_items_score_is_explained(
         ).amax(1)
 
     count = torch.zeros(12).long()
-    found = explain(backbone, table, batch, "occlusion", count)
+    found = explain(backbone, table, batch, ring, "occlusion", count)
     expected = occlusion(best, table[batch.items.clamp(max=11)], batch.mask)
     torch.testing.assert_close(found, expected.detach())
 
 
 @pytest.mark.parametrize("cells", [1, 2**24])
 def test_the_targets_score_is_explained_on_request(
-    backbone: Backbone, index: SameTargetIndex, cells: int, monkeypatch: Any
+    backbone: Backbone,
+    index: SameTargetIndex,
+    ring: HeteroData,
+    cells: int,
+    monkeypatch: Any,
 ) -> None:
     """Row by row and position by position, in chunks of one replica and in one."""
     monkeypatch.setattr(importance, "CELLS", cells)
     monkeypatch.setattr(explanation, "ROWS", 37)
     table = backbone.features.weight.detach()
-    kept = explain_all(backbone, table, index, "occlusion", of_targets=True)
+    kept = explain_all(backbone, table, index, ring, "occlusion", of_targets=True)
     rows = torch.tensor([60, 0, 17])
     batch = index.gather(rows)
     found = importances(kept, index, rows, batch)
@@ -163,13 +180,11 @@ def test_the_targets_score_is_explained_on_request(
             lost = backbone.encoder(x, mask) - backbone.encoder(without, mask)
             expected = float((lost[0, -1] @ goal).detach())
             assert found[row, position].item() == pytest.approx(expected, abs=1e-9)
-    first = explain_all(backbone, table, index, "occlusion")
+    first = explain_all(backbone, table, index, ring, "occlusion")
     assert not torch.allclose(kept, first)
-    by_gradient = explain_all(backbone, table, index, "saliency", of_targets=True)
+    by_gradient = explain_all(backbone, table, index, ring, "saliency", of_targets=True)
     count = torch.zeros(12).long()
-    alone = explain(
-        backbone, table, index.gather(rows), "saliency", count, index.target[rows]
-    )
+    alone = explain(backbone, table, batch, ring, "saliency", count, index.target[rows])
     torch.testing.assert_close(importances(by_gradient, index, rows, batch), alone)
 
 
@@ -177,7 +192,7 @@ def test_popularity_is_of_training_events(
     backbone: Backbone, index: SameTargetIndex, ring: HeteroData
 ) -> None:
     table = backbone.features.weight.detach()
-    kept = explain_all(backbone, table, index, "popularity")
+    kept = explain_all(backbone, table, index, ring, "popularity")
     row = torch.tensor([5])
     batch = index.gather(row)
     n = int(batch.lengths)
@@ -226,7 +241,7 @@ def test_planted_items_rank_above_the_noise(
     backbone, batch = reader
     count = torch.bincount(batch.items.flatten(), minlength=batch.num_items)
     table = backbone.features.weight.detach()
-    scores = explain(backbone, table, batch, method, count).detach()
+    scores = explain(backbone, table, batch, HeteroData(), method, count).detach()
     matters = batch.items < 36
     pairs = matters[:, :, None] & ~matters[:, None, :]
     above = (scores[:, :, None] - scores[:, None, :]).sign()[pairs].mean().item()
@@ -237,3 +252,66 @@ def test_planted_items_rank_above_the_noise(
         assert auc < 0.3, auc
     else:
         assert auc > 0.6, auc
+
+
+USERS: dict[str, dict[str, Any]] = {
+    "history": {},
+    "graph": {"source": "graph", "num_users": 16},
+}
+
+
+@pytest.mark.parametrize("join", ["add", "gate", "token"])
+@pytest.mark.parametrize("source", USERS)
+def test_what_users_add_to_the_scores_is_explained_too(
+    index: SameTargetIndex, ring: HeteroData, join: Any, source: str
+) -> None:
+    """Occlusion, by ranking with an item whose vector is zero in its place."""
+    torch.manual_seed(0)
+    users = UserContext(dim=8, join=join, std=1.0, **USERS[source])
+    backbone = Backbone(12, users=users, max_length=6, sampler="prefix")
+    backbone = backbone.double().eval()
+    with torch.no_grad():
+        backbone.features.weight.normal_()[11] = 0
+        users.map.weight.normal_()
+    table = backbone.features.weight.detach()
+    kept = explain_all(backbone, table, index, ring, "occlusion", of_targets=True)
+    rows = torch.tensor([60, 0, 17])
+    batch = index.gather(rows)
+    found = importances(kept, index, rows, batch)
+    goal = table[index.target[rows]]
+
+    def scores(items: torch.Tensor) -> torch.Tensor:
+        own = replace(batch, items=items.where(batch.mask, 12))
+        return (backbone.represent(table, own, ring) * goal).sum(dim=1).detach()
+
+    for position in range(int(batch.lengths.max())):
+        without = batch.items.clone()
+        without[:, position] = 11
+        fall = scores(batch.items) - scores(without)
+        real = batch.mask[:, position]
+        torch.testing.assert_close(found[real, position], fall[real])
+    saliency = explain_all(backbone, table, index, ring, "saliency", of_targets=True)
+    own = importances(saliency, index, rows, batch)
+    x = backbone.embed(table, batch).detach().requires_grad_()
+    nodes = users.nodes(table, batch, ring)
+    z = users.of_vectors(x, batch.mask, nodes)
+    states = backbone.encoder.last(*backbone.with_token(x, batch.mask, z))
+    (users.combine(states, z) * goal).sum().backward()
+    assert x.grad is not None
+    torch.testing.assert_close(own, x.grad.abs().sum(dim=2) * batch.mask)
+
+
+def test_attention_to_the_token_of_a_user_is_left_out(
+    index: SameTargetIndex, ring: HeteroData
+) -> None:
+    torch.manual_seed(0)
+    users = UserContext(dim=8, join="token")
+    backbone = Backbone(12, users=users, max_length=6, sampler="prefix").eval()
+    table = backbone.features.weight.detach()
+    batch = index.gather(torch.tensor([60, 0, 17]))
+    found = explain(
+        backbone, table, batch, ring, "attention", torch.zeros(12, dtype=torch.long)
+    )
+    assert found.shape == batch.items.shape
+    assert (found[~batch.mask] == 0).all() and (found[batch.mask] > 0).all()
+    assert (found.sum(dim=1) < 1).all()  # the rest is the token's

@@ -9,7 +9,7 @@ from torch_geometric.data import HeteroData
 
 from graphseq import fit
 from graphseq.errors import ConfigError
-from graphseq.models import SRMA, ModelAugmentation
+from graphseq.models import SRMA, ModelAugmentation, UserContext
 from graphseq.sequences import Batch
 from graphseq.sequences.operators import join
 
@@ -183,3 +183,12 @@ def test_a_second_encoder_needs_training() -> None:
     with pytest.raises(ConfigError, match="skipped: expected at most appended=1"):
         ModelAugmentation(appended=1, skipped=2)
     assert ModelAugmentation(pretrain_epochs=0, complement_weight=0.0)
+
+
+def test_the_second_encoder_has_users_of_its_own(cycle: HeteroData) -> None:
+    """Its stage trains them; those of the model stay as they are."""
+    model = small({"users": UserContext(48, dim=8, source="graph")})
+    stage, _ = model.stages()
+    own = {id(weight) for weight in model.backbone.parameters()}
+    trained = {id(weight) for weight in stage.steps[0].trains(model)}
+    assert trained and not own & trained

@@ -264,3 +264,23 @@ def test_users_are_written_in_files(relations: HeteroData) -> None:
     assert torch.equal(
         again.eval().score(batch, relations), model.eval().score(batch, relations)
     )
+
+
+@pytest.mark.parametrize("every", [False, True])
+@pytest.mark.parametrize("join", JOINS)
+def test_objectives_read_a_batch_as_they_read_their_views(
+    relations: HeteroData, join: Any, every: bool
+) -> None:
+    """Without the user: contrast would compare rows with a token to rows without."""
+    users = UserContext(3, dim=6, join=join, source="graph")
+    backbone = backbone_of(Transformer(6, 4, layers=1), users, sampler="prefix")
+    items = backbone.items(relations)
+    batch = batch_of([[1, 3], [2]], [0, 1], [[4, 0], [1]])
+    encoding = backbone.encode(items, batch, relations, every_position=every)
+    torch.testing.assert_close(encoding.last, backbone.last(items, batch))
+    torch.testing.assert_close(encoding.at_targets, backbone.last(items, batch))
+    if every:
+        torch.testing.assert_close(encoding.states, backbone.states(items, batch))
+    scored = backbone.represent(items, batch, relations)
+    torch.testing.assert_close(encoding.with_users, scored)
+    assert not torch.allclose(encoding.last, scored)
