@@ -156,18 +156,26 @@ class Backbone(Configurable, nn.Module):
             yield InvalidOption("features", f"expected a row for each item, {found}")
 
     def items(
-        self, graph: HeteroData, batch: Batch | None = None
+        self,
+        graph: HeteroData,
+        batch: Batch | None = None,
+        *,
+        predicts: Literal["targets", "items"] = "targets",
     ) -> Float[Tensor, "V D"]:
         """The item vectors: the encoder's input and the candidates of its states.
 
         Args:
             graph: The graph.
-            batch: The batch of a training step, whose target edges the features may
-                leave out.
+            batch: The batch of a training step, whose edges the features may leave out.
+            predicts: Which edges the step predicts: those of the batch's ``targets``,
+                or of all ``items`` of its rows, any of which it may hide.
         """
-        if batch is None or not self.training:
+        kept = not self.training or self.features.target_edges == "kept"
+        if batch is None or kept:
             return self.features(graph)  # type: ignore[no-any-return]
-        return self.features.in_training(graph, batch.target_edges())
+        of_items = predicts == "items"
+        edges = batch.item_edges() if of_items else batch.target_edges()
+        return self.features.in_training(graph, edges)
 
     def embed(
         self, items: Float[Tensor, "V D"], batch: Batch

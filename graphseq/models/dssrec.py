@@ -82,7 +82,7 @@ class DisentangledFuture(Auxiliary):
             return ()
 
         def losses(batch: Batch, graph: HeteroData) -> Terms:
-            return self.agreement(backbone, backbone.items(graph), batch)
+            return self.agreement(backbone, batch, graph)
 
         stage = Stage(
             (Step(losses),),
@@ -96,14 +96,32 @@ class DisentangledFuture(Auxiliary):
         """The terms, unless they are pre-training."""
         if self.pretrain_epochs:
             return {}
-        return self.agreement(encoding.backbone, encoding.items, encoding.batch)
+        backbone, items = encoding.backbone, encoding.items
+        if backbone.features.target_edges == "left_out":
+            return self.agreement(backbone, encoding.batch, graph)
+        return self.agreement(backbone, encoding.batch, graph, items)
 
     def agreement(
-        self, backbone: Backbone, items: Float[Tensor, "V D"], batch: Batch
+        self,
+        backbone: Backbone,
+        batch: Batch,
+        graph: HeteroData,
+        items: Float[Tensor, "V D"] | None = None,
     ) -> Terms:
-        """What precedes a random split against what follows it."""
+        """What precedes a random split against what follows it.
+
+        Args:
+            backbone: The model's backbone.
+            batch: The sequences.
+            graph: The graph.
+            items: The item vectors; ``None``: those that know no edge of the rows, if
+                the features leave out what a step predicts.
+        """
         length = backbone.max_length
-        past, future, following = split_at_random(full_sequences(batch, length + 1))
+        full = full_sequences(batch, length + 1)
+        if items is None:
+            items = backbone.items(graph, full, predicts="items")
+        past, future, following = split_at_random(full)
         both = newest(join(past, future), length)  # a part has at most that many
         before, after = backbone.states(items, both).chunk(2)
         mask, later = both.mask.chunk(2)

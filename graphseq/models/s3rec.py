@@ -162,7 +162,8 @@ class MutualInformation(Auxiliary):
 
     def tasks(self, backbone: Backbone, batch: Batch, graph: HeteroData) -> Terms:
         """The weighted terms: sums over all predictions, divided by the rows."""
-        items, full = backbone.items(graph), full_sequences(batch, backbone.max_length)
+        full = full_sequences(batch, backbone.max_length)
+        items = backbone.items(graph, full, predicts="items")
         masked = bernoulli_mask(full, self.mask_rate) | last_position(full)
         masked &= full.mask
         states = backbone.states(items, hide(full, masked), causal=False)

@@ -107,6 +107,11 @@ class Batch:
         """The users and the items of the N targets, which training has as edges."""
         return torch.stack([self.target_users(), self.target_items()])
 
+    def item_edges(self) -> Int[Tensor, "2 N"]:
+        """The users and the items of all real items of the rows, row by row."""
+        rows, positions = (self.items < self.num_items).nonzero().unbind(dim=1)
+        return torch.stack([self.user[rows], self.items[rows, positions]])
+
     def target_negatives(self) -> Int[Tensor, "N n"]:
         """The items sampled for each of the N targets, row by row."""
         if self.negatives is None:
