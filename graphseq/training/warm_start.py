@@ -18,13 +18,13 @@ from graphseq.constants import (
     USER,
 )
 from graphseq.errors import GraphError, RunError
-from graphseq.models import Model
+from graphseq.models import Model, SequenceModel, create
 from graphseq.models.axes import growing_axes
 from graphseq.nn.similar_items import similar_by_attributes
 from graphseq.schema import describe
 from graphseq.training.checkpoint import read_tensors, write_tensors
 from graphseq.training.fit_items import fit_items
-from graphseq.training.run import WEIGHTS, load_run
+from graphseq.training.run import WEIGHTS, Run, load_run
 
 NewItems = Literal["neighbours", "attributes", "fresh", "fitted"]
 SHOWN = 10  # tensors in a message
@@ -51,6 +51,7 @@ def start_from(
 
     A model of another kind takes the tensors that have the same names and shapes, such
     as ICLRec those of S3-Rec's backbone; a warning lists what it takes and what not.
+    Objectives are matched by their kind, in any order.
 
     Args:
         model: The model; its own weights stay at new users, at new items without known
@@ -76,7 +77,9 @@ def start_from(
         )
     run = load_run(folder)
     earlier = run.graph()
-    weights, _ = read_tensors(Path(folder) / WEIGHTS)
+    weights, _ = read_tensors(run.weights_file)
+    objectives = _objectives(_rebuilt(run)), _objectives(model)
+    weights = _match_objectives(weights, *objectives)
     rows = {kind: _common(earlier, graph, kind) for kind in (USER, ITEM)}
     axes = growing_axes(model)
     state, problems = model.state_dict(), []
@@ -101,14 +104,15 @@ def start_from(
             _fill(table, graph, rows[ITEM].new, new_items)
         started[name] = table.movedim(0, dim).contiguous()
     [theirs], [ours] = run.experiment["model"], describe(model)
-    if problems and (theirs == ours or not started):
-        advice = "Use the same options" if theirs == ours else f"Start from {ours}"
+    is_same_kind = theirs == ours and sorted(objectives[0]) == sorted(objectives[1])
+    if problems and (is_same_kind or not started):
+        advice = "Use the same options" if is_same_kind else f"Start from {ours}"
         raise RunError(
             f"{folder}, a run of {theirs}, cannot start {ours}: it has no weights of "
             f"the same shape for {_listed(problems)}. {advice}"
         )
     model.load_state_dict(started, strict=False)
-    if theirs != ours:
+    if not is_same_kind:
         unused = [name for name in weights if name not in started]
         warnings.warn(
             f"{ours} starts from a run of {theirs}, {folder}. It takes "
@@ -116,6 +120,47 @@ def start_from(
             f"{_listed(problems)}; of the run it leaves {_listed(unused)}",
             stacklevel=4,
         )
+
+
+def _match_objectives(
+    weights: dict[str, Tensor], theirs: Sequence[str], ours: Sequence[str]
+) -> dict[str, Tensor]:
+    """The weights of a run, with its objectives numbered as the model's of their kind.
+
+    An objective that the model does not have keeps its weights under its kind, the name
+    of no tensor of a model.
+
+    Args:
+        weights: The weights of the run, by name.
+        theirs: The kinds of the run's objectives.
+        ours: The kinds of the model's.
+    """
+    free = [*ours]
+    places = {}
+    for number, kind in enumerate(theirs):
+        place = kind
+        if kind in free:
+            place = f"auxiliaries.{free.index(kind)}"
+            free[free.index(kind)] = ""
+        places[f"auxiliaries.{number}"] = place
+    renamed = {}
+    for name, weight in weights.items():
+        head = ".".join(name.split(".")[:2])
+        renamed[places.get(head, head) + name.removeprefix(head)] = weight
+    return renamed
+
+
+def _rebuilt(run: Run) -> Model:
+    """The model of a run, without memory for its weights."""
+    size = run.record["graph"]
+    with torch.device("meta"):
+        return create(run.experiment["model"], size["num_users"], size["num_items"])
+
+
+def _objectives(model: Model) -> list[str]:
+    """The kinds of the auxiliary objectives of a model."""
+    found = model.objectives if isinstance(model, SequenceModel) else []
+    return [type(objective).__name__ for objective in found]
 
 
 def _listed(names: Sequence[str]) -> str:

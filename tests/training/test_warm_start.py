@@ -225,3 +225,34 @@ def test_pretrained_vectors_are_those_of_the_new_graph(tmp_path: Path) -> None:
     assert torch.equal(mine.weight[known], its.weight)
     expected = mine.adapter(new["item"].x + mine.change) + mine.weight
     assert torch.equal(mine(new), expected)
+
+
+def test_objectives_take_the_weights_of_their_kind_in_any_order(
+    old: HeteroData, tmp_path: Path
+) -> None:
+    parts = {
+        "future": {"DisentangledFuture": {"prototypes": 3}},
+        "views": {"LearnedViews": {}},
+        "others": {"DisentangledFuture": {"prototypes": 3}},
+    }
+
+    def made(seed: int, *names: str) -> Model:
+        auxiliaries = [parts[name] for name in names]
+        options = {"backbone": {"dim": 8}, "auxiliaries": auxiliaries}
+        return model_of("SequenceModel", old, seed, **options)
+
+    run = fit(made(1, "future", "views"), old, folder=tmp_path, **QUIET)
+    theirs = run.model().state_dict()
+    model = made(2, "views", "future", "others")
+    own = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    with pytest.warns(UserWarning, match=r"initial weights stay in auxiliaries\.2\."):
+        fit(model, old, start=tmp_path, **QUIET)
+    places = {"auxiliaries.0": "auxiliaries.1", "auxiliaries.1": "auxiliaries.0"}
+    compared = 0
+    for name, tensor in model.state_dict().items():
+        place = ".".join(name.split(".")[:2])
+        former = name.replace(place, places.get(place, place), 1)
+        expected = own[name] if place == "auxiliaries.2" else theirs[former]
+        assert torch.equal(tensor, expected), name
+        compared += place in places
+    assert compared > 4
