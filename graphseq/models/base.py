@@ -208,13 +208,21 @@ class Model(Configurable, nn.Module, ABC):
             yield from _users_without_events(graph)
 
     def check_stages(self) -> None:
-        """Refuse a training step that trains no parameter.
+        """Refuse a training step that trains no parameter, or a stage without an end.
 
         Raises:
-            ConfigError: There is such a step.
+            ConfigError: There is such a step or stage.
         """
         names = [n for n, weight in self.named_parameters() if weight.requires_grad]
-        for stage in self.stages() if names else ():
+        stages = self.stages() if names else ()
+        for number, stage in enumerate(stages[:-1], 1):
+            if stage.epochs is None:
+                raise ConfigError(
+                    f"stage {number} of {len(stages)} in {type(self).__name__}.stages()"
+                    " has no number of epochs, and only the last one lasts to the end. "
+                    "Set Stage(epochs=…)"
+                )
+        for stage in stages:
             for number, step in enumerate(stage.steps, 1):
                 if not step.trains(self):
                     raise ConfigError(

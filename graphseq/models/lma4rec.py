@@ -35,6 +35,16 @@ class LearnableDropoutContrast(ViewContrast):
         ConfigError: When attached to a backbone without ``LearnableDropout``.
     """
 
+    learns_dropout = True
+
+    @classmethod
+    def conflicts(cls, options: Mapping[str, Any]) -> Iterator[InvalidOption]:
+        """The views are contrasted only."""
+        yield from super().conflicts(options)
+        if options["view_targets"]:
+            message = "its views have no next-item loss; add a ViewContrast that has it"
+            yield InvalidOption("view_targets", message)
+
     @classmethod
     def check_encoder(cls, options: Mapping[str, Any], encoder: Any) -> Iterator[str]:
         """There is a dropout to learn."""
@@ -119,11 +129,11 @@ class LMA4Rec(SequenceModel):
     part_defaults: ClassVar = {
         "backbone": {
             "sampler": "user",
-            "features": {"Embedding": {}},
             "encoder": {"Transformer": {"learnable": {"LearnableDropout": {}}}},
         },
         "augmentation": {},
     }
+    learns_dropout = True
 
     @classmethod
     def conflicts(cls, options: Mapping[str, Any]) -> Iterator[InvalidOption]:

@@ -52,7 +52,8 @@ class LearnedViews(Auxiliary):
         cl1_weight: λ, of the contrast between the random views.
         cl2_weight: β, of the contrasts with learned views.
         gamma: γ, of R in the encoder's loss; ``None`` is 0.1 β.
-        gamma2: γ_2, of R in the augmenters' loss; ``None`` is γ.
+        gamma2: γ_2, of R in the augmenters' loss; ``None`` is γ. Only ``MCLRec`` has
+            that loss, in steps of its own (``joint=False``).
         r_scope: Bounds of R per ``anchor``, or over the ``batch``.
         r_pairs: R on three pairs of views, or on the learned pair alone.
         directions: ``mean`` or ``sum`` over the two directions of each contrast ℓ.

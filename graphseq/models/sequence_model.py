@@ -68,11 +68,13 @@ class Auxiliary(Configurable, nn.Module):
         requires: Relations of the graph that it reads.
         every_position: Whether it reads the batch's state at every position.
         warmup: Epochs before which the run never stops early.
+        learns_dropout: Whether it learns the rates of a ``LearnableDropout``.
     """
 
     requires: tuple[EdgeType, ...] = ()
     every_position: bool = False
     warmup: int = 0
+    learns_dropout: ClassVar[bool] = False
 
     @classmethod
     def check_encoder(cls, options: Mapping[str, Any], encoder: Any) -> Iterator[str]:
@@ -154,6 +156,8 @@ class SequenceModel(Model):
     """The paper's options of its parts, as in an experiment file."""
     every_position: bool = False
     """Whether the next-item loss reads the state at every position."""
+    learns_dropout: ClassVar[bool] = False
+    """Whether an objective of the paper learns the rates of a ``LearnableDropout``."""
 
     def __init__(
         self,
@@ -173,7 +177,7 @@ class SequenceModel(Model):
         self.leaky_negatives = backbone.leaky_negatives
         self.auxiliaries = nn.ModuleList()
         for auxiliary in auxiliaries:
-            self.add(auxiliary)
+            self._attach(auxiliary)
 
     @classmethod
     def default_backbone(cls, num_items: int, **options: Any) -> Backbone:
@@ -199,21 +203,47 @@ class SequenceModel(Model):
         for message in Encoder.check_sampler(encoder, sampler):
             yield InvalidOption("backbone.sampler", message)
         empty = getattr(options["backbone"], "empty_history", False)
+        learns_dropout = cls.learns_dropout
         for name, value in options.items():
             for part in value if isinstance(value, list | tuple) else [value]:
                 if issubclass(class_of(part), Auxiliary):
+                    learns_dropout |= class_of(part).learns_dropout
                     if empty:
                         what = "has no term for a row without items; set the backbone's"
                         yield InvalidOption(name, f"{what} empty_history=False")
                     for message in class_of(part).check_encoder(part.options, encoder):
                         yield InvalidOption(name, message)
+        learnable = encoder.options.get("learnable")
+        if (
+            learnable is not None
+            and learnable.estimator == "arm"
+            and not learns_dropout
+        ):
+            yield InvalidOption(
+                "backbone.encoder",
+                "no objective would learn the rates of its LearnableDropout; add a "
+                "LearnableDropoutContrast, or set the estimator='concrete', whose "
+                "rates the next item learns",
+            )
 
     def add(self, auxiliary: Auxiliary) -> None:
-        """Attach an auxiliary objective to the backbone.
+        """Add an auxiliary objective; it becomes one of the model's options.
 
         Raises:
-            ConfigError: The objective cannot use the encoder.
+            ConfigError: The objective cannot use the encoder, or the model is one of a
+                paper, whose objectives are not a list.
         """
+        if "auxiliaries" not in self.options:
+            own = ", ".join(type(o).__name__ for o in self.objectives) or "none"
+            raise ConfigError(
+                f"{type(self).__name__} has the objectives of its paper ({own}), and "
+                f"{type(auxiliary).__name__} cannot be added to it. Combine objectives "
+                "in a SequenceModel(num_users, backbone, [objective, …])"
+            )
+        self._attach(auxiliary)
+        self.options["auxiliaries"] = [*self.options["auxiliaries"], auxiliary]
+
+    def _attach(self, auxiliary: Auxiliary) -> None:
         for message in auxiliary.check_encoder(
             auxiliary.options, self.backbone.encoder
         ):

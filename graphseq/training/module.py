@@ -5,7 +5,7 @@ Importing this file imports Lightning; :func:`graphseq.fit` does so when it is c
 
 import copy
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -205,6 +205,8 @@ class Training(LightningModule):
                 f"{type(self.model).__name__}.losses must return loss terms by name, "
                 f"such as {{'next_item': tensor}}; found {terms!r}"
             )
+        if taken := terms.keys() & {"epoch", "loss", self.options.monitor}:
+            raise _taken_names(self.model, taken)
         for name, term in terms.items():
             self.sums[name] = self.sums.get(name, 0.0) + term.detach()
             self.counts[name] = self.counts.get(name, 0) + 1
@@ -227,7 +229,10 @@ class Training(LightningModule):
         is_due = epoch == options.max_epochs or epoch % options.evaluate_every == 0
         is_final = stage_of(self.plan, self.current_epoch) is self.plan[-1]
         if options.monitor and is_due and is_final:
-            self.row |= self._validate()
+            metrics = self._validate()
+            if taken := metrics.keys() & self.sums.keys():
+                raise _taken_names(self.model, taken)
+            self.row |= metrics
         if options.loggers:
             numbers = {
                 name: value for name, value in self.row.items() if name != "epoch"
@@ -264,6 +269,15 @@ class Training(LightningModule):
             metrics = validate(self.model, self.graph, self.options)
         metrics = self.trainer.strategy.broadcast(metrics)
         return metrics
+
+
+def _taken_names(model: Model, names: Collection[Any]) -> RunError:
+    listed = ", ".join(sorted(map(str, names)))
+    return RunError(
+        f"the history of a run has columns epoch, loss and the validation metrics, and "
+        f"{type(model).__name__}.losses has a term of the same name: {listed}. Rename "
+        "the term"
+    )
 
 
 def _identity(batch: Any) -> Any:

@@ -8,9 +8,15 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from graphseq.errors import ConfigError
-from graphseq.models import LearnableDropoutContrast, LMA4Rec, SequenceModel
+from graphseq.models import (
+    LearnableDropoutContrast,
+    LMA4Rec,
+    SequenceModel,
+    create,
+)
 from graphseq.models.lma4rec import learnable_dropouts
 from graphseq.nn.dropout import LearnableDropout
+from graphseq.schema import OptionError
 from graphseq.sequences import Batch
 from graphseq.sequences.augment import InformedAugmentation, draw_views
 
@@ -139,3 +145,19 @@ def test_an_encoder_without_learnable_dropout_is_refused() -> None:
     plain = SequenceModel.default_backbone(12)
     with pytest.raises(ConfigError, match="found a Transformer without one"):
         SequenceModel(48, plain, [LearnableDropoutContrast()])
+
+
+def test_options_that_nothing_would_read_are_refused() -> None:
+    with pytest.raises(OptionError, match="view_targets: its views have no next-item"):
+        LearnableDropoutContrast(view_targets=True)
+    learned = {"dim": 8, "encoder": {"Transformer": {"learnable": {}}}}
+    backbone = SequenceModel.default_backbone(12, **learned)
+    with pytest.raises(OptionError, match="no objective would learn the rates"):
+        SequenceModel(48, backbone)
+    with pytest.raises(OptionError, match="no objective would learn the rates"):
+        create({"CL4SRec": {"backbone": learned}}, 48, 12)
+    SequenceModel(48, backbone, [LearnableDropoutContrast()])
+    learned["encoder"] = {
+        "Transformer": {"learnable": {"LearnableDropout": {"estimator": "concrete"}}}
+    }
+    create({"SASRec": {"backbone": learned}}, 48, 12)

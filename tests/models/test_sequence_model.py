@@ -9,6 +9,7 @@ from torch_geometric.data import HeteroData
 
 from graphseq import fit
 from graphseq.constants import INTERACTS, ITEM_CO_OCCURS
+from graphseq.errors import ConfigError
 from graphseq.models import (
     Auxiliary,
     Backbone,
@@ -21,9 +22,12 @@ from graphseq.models import (
     SequenceModel,
     Stage,
     Step,
+    TargetContrast,
     ViewContrast,
+    create,
 )
 from graphseq.nn import GRU, Propagated
+from graphseq.schema import describe
 from graphseq.sequences import (
     Batch,
     CropMaskReorder,
@@ -239,3 +243,25 @@ def test_an_auxiliary_of_ones_own_takes_ten_lines_and_trains(
     before = losses(lab, model, cycle)["previous"]
     lab.train(model, cycle, 5, lr=0.03)
     assert losses(lab, model, cycle)["previous"] < 0.5 * before
+
+
+def test_an_objective_that_is_added_is_an_option_of_the_model() -> None:
+    given = [ViewContrast()]
+    model = SequenceModel(48, 12, given)
+    model.add(TargetContrast(weight=0.3))
+    [[_, added]] = [o["auxiliaries"] for o in describe(model).values()]
+    assert added["TargetContrast"]["weight"] == 0.3 and len(given) == 1
+    again = create(describe(model), 48, 12)
+    assert [type(o).__name__ for o in again.objectives] == [
+        "ViewContrast",
+        "TargetContrast",
+    ]
+    again.load_state_dict(model.state_dict())
+
+
+@pytest.mark.parametrize("name", ["MCLRec", "SRMA", "DSSRec", "CL4SRec", "SASRec"])
+def test_objectives_are_added_to_lists_only(name: str) -> None:
+    model = create({name: {}}, 48, 12)
+    message = f"{name} has the objectives of its paper .* cannot be added to it"
+    with pytest.raises(ConfigError, match=message):
+        model.add(TargetContrast())  # type: ignore[operator]

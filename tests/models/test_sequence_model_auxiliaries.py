@@ -42,13 +42,14 @@ from graphseq.sequences.augment import (
 from graphseq.signatures import parameters
 
 GRU = {"GRU": {"dropout": 0.2}}
-TRANSFORMER = {"Transformer": {"layers": 1, "learnable": {"LearnableDropout": {}}}}
+TRANSFORMER = {"Transformer": {"layers": 1}}
+LEARNABLE = {"Transformer": {"layers": 1, "learnable": {"LearnableDropout": {}}}}
 PAPERS: dict[type[SequenceModel], tuple[Callable[[], Auxiliary], dict[str, Any]]] = {
     CL4SRec: (ViewContrast, GRU),
     CoSeRec: (lambda: ViewContrast(InformedAugmentation(), pooling="flatten"), GRU),
     LMA4Rec: (
         lambda: LearnableDropoutContrast(InformedAugmentation(), pooling="flatten"),
-        TRANSFORMER,
+        LEARNABLE,
     ),
     DuoRec: (TargetContrast, GRU),
     ICLRec: (lambda: IntentContrast(clusters=[4], sequence_weight=0.1), GRU),
@@ -110,7 +111,7 @@ def test_auxiliaries_combine(lab: Any, cycle: HeteroData) -> None:
         IntentContrast(clusters=[4], sequence_weight=0.1, warm_up=3),
         MutualInformation(pretrain_epochs=2),
     ]
-    model = SequenceModel(48, backbone(TRANSFORMER), auxiliaries)
+    model = SequenceModel(48, backbone(LEARNABLE), auxiliaries)
     assert [stage.epochs for stage in model.stages()] == [3, 2, None]
     assert model.warmup == 3
     assert set(model.requires) == {

@@ -173,3 +173,22 @@ def test_a_loss_that_is_not_finite_ends_the_run(
     monkeypatch.setattr(SASRec, "losses", diverged)
     with pytest.raises(RunError, match=r"became nan in epoch 1.*Lower lr \(now 0.01\)"):
         short(tiny(), graph)
+
+
+@pytest.mark.parametrize("name", ["loss", "epoch", "NDCG@10", "MRR"])
+def test_a_term_with_the_name_of_a_column_of_the_history_is_refused(
+    name: str,
+    short: Short,
+    tiny: Make,
+    graph: HeteroData,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    losses = SASRec.losses
+
+    def renamed(self: SASRec, *arguments: Any) -> dict[str, torch.Tensor]:
+        (term,) = losses(self, *arguments).values()
+        return {name: term}
+
+    monkeypatch.setattr(SASRec, "losses", renamed)
+    with pytest.raises(RunError, match=f"a term of the same name: {name}. Rename"):
+        short(tiny(), graph)

@@ -8,7 +8,7 @@ from torch_geometric.data import HeteroData
 from graphseq.data import leave_one_out, synthetic
 from graphseq.errors import ConfigError, GraphError
 from graphseq.graphs import build_graph
-from graphseq.models import Model
+from graphseq.models import Model, SASRec, Stage, Step
 from graphseq.training import Run
 from graphseq.training.requirements import check_epochs
 
@@ -38,3 +38,14 @@ def test_epochs_that_end_before_the_last_stage_are_refused(small: Make) -> None:
         check_epochs(model, 3)
     check_epochs(model, 4)
     check_epochs(model, 0)
+
+
+def test_an_endless_stage_before_the_last_one_is_refused(
+    short: Short, tiny: Make, graph: HeteroData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stages(self: SASRec) -> tuple[Stage, ...]:
+        return Stage((Step(self.losses),)), Stage((Step(self.losses),))
+
+    monkeypatch.setattr(SASRec, "stages", stages)
+    with pytest.raises(ConfigError, match=r"stage 1 of 2 .* has no number of epochs"):
+        short(tiny(), graph)
