@@ -15,10 +15,12 @@ from graphseq.config.space import check_space, settings
 from graphseq.config.yaml import override
 from graphseq.errors import ConfigError
 from graphseq.plain_yaml import dump
+from graphseq.training.requirements import epochs_before_last_stage
 
 STUDY, BEST, TRIALS = "study.db", "best.yaml", "trials.csv"
 OF_TRAINING = ("model", "train", "evaluate")
-STARTUP, WARMUP = 5, 3  # complete trials, and epochs, before a trial may be pruned
+STARTUP = 5  # complete trials before one may be pruned
+WARMUP = 3  # epochs of all losses that are never pruned
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,8 @@ def tune(
     """Try combinations of options, and write the best as an experiment.
 
     The search is Optuna's TPE. A trial that is below the median of the earlier ones at
-    the same epoch is stopped (pruned). The graph of a trial has no test part, so that
+    the same epoch is stopped (pruned), but not in the first epochs in which all of its
+    losses are trained. The graph of a trial has no test part, so that
     the test part is neither ranked nor read. A search that was interrupted continues
     where it stopped; the trial that was running is tried again.
 
@@ -139,7 +142,7 @@ def _study(experiment: Experiment, folder: Path, prune: bool) -> Any:
     folder.mkdir(parents=True, exist_ok=True)
     pruner: Any = optuna.pruners.NopPruner()
     if prune:
-        pruner = optuna.pruners.MedianPruner(STARTUP, WARMUP)
+        pruner = optuna.pruners.MedianPruner(STARTUP)
     study = optuna.create_study(
         storage=f"sqlite:///{folder.resolve() / STUDY}",
         study_name="tune",
@@ -178,17 +181,18 @@ def _train(
 
     monitor = experiment.section("train").monitor
     trial.set_user_attr("values", dict(values))
-    pruned = False
+    pruned, joined = False, 0
 
     def after_epoch(row: Mapping[str, Any]) -> bool:
         nonlocal pruned
         if row.get(monitor) is not None:
             trial.report(row[monitor], int(row["epoch"]))
-            pruned = bool(trial.should_prune())
+            pruned = row["epoch"] > joined + WARMUP and bool(trial.should_prune())
         return pruned
 
     try:
         model = experiment.model(graph)
+        joined = max(model.warmup, epochs_before_last_stage(model))
         run = experiment.fit(model, graph, callbacks=[after_epoch])
     except Exception:
         study.tell(trial, state=optuna.trial.TrialState.FAIL)

@@ -259,7 +259,12 @@ class Training(LightningModule):
         checkpoint["epoch_state"] = dict(self.model.epoch_state)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Restore the state that the model keeps between epochs."""
+        """Restore the state that the model keeps between epochs.
+
+        Lightning loads the weights before it changes the precision of the module.
+        """
+        if self.options.precision == "64-true":
+            self.double()
         self.model.epoch_state = checkpoint["epoch_state"]
 
     def _validate(self) -> dict[str, float]:

@@ -107,13 +107,29 @@ class Run(Trained):
         Args:
             graph: If given, it must be the graph that the model was trained on.
         """
-        folder = self._folder_with("the weights")
+        self._folder_with("the weights")
         if graph is not None:
             self.check(graph)
         size = self.record["graph"]
         model = create(self.experiment["model"], size["num_users"], size["num_items"])
-        load_weights(model, folder / WEIGHTS)
+        load_weights(model, self.weights_file)
         return model.eval()
+
+    @property
+    def weights_file(self) -> Path:
+        """The file of the best weights.
+
+        Raises:
+            RunError: No epoch has been evaluated yet, so there is none.
+        """
+        path = self._folder_with("the weights") / WEIGHTS
+        if not path.is_file() and not self.finished and not self.record["best_epoch"]:
+            raise RunError(
+                f"the run in {self.folder} has no weights yet: of its "
+                f"{quantity(self.epochs, 'epoch')}, none has been evaluated. Resume it "
+                "(resume=True, --resume)"
+            )
+        return path
 
     def graph(self) -> HeteroData:
         """The graph in the run folder: what ranking with the model reads.

@@ -228,9 +228,9 @@ def discard(folder: Path, options: FitOptions) -> None:
 
 def end(folder: Path, model: Model, options: FitOptions) -> Run:
     """Load the best weights into the model, and mark the run as finished."""
-    load_weights(model, folder / WEIGHTS)
-    model.eval()
     run = load_run(folder)
+    load_weights(model, run.weights_file)
+    model.eval()
     run.record["finished"] = True
     if options.is_first_process:
         _write_record(folder, run.record)

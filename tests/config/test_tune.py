@@ -121,6 +121,15 @@ def test_trials_below_the_median_are_stopped(
     assert lengths[:5] == [8] * 5 and lengths[5] < 8
     assert [trial.state for trial in found] == ["complete"] * 5 + ["pruned"]
     assert best_of(found).value == 0.5
+    # objectives that join after three epochs count from there
+    later = {"NextItemFirst": {"epochs": 3}}
+    model = {"SequenceModel": {"backbone": {"dim": 8}, "auxiliaries": [later]}}
+    options = {**experiment.options, "model": model}
+    ranges = {"train.lr": experiment.tune["train.lr"]}
+    joins = replace(experiment, options=options, tune=ranges)
+    stopped, values, lengths = lengths[5], iter([0.5] * 5 + [0.1]), []
+    tune(joins, trials=6, folder=tmp_path / "joins")
+    assert lengths == [8] * 5 + [stopped + 3]
     values, lengths = iter([0.5] * 5 + [0.1]), []
     tune(experiment, trials=6, folder=tmp_path / "whole", prune=False)
     assert lengths == [8] * 6

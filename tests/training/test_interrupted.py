@@ -166,3 +166,15 @@ def test_a_reader_of_the_lines_may_leave_and_training_goes_on(
         run = short(tiny(), graph, folder=tmp_path, max_epochs=3, progress=True)
         monkeypatch.undo()
     assert run.finished and run.epochs == 3
+
+
+def test_a_run_in_float64_is_resumed_to_the_last_bit(
+    tiny: Make, graph: HeteroData, tmp_path: Path
+) -> None:
+    whole, parts, again = tiny(), tiny(), tiny()
+    short(whole, graph, precision="64-true", max_epochs=3)
+    options: dict[str, Any] = {"precision": "64-true", "folder": tmp_path}
+    short(parts, graph, max_epochs=2, **options)
+    short(again, graph, max_epochs=3, resume=True, **options)
+    for a, b in zip(whole.parameters(), again.parameters(), strict=True):
+        assert torch.equal(a, b)

@@ -255,3 +255,17 @@ def test_a_run_of_another_format_is_refused(
     message = "has the format 3" if version == 3 else "the page 'Migrate from 0.1'"
     with pytest.raises(RunError, match=message):
         load_run(tmp_path)
+
+
+def test_a_run_that_ended_before_its_first_metric_is_to_be_resumed(
+    tiny: Callable[..., Any], graph: HeteroData, tmp_path: Path
+) -> None:
+    options: dict[str, Any] = {"max_epochs": 4, "evaluate_every": 2, "threads": 1}
+    options |= {"progress": False, "folder": tmp_path}
+    message = r"of its 1 epoch, none has been evaluated. Resume it .*--resume"
+    with pytest.raises(RunError, match=message):
+        fit(tiny(), graph, callbacks=[lambda row: True], **options)
+    assert not load_run(tmp_path).finished
+    with pytest.raises(RunError, match=message):
+        load_run(tmp_path).model(graph)
+    assert fit(tiny(), graph, resume=True, **options).epochs == 4
