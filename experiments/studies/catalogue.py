@@ -9,11 +9,13 @@ MODELS = {
     "CL4SRec": "baselines:cl4srec",
     "DuoRec": "baselines:duorec",
     "ICLRec": "baselines:iclrec",
-    "MCLRec": "baselines:mclrec",
+    "MCLRec (no cl1)": "baselines:mclrec",
     "EC4SRec (SSL)": "operators-guided:all",
 }
 OF_ICLREC = {name: MODELS[name] for name in ("SASRec", "CL4SRec", "ICLRec")}
-OF_MCLREC = {name: MODELS[name] for name in ("SASRec", "CL4SRec", "DuoRec", "MCLRec")}
+OF_MCLREC = {
+    name: MODELS[name] for name in ("SASRec", "CL4SRec", "DuoRec", "MCLRec (no cl1)")
+}
 SIZES = (64, 256, 512, 1024)
 
 STUDIES: dict[str, Study] = {
@@ -143,10 +145,10 @@ STUDIES: dict[str, Study] = {
                 name: {
                     size: MODELS[name]
                     if size == 128
-                    else f"batch-sizes:{name.lower()}-{size}"
+                    else f"batch-sizes:{name.split()[0].lower()}-{size}"
                     for size in sorted((*SIZES, 128))
                 }
-                for name in ("SASRec", "ICLRec", "MCLRec")
+                for name in ("SASRec", "ICLRec", "MCLRec (no cl1)")
             }
         },
         history="excluded",
@@ -156,7 +158,7 @@ STUDIES: dict[str, Study] = {
         "MCLRec (SIGIR 2023), Table 4 and Fig. 3",
         {
             "(A) all": "learned-views:all",
-            "(B) without cl1": MODELS["MCLRec"],
+            "(B) without cl1": MODELS["MCLRec (no cl1)"],
             "(C) without cl2": "learned-views:without-cl2",
             "(D) without R": "learned-views:without-r",
             "(E) one augmenter": "learned-views:shared",

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+import polars as pl
 from torch_geometric.data import HeteroData
 
 import graphseq as gs
@@ -20,9 +22,13 @@ from graphseq.drawing import (
     panels,
     style,
 )
+from graphseq.evaluation import Report
+from graphseq.evaluation.intervals import Floats, over_users
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+RESAMPLES = 10_000  # of the bootstrap
 
 Places = Mapping[float, str]
 """A variant, ``FILE:VARIANT`` of this folder, at each value on the horizontal axis."""
@@ -118,7 +124,7 @@ class Sweep(Study):
 
 @dataclass(frozen=True)
 class Segments(OfModels):
-    """A metric of segments of users, by model.
+    """A metric of segments of users, by model; intervals as in :func:`paired`.
 
     Attributes:
         column: ``history_length`` or ``target_events``.
@@ -133,17 +139,30 @@ class Segments(OfModels):
     history: Protocol = "kept"
 
     def measure(self, runs: Runs) -> Iterator[Point]:
+        panel, users = self.column.replace("_", " "), {}
         for name, variant in self.models.items():
-            found: dict[str, list[float]] = {}
-            for run in runs(variant):
-                table = run.report.by(self.column, self.bins)
-                for row in table.rows(named=True):
-                    if row["protocol"] == self.history:
-                        place = f"{row[self.column]}\n{row['users']:,} users"
-                        found.setdefault(place, []).append(row[self.metric])
-            for place, values in found.items():
-                panel = self.column.replace("_", " ")
-                yield Point(panel, name, place, statistics.mean(values))
+            reports = [run.report for run in runs(variant)]
+            users[name] = self._values(reports)
+            table = reports[0].by(self.column, self.bins)
+            rows = table.filter(pl.col("protocol") == self.history).rows(named=True)
+            for number, row in enumerate(rows):
+                place = f"{row[self.column]}\n{row['users']:,} users"
+                reference, own = (
+                    values[segment == number]
+                    for values, segment in (next(iter(users.values())), users[name])
+                )
+                assert len(own) == row["users"]
+                yield Point(panel, name, place, *paired(own, reference))
+
+    def _values(self, reports: Sequence[Report]) -> tuple[Floats, Floats]:
+        """The metric of each user, a mean over the runs, and the user's segment."""
+        frames = [
+            report.per_user.filter(pl.col("protocol") == self.history)
+            for report in reports
+        ]
+        values = np.mean([frame[self.metric].to_numpy() for frame in frames], axis=0)
+        segment = np.digitize(frames[0][self.column].to_numpy(), self.bins)
+        return values, np.unique(segment, return_inverse=True)[1]
 
     def draw(self, points: Sequence[Point]) -> "Figure":
         numbers = colours(points)
@@ -153,13 +172,17 @@ class Segments(OfModels):
             figure, [axes] = panels(height=3.2)
             for position, (name, number) in enumerate(numbers.items()):
                 offset = (position - (len(numbers) - 1) / 2) * width
+                own = [point for point in points if point.series == name]
+                across = [i + offset for i in range(len(places))]
                 axes.bar(
-                    [i + offset for i in range(len(places))],
-                    [point.value for point in points if point.series == name],
+                    across,
+                    [point.value for point in own],
                     width * 0.92,
                     label=name,
                     color=PALETTE[number],
                 )
+                lows, highs = [p.low for p in own], [p.high for p in own]
+                axes.vlines(across, lows, highs, color="0.25", linewidth=1)
             axes.set_xticks(range(len(places)), places)
             axes.grid(axis="x", visible=False)
             ylabel = f"{self.metric}, history {self.history}"
@@ -171,6 +194,8 @@ class Segments(OfModels):
 @dataclass(frozen=True)
 class Noise(OfModels):
     """A metric against the fraction of random items in the histories of test users.
+
+    Intervals as in :func:`paired`, at each fraction.
 
     Attributes:
         metric: The metric.
@@ -185,6 +210,8 @@ class Noise(OfModels):
     seeds: int = 3
 
     def measure(self, runs: Runs) -> Iterator[Point]:
+        panel = "random items for each event of the history"
+        reference: dict[float, Floats] = {}
         for name, variant in self.models.items():
             loaded = [(run.model(), run.graph()) for run in runs(variant)]
             for fraction in self.fractions:
@@ -193,17 +220,20 @@ class Noise(OfModels):
                     for model, graph in loaded
                     for seed in range(self.seeds if fraction else 1)
                 ]
-                value = statistics.mean(found)
-                panel = "random items for each event of the history"
-                yield Point(panel, name, f"{fraction:g}", value)
+                own = np.mean(found, axis=0)
+                place = f"{fraction:g}"
+                against = reference.setdefault(fraction, own)
+                yield Point(panel, name, place, *paired(own, against))
 
     def _evaluate(
         self, model: gs.models.Model, graph: HeteroData, fraction: float, seed: int
-    ) -> float:
+    ) -> Floats:
+        """The metric of each user."""
         report = gs.evaluate(
             model, graph, ks=[20], history=self.history, noise=fraction, noise_seed=seed
         )
-        return report[self.history][self.metric]
+        rows = report.per_user.filter(pl.col("protocol") == self.history)
+        return rows[self.metric].to_numpy()
 
     def draw(self, points: Sequence[Point]) -> "Figure":
         return lines(points, f"{self.metric}, history {self.history}")
@@ -211,22 +241,28 @@ class Noise(OfModels):
 
 @dataclass(frozen=True)
 class Cost(OfModels):
-    """NDCG@20 against the CPU seconds of an epoch, validation included."""
+    """NDCG@20 against the CPU seconds of an epoch, validation included.
+
+    Intervals are those of the difference to the first model.
+    """
 
     def measure(self, runs: Runs) -> Iterator[Point]:
         for name, variant in self.models.items():
             found = runs(variant)
             seconds = statistics.mean(run.cpu_seconds / run.epochs for run in found)
-            value = runs.mean(variant, "kept", "NDCG@20")
-            yield Point("CPU seconds of an epoch", name, f"{seconds:.2f}", value)
+            first = next(iter(self.variants))
+            measured = runs.compared(variant, first, "kept", "NDCG@20")
+            yield Point("CPU seconds of an epoch", name, f"{seconds:.2f}", *measured)
 
     def draw(self, points: Sequence[Point]) -> "Figure":
         with style():
             figure, [axes] = panels(height=3.2)
             for point in points:
                 number = colours(points)[point.series]
+                place = float(point.place)
+                axes.vlines(place, point.low, point.high, color=PALETTE[number])
                 axes.plot(
-                    float(point.place),
+                    place,
                     point.value,
                     MARKERS[number],
                     color=PALETTE[number],
@@ -236,6 +272,21 @@ class Cost(OfModels):
             axes.set_xlim(0, None)
             legend_above(figure, columns=6)
         return figure
+
+
+def paired(own: Floats, reference: Floats) -> tuple[float, ...]:
+    """The mean, and the mean of the reference plus the bounds of the difference.
+
+    Args:
+        own: The metric of each user.
+        reference: That of the first model; without bounds if it is the same.
+    """
+    if np.array_equal(own, reference):
+        return (float(own.mean()),)
+    draw = np.random.default_rng(0)
+    (low, high), _ = over_users(own - reference, RESAMPLES, 0.95, draw)
+    base = float(reference.mean())
+    return float(own.mean()), base + low, base + high
 
 
 def lines(points: Sequence[Point], ylabel: str, *, log: bool = False) -> "Figure":

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-KNOWN = ("SASRec", "CL4SRec", "DuoRec", "ICLRec", "MCLRec", "EC4SRec (SSL)")
+KNOWN = ("SASRec", "CL4SRec", "DuoRec", "ICLRec", "MCLRec (no cl1)", "EC4SRec (SSL)")
 """Models that have the same colour in all pictures."""
 
 
