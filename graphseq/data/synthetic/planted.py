@@ -28,6 +28,8 @@ def planted(
 
     Items below ``categories · size`` belong to category ``item // size``; the others
     are noise. So a position is important if and only if its item is below that number.
+    This holds in the log: a split numbers items by their raw ids, ``item-10`` before
+    ``item-2``.
 
     Source:
         For the experiment of Wang et al., EC4SRec, CIKM 2022, Table 1.
