@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 RESAMPLES = 10_000  # of the bootstrap
+SPAN = 0.06  # least relative height of an axis, so that no small change looks large
 
 Places = Mapping[float, str]
 """A variant, ``FILE:VARIANT`` of this folder, at each value on the horizontal axis."""
@@ -312,12 +313,15 @@ def lines(points: Sequence[Point], ylabel: str, *, log: bool = False) -> "Figure
                 axes.vlines(places, lows, highs, color=PALETTE[number], linewidth=1)
             axes.set(xlabel=panel)
             if log:
-                ticks = sorted({float(point.place) for point in found})
                 axes.set_xscale("log")
-                axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
                 axes.minorticks_off()
+            ticks = sorted({float(point.place) for point in found})
+            axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
         for axes in grid[::2]:
             axes.set(ylabel=ylabel)
+            low, high = axes.get_ylim()  # seeds alone differ by 2 %
+            missing = max(0.0, SPAN * (low + high) / 2 - (high - low)) / 2
+            axes.set_ylim(low - missing, high + missing)
         if len({point.series for point in points}) > 1:
             legend_above(figure, columns=6)
     return figure
