@@ -42,7 +42,7 @@ def export_model(
         folder: Folder to write.
         titles: CSV or Parquet file with the columns item and title.
         without_histories: Leave out the users and their known items; only requests
-            with histories are then answered.
+            with histories are then answered. For models that read histories.
         neighbours: Neighbours in the item graph that are written for each item.
         index: Index of item vectors: exact (flat), or approximate, for millions of
             items (hnsw).

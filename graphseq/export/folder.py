@@ -30,7 +30,7 @@ from graphseq.exported.folder import (
     checksum,
 )
 from graphseq.models import DirectModel, Model, SequenceModel
-from graphseq.recommend.histories import known_sequences
+from graphseq.recommend.histories import have_events, known_sequences
 from graphseq.schema import Count, checked, describe
 from graphseq.sequences.batch import Batch
 from graphseq.training import Run
@@ -92,6 +92,13 @@ def export_model(
     """
     folder = Path(folder)
     _check_model(model)
+    if model.has_user_embeddings and not histories:
+        raise ConfigError(
+            f"{type(model).__name__} has a vector of each user, so that its export "
+            "answers users by their ids only, and without histories it could exclude "
+            "nothing that they know. Export it with histories, or export a model that "
+            "reads histories, such as SASRec"
+        )
     _check_graph(model, graph)
     if (folder / CARD).is_file() and not overwrite:
         raise RunError(
@@ -111,8 +118,8 @@ def export_model(
         write_safetensors(draft / ITEMS, tensors)
         _write_index(draft / INDEX, vectors, index)
         _item_table(graph, titles).write_parquet(draft / ITEM_TABLE)
-        if INTERACTS in graph.edge_types and (histories or model.has_user_embeddings):
-            _user_table(graph, histories).write_parquet(draft / USER_TABLE)
+        if INTERACTS in graph.edge_types and histories:
+            _user_table(graph).write_parquet(draft / USER_TABLE)
         card = {
             "format": FORMAT,
             "graphseq": graphseq.__version__,
@@ -204,14 +211,11 @@ def _item_table(
     return table.with_columns(pl.Series("title", column, dtype=pl.String))
 
 
-def _user_table(graph: HeteroData, histories: bool) -> pl.DataFrame:
-    """Raw id and known items of each user."""
+def _user_table(graph: HeteroData) -> pl.DataFrame:
+    """Raw id and known items of each user, and whether it has a training event."""
     users = graph[USER].vocabulary
     known = known_sequences(graph)
     flat = pl.Series(known.items.int().numpy())
-    if not histories:
-        known = known._replace(items=known.items[:0], ptr=known.ptr * 0)
-        flat = flat[:0]
     rows = pl.Series("user", known.rows.numpy(), dtype=pl.UInt32)
     grouped = pl.DataFrame({"row": rows, "history": flat}).group_by(
         "row", maintain_order=True
@@ -219,7 +223,8 @@ def _user_table(graph: HeteroData, histories: bool) -> pl.DataFrame:
     numbers = pl.DataFrame({"user": users.ids}).with_row_index("row")
     table = numbers.join(grouped.all(), on="row", how="left", maintain_order="left")
     empty = pl.lit([], dtype=pl.List(pl.Int32))
-    return table.select("user", pl.col("history").fill_null(empty))
+    trained = pl.Series("trained", have_events(graph).numpy())
+    return table.select("user", pl.col("history").fill_null(empty), trained)
 
 
 def _metrics(run: Run | None) -> dict[str, Any] | None:

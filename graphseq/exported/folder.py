@@ -42,6 +42,7 @@ class Tables:
         users: Raw id of each user.
         known: Rows of the known items of all users, and their ends, (U + 1,).
         of_users: Vectors of the users, (U, D), for models that read users.
+        trained: Whether each user has a training event, (U,); ``None``: not known.
     """
 
     card: dict[str, Any]
@@ -55,6 +56,7 @@ class Tables:
     users: list[Any] | None = None
     known: tuple[Rows, Rows] | None = None
     of_users: Vectors | None = None
+    trained: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         """Refuse files that do not fit each other.
@@ -99,6 +101,8 @@ def read_tables(folder: Path) -> Tables:
             ends = users["history"].list.len().cum_sum().to_numpy().astype(np.int64)
             flat = users["history"].explode().drop_nulls().to_numpy()
             optional["users"] = users["user"].to_list()
+            if "trained" in users.columns:
+                optional["trained"] = users["trained"].to_numpy().astype(bool)
             optional["known"] = flat.astype(np.int64), np.append(0, ends)
         if USERS in card["files"]:
             optional["of_users"] = load_file(folder / USERS)["vectors"]

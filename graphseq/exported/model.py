@@ -135,14 +135,30 @@ class ExportedModel:
         else:
             rows, known = self._find_users(users), self.histories(users)
         allowed = _allowed(len(self.items), only, exclude)
-        found = self._ranked(rows, known, allowed, k, history_items == "exclude")
-        empty = np.array([not len(row) for row in known], dtype=bool)
-        if empty.any() and self._session is not None:
+        excludes = history_items == "exclude"
+        found = self._ranked(rows, known, allowed, k, excludes)
+        unread = self._unread(rows, known)
+        if len(unread):
             if empty_history == "error" or self._tables.events is None:
-                raise _empty(np.flatnonzero(empty))
-            best = best_items((self._tables.events + allowed)[None], k)
-            found.items[empty], found.scores[empty] = best.items, best.scores
+                raise _nothing_to_read(unread, of_users=self._session is None)
+            popular = np.tile(self._tables.events + allowed, (len(unread), 1))
+            if excludes:
+                _leave_out(popular, [known[row] for row in unread])
+            best = best_items(popular, k)
+            found.items[unread], found.scores[unread] = best.items, best.scores
         return found
+
+    def _unread(self, users: Rows | None, known: Sequence[Rows]) -> Rows:
+        """The rows that give the model nothing to read.
+
+        Histories without items; or users whose vectors were never trained.
+        """
+        if self._session is not None:
+            return np.flatnonzero([not len(row) for row in known])
+        if self._tables.trained is None:
+            return np.empty(0, dtype=np.int64)
+        assert users is not None
+        return np.flatnonzero(~self._tables.trained[users])
 
     def neighbours(self, item: int, history: Rows, count: int = 3) -> list[int]:
         """Items of a history that are neighbours of an item in the item graph.
@@ -215,8 +231,7 @@ class ExportedModel:
                 queries = self.encode(near)
             scores = self._scores(queries) + allowed
             if exclude_history:
-                row = np.repeat(np.arange(len(near)), [len(items) for items in near])
-                scores[row, np.concatenate(near)] = -np.inf
+                _leave_out(scores, near)
             best = best_items(scores, k)
             found.items[rows], found.scores[rows] = best
         return found
@@ -228,6 +243,12 @@ class ExportedModel:
         if queries.ndim == 3:
             scores = scores.reshape(len(queries), -1, scores.shape[1]).max(axis=1)
         return scores
+
+
+def _leave_out(scores: Vectors, known: Sequence[Rows]) -> None:
+    """Set the scores of the known items of each row to -inf."""
+    row = np.repeat(np.arange(len(known)), [len(items) for items in known])
+    scores[row, np.concatenate(known)] = -np.inf
 
 
 def _allowed(size: int, only: Rows | None, exclude: Rows | None) -> Vectors:
@@ -248,10 +269,12 @@ def _unknown(kind: str, ids: Ids) -> DataError:
     )
 
 
-def _empty(rows: Rows) -> DataError:
+def _nothing_to_read(rows: Rows, *, of_users: bool) -> DataError:
     shown = ", ".join(map(str, rows[:SHOWN])) + ", …" * (len(rows) > SHOWN)
+    reason = "no training event, and the model ranks with trained vectors of users"
+    if not of_users:
+        reason = "no known item, so the model has nothing to read"
     return DataError(
-        f"row {shown} has no known item, so the model has nothing to read. Leave "
-        "empty histories out, or recommend popular items: empty_history='popularity', "
-        "for a model that was exported with its users"
+        f"row {shown} has {reason}. Leave it out, or recommend popular items: "
+        "empty_history='popularity', for a model that was exported with its users"
     )

@@ -1,7 +1,7 @@
 """The full known sequence of each user, from every part of the split."""
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
@@ -30,6 +30,13 @@ def known_sequences(graph: HeteroData) -> Ragged:
     ends = users.bincount(minlength=size).cumsum(0)
     ptr = torch.cat([ends.new_zeros(1), ends])
     return Ragged(items[users.argsort(stable=True)], ptr)
+
+
+def have_events(graph: HeteroData) -> Bool[Tensor, "U"]:
+    """Whether each user has a training event."""
+    users = graph[INTERACTS].edge_index[0].cpu()
+    found: Tensor = users.bincount(minlength=int(graph[USER].num_nodes)) > 0
+    return found
 
 
 def _events(rows: HeldOut) -> tuple[Int[Tensor, "E"], Int[Tensor, "E"]]:

@@ -127,8 +127,10 @@ class Recommender:
             unknown: ``skip`` leaves out unknown users and items, with a warning that
                 names them; ``error`` refuses them.
             empty_history: ``popularity`` recommends the items with the most training
-                events to users without any event; their score is that number.
-                ``error`` refuses them, since they give the model nothing to read.
+                events to users without any event, and with a model that has a vector
+                of each user, to those without training events; their score is that
+                number. ``error`` refuses them, since they give the model nothing to
+                read.
 
         Returns:
             Columns ``user`` (raw id) or, for lists of histories, ``history`` (the index
@@ -196,13 +198,13 @@ class Recommender:
             if known["history_items"] == "exclude":
                 left = left.excluding(chosen.sequences)
             found = self._ranker.best(chosen, left, pool)
-            empty = chosen.empty
-            if empty.any() and not self.model.has_user_embeddings:
+            unread = self._known.unread(chosen, self.model)
+            if unread.any():
                 if known["empty_history"] == "error":
-                    raise nothing_to_read(chosen)
-                without = empty.nonzero().squeeze(1)
+                    raise nothing_to_read(chosen, unread, self.model)
+                without = unread.nonzero().squeeze(1)
                 self._known.require_users()  # whose events are counted
-                found[empty] = self._ranker.popular(
+                found[unread] = self._ranker.popular(
                     chosen.take(without), left.take(without), pool
                 )
             if diversity and self._category is not None:
@@ -240,8 +242,9 @@ class Recommender:
             distinct, numbers = Vocabulary.number(as_series(users, mixed=True))
             users, row = distinct.ids, torch.tensor(numbers)
         requests = self._known.requests(self.model, users, histories, unknown)
-        if requests.empty.any() and not self.model.has_user_embeddings:
-            raise nothing_to_read(requests)
+        unread = self._known.unread(requests, self.model)
+        if unread.any():
+            raise nothing_to_read(requests, unread, self.model)
         index = torch.full((requests.given,), -1)
         index[requests.kept] = torch.arange(len(requests.kept))
         row, item = index[row], encode(self.items, items, unknown, "items")

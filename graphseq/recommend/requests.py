@@ -17,7 +17,7 @@ from graphseq.data import Interactions, Vocabulary
 from graphseq.data.ragged import Ragged
 from graphseq.errors import ConfigError, DataError, GraphError
 from graphseq.models.base import Model
-from graphseq.recommend.histories import known_sequences
+from graphseq.recommend.histories import have_events, known_sequences
 
 NEW_USER = -1  # dense id of a user who is not in the graph
 SHOWN = 10  # ids in a message
@@ -68,11 +68,13 @@ class Known:
         items: Raw ids of the items.
         users: Raw ids of the users; ``None`` for the graph of a run without its users.
         sequences: The known items of each user, oldest first; ``None`` likewise.
+        trained: Whether each user has a training event; ``None`` likewise.
     """
 
     items: Vocabulary
     users: Vocabulary | None
     sequences: Ragged | None
+    trained: Bool[Tensor, "U"] | None = None
 
     @classmethod
     def of(cls, graph: HeteroData, model: Model) -> "Known":
@@ -81,12 +83,23 @@ class Known:
         Raises:
             GraphError: It has no vocabularies, or they are not of the model's size.
         """
-        users = sequences = None
+        users = sequences = trained = None
         if INTERACTS in graph.edge_types:
             users = _vocabulary(graph, USER, model.num_users, model)
             sequences = known_sequences(graph)
+            trained = have_events(graph)
         items = _vocabulary(graph, ITEM, model.num_items, model)
-        return cls(items, users, sequences)
+        return cls(items, users, sequences, trained)
+
+    def unread(self, requests: Requests, model: Model) -> Bool[Tensor, "N"]:
+        """True at rows that give the model nothing to read.
+
+        A history without items; or for a model with a vector of each user, a user
+        without training events, whose vector is as it was drawn.
+        """
+        if not model.has_user_embeddings or self.trained is None:
+            return requests.empty
+        return ~self.trained[requests.users]
 
     def require_users(self) -> tuple[Ragged, Vocabulary]:
         """The known sequences, and the raw ids of their users.
@@ -278,12 +291,17 @@ def check_pairs(
         )
 
 
-def nothing_to_read(requests: Requests) -> DataError:
-    """The error of those rows that have no known item."""
-    names = requests.names.filter(pl.Series(requests.empty.numpy()))
+def nothing_to_read(
+    requests: Requests, unread: Bool[Tensor, "N"], model: Model
+) -> DataError:
+    """The error of those rows that give the model nothing to read."""
+    names = requests.names.filter(pl.Series(unread.numpy()))
     shown = ", ".join(map(repr, names[:SHOWN])) + ", …" * (len(names) > SHOWN)
+    reason = "any known item, so the model has nothing to read"
+    if model.has_user_embeddings:
+        name = type(model).__name__
+        reason = f"any training event, and {name} ranks with trained vectors of users"
     return DataError(
-        f"{names.name} {shown} without any known item, so the model has nothing to "
-        "read. Leave empty histories out, or recommend the most popular items: "
-        "empty_history='popularity' (--empty-history popularity)"
+        f"{names.name} {shown} without {reason}. Leave them out, or recommend the most "
+        "popular items: empty_history='popularity' (--empty-history popularity)"
     )

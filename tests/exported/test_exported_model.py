@@ -1,5 +1,6 @@
 """Recommendations from an exported folder, without torch."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -116,3 +117,16 @@ def test_an_unknown_rule_for_the_history_is_refused(
 ) -> None:
     with pytest.raises(ConfigError, match="found 'drop'"):
         ExportedModel(folder).recommend([7], history_items="drop")  # type: ignore[arg-type]
+
+
+def test_a_user_whose_vector_was_never_trained_has_no_list_of_it(folder: Path) -> None:
+    model = ExportedModel(folder)
+    trained = np.array([True, False])
+    model._tables = replace(model._tables, trained=trained)
+    with pytest.raises(DataError, match="row 1 has no training event"):
+        model.recommend([7, 8], k=2)
+    found = model.recommend([7, 8], k=2, empty_history="popularity")
+    assert found.items.tolist() == [[2, 4], [3, 0]]  # user 8 knows 1 and 2
+    assert found.scores[1].tolist() == [9, 1]
+    kept = model.recommend([8], k=2, empty_history="popularity", history_items="keep")
+    assert kept.items.tolist() == [[3, 1]]
