@@ -55,6 +55,25 @@ class Candidates:
         """Whether some items are not candidates, besides those excluded by row."""
         return self.allowed is not None or self.only is not None
 
+    def left_out(self, seen: Ragged, num_items: int) -> Ragged:
+        """All items that are not candidates of each row, each once.
+
+        Args:
+            seen: Items excluded for each row.
+            num_items: V.
+        """
+        number = len(seen.lengths)
+        is_left = torch.zeros(number, num_items, dtype=torch.bool)
+        if self.only is not None:
+            is_left.fill_(True)
+            is_left[self.only.rows, self.only.items] = False
+        if self.allowed is not None:
+            is_left |= ~self.allowed
+        is_left[seen.rows, seen.items] = True
+        ends = is_left.sum(dim=1).cumsum(0)
+        items = is_left.nonzero()[:, 1]
+        return Ragged(items, torch.cat([ends.new_zeros(1), ends]))
+
     def mask(self, scores: Float[Tensor, "B W"], first: int) -> None:
         """Set the scores of all other items to -inf, except those excluded by row.
 

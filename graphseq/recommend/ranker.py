@@ -25,6 +25,7 @@ from graphseq.recommend.search import ExactSearch, FaissSearch
 from graphseq.sequences.batch import Batch, histories
 
 BLOCK = 512  # users represented at once
+CELLS = 2**22  # pairs of users and items listed at once
 Index = Literal["exact", "faiss", "hnsw"]
 
 
@@ -91,7 +92,7 @@ class Ranker:
         excluded = nothing if limits.excluded is None else limits.excluded
         found = [torch.empty(0, min(k, self.model.num_items), dtype=torch.int64)]
         with self._named_nan():
-            for start, batch in self._read(ordered):
+            for start, batch in self._read(ordered, self._rows_at_once(limits)):
                 queries: Any = batch
                 if isinstance(search, FaissSearch):
                     queries = self.model.represent(batch, self.graph)
@@ -123,14 +124,22 @@ class Ranker:
                     found[pairs] = scores.cpu()[rows, item[pairs]]
         return found
 
-    def _read(self, requests: Requests) -> Iterator[tuple[int, Batch]]:
+    def _rows_at_once(self, limits: Candidates) -> int:
+        """Fewer where ranks among the candidates need a list of all other items."""
+        if limits.restricted and self.scorer.depends_on_candidates:
+            return max(1, min(BLOCK, CELLS // self.model.num_items))
+        return BLOCK
+
+    def _read(
+        self, requests: Requests, block: int = BLOCK
+    ) -> Iterator[tuple[int, Batch]]:
         """The rows in batches on the device of the scores, with the first of each."""
         users, sequences = requests.users, requests.sequences
         rows = HeldOut(users, *sequences, users[:0], sequences.ptr * 0)
         size, length = self.model.num_items, self.model.max_length
         with runtime.limit_threads(), torch.no_grad():
-            for start in range(0, len(users), BLOCK):
-                here = torch.arange(start, min(start + BLOCK, len(users)))
+            for start in range(0, len(users), block):
+                here = torch.arange(start, min(start + block, len(users)))
                 batch = histories(rows, here, length, size)
                 yield start, batch.to(self.scorer.device)
 

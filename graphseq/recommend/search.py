@@ -47,7 +47,10 @@ class ExactSearch:
         """
         num_items = self._scorer.num_items
         found = [torch.empty(0, min(k, num_items), dtype=torch.int64)]
-        for first, scores in self._scorer.candidate_blocks(queries, seen):
+        outside = seen
+        if candidates.restricted and self._scorer.depends_on_candidates:
+            outside = candidates.left_out(seen, num_items)
+        for first, scores in self._scorer.candidate_blocks(queries, outside):
             near = seen.between(first, first + len(scores))
             excluded = near.padded(num_items).to(scores.device)
             if candidates.restricted:
