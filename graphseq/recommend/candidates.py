@@ -1,5 +1,6 @@
 """Items that may be recommended: of a whole call, and of each row."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -119,7 +120,7 @@ def read_candidates(
     for name, given in (("only", only), ("exclude", exclude)):
         if given is None:
             continue
-        if isinstance(given, str):
+        if isinstance(given, str) or not isinstance(given, Collection):
             raise ConfigError(f"{name} is a list of raw item ids; found {given!r}")
         if not _by_row(given):
             chosen: Any = given

@@ -65,7 +65,8 @@ def encode_categories(categories: Categories, items: Vocabulary) -> Int[Tensor, 
         items: The vocabulary.
 
     Raises:
-        ConfigError: The number of integers is not the number of items.
+        ConfigError: The number of integers is not the number of items, or a category
+            is a list.
         DataError: The mapping has none of the items.
     """
     if isinstance(categories, Tensor):
@@ -81,6 +82,11 @@ def encode_categories(categories: Categories, items: Vocabulary) -> Int[Tensor, 
         raise DataError(
             f"categories has none of the items: it has {[*categories][:3]} …, and the "
             f"items are {items!r}. Pass categories by raw item id"
+        )
+    unfit = [name for name in categories.values() if not isinstance(name, Hashable)]
+    if unfit:
+        raise ConfigError(
+            f"categories has one text or number for each item; found {unfit[0]!r}"
         )
     number = {name: n for n, name in enumerate(dict.fromkeys(categories.values()))}
     values = torch.tensor([number[name] for name in categories.values()])

@@ -1,7 +1,7 @@
 """Requests for lists: users of the graph, or histories of users outside of it."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -224,13 +224,14 @@ def encode_lists(
         DataError: An item is unknown.
     """
     for each in lists if not isinstance(lists, pl.Series) else ():
-        if isinstance(each, str):
+        if isinstance(each, str) or not isinstance(each, Collection):
             raise ConfigError(
                 f"each {name} is a list of raw item ids; found {each!r}. One list is "
                 f"[[{each!r}, …]]"
             )
     flat: RawIds
     if isinstance(lists, pl.Series):
+        lists = lists.list.drop_nulls()
         flat = lists.explode().drop_nulls()
         lengths = lists.list.len().fill_null(0).to_list()
     else:
@@ -267,7 +268,8 @@ def check_given(
             f"found {'both' if number else 'neither'}"
         )
     for name, given in (("users", users), ("histories", histories)):
-        if isinstance(given, str):
+        is_list = isinstance(given, Collection | Interactions)
+        if given is not None and (isinstance(given, str) or not is_list):
             raise ConfigError(f"{name} is a list; found only {given!r}")
 
 

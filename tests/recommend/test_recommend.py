@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch_geometric.data import HeteroData
 
-from graphseq.data import HeldOut, Interactions, leave_one_out
+from graphseq.data import HeldOut, Interactions, by_time, leave_one_out
 from graphseq.data.synthetic import communities
 from graphseq.errors import ConfigError, DataError, GraphError, GraphSeqError
 from graphseq.graphs import build_graph, part_of
-from graphseq.models import BPRMF, ItemKNN, SASRec
+from graphseq.models import BPRMF, Ensemble, ItemKNN, LightGCN, SASRec
 from graphseq.models.base import Model
 from graphseq.recommend import Recommender
 
@@ -382,3 +382,88 @@ def test_training_the_model_meanwhile_does_not_switch_dropout_on(graph) -> None:
     alone = recommender.recommend(users=["ann", "bob"], k=2)
     model.train()
     assert recommender.recommend(users=["ann", "bob"], k=2).equals(alone)
+
+
+@pytest.fixture
+def later() -> HeteroData:
+    """Eve has no training event, and a held-out one before her target."""
+    rows = [(u, ITEMS[i], t) for u, line in LINES.items() for t, i in enumerate(line)]
+    rows += [("eve", "salt", 20), ("ann", "tea", 20), ("eve", "tea", 21)]
+    rows += [("bob", "ale", 21)]
+    user, item, time = zip(*rows, strict=True)
+    log = Interactions.from_frame(
+        pl.DataFrame({"user": user, "item": item, "time": time})
+    )
+    return build_graph(by_time(log, fractions=(0.8, 0.1, 0.1)))
+
+
+@pytest.mark.parametrize("model", [BPRMF, LightGCN])
+def test_a_user_whose_vector_was_never_trained_has_no_list_of_it(
+    later: HeteroData, model: type[Model]
+) -> None:
+    """But that of popularity, without the items that the user knows."""
+    events = later["user", "interacts", "item"].edge_index
+    eve = int(later["user"].vocabulary.encode(["eve"])[0])
+    assert not (events[0] == eve).any()
+    shop = Recommender(model(4, 6, dim=4), later)
+    message = r"eve' without any training event, and \w+ ranks with trained vectors"
+    with pytest.raises(DataError, match=message):
+        shop.recommend(["ann", "eve"])
+    with pytest.raises(DataError, match=message):
+        shop.score(["tea"], ["eve"])
+    found = shop.recommend(["eve"], k=6, empty_history="popularity")
+    counts = events[1].bincount(minlength=6).tolist()
+    assert not {"salt", "tea"} & set(found["item"]) and found.height == 4
+    for item, score in found.select("item", "score").rows():
+        assert score == counts[int(later["item"].vocabulary.encode([item])[0])]
+    assert shop.recommend(["ann"], k=1).height == 1
+
+
+@pytest.mark.parametrize("option", ["only", "exclude"])
+def test_ranks_are_among_the_candidates_however_these_are_given(
+    graph: HeteroData, option: str
+) -> None:
+    """Reciprocal ranks of an ensemble; for all users at once, and for each."""
+    torch.manual_seed(3)
+    members = [ItemKNN(3, 6), BPRMF(3, 6, dim=4), BPRMF(3, 6, dim=4)]
+    ensemble = Ensemble(members, combine="reciprocal_rank", rank_constant=1)
+    shop = Recommender(ensemble.eval(), graph)
+    items, users = ["ale", "tea", "rice"], ["ann", "bob", "cid"]
+    together = shop.recommend(users, k=4, **{option: items}, history_items="keep")
+    each = shop.recommend(users, k=4, **{option: [items] * 3}, history_items="keep")
+    assert together.equals(each)
+    wanted = set(items) if option == "only" else set(ITEMS) - set(items)
+    for row, user in enumerate(users):
+        scores = dict.fromkeys(wanted, 0.0)
+        for member in members:
+            alone = Recommender(member.eval(), graph).recommend(
+                [user], k=6, history_items="keep"
+            )
+            ranked = [item for item in alone["item"] if item in wanted]
+            for rank, item in enumerate(ranked, 1):
+                scores[item] += 1 / (1 + rank)
+        own = together.filter(pl.col("user") == user)
+        for item, score in own.select("item", "score").rows():
+            assert score == pytest.approx(scores[item], rel=1e-5), (row, item)
+
+
+def test_what_is_no_list_is_refused_by_name(
+    graph: HeteroData, unchecked_shapes: None
+) -> None:
+    shop = Recommender(SASRec(3, 6), graph)
+    with pytest.raises(ConfigError, match="users is a list; found only 5"):
+        shop.recommend(5)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="each history is a list of raw item ids"):
+        shop.recommend(histories=[None])  # type: ignore[list-item]
+    with pytest.raises(ConfigError, match="only is a list of raw item ids; found 5"):
+        shop.recommend(["ann"], only=5)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="each list of only is a list of raw item"):
+        shop.recommend(["ann", "bob"], only=[["ale"], None])  # type: ignore[list-item]
+    with pytest.raises(ConfigError, match="one text or number for each item; found"):
+        Recommender(SASRec(3, 6), graph, categories={"ale": ["x"]})  # type: ignore[dict-item]
+    histories = pl.Series([["ale", None, "tea"], None, [None]])
+    found = shop.recommend(histories=histories, k=1, empty_history="popularity")
+    expected = shop.recommend(
+        histories=[["ale", "tea"], [], []], k=1, empty_history="popularity"
+    )
+    assert found.equals(expected)
