@@ -12,6 +12,7 @@ from graphseq.errors import GraphError, RunError
 
 GRAPH, GRAPH_FORMAT, GRAPH_VERSION = "graph.json", "graphseq graph", 1
 RUN = "run.json"
+EXPERIMENT = "experiment.yaml"  # of a run: all options, resolved
 
 
 def is_graph(path: Path) -> bool:
@@ -54,6 +55,23 @@ def hashes(path: str | Path) -> dict[str, str]:
     metadata = json.loads((Path(path) / GRAPH).read_text("utf-8"))
     found: dict[str, str] = metadata["hashes"]
     return found
+
+
+def keeps_users(folder: Path) -> bool:
+    """Whether raw ids of users may be written to a folder.
+
+    They may not to that of a run with ``keep_histories=False``.
+    """
+    if not (folder / RUN).is_file():
+        return True
+    from graphseq.errors import ConfigError
+    from graphseq.plain_yaml import parse, read_text
+
+    try:
+        experiment = parse(read_text(folder / EXPERIMENT), EXPERIMENT)
+        return bool(experiment["train"].get("keep_histories", True))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ConfigError):
+        return False  # it cannot be known
 
 
 def check_run(folder: str | Path) -> None:

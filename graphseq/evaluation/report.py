@@ -12,6 +12,7 @@ from graphseq.atomic import atomic_file, system_errors
 from graphseq.constants import Part
 from graphseq.errors import RunError, quantity
 from graphseq.evaluation.segments import segments
+from graphseq.folders import keeps_users
 
 FORMAT = 2  # format 1 has dense ids in the column user
 DAMAGE = (ValueError, KeyError, TypeError, AttributeError)
@@ -149,6 +150,9 @@ class Report:
     def save(self, folder: str | Path) -> Path:
         """Write ``report-<part>.json`` and ``per-user-<part>.parquet``.
 
+        In the folder of a run with ``keep_histories=False``, the table of the users
+        has their numbers in the graph, and not their raw ids.
+
         A report with noise is ``report-<part>-noise-<noise>-<seed>.json``, and does not
         replace the one without.
 
@@ -171,10 +175,13 @@ class Report:
             "protocol": self.protocol_text(),
         }
         text = json.dumps(content, indent=2, default=str) + "\n"
+        table_of_users = self.per_user
+        if not keeps_users(Path(folder)):
+            table_of_users = table_of_users.drop("user", strict=False)
         with system_errors(f"write a report to {folder}"):
             Path(folder).mkdir(parents=True, exist_ok=True)
             with atomic_file(table) as rows, atomic_file(path) as means:
-                self.per_user.write_parquet(rows)
+                table_of_users.write_parquet(rows)
                 means.write_text(text, encoding="utf-8")
         return path
 

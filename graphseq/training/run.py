@@ -12,7 +12,7 @@ from torch_geometric.data import HeteroData
 
 from graphseq.errors import ConfigError, GraphError, RunError, quantity
 from graphseq.evaluation import Report
-from graphseq.folders import RUN, check_run
+from graphseq.folders import EXPERIMENT, RUN, check_run
 from graphseq.graphs import load_graph, whole_hash
 from graphseq.models import Model, create
 from graphseq.models.ensemble import Trained
@@ -21,7 +21,6 @@ from graphseq.training.checkpoint import read_tensors
 from graphseq.training.run_content import check_content
 from graphseq.training.schedules import replace_former_options
 
-EXPERIMENT = "experiment.yaml"
 HISTORY = "history.csv"
 GRAPH = "graph"
 WEIGHTS = "weights.safetensors"

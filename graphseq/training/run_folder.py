@@ -15,7 +15,7 @@ from graphseq.atomic import write_text
 from graphseq.constants import INTERACTS, USER
 from graphseq.drafts import temporary_folder
 from graphseq.errors import REFUSED, ConfigError, GraphError, RunError
-from graphseq.folders import RUN
+from graphseq.folders import EXPERIMENT, RUN
 from graphseq.graphs import part_of, save_graph
 from graphseq.locks import hold_lock
 from graphseq.models import Model
@@ -26,7 +26,6 @@ from graphseq.training.provenance import environment, identity
 from graphseq.training.resume import check_same
 from graphseq.training.run import (
     CHECKPOINT,
-    EXPERIMENT,
     FORMAT,
     GRAPH,
     HISTORY,

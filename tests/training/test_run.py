@@ -16,7 +16,7 @@ from torch_geometric.data import HeteroData
 from graphseq.constants import INTERACTS, ITEM_CO_OCCURS
 from graphseq.data import leave_one_out, synthetic
 from graphseq.errors import ConfigError, GraphError, RunError
-from graphseq.evaluation import evaluate
+from graphseq.evaluation import Report, compare, evaluate
 from graphseq.graphs import (
     CoOccurrence,
     build_graph,
@@ -166,6 +166,11 @@ def test_users_can_be_left_out_of_the_folder(graph: HeteroData, tmp_path: Path) 
     assert torch.equal(model.item_vectors(part), expected)
     with pytest.raises(GraphError, match=r"no test users.*keep_histories=False"):
         evaluate(model, part)
+    report = evaluate(model, graph, folder=tmp_path)
+    saved = Report.load(tmp_path)
+    assert "user" in report.per_user.columns and saved.means == report.means
+    assert saved.per_user.equals(report.per_user.drop("user"))
+    assert compare(saved, report, "NDCG@10").difference == 0
     for other in (POP(30, 12), BPRMF(30, 12)):
         with pytest.raises(ConfigError, match=r"POP ranks with|BPRMF has a vector"):
             fit(other, graph, folder=tmp_path / "b", keep_histories=False, **options)
