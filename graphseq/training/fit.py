@@ -13,6 +13,7 @@ from graphseq.constants import Protocol
 from graphseq.models import Model
 from graphseq.schema import Count, Parallel, Positive, Size, Weight, Workers, checked
 from graphseq.training import run_folder
+from graphseq.training.fit_items import check_fitted
 from graphseq.training.history import TrainingHistory
 from graphseq.training.monitor import Measure, Metric, name_of
 from graphseq.training.options import FitOptions, Precision
@@ -174,6 +175,8 @@ def fit(
     )
     check_examples(model, graph, trained=is_trained, validated=monitor is not None)
     check_epochs(model, max_epochs)
+    if start is not None and new_items == "fitted":
+        check_fitted(model)
     if folder is not None:
         run_folder.check_stored(model, options)
     options.check_machine()

@@ -9,9 +9,11 @@ from torch.nn import Parameter
 from torch_geometric.data import HeteroData
 
 from graphseq.constants import INTERACTS, ITEM
+from graphseq.errors import ConfigError
 from graphseq.models import Model
 from graphseq.models.axes import growing_axes
 from graphseq.models.computed_features import with_computed_features
+from graphseq.models.direct import DirectModel, no_vectors
 from graphseq.schema import Count, Positive, Size, checked
 from graphseq.sequences.samplers import gather, prefixes
 
@@ -76,6 +78,7 @@ def fit_items(
         Fold-in, as for users and items of matrix factorisation (Sarwar et al., 2002),
         for the softmax of sequence models.
     """
+    check_fitted(model)
     mode = model.training
     model.eval()
     try:
@@ -142,6 +145,21 @@ def _only(slope: Tensor | None, items: Tensor, dim: int) -> Tensor | None:
     kept = torch.zeros_like(slope)
     kept.index_copy_(dim, items, slope.index_select(dim, items))
     return kept
+
+
+def check_fitted(model: Model) -> None:
+    """Refuse a model without vectors of items that can be fitted.
+
+    Raises:
+        ConfigError: It has none.
+    """
+    if isinstance(model, DirectModel):
+        raise no_vectors(model)
+    if not _tables(model):
+        raise ConfigError(
+            f"{type(model).__name__} has no trained row for each item, and "
+            "new_items='fitted' fits those of new items. Use new_items='neighbours'"
+        )
 
 
 @torch.no_grad()

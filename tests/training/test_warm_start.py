@@ -10,7 +10,7 @@ from torch_geometric.data import HeteroData
 
 from graphseq.constants import ITEM_CO_OCCURS
 from graphseq.data import Interactions, leave_one_out
-from graphseq.errors import GraphError, RunError
+from graphseq.errors import ConfigError, GraphError, RunError
 from graphseq.graphs import Attributes, CoOccurrence, ItemVectors, build_graph
 from graphseq.models import Model, create
 from graphseq.training import Run, fit, fit_items
@@ -256,3 +256,15 @@ def test_objectives_take_the_weights_of_their_kind_in_any_order(
         assert torch.equal(tensor, expected), name
         compared += place in places
     assert compared > 4
+
+
+def test_fitting_items_needs_vectors_of_items(
+    runs: dict[str, Run], new: HeteroData, tmp_path: Path
+) -> None:
+    """Refused before anything is written."""
+    options = {"start": runs["SASRec"].folder, "new_items": "fitted"}
+    folder = tmp_path / "run"
+    for name in ("POP", "EASE"):
+        with pytest.raises(ConfigError, match=rf"{name} has no"):
+            fit(model_of(name, new, 0), new, folder=folder, **QUIET, **options)
+    assert not folder.exists()
