@@ -253,7 +253,16 @@ def parse_pairs(
 
 
 def parse_ids(vocabulary: "Vocabulary", words: Sequence[str]) -> list[str | int]:
-    """Raw ids as the vocabulary holds them: numbers, if the ids of the log are."""
+    """Raw ids as the vocabulary holds them: numbers, if the ids of the log are.
+
+    Only the decimal string of an integer is one: 007 and 7 are two ids.
+    """
     if not vocabulary.ids.dtype.is_integer():
         return list(words)
-    return [int(w) if w.removeprefix("-").isdecimal() else w for w in words]
+    return [int(w) if _is_integer(w) else w for w in words]
+
+
+def _is_integer(word: str) -> bool:
+    digits = word.removeprefix("-")
+    is_plain = digits.isascii() and digits.isdecimal() and len(digits) < 20
+    return is_plain and str(int(word)) == word

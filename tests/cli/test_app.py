@@ -301,6 +301,8 @@ def test_words_stay_words_where_the_log_has_words() -> None:
 
 def test_words_become_numbers_where_the_log_has_numbers() -> None:
     assert parse_ids(Vocabulary([7, -8]), ["7", "-8"]) == [7, -8]
+    others = ["007", "٧", "-0", "+7", "9" * 30]
+    assert parse_ids(Vocabulary([7, -8]), others) == others  # unknown ids, not 7
 
 
 def test_a_word_that_is_not_a_number_is_an_unknown_id() -> None:
