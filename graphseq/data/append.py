@@ -1,9 +1,11 @@
 """Concatenate two logs, whose ids and times may be of different kinds."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 
-from graphseq.data.arrays import Int64s
+from graphseq.data.arrays import LARGEST, Int64s
 from graphseq.data.ids import to_integers
 from graphseq.data.interactions import Interactions
 from graphseq.data.timestamps import UNITS, count_units
@@ -17,6 +19,9 @@ def append(earlier: Interactions, later: Interactions) -> Interactions:
     New users and items are numbered after the known ones, by first appearance; where
     times tie, the first log's events come first. The times of ``later`` need not be
     later: all events are sorted.
+
+    If only one of the logs has fractions of its times, so that its unit is a thousandth
+    of the source's, the times of the other are brought to it.
 
     An integer in one log and its decimal string in the other are one id (42 and "42").
     If one of the ids is not an integer, all of them become strings.
@@ -38,6 +43,8 @@ def append(earlier: Interactions, later: Interactions) -> Interactions:
             "so the events cannot be sorted. Name the time column of both, or of "
             "neither"
         )
+    steps = max(earlier.time_steps, later.time_steps)
+    earlier, later = (_finer(log, steps) for log in (earlier, later))
     units = [_unit(log.time) if log.has_time else None for log in (earlier, later)]
     if None not in units and units[0] != units[1]:
         raise DataError(
@@ -63,7 +70,21 @@ def append(earlier: Interactions, later: Interactions) -> Interactions:
         users=users,
         items=items,
         weight=weight,
+        time_steps=steps,
     )
+
+
+def _finer(log: Interactions, steps: int) -> Interactions:
+    """The log with times as fine as if it had fractions of that many steps."""
+    missing = steps - log.time_steps
+    if not missing or not log.has_time:
+        return log
+    if int(np.abs(log.time).max(initial=0)) * 1000**missing >= LARGEST:
+        raise DataError(
+            "the times of one log have fractions, and with as many digits those of the "
+            "other do not fit in 64 bits. Round the times of both to one unit"
+        )
+    return replace(log, time=log.time * 1000**missing, time_steps=steps)
 
 
 def _extend(

@@ -47,6 +47,8 @@ class Interactions:
         has_time: False if the source gives only the order: ``time`` is a position.
         skipped: Lines that the reader skipped, by reason (``on_error="skip"``).
         weight: A weight of each event, such as a rating, (E,); ``None``: there is none.
+        time_steps: How many times a thousand parts of the source's unit make the unit
+            of ``time``: 1 for seconds with fractions, which are read as milliseconds.
 
     Raises:
         DataError: The columns differ in length, are not sorted, or hold an id outside
@@ -61,6 +63,7 @@ class Interactions:
     has_time: bool = True
     skipped: Mapping[str, int] = field(default_factory=dict)
     weight: Float32s | None = None
+    time_steps: int = 0
 
     def __post_init__(self) -> None:
         for name in ("user", "item", "time"):
@@ -96,6 +99,7 @@ class Interactions:
         items: Vocabulary | None = None,
         skipped: Mapping[str, int] | None = None,
         weight: Arrayed | Sequence[float] | None = None,
+        time_steps: int = 0,
     ) -> "Interactions":
         """Interactions from dense ids in the order of the log.
 
@@ -110,6 +114,7 @@ class Interactions:
             items: Raw ids; ``None`` uses 0 … max(item) as raw ids too.
             skipped: Lines that the reader skipped, by reason.
             weight: A weight of each event, (E,).
+            time_steps: As of the class.
 
         Raises:
             DataError: As the constructor.
@@ -135,7 +140,15 @@ class Interactions:
             items = Vocabulary.numbered(int(events[1].max(initial=-1)) + 1)
         (dense_user, dense_item, times), given = events, skipped or {}
         return cls(
-            dense_user, dense_item, times, users, items, has_time, given, weight_
+            dense_user,
+            dense_item,
+            times,
+            users,
+            items,
+            has_time,
+            given,
+            weight_,
+            time_steps,
         )
 
     @classmethod

@@ -227,7 +227,8 @@ def write_log(log: Interactions, folder: Path) -> dict[str, Any]:
         table.write_parquet(
             folder / name, compression="zstd", compression_level=ZSTD_LEVEL
         )
-    return {"events": len(log), "has_time": log.has_time, "hash": log_hash(log)}
+    entry = {"events": len(log), "has_time": log.has_time, "hash": log_hash(log)}
+    return entry | ({"time_steps": log.time_steps} if log.time_steps else {})
 
 
 def read_log(stored: dict[str, Any], folder: Path) -> Interactions:
@@ -241,8 +242,12 @@ def read_log(stored: dict[str, Any], folder: Path) -> Interactions:
         Vocabulary(pl.read_parquet(folder / name)["id"]) for name in (USERS, ITEMS)
     )
     weight = table["weight"].to_numpy() if "weight" in table.columns else None
-    timed = stored["has_time"]
-    return Interactions(user, item, time, users, items, timed, weight=weight)
+    timed, steps = stored["has_time"], stored.get("time_steps", 0)
+    if steps not in range(4):
+        raise ValueError(f"time_steps is {steps!r}")
+    return Interactions(
+        user, item, time, users, items, timed, weight=weight, time_steps=steps
+    )
 
 
 def _narrow(dense: NDArray[np.int64], size: int) -> pl.Series:

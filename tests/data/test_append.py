@@ -1,12 +1,16 @@
 """Two logs become the log of one file with the lines of both."""
 
+from pathlib import Path
+
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graphseq.data import Interactions, append
+from graphseq.data import Interactions, append, read_log
 from graphseq.errors import DataError
+from graphseq.graphs.storage import read_log as read_stored
+from graphseq.graphs.storage import write_log
 
 appended = st.lists(
     st.tuples(st.integers(0, 5), st.integers(0, 4), st.integers(0, 9)), max_size=25
@@ -73,3 +77,49 @@ def test_times_of_other_units_are_refused() -> None:
     with pytest.raises(DataError, match="times are seconds and the new one's milli"):
         append(seconds, log_of([(1, 2, 1_600_000_000_000)]))
     assert len(append(seconds, log_of([(1, 2, 7)]))) == 2
+
+
+FRACTIONS = {
+    "old": (["0", "1.5", "4"], ["2", "3"]),
+    "new": (["0", "1", "4"], ["2.25", "3"]),
+    "finer": (["0", "1.5", "4"], ["2.000001", "3"]),
+    "dates": (
+        ["2020-01-01T00:00:00.5Z", "2020-01-01T00:00:01Z"],
+        ["2020-01-01T00:00:00Z", "2020-01-03T00:00:00Z"],
+    ),
+    "before 1973": (["1965-01-01T00:00:00.5Z"], ["1964-01-02T00:00:00Z"]),
+}
+
+
+@pytest.mark.parametrize("old, new", FRACTIONS.values(), ids=FRACTIONS)
+def test_times_are_as_fine_as_the_finest_of_both(
+    old: list[str], new: list[str], tmp_path: Path
+) -> None:
+    """As if one file held the lines of both, also after the first was saved."""
+
+    def read(name: str, times: list[str]) -> Interactions:
+        rows = [f"ann,{item},{time}" for item, time in enumerate(times)]
+        path = tmp_path / name
+        path.write_text("\n".join(["user,item,time", *rows]) + "\n")
+        return read_log(path)
+
+    whole = read("whole.csv", old + new)
+    earlier, later = read("old.csv", old), read("new.csv", new)
+    frames = (append(earlier, later).frame(), append(later, earlier).frame())
+    for frame in frames:
+        assert frame["time"].to_list() == sorted(whole.time.tolist())
+    folder = tmp_path / "saved"
+    folder.mkdir()
+    stored = write_log(earlier, folder)
+    assert read_stored(stored, folder).time_steps == earlier.time_steps
+    again = append(read_stored(stored, folder), later)
+    assert again == append(earlier, later)
+
+
+def test_times_that_become_too_large_are_refused(tmp_path: Path) -> None:
+    early = tmp_path / "early.csv"
+    early.write_text("user,item,time\nann,a,1.5\n")
+    late = tmp_path / "late.csv"
+    late.write_text(f"user,item,time\nann,b,{2**60}\n")
+    with pytest.raises(DataError, match="do not fit in 64 bits"):
+        append(read_log(early), read_log(late))

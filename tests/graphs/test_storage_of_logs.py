@@ -32,7 +32,9 @@ def folder(log: Interactions, tmp_path: Path) -> Path:
 
 events = st.lists(
     st.tuples(
-        st.integers(-(2**62), 2**62), st.text(max_size=3), st.integers(-3, 2**62)
+        st.integers(-(2**62), 2**62),
+        st.text(min_size=1, max_size=3),
+        st.integers(-3, 2**24),  # no unix times, whose units would be compared
     ),
     max_size=30,
 )

@@ -207,20 +207,20 @@ class Combined:
             self._fractions.append(fraction)
         self._events += frame.height
 
-    def _take_times(self) -> Integral | None:
-        """All times, in a unit that holds their fractions."""
+    def _take_times(self) -> tuple[Integral | None, int]:
+        """All times, in a unit that holds their fractions; and the steps to it."""
         if self._times is None:
-            return None
+            return None, 0
         time = self._times.take()
         if self._fractions is None:
-            return time
+            return time, 0
         time = time.astype(np.int64)
         steps = fitting(self._steps, int(np.abs(time).max(initial=0)))
-        return rescale(time, self._fractions.take().astype(np.int64), steps)
+        return rescale(time, self._fractions.take().astype(np.int64), steps), steps
 
     def take(self, skipped: Mapping[str, int]) -> Interactions:
         """Return the valid rows as interactions, and forget them."""
-        times = self._take_times()
+        times, steps = self._take_times()
         if times is not None and len(times):
             _warn_of_years(int(times.min()), int(times.max()))
         return Interactions.from_arrays(
@@ -231,4 +231,5 @@ class Combined:
             users=Vocabulary(self._users.ids()),
             items=Vocabulary(self._items.ids()),
             skipped=skipped,
+            time_steps=steps,
         )
