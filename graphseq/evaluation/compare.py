@@ -12,11 +12,11 @@ from graphseq.constants import Part, Protocol
 from graphseq.errors import ConfigError, RunError
 from graphseq.evaluation.intervals import Floats, over_seeds, over_users
 from graphseq.evaluation.report import Report
+from graphseq.evaluation.segments import FEATURES, KEYS
 from graphseq.schema import Size, checked
 
 Confidence = Annotated[float, Gt(0), Lt(1)]
 
-KEYS = ["user", "user_index", "protocol", "targets", "best_rank"]
 FEWEST_SEEDS = 2  # runs of each model for a claim about other seeds
 
 
@@ -152,6 +152,7 @@ def compare(
     columns = np.stack([_column(report, metric, history) for report in reports])
     weights = [1 / len(left)] * len(left) + [-1 / len(right)] * len(right)
     each = np.array(weights) @ columns
+    each[np.abs(each) < 1e-12 * np.abs(columns).max(axis=0)] = 0  # rounding
     difference = float(each.mean())
     interval, p_value, drawn = None, None, 0
     if len(each) > 1 and min(len(left), len(right)) >= FEWEST_SEEDS:
@@ -239,10 +240,13 @@ def _check_history(source: object, report: Report, history: str) -> None:
 
 
 def _column(report: Report, metric: str, history: str) -> Floats:
-    known = [name for name in report.per_user.columns if name not in KEYS]
+    others = {*KEYS, *FEATURES}
+    known = [name for name in report.per_user.columns if name not in others]
     if metric not in known:
         near = difflib.get_close_matches(metric, known, n=1)
         hint = f"did you mean {near[0]!r}? It has" if near else "it has"
-        raise ConfigError(f"the report has no {metric!r} by user; {hint} {known}")
+        raise ConfigError(
+            f"the report has no metric {metric!r} by user; {hint} {known}"
+        )
     rows = report.per_user.filter(report.per_user["protocol"] == history)
     return np.asarray(rows.sort("user_index")[metric].to_numpy(), np.float64)

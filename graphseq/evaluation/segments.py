@@ -6,7 +6,8 @@ from typing import Any
 
 import polars as pl
 
-from graphseq.errors import ConfigError, suggest
+from graphseq.data import Vocabulary
+from graphseq.errors import ConfigError, DataError, suggest
 
 KEYS = ("user", "user_index", "protocol", "targets", "best_rank")
 FEATURES = ("history_length", "target_events")
@@ -22,8 +23,9 @@ def segments(
     """Mean metrics of each segment; see :meth:`Report.by`."""
     metrics = [n for n in rows.columns if n not in {*KEYS, *FEATURES}]
     if frame is not None:
+        _check_name(column, metrics)
         rows = _joined(rows, column, frame)
-    elif column not in rows.columns or column in metrics:
+    elif column not in rows.columns or column in {"protocol", *metrics}:
         known = [n for n in FEATURES if n in rows.columns]
         raise ConfigError(
             f"the report has no column {column!r} of users; {suggest(column, known)}. "
@@ -40,6 +42,16 @@ def segments(
     return table.select("protocol", column, "users", *metrics)
 
 
+def _check_name(column: str, metrics: Sequence[str]) -> None:
+    """Refuse the name of another column of the table of segments."""
+    reserved = ["user", "users", "protocol", "_order", *metrics]
+    if column in reserved:
+        raise ConfigError(
+            f"segments of a frame's column cannot be named {column!r}: the names "
+            f"{', '.join(reserved)} are taken. Rename the column of the frame"
+        )
+
+
 def _joined(rows: pl.DataFrame, column: str, frame: pl.DataFrame) -> pl.DataFrame:
     """The rows with a column of a frame; users that the frame lacks have null."""
     if missing := [name for name in ("user", column) if name not in frame.columns]:
@@ -52,14 +64,20 @@ def _joined(rows: pl.DataFrame, column: str, frame: pl.DataFrame) -> pl.DataFram
             "the report has no raw ids of users, by which a frame is joined: its graph "
             "had no vocabulary. Build the graph with build_graph"
         )
-    found = frame.select(pl.col("user").cast(rows["user"].dtype), pl.col(column))
+    found = frame.select("user", column).drop_nulls("user")
     if (repeated := found.filter(found["user"].is_duplicated())).height:
         raise ConfigError(
             f"the frame has several rows for user {repeated['user'][0]!r}. Keep one "
             "row for each user"
         )
-    others = [name for name in rows.columns if name != column]
-    return rows.select(others).join(found, on="user", how="left")
+    try:
+        numbers = Vocabulary(found["user"]).encode(rows["user"], missing=-1)
+    except DataError as error:
+        raise ConfigError(f"the column user of the frame: {error}") from error
+    values = found[column].gather(pl.Series(numbers).replace(-1, None))
+    if values.dtype.is_float():
+        values = values.fill_nan(None)
+    return rows.with_columns(values.alias(column))
 
 
 def _bins(

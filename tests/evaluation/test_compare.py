@@ -77,7 +77,7 @@ def test_a_missing_metric_or_protocol_is_explained() -> None:
     a = report([1, 0])
     with pytest.raises(ConfigError, match=r"did you mean 'NDCG@10'"):
         compare(a, a, "NDGC@10")
-    with pytest.raises(ConfigError, match="no 'coverage@10' by user"):
+    with pytest.raises(ConfigError, match="no metric 'coverage@10' by user"):
         compare(a, a, "coverage@10")
     with pytest.raises(ConfigError, match=r"graphseq evaluate RUN --history both \(in"):
         compare(a, a, history="kept")
@@ -158,6 +158,34 @@ def test_equal_runs_of_several_seeds_do_not_differ() -> None:
     found = compare(runs, runs)
     assert found.p_value == 1 and found.interval is not None
     assert found.interval[0] < 0 < found.interval[1]
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 5, 7])
+def test_users_are_counted_as_if_means_were_exact(seeds) -> None:
+    """Values are multiples of 0.1; for half of the users both sums are the same."""
+    draw = np.random.default_rng(seeds)
+    a = draw.integers(0, 11, (seeds, 400))
+    b = draw.permuted(a, axis=0)
+    b[:, ::2] = draw.integers(0, 11, (seeds, 200))
+    found = compare([report(row / 10) for row in a], [report(row / 10) for row in b])
+    better = sum(int(x) > int(y) for x, y in zip(a.sum(0), b.sum(0), strict=True))
+    worse = sum(int(x) < int(y) for x, y in zip(a.sum(0), b.sum(0), strict=True))
+    assert (found.better, found.worse) == (better, worse)
+    same = compare(
+        [report(row / 10) for row in a], [report(row / 10) for row in a[::-1]]
+    )
+    assert (same.better, same.worse, same.difference, same.p_value) == (0, 0, 0, 1)
+
+
+@pytest.mark.parametrize("column", ["history_length", "target_events", "targets"])
+def test_columns_of_users_are_no_metrics(column) -> None:
+    plain = report([1, 0])
+    table = plain.per_user.with_columns(pl.lit(3).alias(column))
+    full = Report(plain.means, table, plain.facts)
+    with pytest.raises(
+        ConfigError, match=rf"no metric '{column}' by user.*\['NDCG@10'"
+    ):
+        compare(full, full, column)
 
 
 def test_every_run_of_a_list_has_to_be_of_the_same_data() -> None:

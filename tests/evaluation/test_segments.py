@@ -1,5 +1,6 @@
 """Metrics of segments of users, against loops over users."""
 
+import math
 from typing import Any
 
 import polars as pl
@@ -97,6 +98,54 @@ def test_any_column_of_a_frame_makes_segments(report: Report) -> None:
     assert table["country"].to_list()[-1] is None
 
 
+def report_of(ids: list[Any]) -> Report:
+    """User n has an NDCG@5 of n."""
+    values = [float(n) for n in range(len(ids))]
+    rows = {"user": ids, "user_index": range(len(ids)), "protocol": "kept"}
+    table = pl.DataFrame(rows | {"history_length": 3, "NDCG@5": values})
+    return Report({"kept": {"NDCG@5": sum(values) / len(ids)}}, table, {})
+
+
+@pytest.mark.parametrize(
+    "users",
+    [["007", "8", "9"], ["7", "8", "ana"], ["7", None, None, "007"], [9, 7, 70], []],
+)
+@pytest.mark.parametrize("ids", [[7, 8, 9], ["7", "8", "9"], ["007", "8", "b"]])
+def test_a_user_and_its_decimal_string_are_one(ids: Any, users: Any) -> None:
+    frame = pl.DataFrame({"user": users, "g": [f"g{n}" for n in range(len(users))]})
+    known = {str(user): f"g{n}" for n, user in enumerate(users) if user is not None}
+    report = report_of(ids)
+    of = {user: known.get(str(user)) for user in ids}
+    table = report.by("g", frame=frame)
+    assert found(table, "g", "kept") == approx(by_loops(report, of, "kept"))
+
+
+def test_fractions_are_no_users() -> None:
+    frame = pl.DataFrame({"user": [7.9, 8.0], "g": ["a", "b"]})
+    with pytest.raises(ConfigError, match=r"user of the frame: ids must .*Float64"):
+        report_of([7, 8]).by("g", frame=frame)
+
+
+@pytest.mark.parametrize("bins", [None, [2]])
+def test_nan_is_null(bins: list[int] | None) -> None:
+    report = report_of([7, 8, 9, 10])
+    values = [1.0, math.nan, 3.0, None]
+    table = report.by(
+        "g", bins, frame=pl.DataFrame({"user": [7, 8, 9, 10], "g": values})
+    )
+    names = [1.0, None, 3.0, None] if bins is None else ["< 2", None, ">= 2", None]
+    of = dict(zip([7, 8, 9, 10], names, strict=True))
+    assert found(table, "g", "kept") == approx(by_loops(report, of, "kept"))
+    assert table["users"].to_list() == [1, 1, 2]
+
+
+@pytest.mark.parametrize("name", ["protocol", "user", "users", "_order", "NDCG@5"])
+def test_names_of_the_result_are_refused(name: str) -> None:
+    frame = pl.DataFrame({"user": [7, 8], name: [7, 8]})
+    with pytest.raises(ConfigError, match=rf"be named '{name}'.*Rename the column"):
+        report_of([7, 8]).by(name, frame=frame)
+
+
 def test_wrong_segments_are_refused(report: Report) -> None:
     frame = pl.DataFrame({"user": ["1", "1"], "age": [3, 4]})
     with pytest.raises(
@@ -105,6 +154,8 @@ def test_wrong_segments_are_refused(report: Report) -> None:
         report.by("age")
     with pytest.raises(ConfigError, match="no column 'NDCG@5' of users"):
         report.by("NDCG@5")
+    with pytest.raises(ConfigError, match="no column 'protocol' of users"):
+        report.by("protocol")
     with pytest.raises(ConfigError, match="bins must be ascending"):
         report.by("history_length", [5, 3])
     with pytest.raises(ConfigError, match="bins must be ascending"):
