@@ -35,6 +35,7 @@ else:  # networkx is imported when first used
 Markup = Literal["graphml", "gexf"]
 MARK = '{"format": "graphseq graph", '  # begins the JSON of an exported graph
 WEIGHT = "weight"  # edge_weight, as other tools call it
+RENAMED = {WEIGHT: "edge_weight"}  # where a file does not say what was renamed
 DTYPES = {str(x).removeprefix("torch."): x for x in (torch.bool, torch.uint8)}
 DTYPES |= {f"int{bits}": getattr(torch, f"int{bits}") for bits in (8, 16, 32, 64)}
 DTYPES |= {f"float{bits}": getattr(torch, f"float{bits}") for bits in (16, 32, 64)}
@@ -112,7 +113,7 @@ def to_network(graph: HeteroData) -> Network:
         for number, row in enumerate(rows):
             network.add_node(f"{kind}:{number}", kind=kind, **row)
         dtype = str(ids.dtype) if named else None
-        metadata["nodes"][kind] = {"ids": dtype, "columns": _dtypes(columns)}
+        metadata["nodes"][kind] = {"ids": dtype} | _described(graph[kind], columns)
     for relation in graph.edge_types:
         (source, name, target), columns = relation, _columns(graph, relation)
         start, end = graph[relation].edge_index.tolist()
@@ -120,7 +121,8 @@ def to_network(graph: HeteroData) -> Network:
         for key, row in enumerate(rows, network.number_of_edges()):
             ends = f"{source}:{row.pop('source')}", f"{target}:{row.pop('target')}"
             network.add_edge(*ends, key, relation=name, **row)
-        metadata["relations"].append({"name": relation, "columns": _dtypes(columns)})
+        described = _described(graph[relation], columns)
+        metadata["relations"].append({"name": relation} | described)
     metadata["provenance"] = getattr(graph, "provenance", None)
     network.graph["graphseq"] = MARK + json.dumps(metadata, ensure_ascii=False)[1:]
     return network
@@ -139,7 +141,7 @@ def from_network(network: Network) -> HeteroData:
     text = network.graph.get("graphseq") or network.graph.get("name", "")
     metadata = json.loads(text) if str(text).startswith(MARK) else {}
     stored = metadata.get("nodes", {})
-    relations = {tuple(r["name"]): r["columns"] for r in metadata.get("relations", [])}
+    relations = {tuple(entry["name"]): entry for entry in metadata.get("relations", [])}
     nodes: dict[str, list[Any]] = {kind: [] for kind in stored}
     edges: dict[EdgeType, list[Any]] = {relation: [] for relation in relations}
     numbers: dict[str, tuple[str, int]] = {}
@@ -165,7 +167,7 @@ def from_network(network: Network) -> HeteroData:
         if entry["ids"] is not None:
             labels = pl.Series([str(row["label"]) for row in rows], dtype=pl.String)
             graph[kind].vocabulary = Vocabulary(_ids(labels, entry["ids"]))
-        _set_columns(graph[kind], rows, entry["columns"])
+        _set_columns(graph[kind], rows, entry)
     for relation, found in edges.items():
         if all(isinstance(key, int) for key, *_ in found):  # the order of the file
             found.sort(key=lambda edge: edge[0])
@@ -173,8 +175,8 @@ def from_network(network: Network) -> HeteroData:
         graph[relation].edge_index = torch.tensor(ends, dtype=torch.int64)
         rows = [row for *_, row in found]
         weighed = bool(rows) and all(WEIGHT in row for row in rows)
-        columns = {WEIGHT: "float32"} if weighed else {}
-        _set_columns(graph[relation], rows, relations.get(relation, columns))
+        entry = {"columns": {WEIGHT: "float32"} if weighed else {}}
+        _set_columns(graph[relation], rows, relations.get(relation, entry))
     if metadata.get("provenance") is not None:
         graph.provenance = metadata["provenance"]
     return graph
@@ -202,6 +204,12 @@ def _columns(graph: HeteroData, owner: str | EdgeType) -> dict[str, Tensor]:
             f"as parquet, or remove them first"
         )
     return {WEIGHT if n == "edge_weight" else n: x for n, x in tensors.items()}
+
+
+def _described(store: Any, columns: dict[str, Tensor]) -> dict[str, Any]:
+    """The types of the exported columns, and the former names of the renamed ones."""
+    renamed = RENAMED if "edge_weight" in store else {}
+    return {"columns": _dtypes(columns), "renamed": renamed}
 
 
 def _labels(ids: pl.Series) -> list[str]:
@@ -237,7 +245,8 @@ def _records(columns: dict[str, Iterable[Any]]) -> Iterator[dict[str, Any]]:
         yield dict(zip(columns, values, strict=True))
 
 
-def _set_columns(store: Any, rows: list[Any], dtypes: dict[str, str]) -> None:
-    for name, dtype in dtypes.items():
+def _set_columns(store: Any, rows: list[Any], entry: dict[str, Any]) -> None:
+    renamed = entry.get("renamed", RENAMED)
+    for name, dtype in entry["columns"].items():
         values = torch.tensor([row[name] for row in rows], dtype=DTYPES[dtype])
-        store["edge_weight" if name == WEIGHT else name] = values
+        store[renamed.get(name, name)] = values

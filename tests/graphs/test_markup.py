@@ -1,5 +1,6 @@
 """GraphML and GEXF against networkx, which other tools agree with."""
 
+import json
 import math
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import torch
 from torch_geometric.data import HeteroData
 
 from graphseq.constants import INTERACTS, ITEM_CO_OCCURS
-from graphseq.data import Vocabulary, by_user, synthetic
+from graphseq.data import Interactions, Vocabulary, by_user, synthetic
 from graphseq.errors import GraphError
 from graphseq.graphs import (
     CoOccurrence,
@@ -19,7 +20,7 @@ from graphseq.graphs import (
     graph_hash,
     import_graph,
 )
-from graphseq.graphs.markup import to_network
+from graphseq.graphs.markup import from_network, to_network
 
 MARKUPS = ["graphml", "gexf"]
 
@@ -110,6 +111,43 @@ def test_values_and_types_come_back_bit_for_bit(tmp_path: Path, markup: str) -> 
     back = import_graph(path)
     assert graph_hash(back) == graph_hash(graph)
     assert back["user"].x.dtype == torch.float32
+
+
+@pytest.fixture(scope="module")
+def rated() -> HeteroData:
+    """Ratings of the events, weights of the derived edges, and of the items."""
+    log = synthetic.cycle(num_users=12, num_items=8, length=6, seed=1)
+    ratings = torch.arange(len(log)).remainder(5).add(0.3).numpy()
+    columns = log.user, log.item, log.time, log.users, log.items
+    graph = build_graph(
+        by_user(Interactions(*columns, weight=ratings)), [CoOccurrence("item")]
+    )
+    graph["item"].weight = torch.arange(8).double()
+    assert "weight" in graph[INTERACTS] and "edge_weight" in graph[ITEM_CO_OCCURS]
+    return graph
+
+
+@pytest.mark.parametrize("markup", MARKUPS)
+def test_ratings_come_back_with_the_same_hash(
+    tmp_path: Path, markup: str, rated: HeteroData
+) -> None:
+    back = import_graph(export_graph(rated, tmp_path / f"graph.{markup}"))
+    assert back[INTERACTS].weight.tolist() == rated[INTERACTS].weight.tolist()
+    assert graph_hash(back) == graph_hash(rated)
+
+
+def test_without_the_former_names_a_weight_is_that_of_an_edge(
+    rated: HeteroData,
+) -> None:
+    network = to_network(rated)
+    metadata = json.loads(network.graph["graphseq"])
+    for entry in (*metadata["relations"], *metadata["nodes"].values()):
+        del entry["renamed"]
+    network.graph["graphseq"] = json.dumps(metadata)
+    back = from_network(network)
+    assert back[INTERACTS].edge_weight.tolist() == rated[INTERACTS].weight.tolist()
+    weights = rated[ITEM_CO_OCCURS].edge_weight
+    assert back[ITEM_CO_OCCURS].edge_weight.tolist() == weights.tolist()
 
 
 @pytest.mark.parametrize("name", ["start", "label", "kind"])
