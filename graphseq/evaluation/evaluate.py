@@ -111,7 +111,7 @@ def evaluate(
         top = getattr(ranked, f"{protocol}_top")
         users = accuracy(ranks, rows.targets, lists)
         users |= popularity(top, counts, lists)
-        found = Lists(top, ranks, rows.targets, counts, graph)
+        found = Lists(top, ranks, rows.targets, counts, graph, lists[-1])
         more, overall = compute(extra, found, lists)
         users |= more
         means[protocol] = (

@@ -24,23 +24,21 @@ class Lists(NamedTuple):
     """The recommended lists of N users, and their targets.
 
     Attributes:
-        items: Dense ids of the first k items, -1 where there are no more, (N, k).
+        items: Dense ids of the first k items, -1 where there are no more,
+            (N, min(k, V)).
         ranks: Rank of each target, from 1; ``inf`` for a miss, (P,).
         targets: The targets of each user, each once.
         counts: Training events of each item, (V,).
         graph: The graph of the evaluation.
+        k: The requested length of the lists.
     """
 
-    items: Int[Tensor, "N k"]
+    items: Int[Tensor, "N m"]
     ranks: Float[Tensor, "P"]
     targets: Ragged
     counts: Int[Tensor, "V"]
     graph: HeteroData
-
-    @property
-    def k(self) -> int:
-        """The length of the lists."""
-        return self.items.shape[1]
+    k: int
 
 
 Metric = Callable[[Lists], Tensor | float]
@@ -123,12 +121,14 @@ def personalization(lists: Lists) -> float:
     """One minus the mean fraction of items that the lists of two users share.
 
     As ``LinkPredPersonalization`` of PyG, of all pairs of users, without making them:
-    the number of pairs that share an item follows from how often it is recommended.
+    how many other lists have an item follows from how often it is recommended. A list
+    of fewer than k items counts by its own length, and an empty one is left out.
     """
-    users, shown = len(lists.items), _shown(lists).double()
-    pairs = users * (users - 1)
-    shared = (shown * (shown - 1)).sum() / max(pairs, 1)
-    return float(1 - shared / lists.k)
+    listed, shown = lists.items >= 0, _shown(lists)
+    others = (shown[lists.items.clamp(min=0)] - 1) * listed
+    shared = others.sum(1) / listed.sum(1).clamp(min=1).double()
+    users = int(listed.any(1).sum())
+    return float(1 - shared.sum() / max(users * (users - 1), 1))
 
 
 def diversity(lists: Lists) -> Float[Tensor, "N"]:
@@ -208,7 +208,7 @@ def compute(
     overall: dict[str, float] = {}
     for name, metric in metrics.items():
         for k in ks:
-            value = metric(lists._replace(items=lists.items[:, :k]))
+            value = metric(lists._replace(items=lists.items[:, :k], k=k))
             if isinstance(value, Tensor) and value.shape == (len(lists.items),):
                 users[f"{name}@{k}"] = value.double()
             elif isinstance(value, float | int):

@@ -126,8 +126,8 @@ class Report:
             weighted by their users.
 
         Raises:
-            ConfigError: The column is missing, bins do not fit it, or the frame has
-                several rows for a user.
+            ConfigError: The column is missing or has the name of another, bins do not
+                fit it, or the frame has several rows for a user, or no ids.
         """
         return segments(self.per_user, column, bins, frame)
 

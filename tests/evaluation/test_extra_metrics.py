@@ -50,7 +50,7 @@ def lists() -> Lists:
     items[3, 2:] = -1  # a short list
     graph = HeteroData()
     graph[HAS_ATTRIBUTE].edge_index = torch.tensor(HAS).T
-    return Lists(items, torch.tensor(ranks).double(), targets, COUNTS, graph)
+    return Lists(items, torch.tensor(ranks).double(), targets, COUNTS, graph, K)
 
 
 def targets_of(lists: Lists, user: int) -> list[int]:
@@ -96,6 +96,41 @@ def test_precision_map_and_personalization_are_those_of_pyg(lists: Lists) -> Non
         metric = kind(k=K)
         metric.update(top, edges)
         assert float(metric.compute()) == pytest.approx(value, abs=1e-5)
+
+
+def test_precision_is_divided_by_k_beyond_the_catalogue(written) -> None:
+    scores = [[3, 2, 1, 0]] * 3
+    histories, targets = [[0], [1, 2], [3]], [[1, 2], [3], [3]]
+    ks = (2, 20)
+    found = evaluate(*written(scores, histories, targets), ks=ks, metrics=["Precision"])
+    for protocol in ("kept", "excluded"):
+        for k in ks:
+            values = []
+            for history, wanted in zip(histories, targets, strict=True):
+                out = history if protocol == "excluded" else []
+                first = [item for item in range(4) if item not in out][:k]
+                values.append(len({*first} & {*wanted}) / k)
+            mean = sum(values) / len(values)
+            assert found[protocol][f"Precision@{k}"] == pytest.approx(mean)
+
+
+def test_personalization_counts_short_lists_by_their_own_length(lists: Lists) -> None:
+    items = lists.items.clone()
+    items[5, 1:] = items[8] = -1  # a list of one item, and an empty one
+    rows = [{item for item in row if item >= 0} for row in items.tolist()]
+    shared = [len(a & b) / len(a) for a, b in permutations(filter(None, rows), 2)]
+    found = personalization(lists._replace(items=items))
+    assert found == pytest.approx(1 - sum(shared) / len(shared))
+    equal = torch.tensor([[3, 1, -1, -1]] * USERS)
+    assert personalization(lists._replace(items=equal)) == 0
+
+
+@pytest.mark.parametrize("k", [3, 20])
+def test_lists_of_the_whole_catalogue_are_not_personal(written, k: int) -> None:
+    model, graph = written([[3, 2, 1], [1, 2, 3]], [[0], [0]], [[1], [2]])
+    found = evaluate(model, graph, ks=(k,), metrics=["personalization"])
+    for protocol in ("kept", "excluded"):
+        assert found[protocol][f"personalization@{k}"] == 0
 
 
 def test_novelty_is_that_of_a_loop(lists: Lists) -> None:
