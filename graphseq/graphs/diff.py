@@ -43,7 +43,10 @@ class Difference:
 
     @property
     def only_order(self) -> bool:
-        """Whether only numbering, order or times differ."""
+        """Whether the counts agree: numbering, order, times or single weights differ.
+
+        Weights are counted by the sum of each pair.
+        """
         counts = [row[name] for row in self.rows for name in ("only_a", "only_b")]
         changed = [row["changed"] or 0 for row in self.rows]
         return not (self.same_training or self.options or any(counts + changed))
@@ -66,8 +69,8 @@ class Difference:
 def difference(a: HeteroData, b: HeteroData) -> Difference:
     """Compare the nodes and edges of two graphs by raw ids.
 
-    Edges of one pair count once, with the sum of their weights, or without weights
-    their number.
+    Edges of one pair count once, with the sum of their weights (``edge_weight``, or
+    ``weight``, such as ratings), or without weights their number.
     """
     kinds = sorted({*a.node_types, *b.node_types})
     numbers = {kind: _common_numbers(a, b, kind) for kind in kinds}
@@ -115,9 +118,10 @@ def _edges(
         if relation not in graph.edge_types:
             tables.append((np.empty(0, np.int64), np.empty(0)))
             continue
-        start, end = graph[relation].edge_index.cpu().numpy()
+        store = graph[relation]
+        start, end = store.edge_index.cpu().numpy()
         key, pair = np.unique(source[start] * width + target[end], return_inverse=True)
-        weight = graph[relation].get("edge_weight")
+        weight = store.get("edge_weight", store.get("weight"))
         values = None if weight is None else weight.cpu().numpy().astype(np.float64)
         tables.append((key, np.bincount(pair, values, minlength=len(key))))
     (keys_a, weights_a), (keys_b, weights_b) = tables

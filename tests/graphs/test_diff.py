@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch_geometric.data import HeteroData
 
-from graphseq.constants import ITEM_CO_OCCURS
+from graphseq.constants import INTERACTS, ITEM_CO_OCCURS
 from graphseq.data import Interactions, leave_one_out
 from graphseq.graphs import CoOccurrence, build_graph, difference
 
@@ -68,6 +68,43 @@ def test_another_order_alone_is_reported() -> None:
     found = difference(graph_of(pairs), graph_of(pairs[::-1]))
     assert not found.same_training
     assert found.only_order
+
+
+RATED = st.lists(
+    st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(1, 5)), max_size=20
+)
+
+
+@given(one=RATED, other=RATED)
+def test_ratings_are_compared_by_pair(
+    one: list[tuple[int, int, int]], other: list[tuple[int, int, int]]
+) -> None:
+    def rated(events: list[tuple[int, int, int]]) -> HeteroData:
+        events = [(9, item, 1) for item in range(3)] + events
+        user, item, weight = np.array(events).T
+        time = range(len(events))
+        log = Interactions.from_arrays(user, item, time, weight=weight)
+        return build_graph(leave_one_out(log))
+
+    def sums(graph: HeteroData) -> dict[tuple[int, int], float]:
+        found: dict[tuple[int, int], float] = {}
+        users, items = (graph[kind].vocabulary.ids for kind in ("user", "item"))
+        store = graph[INTERACTS]
+        for user, item, weight in zip(
+            *store.edge_index.tolist(), store.weight.tolist(), strict=True
+        ):
+            pair = users[user], items[item]
+            found[pair] = found.get(pair, 0) + weight
+        return found
+
+    a, b = rated(one), rated(other)
+    found = difference(a, b)
+    [row] = [row for row in found.rows if row["what"] == "user interacts item"]
+    first, second = sums(a), sums(b)
+    both = first.keys() & second.keys()
+    changed = sum(first[pair] != second[pair] for pair in both)
+    assert (row["in_both"], row["changed"]) == (len(both), changed)
+    assert not (found.only_order and changed)
 
 
 def test_a_missing_relation_is_all_on_one_side() -> None:
