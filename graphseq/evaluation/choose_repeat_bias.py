@@ -19,6 +19,7 @@ from graphseq.models.ensemble import Trained
 from graphseq.models.repeat_bias import RepeatBias, occurrences
 from graphseq.schema import Positive, Size, checked
 from graphseq.sequences.batch import histories
+from graphseq.sequences.rows import newest
 
 PENALTY = 1e-4  # of squared biases, so that those of items that never repeat are finite
 LEAST = -1 + 1e-9  # of what biases add to a denominator of 1
@@ -150,7 +151,7 @@ def _collect(
             batch = histories(held_out, chosen, model.max_length, model.num_items)
             batch = batch.to(scorer.device)
             seen = occurrences(batch)
-            for first, block in scorer.blocks(batch):
+            for first, block in scorer.blocks(newest(batch, model.model.max_length)):
                 near = seen.between(first, first + len(block))
                 target = rows.targets.between(start + first, start + first + len(block))
                 user, wanted = (x.to(block.device) for x in (target.rows, target.items))

@@ -16,6 +16,7 @@ from graphseq.models.direct import DirectModel
 from graphseq.models.ensemble import Trained
 from graphseq.models.scoring import Blocks, Scorer
 from graphseq.sequences.batch import Batch
+from graphseq.sequences.rows import newest
 
 
 @final
@@ -26,7 +27,8 @@ class RepeatBias(DirectModel):
 
     Here s are the scores of another model. The age :math:`a(v)` is the number of events
     since the last occurrence of item v, 0 for the newest item; older ages share the
-    last of the biases. Items outside the history have none.
+    last of the biases. Items outside the history have none. The whole history is read,
+    of which the other model sees the newest items, as many as it reads.
     :func:`graphseq.evaluation.choose_repeat_bias` chooses them on the validation part.
 
     Nothing is trained. With the history excluded, the results are those of the model.
@@ -50,7 +52,6 @@ class RepeatBias(DirectModel):
         self.model = model.model() if isinstance(model, Trained) else model
         self.options["model"] = self.model
         self.num_users, self.num_items = self.model.num_users, self.model.num_items
-        self.max_length = self.model.max_length
         self.bias = tuple(bias)
 
     @property
@@ -75,7 +76,8 @@ class RepeatBias(DirectModel):
     def scorer(self, graph: HeteroData) -> "BiasedScorer":
         """The model's scores with the biases."""
         scorer = self.model.scorer(graph)
-        return BiasedScorer(scorer, torch.tensor(self.bias, device=scorer.device))
+        bias = torch.tensor(self.bias, device=scorer.device)
+        return BiasedScorer(scorer, self.model.max_length, bias)
 
 
 class Occurrences(NamedTuple):
@@ -118,21 +120,26 @@ class BiasedScorer(Scorer):
 
     Args:
         scorer: Scores before the biases.
+        max_length: The longest history that it reads.
         bias: The biases by age.
     """
 
-    def __init__(self, scorer: Scorer, bias: Float[Tensor, "a"]) -> None:
-        self.scorer, self.bias = scorer, bias
+    def __init__(
+        self, scorer: Scorer, max_length: int, bias: Float[Tensor, "a"]
+    ) -> None:
+        self.scorer, self.max_length, self.bias = scorer, max_length, bias
         self.num_items, self.device = scorer.num_items, scorer.device
         self.depends_on_candidates = scorer.depends_on_candidates
 
     def blocks(self, batch: Batch) -> Blocks:
         """As :meth:`.Scorer.blocks`."""
-        return self._biased(batch, self.scorer.blocks(batch))
+        rows = newest(batch, self.max_length)
+        return self._biased(batch, self.scorer.blocks(rows))
 
     def candidate_blocks(self, batch: Batch, excluded: Ragged) -> Blocks:
         """As :meth:`.Scorer.candidate_blocks`."""
-        return self._biased(batch, self.scorer.candidate_blocks(batch, excluded))
+        rows = newest(batch, self.max_length)
+        return self._biased(batch, self.scorer.candidate_blocks(rows, excluded))
 
     def _biased(self, batch: Batch, blocks: Blocks) -> Blocks:
         found = occurrences(batch)

@@ -31,23 +31,27 @@ def log(again: bool) -> Interactions:
     return Interactions.from_arrays(users, items.flatten(), range(960))
 
 
-def model_of(graph) -> SASRec:
+def model_of(graph, max_length: int = 50) -> SASRec:
     torch.manual_seed(0)
-    return SASRec(graph["user"].num_nodes, gs.Backbone(graph["item"].num_nodes, dim=8))
+    backbone = gs.Backbone(graph["item"].num_nodes, dim=8, max_length=max_length)
+    return SASRec(graph["user"].num_nodes, backbone)
 
 
 @pytest.mark.parametrize("split", [gs.leave_one_out, by_user], ids=["one", "several"])
-def test_the_likelihood_is_that_of_loops(split: Any) -> None:
+@pytest.mark.parametrize("max_length", [50, 2])
+def test_the_likelihood_is_that_of_loops(split: Any, max_length: int) -> None:
     graph = gs.build_graph(split(log(again=True)))
-    model, temperature, bias = model_of(graph).eval(), 2.0, [0.7, -0.3, 1.1]
+    model = model_of(graph, max_length).eval()
+    temperature, bias = 2.0, [0.7, -0.3, 1.1]
     biased = RepeatBias(model, bias=[temperature * b for b in bias])
     users, history, starts, targets, ends = graph.validation
     expected, number = 0.0, 0
     for n, user in enumerate(users):
-        items = history[starts[n] : starts[n + 1]][-model.max_length :]
-        row = Batch(user[None], items[None], torch.tensor([len(items)]), 30)
+        items = history[starts[n] : starts[n + 1]]
         for target in targets[ends[n] : ends[n + 1]].unique():
             for each, sign in ((biased, 1), (model, -1)):
+                read = items[-each.max_length :]
+                row = Batch(user[None], read[None], torch.tensor([len(read)]), 30)
                 scores = each.score(row, graph)[0].double() / temperature
                 expected += sign * float(scores.logsumexp(0) - scores[target])
             number += 1

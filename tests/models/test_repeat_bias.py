@@ -3,6 +3,9 @@
 import pytest
 import torch
 
+import graphseq as gs
+from graphseq import Backbone
+from graphseq.data.ragged import Ragged
 from graphseq.models import EASE, POP, Ensemble, RepeatBias, SASRec, create, scoring
 from graphseq.models.repeat_bias import occurrences
 from graphseq.schema import OptionError, describe
@@ -48,9 +51,40 @@ def test_scores_have_the_bias_of_the_last_occurrence(
         assert torch.all(scores[:, V:] == -torch.inf)
 
 
-def test_ranks_of_an_ensemble_are_biased_among_the_candidates(small_log) -> None:
-    from graphseq.data.ragged import Ragged
+@pytest.mark.parametrize("max_length", [1, 2, 4])
+@torch.no_grad()
+def test_items_that_the_model_does_not_read_have_a_bias(small_log, max_length) -> None:
+    torch.manual_seed(0)
+    graph = small_log.clone()
+    graph["item"].num_nodes = V
+    model = SASRec(3, Backbone(V, dim=8, max_length=max_length)).eval()
+    biased = RepeatBias(model, bias=BIAS)
+    read = [row[-max_length:] for row in ROWS]
+    items = torch.tensor([row + [V] * (max_length - len(row)) for row in read])
+    lengths = torch.tensor([len(row) for row in read])
+    rows = Batch(batch().user, items, lengths, V)
+    expected = model.score(rows, graph) + naive()
+    torch.testing.assert_close(biased.score(batch(), graph), expected)
+    none = Ragged(
+        torch.tensor([], dtype=torch.int64), torch.zeros(5, dtype=torch.int64)
+    )
+    [(_, found)] = biased.scorer(graph).candidate_blocks(batch(), none)
+    torch.testing.assert_close(found[:, :V], expected)
 
+
+def test_evaluation_reads_the_whole_history() -> None:
+    """Users choose their first item again, long before what the model reads."""
+    rows = [[user, *range(8, 14), user] for user in range(8)]
+    users = torch.arange(8).repeat_interleave(8)
+    log = gs.Interactions.from_arrays(users, torch.tensor(rows).flatten(), range(64))
+    graph = gs.build_graph(gs.leave_one_out(log))
+    model = SASRec(8, Backbone(graph["item"].num_nodes, dim=8, max_length=2))
+    bias = [-50.0] * 6 + [50.0]
+    assert gs.evaluate(RepeatBias(model, bias=bias), graph)["kept"]["MRR"] == 1
+    assert gs.evaluate(model, graph)["kept"]["MRR"] < 1
+
+
+def test_ranks_of_an_ensemble_are_biased_among_the_candidates(small_log) -> None:
     sizes = small_log["user"].num_nodes, small_log["item"].num_nodes
     both = Ensemble([POP(*sizes), EASE(*sizes)], combine="reciprocal_rank")
     rows = Batch(torch.tensor([0]), torch.tensor([[1]]), torch.tensor([1]), sizes[1])
@@ -76,7 +110,7 @@ def test_it_is_described_with_its_model() -> None:
     again = create(describe(model), 3, V)
     again.load_state_dict(model.state_dict())
     assert isinstance(again, RepeatBias) and again.bias == (1.0, 2.0)
-    assert again.max_length == model.max_length == model.model.max_length
+    assert again.model.max_length == model.model.max_length < again.max_length
     assert not again.stages() and again.ranks_with == model.model.ranks_with
     with pytest.raises(OptionError, match="bias"):
         RepeatBias(SASRec(3, V), bias=[])
