@@ -19,8 +19,8 @@ graphs | sequences
 data | nn | objectives
 spec_reader
 specs
-drawing | schema | locks | plain_yaml | folders
-atomic | exported
+drawing | schema | locks | folders
+atomic | exported | plain_yaml
 constants | drafts | errors | package_data | runtime | signatures
 """
 LINES = [line.split(" | ") for line in LAYERS.strip().splitlines()]

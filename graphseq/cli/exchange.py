@@ -44,7 +44,9 @@ def diff(a: Path, b: Path, /, *, json: bool = False) -> int:
     if found.same:
         console.print("the same graph")
     elif found.only_order:
-        console.print("the same edges; their order, times, numbering or single weights differ")
+        console.print(
+            "the same edges; their order, times, numbering or single weights differ"
+        )
     if not found.same_held_out:
         console.print("the held-out users, histories or targets differ")
     return 0 if found.same else 1
