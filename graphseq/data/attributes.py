@@ -1,16 +1,19 @@
 """Item attributes, from a mapping or a file, as pairs of item and attribute."""
 
+import contextlib
 import io
 import json
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from graphseq.data.datasets import data_folders
 from graphseq.data.ids import as_series
 from graphseq.data.readers.blocks import NOT_UTF8, decode
+from graphseq.data.readers.delimited import unquoted
 from graphseq.data.readers.errors import parser_errors
 from graphseq.data.readers.source import Source, open_source
 from graphseq.errors import DataError, suggest
@@ -31,6 +34,9 @@ def read_attributes(
     root: str | Path | None = None,
 ) -> pl.DataFrame:
     """Read pairs of item and attribute from a file.
+
+    Spaces around the fields of delimited text, and quotation marks that enclose them,
+    are removed, as in a log. Blank ids and attributes are omitted.
 
     Args:
         path: JSON (one object, item to list of attributes); or JSON lines, CSV, TSV or
@@ -54,31 +60,31 @@ def read_attributes(
     source = open_source(find_file(path, root))
     cure = "Save it as JSON, JSON lines, CSV, TSV or Parquet, with the usual extension"
     with parser_errors(source.name, cure, "cannot be read as a table of attributes"):
-        frame = _read(source)
-    if not isinstance(frame, pl.DataFrame):
-        return pairs_of(frame)
-    if frame.columns == MOVIES:
+        found = _read(source, str(item), str(attribute))
+    if isinstance(found, Mapping):
+        return pairs_of(found)
+    header, table = found
+    if header == MOVIES:
         item, attribute, separator = MOVIES[0], MOVIES[2], separator or "|"
-    names = {name.split(":")[0]: name for name in frame.columns}
-    columns = {"item": str(item), "attribute": str(attribute)}
-    for role, column in columns.items():
-        if column not in frame.columns and column not in names:
-            cure = suggest(column, list(names))
-            raise DataError(f"{source.name} has no column {column!r}; {cure}")
-        columns[role] = column if column in frame.columns else names[column]
-    if columns["attribute"].endswith(":token_seq"):
+    columns = {
+        role: _find_column(source.name, str(name), header)
+        for role, name in (("item", item), ("attribute", attribute))
+    }
+    if header[columns["attribute"]].endswith(":token_seq"):
         separator = separator or " "
-    frame = frame.select(pl.col(name).alias(role) for role, name in columns.items())
+    frame = pl.DataFrame({role: table.to_series(n) for role, n in columns.items()})
     while isinstance(frame.schema["attribute"], pl.List | pl.Array):
         frame = frame.explode("attribute")
-    frame = _split_fields(source.name, frame.drop_nulls(), separator)
-    for role, column in columns.items():
+    frame = frame.drop_nulls()
+    frame = _without_blanks(pl.DataFrame({c.name: as_series(c) for c in frame}))
+    frame = _split_fields(source.name, frame, separator)
+    for role, index in columns.items():
         if frame.schema[role] == pl.String and frame[role].str.contains(NOT_UTF8).any():
             raise DataError(
-                f"{source.name}: the column {column!r} contains bytes that are not "
-                "UTF-8. Save the file as UTF-8"
+                f"{source.name}: the column {header[index]!r} contains bytes that are "
+                "not UTF-8. Save the file as UTF-8"
             )
-    return frame.select(as_series(frame[name]).alias(name) for name in frame.columns)
+    return frame
 
 
 def find_file(path: str | Path, root: str | Path | None = None) -> Path:
@@ -122,7 +128,7 @@ def _split_fields(
 def pairs_of(table: Table) -> pl.DataFrame:
     """Flatten a mapping from items to attributes: columns item and attribute.
 
-    Attributes that are ``None`` are omitted.
+    Attributes that are ``None`` or blank are omitted.
 
     Raises:
         DataError: The attributes of an item are not a list.
@@ -134,14 +140,48 @@ def pairs_of(table: Table) -> pl.DataFrame:
                 f"{owned!r}. Put a single attribute into a list"
             )
     pairs = [(name, a) for name, owned in table.items() for a in owned if a is not None]
-    columns = {"item": [i for i, _ in pairs], "attribute": [a for _, a in pairs]}
+    return _without_blanks(_as_frame(pairs, "item", "attribute"))
+
+
+def _as_frame(pairs: Sequence[tuple[Any, Any]], *names: str) -> pl.DataFrame:
+    """Pairs as two columns of ids."""
+    columns = {name: [pair[n] for pair in pairs] for n, name in enumerate(names)}
     return pl.DataFrame({n: as_series(ids, mixed=True) for n, ids in columns.items()})
 
 
-def _read(source: Source) -> pl.DataFrame | Table:
-    """The file as a frame, or a JSON object as a mapping."""
+def _without_blanks(frame: pl.DataFrame) -> pl.DataFrame:
+    """The pairs of which neither side is an empty text or spaces."""
+    for name, kind in frame.schema.items():
+        if kind == pl.String:
+            frame = frame.filter(pl.col(name).str.strip_chars() != "")
+    return frame
+
+
+def _find_column(source: str, name: str, header: Sequence[str]) -> int:
+    """Index of a column, by its whole name or by that without RecBole's ``:type``.
+
+    Raises:
+        DataError: There is none, or several.
+    """
+    names = header if name in header else [column.split(":")[0] for column in header]
+    if name not in names:
+        cure = suggest(name, list(dict.fromkeys(names)))
+        raise DataError(f"{source} has no column {name!r}; {cure}")
+    if names.count(name) > 1:
+        raise DataError(
+            f"{source} has {names.count(name)} columns named {name!r}, and one is "
+            f"read; its columns are {', '.join(header)}. Rename the others"
+        )
+    return names.index(name)
+
+
+def _read(
+    source: Source, item: str, attribute: str
+) -> tuple[list[str], pl.DataFrame] | Table:
+    """The names of the columns and the columns, or a JSON object as a mapping."""
     if source.is_parquet:
-        return pl.read_parquet(io.BytesIO(source.read()))
+        frame = pl.read_parquet(io.BytesIO(source.read()))
+        return frame.columns, frame
     suffixes = source.path.suffixes
     suffix = next((s for s in reversed(suffixes) if s != ".gz"), "")
     first = source.head(1)[0]
@@ -149,19 +189,66 @@ def _read(source: Source) -> pl.DataFrame | Table:
         rows = pl.Series([decode(source.read())]).str.split("\n").explode()
         fields = rows.str.strip_chars_end("\r").str.split("::")
         fields = fields.filter(fields.list.len() == len(MOVIES))
-        return fields.list.to_struct(fields=MOVIES).struct.unnest()
+        return MOVIES, _stripped(fields.list.to_struct(fields=MOVIES).struct.unnest())
     if suffix in (".csv", ".tsv", ".txt", ".item"):
-        separator = "," if suffix == ".csv" else "\t"
-        return pl.read_csv(
-            source.read(),
-            separator=separator,
+        frame = pl.read_csv(
+            source.read().lstrip(b"\r\n"),
+            has_header=False,  # polars renames a name that occurs twice
+            separator="," if suffix == ".csv" else "\t",
             infer_schema=False,
             encoding="utf8-lossy",
             quote_char='"' if suffix == ".csv" else None,
         )
+        frame = _stripped(frame)
+        if suffix != ".csv":
+            frame = pl.DataFrame([unquoted(column) for column in frame])
+        return [(name or "").strip() for name in frame.row(0)], frame.slice(1)
     if suffix in (".jsonl", ".ndjson"):
-        return pl.read_ndjson(source.read(), infer_schema_length=None)
+        frame = _read_json_lines(source, item, attribute)
+        return frame.columns, frame
     table = json.loads(source.read())
     if not isinstance(table, dict):
         raise ValueError("expected one object from items to attributes")
     return table
+
+
+def _stripped(frame: pl.DataFrame) -> pl.DataFrame:
+    """Columns of text without the spaces around fields."""
+    return frame.select(pl.all().str.strip_chars(" \t\r"))
+
+
+def _read_json_lines(source: Source, item: str, attribute: str) -> pl.DataFrame:
+    """JSON lines as rows.
+
+    Where lists differ in depth, or some rows have a list and others a single value,
+    which polars refuses or takes as text, each pair is a row of its own.
+    """
+    data = source.read()
+    with contextlib.suppress(pl.exceptions.PolarsError):
+        frame = pl.read_ndjson(data, infer_schema_length=None)
+        if not (attribute in frame.columns and _may_hold_lists(frame[attribute])):
+            return frame
+    rows = [json.loads(line) for line in data.split(b"\n") if line.strip()]
+    if not all(isinstance(row, dict) for row in rows):
+        raise ValueError("expected one object a line")
+    header = list(dict.fromkeys(name for row in rows for name in row))
+    for name in (item, attribute):
+        _find_column(source.name, name, header)
+    pairs = [(row.get(item), a) for row in rows for a in _flat(row.get(attribute))]
+    return _as_frame([pair for pair in pairs if None not in pair], item, attribute)
+
+
+def _may_hold_lists(column: pl.Series) -> bool:
+    """Whether a column holds text that looks like a list."""
+    while column.dtype == pl.List:
+        column = column.explode()
+    return column.dtype == pl.String and bool(column.str.starts_with("[").any())
+
+
+def _flat(value: Any) -> Iterator[Any]:
+    """A single value, or those of a list, nested to any depth."""
+    if not isinstance(value, list):
+        yield value
+        return
+    for each in value:
+        yield from _flat(each)

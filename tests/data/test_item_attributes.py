@@ -161,3 +161,74 @@ def test_json_that_a_parser_gives_up_on_is_refused(tmp_path: Path, text: str) ->
     path.write_text(text, "utf-8")
     with pytest.raises(DataError):
         read(path)
+
+
+@pytest.mark.parametrize(("ending", "separator"), [("csv", ","), ("tsv", "\t")])
+def test_fields_are_stripped_and_blank_attributes_left_out_as_in_a_log(
+    tmp_path: Path, ending: str, separator: str
+) -> None:
+    path = tmp_path / f"pairs.{ending}"
+    text = '\r\nitem, attribute\r\n a,red \r\n"a","round"\r\nc,red\r\r\n'
+    text += 'b,\nb,""\nb," "\n,blue\n" ",blue\n'
+    path.write_bytes(text.replace(",", separator).encode())
+    assert read(path) == PAIRS
+
+
+def test_blank_attributes_of_other_files_are_left_out(tmp_path: Path) -> None:
+    assert pairs_of({"a": ["red", "", " "], " ": ["red"]}).rows() == [("a", "red")]
+    frame = pl.DataFrame({"item": ["a", "", "b"], "attribute": ["red", "red", "\t"]})
+    frame.write_ndjson(tmp_path / "items.jsonl")
+    kinds = {"item": pl.Categorical, "attribute": pl.Categorical}
+    frame.cast(kinds).write_parquet(tmp_path / "items.parquet")
+    (tmp_path / "movies.dat").write_bytes(b" a ::x:: red | \r\nb::y:: \n")
+    for name in ("items.jsonl", "items.parquet", "movies.dat"):
+        assert read(tmp_path / name) == [("a", "red")]
+
+
+def test_a_byte_order_mark_is_no_part_of_a_file(tmp_path: Path) -> None:
+    for name, text in (
+        ("items.jsonl", '{"item": "a", "attribute": ["red"]}'),
+        ("items.json", '{"a": ["red"]}'),
+        ("items.csv", "item,attribute\na,red"),
+        ("movies.dat", "a::x::red"),
+    ):
+        (tmp_path / name).write_text(text, "utf-8-sig")
+        assert read(tmp_path / name) == [("a", "red")]
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv"])
+def test_a_name_of_several_columns_is_refused(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"pairs.{ending}"
+    separator = "," if ending == "csv" else "\t"
+    path.write_text("item,tag,attribute,tag\na,x,red,y\n".replace(",", separator))
+    assert read(path) == [("a", "red")]
+    with pytest.raises(DataError, match=r"2 columns named 'tag', .* Rename the others"):
+        read(path, attribute="tag")
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([["red", "round"], None, "red"], PAIRS),
+        (["red", [], ["red"]], [("a", "red"), ("c", "red")]),
+        ([["red", ["round"]], [], [["red"], None]], PAIRS),
+        ([[["red"], "round"], [[]], "red"], PAIRS),
+        ([[1, 2], None, 1], [("a", 1), ("a", 2), ("c", 1)]),
+        (["[red", None, "[]"], [("a", "[red"), ("c", "[]")]),
+    ],
+)
+def test_single_values_among_lists_are_lists_of_one(
+    tmp_path: Path, values: list[object], expected: list[tuple]
+) -> None:
+    path = tmp_path / "meta.jsonl"
+    rows = [
+        {"item": i, "attribute": v, "z": [0]}
+        for i, v in zip("abc", values, strict=True)
+    ]
+    path.write_text("\n".join(map(json.dumps, rows)), "utf-8")
+    assert read(path) == expected
+    with pytest.raises(DataError, match="no column 'asin'"):
+        read(path, item="asin")
+    path.write_text(path.read_text() + "\n[1]\n")
+    with pytest.raises(DataError, match="cannot be read as a table of attributes"):
+        read(path)

@@ -89,12 +89,12 @@ class Source:
             yield block
 
     def read(self) -> bytes:
-        """The whole file, decompressed.
+        """The whole file, decompressed, without a byte-order mark.
 
         Raises:
             DataError: The file cannot be read to its end.
         """
-        return b"".join(decompressed(self.file, BLOCK))
+        return b"".join(decompressed(self.file, BLOCK)).removeprefix(BOM_UTF8)
 
 
 def open_source(path: str | Path) -> Source:
