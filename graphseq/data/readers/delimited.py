@@ -2,6 +2,7 @@
 
 import csv
 import re
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from graphseq.data.arrays import Int64s, Mask
+from graphseq.data.frames import NAMES, normalized
 from graphseq.data.readers.advice import split_rows
 from graphseq.data.readers.blocks import NOT_UTF8, Block, decode, is_utf8
 from graphseq.data.readers.errors import Check
@@ -83,6 +85,7 @@ def read_delimited(
     if wanted is not None and by_index:
         width = layout.width or width
         roles = _check_indices(source, wanted, width)
+        _refuse_header(source.name, header, roles)
     else:
         rows = split_rows(source.head()[1:], separator)
         roles = find_roles(source.name, header, wanted, rows)
@@ -138,10 +141,32 @@ def _check_indices(source: Source, columns: Columns, width: int) -> dict[str, in
     return roles
 
 
+def _refuse_header(name: str, first: list[str], roles: dict[str, int]) -> None:
+    """Refuse a first line that names the columns, where no time would reveal it.
+
+    Raises:
+        DataError: Each of its fields that is read is a usual name of its column.
+    """
+    named = {role: first[index] for role, index in roles.items() if index < len(first)}
+    if "time" in roles or len(named) < len(roles):
+        return
+    if all(normalized(column) in NAMES[role] for role, column in named.items()):
+        option = " ".join(f"{r}={shlex.quote(column)}" for r, column in named.items())
+        raise DataError(
+            f"{name} is read by the indices {roles}, which are for a file without a "
+            f"header; its first line names the columns {', '.join(first):.120}. Name "
+            f"them instead: --columns {option} (in Python, columns={named}), or remove "
+            "that line"
+        )
+
+
 def _table(
     block: Block, fields: Fields, roles: dict[str, int], separator: str
 ) -> Table:
     found = {role: fields.frame.to_series(index) for role, index in roles.items()}
+    if b"\r" in block.data:  # of a line end \r\r\n the parser removes one
+        last = [role for role, index in roles.items() if index == fields.width - 1]
+        found |= {role: found[role].str.strip_chars_end("\r") for role in last}
     if b" " in block.data or (separator != "\t" and b"\t" in block.data):
         found = {role: text.str.strip_chars(" \t") for role, text in found.items()}
     if separator == "\t" and b'"' in block.data:
@@ -199,10 +224,9 @@ def shape_checks(
         wanted: Indices of the columns that are read.
     """
     frame, width = fields.frame, fields.width
-    wrong = _too_short(fields, separator)
+    wrong = _wrong_width(fields, separator)
     not_utf8 = np.zeros(frame.height, np.bool_)
     if frame.width > width:  # only if the block was read again
-        wrong |= frame.to_series(width).is_not_null().to_numpy()
         not_utf8 = _not_utf8(fields, wanted)
 
     def count(row: int) -> str:
@@ -227,17 +251,22 @@ def _without_quoted(text: str, separator: str) -> str:
     return re.sub(rf'(?m)(^|{re.escape(separator)})(?:"[^"]*")+', r"\1", text)
 
 
-def _too_short(fields: Fields, separator: str) -> Mask:
-    """Rows with too few fields; an empty last field counts as a field."""
-    ends = fields.frame.to_series(fields.width - 1).is_null().to_numpy()
+def _wrong_width(fields: Fields, separator: str) -> Mask:
+    """Rows with too few or too many fields; an empty last field counts as a field.
+
+    One surplus field is no fault if it is empty, as where each line ends with a
+    separator.
+    """
+    frame, width = fields.frame, fields.width
+    ends = frame.to_series(frame.width - 1).is_null().to_numpy()
+    wrong: Mask = ~ends if frame.width > width else np.zeros_like(ends)
     if not ends.any():
-        return ends
+        return wrong
     lines = pl.Series([_without_quoted(decode(fields.block.data), separator)])
     candidates = lines.str.split("\n").explode().gather(fields.rows[ends])
     found = candidates.str.count_matches(separator, literal=True).to_numpy()
-    short = np.zeros_like(ends)
-    short[ends] = found < fields.width - 1
-    return short
+    wrong[ends] = (found < width - 1) | (found > width)
+    return wrong
 
 
 def _not_utf8(fields: Fields, wanted: list[int]) -> Mask:

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -49,6 +50,78 @@ def test_an_empty_last_column_is_not_a_missing_one(tmp_path: Path) -> None:
     assert len(read_log(path)) == 2
     with pytest.raises(DataError, match="line 3: wrong number of columns; expected 4"):
         read_log(write(tmp_path, "user,item,time,note\na,x,1,\na,y,2\n"))
+
+
+WIDE = [
+    ("user,item,time\na,x,1,,b,y,2\nc,z,3\n", 3, 7),
+    ("user,item,time\na,x,1,,junk\nc,z,3\n", 3, 5),
+    ("user,item,time\na,x,1,,\nc,z,3\n", 3, 5),
+    ("user,item,time,comment\na,1,234,5,,\nc,7,3,\n", 4, 6),
+    ('user,item,time\n"a,,",x,1,,"b,c"\n"c\n",z,3\n', 3, 5),
+]
+
+
+@pytest.mark.parametrize(("text", "expected", "found"), WIDE)
+@pytest.mark.parametrize("separator", [",", "\t", "|"])
+def test_a_row_with_two_surplus_fields_is_refused_though_the_first_is_empty(
+    tmp_path: Path, text: str, expected: int, found: int, separator: str
+) -> None:
+    if separator == "\t" and '"' in text:
+        text = text.replace('"c\n"', "c")  # a row is a line, and a mark a character
+        found = 8
+    path = write(tmp_path, text.replace(",", separator))
+    columns = {"user": "user", "item": "item", "time": "time"}
+    match = f"line 2: wrong number of columns; expected {expected}, found {found}"
+    with pytest.raises(DataError, match=match):
+        read_log(path, columns=columns, separator=separator)
+    with pytest.warns(SkippedLines, match="skipped 1 of 2 lines"):
+        log = read_log(path, columns=columns, separator=separator, on_error="skip")
+    assert log.time.tolist() == [3]
+
+
+def test_a_single_empty_surplus_field_is_no_fault(tmp_path: Path) -> None:
+    text = 'user,item,time\na,x,1,\nb,y,2\n\n"c,,",z,3,\n'
+    rows = [("a", "x", 1), ("b", "y", 2), ("c,,", "z", 3)]
+    assert read_log(write(tmp_path, text)).frame().rows() == rows
+    with pytest.raises(DataError, match=r"line 2: .*expected 3, found 4"):
+        read_log(write(tmp_path, "user,item,time\na,x,1, \nb,y,2\n"))
+    path = write(tmp_path, "user,item,time\na,x,1,\nb,y\nc,z,2,\n")
+    with pytest.raises(DataError, match=r"line 3: .*expected 3, found 2"):
+        read_log(path)
+
+
+def test_a_doubled_carriage_return_is_no_part_of_an_id(tmp_path: Path) -> None:
+    columns = {"user": "user", "item": "item"}
+    for last in ("b,z\n", "b,z\r\r\n", "b,z \r\r\n", "b,z\r", "b,z\r\r"):
+        path = write(tmp_path, f"user,item\r\na,x\r\r\na,y\r\r\r\n{last}".encode())
+        rows = [("a", "x", 0), ("a", "y", 1), ("b", "z", 0)]
+        assert read_log(path, columns=columns).frame().rows() == rows
+    path = write(tmp_path, b"item,user,time\r\r\nx,a,1600000000\r\r\n")
+    assert read_log(path).frame().rows() == [("a", "x", 1_600_000_000)]
+
+
+@pytest.mark.parametrize(
+    ("text", "options"),
+    [
+        ("user,item\na,x\nb,y\n", {"columns": {"user": 0, "item": 1}}),
+        ('rating,"Movie ID",User-Id\n5,x,a\n', {"columns": {"user": 2, "item": 1}}),
+        ("user_id:token\titem_id:token\n1\t2\n", {"columns": {"user": 0, "item": 1}}),
+        ("user item\n1 2\n", {"format": "pairs"}),
+    ],
+)
+def test_a_header_is_no_event_of_a_file_that_is_read_by_index(
+    tmp_path: Path, text: str, options: dict[str, Any]
+) -> None:
+    path = write(tmp_path, text)
+    with pytest.raises(DataError, match=r"its first line names the columns") as caught:
+        read_log(path, **options)
+    assert "--columns user=" in str(caught.value)
+
+
+def test_a_first_line_with_one_usual_name_is_an_event(tmp_path: Path) -> None:
+    path = write(tmp_path, "user,x\na,item\n")
+    log = read_log(path, columns={"user": 0, "item": 1})
+    assert log.frame().rows() == [("user", "x", 0), ("a", "item", 0)]
 
 
 def test_bytes_that_are_not_utf_8_are_a_fault_of_their_line(tmp_path: Path) -> None:
