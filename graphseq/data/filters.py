@@ -151,7 +151,13 @@ def _user_blocks(log: Interactions) -> Iterator[slice]:
 def _moment(moment: Moment, log: Interactions) -> int:
     """A moment in the unit of the log's times, rounded up: no event lies between."""
     if isinstance(moment, Real):
-        return ceil(moment)
+        try:
+            return ceil(moment)
+        except (ValueError, OverflowError) as error:  # not a number, or infinite
+            raise DataError(
+                f"{moment} is not a moment. Write a finite number in the unit of the "
+                "log, or None where there is no bound"
+            ) from error
     if isinstance(moment, np.datetime64):
         moment = moment.astype("datetime64[us]").item()
     if isinstance(moment, str) and moment.strip().isdigit():

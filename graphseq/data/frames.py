@@ -8,8 +8,18 @@ import numpy as np
 import polars as pl
 
 from graphseq.data.arrays import Int64s
-from graphseq.data.timestamps import fitting, rescale, split_times, thousands
-from graphseq.errors import DataError
+from graphseq.data.timestamps import (
+    count_units,
+    fitting,
+    found_unit,
+    in_other_unit,
+    rescale,
+    split_times,
+    thousands,
+    units_of,
+    usual_unit,
+)
+from graphseq.errors import DataError, quantity
 
 NAMES: dict[str, tuple[str, ...]] = {
     "user": ("user", "userid", "uid", "reviewerid", "sessionid", "session"),
@@ -47,7 +57,8 @@ def frame_columns(frame: Frame, weight: str | None = None) -> dict[str, pl.Serie
         weight: The column of the weights, if there is one.
 
     Raises:
-        DataError: It is not a frame, or a column is missing or ambiguous.
+        DataError: It is not a frame, a column is missing or ambiguous, or an id is
+            empty.
     """
     header = _header(frame)
     names = {role: _find(role, header) for role in NAMES}
@@ -77,6 +88,8 @@ def frame_columns(frame: Frame, weight: str | None = None) -> dict[str, pl.Serie
     if len({len(column) for column in columns.values()}) > 1:
         sizes = ", ".join(f"{role} has {len(c):,}" for role, c in columns.items())
         raise DataError(f"the columns of a frame must be equally long; {sizes} rows")
+    for role in ("user", "item"):
+        _refuse_empty(role, columns[role])
     return columns
 
 
@@ -129,11 +142,27 @@ def _series(name: str, column: Any) -> pl.Series:
         ) from error
 
 
-def parse_time_column(column: pl.Series) -> Int64s:
+def _refuse_empty(role: str, column: pl.Series) -> None:
+    """Refuse an empty id; a null is refused by the vocabulary."""
+    if column.dtype not in (pl.String, pl.Categorical, pl.Enum):
+        return
+    empty = (column.cast(pl.String) == "").fill_null(False)
+    if empty.any():
+        raise DataError(
+            f"no {role}: the column {column.name} holds an empty text in "
+            f"{quantity(int(empty.sum()), 'row')} of {len(column):,}, the first is row "
+            f"{empty.arg_max()}. Drop rows without an id"
+        )
+
+
+def parse_time_column(column: pl.Series) -> tuple[Int64s, int]:
     """Times as whole numbers, in a unit that holds their fractions, (E,).
 
+    Also how many times a thousand parts of the column's unit make that unit.
+
     Raises:
-        DataError: One is missing, or is neither a number nor a date.
+        DataError: One is missing, is neither a number nor a date, or is in another
+            unit than most.
     """
     times, fraction = split_times(column)
     if times.null_count():
@@ -142,8 +171,19 @@ def parse_time_column(column: pl.Series) -> Int64s:
             f"the column {column.name} must hold numbers or dates (ISO 8601); found "
             f"{column[row]!r} at row {row}. Drop rows without a time"
         )
+    units, usual = units_of(times), usual_unit(count_units(times))
+    other = in_other_unit(column, times, units, usual)
+    if other.any():
+        row = int(other.argmax())
+        raise DataError(
+            f"time is in another unit than most in "
+            f"{quantity(int(other.sum()), 'row')} of {len(column):,}; row {row} is the "
+            f"first: {found_unit(column[row], int(units[row]), usual or 0)}. Convert "
+            f"the column {column.name} to one unit"
+        )
     whole = times.to_numpy()
     if fraction is None:
-        return whole
+        return whole, 0
     largest = int(np.abs(whole).max(initial=0))
-    return rescale(whole, fraction, fitting(int(thousands(fraction).max()), largest))
+    steps = fitting(int(thousands(fraction).max()), largest)
+    return rescale(whole, fraction, steps), steps

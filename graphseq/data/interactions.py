@@ -166,14 +166,24 @@ class Interactions:
             weight: Column of a weight of each event, such as a rating.
 
         Raises:
-            DataError: A column is missing, holds nulls, or has the wrong type.
+            DataError: A column is missing, holds nulls or empty ids, or has the wrong
+                type; or times are in different units.
         """
         columns = frame_columns(frame, weight)
         users, user = Vocabulary.number(columns["user"])
         items, item = Vocabulary.number(columns["item"])
-        time = parse_time_column(columns["time"]) if "time" in columns else None
-        given = columns["weight"].to_numpy() if weight is not None else None
-        return cls.from_arrays(user, item, time, users=users, items=items, weight=given)
+        time, steps = None, 0
+        if "time" in columns:
+            time, steps = parse_time_column(columns["time"])
+        return cls.from_arrays(
+            user,
+            item,
+            time,
+            users=users,
+            items=items,
+            weight=columns["weight"].to_numpy() if weight is not None else None,
+            time_steps=steps,
+        )
 
     @property
     def num_users(self) -> int:

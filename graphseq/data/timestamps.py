@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from graphseq.data.arrays import LARGEST, Int64s
+from graphseq.data.arrays import LARGEST, Int64s, Mask
 
 UNITS = ("seconds", "milliseconds", "microseconds", "nanoseconds")
 FIRST, LAST = 10**8, 10**10  # unix seconds of 1973 and of 2286
@@ -22,6 +22,8 @@ DATES = (
     "%Y-%m-%dT%H:%M:%S%.f%#z",
     "%Y-%m-%d %H:%M",
     "%Y-%m-%dT%H:%M",
+    "%Y-%m-%d %H:%M%#z",
+    "%Y-%m-%dT%H:%M%#z",
 )
 
 Split = tuple[pl.Series, Int64s | None]
@@ -189,6 +191,41 @@ def units_of(times: pl.Series) -> npt.NDArray[np.int8]:
         elif first <= high and low <= last:
             units[(values >= first) & (values <= last)] = index
     return units
+
+
+def in_other_unit(
+    raw: pl.Series, times: pl.Series, units: npt.NDArray[np.int8], usual: int | None
+) -> Mask:
+    """Numbers that are in another unit than most times, or negative, (E,).
+
+    Args:
+        raw: Times as the source writes them, (E,).
+        times: The same as whole numbers; null where they cannot be parsed.
+        units: From :func:`units_of`, (E,).
+        usual: Index in ``UNITS`` of the usual unit; ``None``: all times pass.
+    """
+    faulty = np.zeros(len(times), dtype=np.bool_)
+    if usual is not None:
+        negative = (times < 0).fill_null(False).to_numpy()
+        faulty = ((units >= 0) & (units != usual)) | negative
+    if faulty.any() and raw.dtype == pl.String:
+        rows = np.flatnonzero(faulty)
+        faulty[rows] = raw.gather(rows).cast(pl.Float64, strict=False).is_not_null()
+    elif not raw.dtype.is_numeric():
+        faulty[:] = False
+    return faulty
+
+
+def found_unit(raw: object, unit: int, usual: int) -> str:
+    """What to report of a time that is in another unit than most.
+
+    Args:
+        raw: The time as the source writes it.
+        unit: Index of its unit; -1 for a negative number.
+        usual: Index of the usual unit.
+    """
+    name = UNITS[unit] if unit >= 0 else "a negative number"
+    return f"found {raw}, {name}; most are {UNITS[usual]}"
 
 
 def count_units(times: pl.Series) -> Int64s:

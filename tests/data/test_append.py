@@ -105,6 +105,10 @@ def test_times_are_as_fine_as_the_finest_of_both(
 
     whole = read("whole.csv", old + new)
     earlier, later = read("old.csv", old), read("new.csv", new)
+    of_frame = Interactions.from_frame(
+        {"user": ["ann"] * len(new), "item": [*range(len(new))], "time": new}
+    )
+    assert of_frame.time_steps == later.time_steps
     frames = (append(earlier, later).frame(), append(later, earlier).frame())
     for frame in frames:
         assert frame["time"].to_list() == sorted(whole.time.tolist())

@@ -154,6 +154,11 @@ def test_invalid_arguments_are_refused() -> None:
         k_core(log, 0)
     with pytest.raises(DataError, match="'some' is not a date"):
         time_window(log, "some")
+    for moment in (float("nan"), float("inf"), -float("inf"), np.float32("nan")):
+        with pytest.raises(DataError, match=r"is not a moment\. Write a finite number"):
+            time_window(log, moment)
+        with pytest.raises(DataError, match="or None where there is no bound"):
+            time_window(log, end=moment)
     with pytest.raises(DataError, match="removes every event"):
         min_length(log, 2)
     with pytest.raises(DataError, match="needs timestamps"):

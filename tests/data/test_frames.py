@@ -113,6 +113,48 @@ def test_what_is_not_a_log_is_refused(frame: object, match: str) -> None:
         Interactions.from_frame(frame)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("times", "match"),
+    [
+        (
+            [SECONDS, SECONDS * 1000, SECONDS],
+            rf"1 row of 3; row 1 .* found {SECONDS * 1000}, milliseconds; most are sec",
+        ),
+        ([f"{SECONDS}", f"{SECONDS}000", f"{SECONDS}"], "milliseconds; most are sec"),
+        (
+            [SECONDS * 1000.0, SECONDS * 1000.0, SECONDS + 0.5],
+            "found .*, seconds; most ar",
+        ),
+        ([SECONDS, SECONDS, -1], "found -1, a negative number; most are seconds"),
+    ],
+)
+def test_times_in_another_unit_than_most_are_refused(
+    times: list[object], match: str
+) -> None:
+    columns = {"user": ["u"] * 3, "item": ["A", "B", "C"], "time": times}
+    with pytest.raises(DataError, match=match):
+        Interactions.from_frame(columns)
+
+
+def test_dates_and_small_numbers_are_in_no_other_unit() -> None:
+    columns = {"user": ["u"] * 3, "item": ["A", "B", "C"]}
+    for times in (
+        [-5, 0, 7],
+        [SECONDS, 0, SECONDS],
+        [f"{SECONDS}000", f"{SECONDS}000", "1960-01-01"],
+        [datetime(1960, 1, 1), *MOMENTS],
+    ):
+        assert len(Interactions.from_frame({**columns, "time": times})) == 3
+
+
+@pytest.mark.parametrize("kind", [pl.String, pl.Categorical])
+@pytest.mark.parametrize("role", ["user", "item"])
+def test_an_empty_id_is_refused(role: str, kind: pl.DataType) -> None:
+    frame = FRAME.with_columns(pl.Series(role, ["a", ""], dtype=kind))
+    with pytest.raises(DataError, match=rf"no {role}: .* in 1 row of 2, .* is row 1\."):
+        Interactions.from_frame(frame)
+
+
 def pandas_frames() -> dict[str, object]:
     """Frames of pandas with each type of column that people have."""
     pandas = pytest.importorskip("pandas")

@@ -12,9 +12,10 @@ from graphseq.data.ids import BlockNumbering
 from graphseq.data.interactions import Interactions
 from graphseq.data.readers.errors import Check, MalformedLines
 from graphseq.data.timestamps import (
-    UNITS,
     count_units,
     fitting,
+    found_unit,
+    in_other_unit,
     rescale,
     split_times,
     thousands,
@@ -94,20 +95,12 @@ def other_units(raw: pl.Series, times: pl.Series, usual: int | None) -> Check:
         times: The same as whole numbers; null where they cannot be parsed.
         usual: Index in ``UNITS`` of the usual unit of the log; ``None``: all pass.
     """
-    units, faulty = units_of(times), np.zeros(len(times), dtype=np.bool_)
-    if usual is not None:
-        negative = (times < 0).fill_null(False).to_numpy()
-        faulty = ((units >= 0) & (units != usual)) | negative
-    if faulty.any() and raw.dtype == pl.String:
-        rows = np.flatnonzero(faulty)
-        faulty[rows] = raw.gather(rows).cast(pl.Float64, strict=False).is_not_null()
-    elif not raw.dtype.is_numeric():
-        faulty[:] = False
+    units = units_of(times)
 
     def found(row: int) -> str:
-        unit = UNITS[units[row]] if units[row] >= 0 else "a negative number"
-        return f"found {raw[row]}, {unit}; most are {UNITS[usual or 0]}"
+        return found_unit(raw[row], int(units[row]), usual or 0)
 
+    faulty = in_other_unit(raw, times, units, usual)
     return Check("time is in another unit than most", faulty, found)
 
 
