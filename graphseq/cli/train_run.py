@@ -56,6 +56,7 @@ def train_here(job: Job, options: RunOptions) -> None:
     options_of_fit = experiment.resolved()["train"]
     options_of_fit["batch_size"] = options_of_fit["batch_size"] or 1  # by the sampler
     FitOptions(**options_of_fit).check_machine()
+    experiment.check_stages()
     if options.record is not None:
         _report_uncommitted(options.record)
     if options.overwrite:

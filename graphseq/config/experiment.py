@@ -8,6 +8,7 @@ nowhere else.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ from graphseq.models.registry import build_model
 from graphseq.schema import InvalidOption, refuse
 from graphseq.signatures import parameters
 from graphseq.training import Run
+from graphseq.training.requirements import check_last_stage
 
 OF_RUNS: dict[type, str] = {
     Ensemble: "graphseq ensemble RUN RUN …",
@@ -179,6 +181,21 @@ class Experiment:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             return build_model(spec, *sizes)
+
+    def check_stages(self) -> None:
+        """Refuse epochs that end before the last stage, before any data are read.
+
+        Raises:
+            ConfigError: They do.
+        """
+        spec = self.section("model")
+        if spec.target in OF_RUNS:
+            return
+        planned = None
+        with suppress(RuntimeError), torch.device("meta"):  # allocates nothing
+            planned = spec.build(num_users=1009, num_items=1013)
+        if planned is not None:
+            check_last_stage(planned, int(self.section("train").max_epochs))
 
     def fit(self, model: Model, graph: HeteroData, **supplied: Any) -> Run:
         """Train the model with the options of the section ``train``."""

@@ -42,11 +42,21 @@ def check_epochs(model: Model, max_epochs: int) -> None:
             "(EC4SRec: updates, ICLRec: warm_up)",
             stacklevel=4,
         )
+    check_last_stage(model, max_epochs)
+
+
+def check_last_stage(model: Model, max_epochs: int) -> None:
+    """Refuse epochs that end before the last stage.
+
+    Raises:
+        ConfigError: They do.
+    """
     before = epochs_before_last_stage(model)
     if before and 0 < max_epochs <= before:
         raise ConfigError(
-            f"{name} trains {before} epochs before its last stage, and max_epochs is "
-            f"{max_epochs}. Raise max_epochs, or shorten the earlier stages"
+            f"{type(model).__name__} trains {before} epochs before its last stage, and "
+            f"max_epochs is {max_epochs}. Raise max_epochs, or shorten the earlier "
+            "stages"
         )
 
 

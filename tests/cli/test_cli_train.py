@@ -151,6 +151,20 @@ def test_overwrite_deletes_only_runs(
     assert (tmp_path / "thesis" / "chapter.tex").exists()
 
 
+def test_epochs_that_end_too_early_lose_no_earlier_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    later = {"auxiliaries": [{"NextItemFirst": {"epochs": 2}}]}
+    model = {"SequenceModel": {"backbone": {"dim": 8}, **later}}
+    write(tmp_path / "later.yaml", POP | {"model": model})
+    command = ["train", "later.yaml", "--folder", "run", "--set"]
+    assert main([*command, "train.max_epochs=3"]) == 0
+    assert main([*command, "train.max_epochs=2", "--overwrite"]) == 2
+    assert "trains 2 epochs before its last stage" in capsys.readouterr().err
+    assert load_run(tmp_path / "run").epochs == 3
+
+
 @contextmanager
 def interrupted_after(histories: Callable[[], list[Path]]) -> Iterator[None]:
     """Send Ctrl-C to this process once a run has a history."""

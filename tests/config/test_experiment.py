@@ -9,7 +9,7 @@ import yaml
 
 from graphseq.config import Experiment, check
 from graphseq.constants import ITEM_CO_OCCURS, PRECEDES
-from graphseq.errors import DataError
+from graphseq.errors import ConfigError, DataError
 from graphseq.graphs import graph_hash
 from graphseq.schema import describe
 from graphseq.training.run_folder import _without_sizes
@@ -135,3 +135,11 @@ def test_a_missing_log_is_reported_with_the_folder() -> None:
         DataError, match=r"nowhere\.csv.*relative to the current folder"
     ):
         experiment.read()
+
+
+def test_epochs_that_end_too_early_are_refused_before_the_data_are_read() -> None:
+    model = {"S3Rec": {"backbone": {"dim": 8}, "objective": {"pretrain_epochs": 2}}}
+    options = {**OPTIONS, "model": model, "data": {"path": "nowhere.csv"}}
+    with pytest.raises(ConfigError, match="trains 2 epochs before its last stage"):
+        check(options).check_stages()
+    check({**options, "train": {"max_epochs": 3}}).check_stages()
