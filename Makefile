@@ -13,11 +13,15 @@ PYTEST := -m pytest -q -n auto --dist worksteal --durations 15 -m "not slow and 
 FAST := $(addprefix tests/, data graphs nn objectives sequences evaluation recommend config) \
 	tests/test_schema.py tests/test_specs.py tests/test_runtime.py
 
+# What test-slow runs: trainings, exports and statistics that take minutes. The other slow
+# tests draw ten times as many damaged files as the fast ones.
+SLOW := $(addprefix tests/, models training evaluation export)
+
 # Compiled files are kept, whatever the environment says: the tests start many processes.
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-lowest lint format docs bench clean
+.PHONY: help install demo test test-lowest test-slow lint format docs bench clean
 .DELETE_ON_ERROR:
 
 help:  ## List the targets
@@ -67,6 +71,9 @@ test: $(STAMP)-dev  ## Run the tests
 test-lowest: $(LOWEST)/.graphseq  ## Run fast tests with the lowest versions
 	OMP_NUM_THREADS=1 $(LOWEST)/bin/python $(PYTEST) -p no:cacheprovider \
 		-W default -o addopts="--strict-markers --import-mode=importlib" $(FAST)
+
+test-slow: $(STAMP)-dev  ## Run the slow tests of models and statistics
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist worksteal -m slow -rs $(SLOW)
 
 lint: $(STAMP)-dev  ## Check style (ruff) and types (mypy strict)
 	$(BIN)/ruff check .
