@@ -160,8 +160,8 @@ def mask_twice(batch):
     return gs.augment.join(gs.augment.mask(batch, 0.3), gs.augment.mask(batch, 0.3))
 
 
-own = gs.models.CL4SRec(log.num_users, small(Mean()), augmentation=mask_twice)
-own.add(SmallStates())
+objectives = [gs.models.ViewContrast(mask_twice), SmallStates()]
+own = gs.models.SequenceModel(log.num_users, small(Mean()), objectives)
 gs.fit(own, graph, **quick)
 
 # 25. Are my parts correct?

@@ -183,10 +183,11 @@ class Experiment:
             return build_model(spec, *sizes)
 
     def check_stages(self) -> None:
-        """Refuse epochs that end before the last stage, before any data are read.
+        """Refuse stages that do not train, or end too early, before data are read.
 
         Raises:
-            ConfigError: They do.
+            ConfigError: As :meth:`.Model.check_stages`, or ``max_epochs`` ends before
+                the last stage.
         """
         spec = self.section("model")
         if spec.target in OF_RUNS:
@@ -195,6 +196,7 @@ class Experiment:
         with suppress(RuntimeError), torch.device("meta"):  # allocates nothing
             planned = spec.build(num_users=1009, num_items=1013)
         if planned is not None:
+            planned.check_stages()
             check_last_stage(planned, int(self.section("train").max_epochs))
 
     def fit(self, model: Model, graph: HeteroData, **supplied: Any) -> Run:

@@ -133,7 +133,6 @@ class LMA4Rec(SequenceModel):
         },
         "augmentation": {},
     }
-    learns_dropout = True
 
     @classmethod
     def conflicts(cls, options: Mapping[str, Any]) -> Iterator[InvalidOption]:

@@ -156,8 +156,6 @@ class SequenceModel(Model):
     """The paper's options of its parts, as in an experiment file."""
     every_position: bool = False
     """Whether the next-item loss reads the state at every position."""
-    learns_dropout: ClassVar[bool] = False
-    """Whether an objective of the paper learns the rates of a ``LearnableDropout``."""
 
     def __init__(
         self,
@@ -203,28 +201,14 @@ class SequenceModel(Model):
         for message in Encoder.check_sampler(encoder, sampler):
             yield InvalidOption("backbone.sampler", message)
         empty = getattr(options["backbone"], "empty_history", False)
-        learns_dropout = cls.learns_dropout
         for name, value in options.items():
             for part in value if isinstance(value, list | tuple) else [value]:
                 if issubclass(class_of(part), Auxiliary):
-                    learns_dropout |= class_of(part).learns_dropout
                     if empty:
                         what = "has no term for a row without items; set the backbone's"
                         yield InvalidOption(name, f"{what} empty_history=False")
                     for message in class_of(part).check_encoder(part.options, encoder):
                         yield InvalidOption(name, message)
-        learnable = encoder.options.get("learnable")
-        if (
-            learnable is not None
-            and learnable.estimator == "arm"
-            and not learns_dropout
-        ):
-            yield InvalidOption(
-                "backbone.encoder",
-                "no objective would learn the rates of its LearnableDropout; add a "
-                "LearnableDropoutContrast, or set the estimator='concrete', whose "
-                "rates the next item learns",
-            )
 
     def add(self, auxiliary: Auxiliary) -> None:
         """Add an auxiliary objective; it becomes one of the model's options.
@@ -312,6 +296,24 @@ class SequenceModel(Model):
         """The stages of the objectives, then all terms together."""
         before = [s for o in self.objectives for s in o.stages(self.backbone)]
         return (*before, Stage((Step(self.losses),)))
+
+    def check_stages(self) -> None:
+        """As :meth:`.Model.check_stages`; an objective learns the dropout's rates.
+
+        Raises:
+            ConfigError: As there; or no objective would learn the rates of a
+                ``LearnableDropout`` whose gradient is ARM's.
+        """
+        super().check_stages()
+        learnable = self.backbone.encoder.options.get("learnable")
+        if learnable is None or learnable.estimator != "arm":
+            return
+        if not any(objective.learns_dropout for objective in self.objectives):
+            raise ConfigError(
+                f"{type(self).__name__} has no objective that learns the rates of its "
+                "encoder's LearnableDropout. Add a LearnableDropoutContrast, or set "
+                "estimator='concrete', whose rates the next item learns"
+            )
 
     def next_item(self, encoding: Encoding) -> Float[Tensor, ""]:
         """The next-item loss of a batch."""

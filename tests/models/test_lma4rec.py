@@ -152,12 +152,13 @@ def test_options_that_nothing_would_read_are_refused() -> None:
         LearnableDropoutContrast(view_targets=True)
     learned = {"dim": 8, "encoder": {"Transformer": {"learnable": {}}}}
     backbone = SequenceModel.default_backbone(12, **learned)
-    with pytest.raises(OptionError, match="no objective would learn the rates"):
-        SequenceModel(48, backbone)
-    with pytest.raises(OptionError, match="no objective would learn the rates"):
-        create({"CL4SRec": {"backbone": learned}}, 48, 12)
-    SequenceModel(48, backbone, [LearnableDropoutContrast()])
+    with pytest.raises(ConfigError, match="no objective that learns the rates"):
+        SequenceModel(48, backbone).check_stages()
+    with pytest.raises(ConfigError, match="no objective that learns the rates"):
+        create({"CL4SRec": {"backbone": learned}}, 48, 12).check_stages()
+    SequenceModel(48, backbone, [LearnableDropoutContrast()]).check_stages()
+    LMA4Rec(48, 12).check_stages()
     learned["encoder"] = {
         "Transformer": {"learnable": {"LearnableDropout": {"estimator": "concrete"}}}
     }
-    create({"SASRec": {"backbone": learned}}, 48, 12)
+    create({"SASRec": {"backbone": learned}}, 48, 12).check_stages()
