@@ -132,8 +132,12 @@ def test_the_peak_counts_what_earlier_steps_left() -> None:
     assert peak([first, second]) == 1300
 
 
+# One build a process, as a command has it: what an earlier build freed lies in pieces
+# into which the next does not fit, and would be measured as its own.
 MEASURED = """
+import ctypes
 import re
+import sys
 from pathlib import Path
 import numpy as np
 from graphseq.data import Interactions, leave_one_out
@@ -148,23 +152,25 @@ rng = np.random.default_rng(0)
 item = (10_000 * rng.random(250_000) ** 2.2).astype(np.int64)
 split = leave_one_out(Interactions.from_arrays(rng.integers(0, 30_000, 250_000), item))
 small = leave_one_out(Interactions.from_arrays([0] * 3, [0, 1, 2]))
-for options in ({}, {"weight": "cosine"}):
-    step = CoOccurrence("user", **options)
-    build_graph(small, [step])  # what is imported late is there
-    foretold = peak(estimate(split.train, [step]))
-    Path("/proc/self/clear_refs").write_text("5")  # reset the measured peak
-    before = memory("VmRSS")
-    graph = build_graph(split, [step])
-    print(foretold / (memory("VmHWM") - before))
+step = CoOccurrence("user", weight=sys.argv[1])
+build_graph(small, [step])  # what is imported late is there
+foretold = peak(estimate(split.train, [step]))
+if hasattr(ctypes.CDLL(None), "malloc_trim"):  # the build would use freed memory again
+    ctypes.CDLL(None).malloc_trim(0)
+Path("/proc/self/clear_refs").write_text("5")  # reset the measured peak
+before = memory("VmRSS")
+graph = build_graph(split, [step])
+print(foretold / (memory("VmHWM") - before))
 """
 
 
 @pytest.mark.skipif(
     sys.platform != "linux", reason="only Linux reports the peak of a process"
 )
-def test_memory_is_foretold_within_a_factor_of_three_and_not_too_low() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", MEASURED], capture_output=True, text=True, check=True
-    )
-    for ratio in map(float, done.stdout.split()):
-        assert 0.7 < ratio < 3  # the allocator moves it by a tenth: 0.79 to 0.87
+@pytest.mark.parametrize("weight", ["count", "cosine"])
+def test_memory_is_foretold_within_a_factor_of_three_and_not_too_low(
+    weight: str,
+) -> None:
+    command = [sys.executable, "-c", MEASURED, weight]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert 0.8 < float(done.stdout) < 3
