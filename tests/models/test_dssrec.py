@@ -4,13 +4,11 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from graphseq import fit
 from graphseq.errors import ConfigError
-from graphseq.models import DisentangledFuture, DSSRec, create
-from graphseq.nn import Propagated
+from graphseq.models import DisentangledFuture, DSSRec
 from graphseq.objectives import cross_entropy, seq2item, seq2seq
 from graphseq.sequences import SequenceLoader
 from graphseq.sequences.rows import full_sequences, split_at_random
@@ -120,30 +118,3 @@ def test_splitting_leaves_the_batch_unchanged(lab: Any, cycle: HeteroData) -> No
     items, targets = batch.items.clone(), batch.targets.clone()
     model.losses(batch, cycle)
     assert torch.equal(batch.items, items) and torch.equal(batch.targets, targets)
-
-
-@pytest.mark.parametrize("epochs", [0, 2])
-def test_features_leave_out_all_edges_of_the_rows_whose_items_are_predicted(
-    lab: Any, cycle: HeteroData, epochs: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """In pre-training and jointly: any item of a row may be after the split."""
-    features = {"Propagated": {"relation": "interacts", "target_edges": "left_out"}}
-    backbone = {"dim": 8, "features": features, "sampler": "prefix"}
-    objective = {"pretrain_epochs": epochs}
-    model = create({"DSSRec": {"backbone": backbone, "objective": objective}}, 48, 12)
-    excluded: list[Tensor] = []
-    forward = Propagated.forward
-
-    def recorded(self: Propagated, graph: HeteroData, *edges: Tensor) -> Tensor:
-        excluded.extend(edges)
-        return forward(self, graph, *edges)
-
-    monkeypatch.setattr(Propagated, "forward", recorded)
-    batch = lab.load(model, cycle)[0]
-    model.train().stages()[0].steps[0].losses(batch, cycle)
-    expected = []
-    for row in range(len(batch)):
-        n = int(batch.lengths[row])
-        items = [*batch.items[row, :n].tolist(), int(batch.targets[row, n - 1])]
-        expected += [(int(batch.user[row]), item) for item in items]
-    assert sorted(zip(*excluded[-1].tolist(), strict=True)) == sorted(expected)

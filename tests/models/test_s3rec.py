@@ -12,9 +12,8 @@ from graphseq import fit
 from graphseq.constants import HAS_ATTRIBUTE, INTERACTS
 from graphseq.errors import ConfigError, GraphError
 from graphseq.graphs import Attributes
-from graphseq.models import MutualInformation, S3Rec, SASRec, create
+from graphseq.models import MutualInformation, S3Rec, SASRec
 from graphseq.models.s3rec import TASKS
-from graphseq.nn import Propagated
 from graphseq.sequences import Batch
 from graphseq.sequences.masking import (
     bernoulli_mask,
@@ -247,30 +246,3 @@ def test_attributes_need_their_number_and_their_edges(cycle: HeteroData) -> None
 def test_an_encoder_of_one_direction_is_refused() -> None:
     with pytest.raises(ConfigError, match="both directions, a Transformer; found GRU"):
         small({"encoder": {"GRU": {}}})
-
-
-@pytest.mark.parametrize("epochs", [0, 2])
-def test_features_leave_out_all_edges_of_the_rows_whose_items_are_predicted(
-    lab: Any, cycle: HeteroData, epochs: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """In pre-training and jointly: any item of a row may be masked."""
-    features = {"Propagated": {"relation": "interacts", "target_edges": "left_out"}}
-    backbone = {"dim": 8, "features": features, "sampler": "prefix"}
-    objective = {"pretrain_epochs": epochs}
-    model = create({"S3Rec": {"backbone": backbone, "objective": objective}}, 48, 12)
-    excluded: list[Tensor] = []
-    forward = Propagated.forward
-
-    def recorded(self: Propagated, graph: HeteroData, *edges: Tensor) -> Tensor:
-        excluded.extend(edges)
-        return forward(self, graph, *edges)
-
-    monkeypatch.setattr(Propagated, "forward", recorded)
-    batch = lab.load(model, cycle)[0]
-    model.train().stages()[0].steps[0].losses(batch, cycle)
-    expected = []
-    for row in range(len(batch)):
-        n = int(batch.lengths[row])
-        items = [*batch.items[row, :n].tolist(), int(batch.targets[row, n - 1])]
-        expected += [(int(batch.user[row]), item) for item in items]
-    assert sorted(zip(*excluded[-1].tolist(), strict=True)) == sorted(expected)

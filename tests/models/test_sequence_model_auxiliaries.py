@@ -32,7 +32,9 @@ from graphseq.models import (
     SequenceModel,
     TargetContrast,
     ViewContrast,
+    create,
 )
+from graphseq.nn import Propagated
 from graphseq.sequences import Batch
 from graphseq.sequences.augment import (
     Augmentation,
@@ -152,3 +154,31 @@ def test_default_augmentations_are_those_of_the_published_code(name: str) -> Non
     assert (kept[:, -1] != LENGTH - 1).any() == reach  # the reordered rows
     first, second = cropped.view(2, -1)
     assert (first & second).any() == (not distinct)
+
+
+@pytest.mark.parametrize("name", ["S3Rec", "DSSRec"])
+@pytest.mark.parametrize("epochs", [0, 2])
+def test_features_leave_out_all_edges_of_the_rows_whose_items_are_predicted(
+    lab: Any, cycle: HeteroData, name: str, epochs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In pre-training and jointly: a mask or a split may hide any item of a row."""
+    features = {"Propagated": {"relation": "interacts", "target_edges": "left_out"}}
+    backbone = {"dim": 8, "features": features, "sampler": "prefix"}
+    objective = {"pretrain_epochs": epochs}
+    model = create({name: {"backbone": backbone, "objective": objective}}, 48, 12)
+    excluded: list[Tensor] = []
+    forward = Propagated.forward
+
+    def recorded(self: Propagated, graph: HeteroData, *edges: Tensor) -> Tensor:
+        excluded.extend(edges)
+        return forward(self, graph, *edges)
+
+    monkeypatch.setattr(Propagated, "forward", recorded)
+    batch = lab.load(model, cycle)[0]
+    model.train().stages()[0].steps[0].losses(batch, cycle)
+    expected = []
+    for row in range(len(batch)):
+        n = int(batch.lengths[row])
+        items = [*batch.items[row, :n].tolist(), int(batch.targets[row, n - 1])]
+        expected += [(int(batch.user[row]), item) for item in items]
+    assert sorted(zip(*excluded[-1].tolist(), strict=True)) == sorted(expected)

@@ -447,7 +447,7 @@ def test_ranks_are_among_the_candidates_however_these_are_given(
             assert score == pytest.approx(scores[item], rel=1e-5), (row, item)
 
 
-def test_what_is_no_list_is_refused_by_name(
+def test_arguments_that_are_not_lists_are_refused_by_name(
     graph: HeteroData, unchecked_shapes: None
 ) -> None:
     shop = Recommender(SASRec(3, 6), graph)

@@ -254,7 +254,7 @@ def _without_quoted(text: str, separator: str) -> str:
 def _wrong_width(fields: Fields, separator: str) -> Mask:
     """Rows with too few or too many fields; an empty last field counts as a field.
 
-    One surplus field is no fault if it is empty, as where each line ends with a
+    One surplus field is accepted if it is empty, as where each line ends with a
     separator.
     """
     frame, width = fields.frame, fields.width
