@@ -160,9 +160,15 @@ class Training(LightningModule):
         """Set the learning rate, a function of the epoch and the step."""
         progress: Any = self.trainer.fit_loop.epoch_loop.batch_progress
         step = progress.total.completed
+        epoch, epochs = self.current_epoch, self.options.max_epochs
         stage = self.stage
-        fraction = batch_idx / (stage.passes * len(self.loaders[stage]))
-        rate = self.options.learning_rate(self.current_epoch, step, fraction)
+        steps = stage.passes * len(self.loaders[stage])
+        schedule = self.options.lr_schedule
+        if schedule is not None and schedule.each_stage:
+            first, after = span_of(self.plan, epoch, epochs)
+            epoch, epochs = epoch - first, after - first
+            step = epoch * steps + batch_idx
+        rate = self.options.learning_rate(epoch, step, batch_idx / steps, epochs)
         for optimizer in self.trainer.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = rate
@@ -313,6 +319,17 @@ def stage_of(plan: tuple[Stage, ...], epoch: int) -> Stage:
         if epoch < 0:
             return stage
     return plan[-1]
+
+
+def span_of(plan: tuple[Stage, ...], epoch: int, max_epochs: int) -> tuple[int, int]:
+    """The first epoch of an epoch's stage, and the first after the stage."""
+    first = 0
+    for stage in plan[:-1]:
+        after = first + (stage.epochs or 0)
+        if epoch < after:
+            return first, after
+        first = after
+    return first, max_epochs
 
 
 @contextmanager

@@ -82,15 +82,19 @@ class FitOptions:
         automatic = self.accelerator == "auto" and not torch.cuda.is_available()
         return automatic or self.accelerator == "cpu"
 
-    def learning_rate(self, epoch: int, step: int, fraction: float) -> float:
+    def learning_rate(
+        self, epoch: int, step: int, fraction: float, epochs: int
+    ) -> float:
         """Adam's learning rate in a step.
 
         Args:
-            epoch: The epoch; the first is 0.
-            step: Steps of the run before this one.
+            epoch: The epoch of the run, or of the stage if the schedule starts anew
+                with each; the first is 0.
+            step: Steps of the run, or of the stage, before this one.
             fraction: Completed fraction of the epoch.
+            epochs: Planned epochs of the run, or of the stage.
         """
-        progress = min(1.0, (epoch + fraction) / max(1, self.max_epochs))
+        progress = min(1.0, (epoch + fraction) / max(1, epochs))
         schedule = self.lr_schedule
         decay = 1.0 if schedule is None else schedule.factor(epoch, progress)
         warmup_factor = min(1.0, (step + 1) / max(1, self.lr_warmup))

@@ -20,9 +20,12 @@ class Schedule(Configurable, ABC):
         ends: Whether the factor depends on ``max_epochs``. Such a run cannot be resumed
             with another number of epochs, and its best weights come late: set
             ``patience=None``.
+        each_stage: Whether the schedule starts anew, after another warm-up, with each
+            stage of the model, such as the training after a pre-training.
     """
 
     ends: bool = False
+    each_stage: bool = False
 
     @abstractmethod
     def factor(self, epoch: int, progress: float) -> float:
@@ -31,6 +34,8 @@ class Schedule(Configurable, ABC):
         Args:
             epoch: The epoch; the first is 0.
             progress: Completed fraction of the steps of ``max_epochs``, in [0, 1].
+                With ``each_stage``, both count from the beginning of the stage to its
+                end.
         """
 
 
@@ -60,6 +65,8 @@ class LinearDecay(Schedule):
     Args:
         end: The fraction that is reached after ``max_epochs``.
         start: The fraction of the training after which the line begins.
+        each_stage: Whether each stage of the model has a line of its own. Recorded
+            if it has.
 
     Source:
         Sun et al., *BERT4Rec* (CIKM 2019), Section 4.4: linear decay. Hu et al.,
@@ -68,9 +75,14 @@ class LinearDecay(Schedule):
 
     ends = True
 
-    def __init__(self, end: Fraction = 0.0, start: Fraction = 0.0) -> None:
+    def __init__(
+        self, end: Fraction = 0.0, start: Fraction = 0.0, each_stage: bool = False
+    ) -> None:
         self.end = end
         self.start = start
+        self.each_stage = each_stage
+        if not each_stage:
+            del self.options["each_stage"]
 
     def factor(self, epoch: int, progress: float) -> float:
         """``1 - (1 - end) (progress - start) / (1 - start)``, 1 before ``start``."""
@@ -84,15 +96,20 @@ class CosineDecay(Schedule):
 
     Args:
         end: The fraction that is reached after ``max_epochs``.
+        each_stage: Whether each stage of the model has a cosine of its own. Recorded
+            if it has.
 
     Source:
-        Loshchilov and Hutter, *SGDR* (ICLR 2017), Eq. 5, without restarts.
+        Loshchilov and Hutter, *SGDR* (ICLR 2017), Eq. 5; restarts only between stages.
     """
 
     ends = True
 
-    def __init__(self, end: Fraction = 0.0) -> None:
+    def __init__(self, end: Fraction = 0.0, each_stage: bool = False) -> None:
         self.end = end
+        self.each_stage = each_stage
+        if not each_stage:
+            del self.options["each_stage"]
 
     def factor(self, epoch: int, progress: float) -> float:
         """``end + (1 - end) (1 + cos(π progress)) / 2``."""

@@ -91,14 +91,40 @@ def test_every_step_has_its_rate(
         assert rate == pytest.approx(0.02 * schedule.factor(0, step / total))
 
 
+@pytest.mark.parametrize("schedule", [CosineDecay, LinearDecay])
+def test_a_schedule_starts_anew_with_each_stage(
+    graph: HeteroData,
+    small: Make,
+    short: Short,
+    rates: list[float],
+    schedule: type[CosineDecay],
+) -> None:
+    """The pre-training of S3-Rec has other batches, so another number of steps."""
+    tasks = {"variant": "MIP", "pretrain_epochs": 2, "pretrain_sampler": "user"}
+    objective = {"MutualInformation": tasks | {"pretrain_batch_size": 8}}
+    model = small("S3Rec", objective=objective)
+    options = {"monitor": None, "lr": 0.02, "batch_size": 4, "max_epochs": 5}
+    one_pass = schedule(each_stage=True)
+    short(model, graph, lr_schedule=one_pass, lr_warmup=3, **options)
+    first = -(-graph["user"].num_nodes // 8) * 2
+    stages = rates[:first], rates[first:]
+    assert len(stages[1]) > len(stages[0]) > 4
+    for stage in stages:
+        for step, rate in enumerate(stage):
+            factor = one_pass.factor(0, step / len(stage)) * min(1, (step + 1) / 3)
+            assert rate == pytest.approx(0.02 * factor)
+    assert one_pass.options["each_stage"] is True
+    assert "each_stage" not in schedule().options
+
+
 def test_a_file_names_a_schedule_and_the_run_records_it(tmp_path: Path) -> None:
     train = {"max_epochs": 2, "lr_schedule": {"CosineDecay": {"end": 0.1}}}
     experiment = check({**FILE, "train": {**train, "progress": False}})
     schedule = experiment.resolved()["train"]["lr_schedule"]
-    assert schedule == {"CosineDecay": {"end": 0.1}}
+    assert schedule == {"CosineDecay": {"end": 0.1, "each_stage": False}}
     graph = experiment.graph()
     run = experiment.fit(experiment.model(graph), graph, folder=tmp_path / "run")
-    assert run.experiment["train"]["lr_schedule"] == schedule
+    assert run.experiment["train"]["lr_schedule"] == train["lr_schedule"]
     with pytest.raises(ConfigError, match=r"lr_schedule.Cosine: unknown name; did you"):
         check({**FILE, "train": {"lr_schedule": {"Cosine": {}}}})
     with pytest.raises(ConfigError, match=r"CosineDecay.end: expected a number from 0"):
