@@ -22,6 +22,7 @@ from graphseq.data.arrays import (
     write_in_order,
 )
 from graphseq.data.frames import Frame, frame_columns, parse_time_column
+from graphseq.data.missing_ids import warn_of_missing
 from graphseq.data.timestamps import count_units, usual_unit
 from graphseq.data.vocabulary import Vocabulary
 from graphseq.errors import DataError, quantity
@@ -172,6 +173,8 @@ class Interactions:
         columns = frame_columns(frame, weight)
         users, user = Vocabulary.number(columns["user"])
         items, item = Vocabulary.number(columns["item"])
+        warn_of_missing("user", users.ids, user, stacklevel=3)
+        warn_of_missing("item", items.ids, item, stacklevel=3)
         time, steps = None, 0
         if "time" in columns:
             time, steps = parse_time_column(columns["time"])

@@ -7,6 +7,7 @@ import polars as pl
 
 from graphseq.data import Vocabulary
 from graphseq.data.ids import integers_if_all
+from graphseq.data.missing_ids import warn_of_missing
 from graphseq.data.readers.errors import OnError
 from graphseq.spark.batches import persist
 from graphseq.spark.errors import DistributedMalformedLines, mark_repeated_users
@@ -62,6 +63,8 @@ def read_events(
         size = rows.count()
     users, rows = _number(rows, "user", found)
     items, rows = _number(rows, "item", found)
+    warn_of_missing("user", users.ids, stacklevel=3)
+    warn_of_missing("item", items.ids, stacklevel=3)
     frame = persist(rows.selectExpr("user", "item", "time", "row"))
     frame.count()
     found.frame.unpersist()

@@ -12,13 +12,14 @@ from collections.abc import Mapping, Sequence
 import polars as pl
 
 from graphseq.data.frames import normalized
+from graphseq.data.missing_ids import MISSING
 from graphseq.data.timestamps import split_times, units_of
 
 Rows = Sequence[Sequence[str]]
 
 NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?")
 DATE = re.compile(r"\d{4}-\d\d-\d\d|\d{1,2}/(\d{1,2}|[A-Z][a-z]{2})/\d{2,4}")
-MISSING = {"", "NA", "N/A", "na", "null", "NULL", "None", "nan", "NaN", "-"}
+ABSENT = {"", "-", *MISSING}
 OPEN = "…"  # for a role without a clear column
 
 LIKELY: dict[str, tuple[str, ...]] = {
@@ -81,7 +82,7 @@ def likely_columns(names: Sequence[str], rows: Rows) -> dict[str, str]:
     found: dict[str, str] = {}
     for role in ("user", "item"):
         ranked = _by_rank(role, columns)
-        best = next((n for n in ranked if not MISSING & {*columns[n]}), None)
+        best = next((n for n in ranked if not ABSENT & {*columns[n]}), None)
         best = best or (ranked[0] if ranked else _by_part(role, columns))
         if best is not None:
             found[role] = best
@@ -113,13 +114,13 @@ def _by_part(role: str, columns: Mapping[str, Sequence[str]]) -> str | None:
 
 def _parses(values: Sequence[str]) -> bool:
     """Whether all values are numbers or dates, as far as there are any."""
-    present = [value for value in values if value not in MISSING]
+    present = [value for value in values if value not in ABSENT]
     return not split_times(pl.Series(present, dtype=pl.String))[0].null_count()
 
 
 def are_times(values: Sequence[str]) -> bool:
     """Whether values are dates, or numbers of the size of unix times since 1973."""
-    present = pl.Series([v for v in values if v not in MISSING], dtype=pl.String)
+    present = pl.Series([v for v in values if v not in ABSENT], dtype=pl.String)
     times = split_times(present)[0]
     if not len(present) or times.null_count():
         return False

@@ -51,8 +51,17 @@ def refuse_json_array(source: Source) -> None:
     """Refuse one JSON array instead of JSON lines, or of the rows of a table.
 
     Raises:
-        DataError: The file begins like an array of objects or of arrays.
+        DataError: The file begins like an array of objects or of arrays, or like the
+            objects of one without its brackets.
     """
+    first = source.start.split(b"\n", 1)[0].decode("utf-8", errors="replace").rstrip()
+    if first.endswith("},") and parse_object(first[:-1]) is not None:
+        name = shlex.quote(source.name)
+        raise DataError(
+            f"the lines of {source.name} are JSON objects that end with commas; "
+            "read_log reads one object a line, without them. Remove them: "
+            f"sed 's/,[[:space:]]*$//' {name} > log.jsonl"
+        )
     if found := ARRAY.match(source.start):
         name = shlex.quote(source.name)
         command = f"jq -c '.[]' {name} > log.jsonl (in Python, "

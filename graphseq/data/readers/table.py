@@ -10,6 +10,7 @@ import polars as pl
 from graphseq.data.arrays import Float32s, GrowingColumn, Int64s, Integral
 from graphseq.data.ids import BlockNumbering
 from graphseq.data.interactions import Interactions
+from graphseq.data.missing_ids import warn_of_missing
 from graphseq.data.readers.errors import Check, MalformedLines
 from graphseq.data.timestamps import (
     count_units,
@@ -111,7 +112,7 @@ def _warn_of_years(first: int, last: int) -> None:
             "events of one year keep the order of the file. Name a finer column of "
             "times if there is one",
             UserWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
 
 
@@ -216,13 +217,17 @@ class Combined:
         times, steps = self._take_times()
         if times is not None and len(times):
             _warn_of_years(int(times.min()), int(times.max()))
+        user, item = self._users.take_column(), self._items.take_column()
+        users, items = self._users.ids(), self._items.ids()
+        warn_of_missing("user", users, user, stacklevel=5)
+        warn_of_missing("item", items, item, stacklevel=5)
         return Interactions.from_arrays(
-            self._users.take_column(),
-            self._items.take_column(),
+            user,
+            item,
             times,
             weight=np.concatenate(self._weights) if self._weights else None,
-            users=Vocabulary(self._users.ids()),
-            items=Vocabulary(self._items.ids()),
+            users=Vocabulary(users),
+            items=Vocabulary(items),
             skipped=skipped,
             time_steps=steps,
         )

@@ -88,3 +88,14 @@ def test_the_advice_for_an_array_converts_it(tmp_path: Path, rows: list[Any]) ->
     if " (in Python, " in message:
         pl.read_json(path).write_ndjson(tmp_path / "python.jsonl")
         assert len(read_log(tmp_path / "python.jsonl")) == len(rows)
+
+
+@pytest.mark.parametrize("end", [",", ", ", ",\r"])
+def test_objects_that_end_with_commas_are_told_apart(tmp_path: Path, end: str) -> None:
+    path = tmp_path / "log.jsonl"
+    lines = [f'{{"user": {n}, "item": "a", "time": {n}}}{end}' for n in range(3)]
+    path.write_text("\n".join(lines))
+    with pytest.raises(DataError, match=r"objects that end with commas.*sed 's/,"):
+        read_log(path)
+    with pytest.raises(DataError, match="end with commas"):
+        read_log(path, format="jsonl")
