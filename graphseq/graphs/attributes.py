@@ -11,7 +11,7 @@ from graphseq.constants import ATTRIBUTE, HAS_ATTRIBUTE, INTERACTS
 from graphseq.data import Vocabulary
 from graphseq.data.attributes import Table, pairs_of, read_attributes
 from graphseq.errors import GraphError
-from graphseq.graphs.build import raw_items
+from graphseq.graphs.build import forget_operator, raw_items
 from graphseq.schema import Configurable
 
 
@@ -83,6 +83,7 @@ class Attributes(Configurable, BaseTransform):
         graph[ATTRIBUTE].vocabulary = attributes
         device = graph[INTERACTS].edge_index.device
         graph[HAS_ATTRIBUTE].edge_index = torch.from_numpy(index).to(device)
+        forget_operator(graph, HAS_ATTRIBUTE)
         return graph
 
     def pairs(self) -> pl.DataFrame:

@@ -1,6 +1,7 @@
 """One graph with the relations of several graphs of the same log."""
 
 from collections.abc import Iterator, Sequence
+from itertools import combinations
 from typing import Any
 
 import torch
@@ -25,11 +26,15 @@ def merge_graphs(graphs: Sequence[HeteroData]) -> HeteroData:
         The graph; tensors are shared. If all are parts of one graph, so is it.
 
     Raises:
-        GraphError: With everything that differs.
+        GraphError: With everything that differs between any two; or there are none.
     """
-    first, *others = graphs
+    if isinstance(graphs, HeteroData) or not len(graphs):
+        found = "one graph" if isinstance(graphs, HeteroData) else "none"
+        raise GraphError(f"merge_graphs takes a list of graphs; found {found}")
     merged = HeteroData()
-    if problems := [line for other in others for line in _differences(first, other)]:
+    if problems := [
+        line for pair in combinations(graphs, 2) for line in _differences(*pair)
+    ]:
         lines = "\n  ".join(dict.fromkeys(problems))
         raise GraphError(
             f"the graphs cannot be merged:\n  {lines}\nBuild them from the same log "

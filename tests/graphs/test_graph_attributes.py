@@ -22,6 +22,7 @@ from graphseq.graphs import (
     save_graph,
     summary,
 )
+from graphseq.nn import Propagated
 from graphseq.schema import describe
 
 TABLE = {"b": ["red", "red", "big"], "a": ["red"], "zz": ["lost"], "d": []}
@@ -143,3 +144,14 @@ def test_an_experiment_finds_the_file_below_its_root(tmp_path: Path) -> None:
     assert graph["attribute"].num_nodes == 2
     assert "root" not in experiment.resolved()["graph"][0]["Attributes"]
     assert str(tmp_path) not in json.dumps(graph.provenance)
+
+
+def test_another_table_replaces_what_is_propagated_over() -> None:
+    other = {"a": ["x"], "b": ["x"], "c": ["y"], "d": ["y"]}
+    features = Propagated(4, dim=3, relation="has", max_fraction=1.0)
+    graph = build_graph(leave_one_out(log()), [Attributes(TABLE)])
+    before = features(graph)
+    after = features(Attributes(other)(graph))
+    again = features(build_graph(leave_one_out(log()), [Attributes(other)]))
+    assert torch.equal(after, again)
+    assert not torch.allclose(after, before)

@@ -77,3 +77,17 @@ def test_other_held_out_events_are_refused() -> None:
     with pytest.raises(GraphError, match="the test users, histories or targets differ"):
         merge_graphs([one, other])
     assert not torch.equal(one.test.target, other.test.target)
+
+
+def test_each_two_graphs_are_compared() -> None:
+    short, long = graph(gs.Transitions(window=1)), graph(gs.Transitions(window=3))
+    with pytest.raises(GraphError, match=r"precedes.* has other edges or weights"):
+        merge_graphs([graph(), short, long])
+    assert merge_graphs([graph(), short, short]).edge_types == short.edge_types
+
+
+def test_anything_but_a_list_of_graphs_is_refused() -> None:
+    with pytest.raises(GraphError, match="takes a list of graphs; found none"):
+        merge_graphs([])
+    with pytest.raises(GraphError, match="takes a list of graphs; found one graph"):
+        merge_graphs(graph())  # type: ignore[arg-type]
