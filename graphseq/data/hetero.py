@@ -1,5 +1,6 @@
 """The events of a graph of PyG, such as its data sets AmazonBook and MovieLens100K."""
 
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -60,6 +61,14 @@ def from_hetero(
             edges, user, item, include_held_out, times is None and weights is None
         )
     start, _, end = relation
+    for kind in (start, end):
+        with warnings.catch_warnings():  # PyG warns where it has to guess
+            warnings.simplefilter("ignore")
+            size = graph[kind].num_nodes
+        if size is None:
+            raise DataError(
+                f"the number of {kind} nodes is not known; set data[{kind!r}].num_nodes"
+            )
     users, items = (int(graph[kind].num_nodes) for kind in (start, end))
     return Interactions.from_arrays(
         user,

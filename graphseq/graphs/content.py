@@ -1,5 +1,6 @@
 """Refuse what a graph in a folder or a file of another program may not contain."""
 
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -23,6 +24,15 @@ def check_content(graph: HeteroData) -> None:
     """
     if not isinstance(getattr(graph, "provenance", {}), dict):
         raise GraphError("its provenance must be a mapping. Remove it from the file")
+    for kind in graph.node_types:
+        with warnings.catch_warnings():  # PyG warns where it has to guess
+            warnings.simplefilter("ignore")
+            size = graph[kind].num_nodes
+        if size is None:
+            raise GraphError(
+                f"the number of {kind} nodes is not known; set "
+                f"graph[{kind!r}].num_nodes"
+            )
     for relation in graph.edge_types:
         store = graph[relation]
         for index, kind in zip(store.edge_index, relation[::2], strict=True):

@@ -19,6 +19,7 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from graphseq.atomic import atomic_folder, system_errors
+from graphseq.constants import INTERACTS
 from graphseq.data import HeldOut, Vocabulary
 from graphseq.errors import ConfigError, GraphError, suggest
 from graphseq.graphs.content import PARTS, check_content, check_names, check_parts
@@ -82,7 +83,8 @@ def import_graph(path: str | Path, format: str | None = None) -> HeteroData:
 
     In GraphML and GEXF of other tools, nodes need the attribute ``kind`` (user, item,
     …) and edges ``relation``; the label of a node is its raw id, and ``weight`` the
-    weight of an edge.
+    weight of an edge. The events are sorted by user, then time, since their order is
+    that of the sequences: other programs may have changed it.
 
     Raises:
         ConfigError: The format is unknown.
@@ -100,6 +102,7 @@ def import_graph(path: str | Path, format: str | None = None) -> HeteroData:
 
             graph = read_markup(path, chosen)
         check_content(graph)
+        _sort_events(graph)
         return graph
     except GraphError as error:
         raise GraphError(f"{path}: {error}") from error
@@ -109,6 +112,21 @@ def import_graph(path: str | Path, format: str | None = None) -> HeteroData:
             f"{path} cannot be read as a graph in {chosen}: {reason:.300}. Check the "
             "file, or name its --format"
         ) from error
+
+
+def _sort_events(graph: HeteroData) -> None:
+    """Sort the events by user, then time; without times they keep their order."""
+    if INTERACTS not in graph.edge_types:
+        return
+    store = graph[INTERACTS]
+    keys = [store.edge_index[0].numpy()]
+    if "time" in store and store.time.dim() == 1:
+        keys.insert(0, store.time.numpy())
+    order = np.lexsort(keys)
+    if (order == np.arange(len(order))).all():
+        return
+    for name, tensor in list(tensors_of(store)):
+        store[name] = tensor[..., order] if name == "edge_index" else tensor[order]
 
 
 def is_exchange(path: Path) -> bool:
@@ -208,8 +226,13 @@ def _raw_ids(graph: HeteroData, kind: str) -> pl.Series:
 
 def _columns(store: Any) -> list[pl.Series]:
     """The tensors of a store except ``edge_index``; of more dimensions, as arrays."""
-    tensors = (each for each in tensors_of(store) if each[0] != "edge_index")
-    return [pl.Series(name, tensor.numpy()) for name, tensor in tensors]
+    found = [each for each in tensors_of(store) if each[0] != "edge_index"]
+    if unknown := [name for name, x in found if x.dtype == torch.bfloat16]:
+        raise GraphError(
+            f"Parquet has no bfloat16; found it in {', '.join(unknown)}. Convert to "
+            "float32 before the export"
+        )
+    return [pl.Series(name, tensor.numpy()) for name, tensor in found]
 
 
 def _put(store: Any, table: pl.DataFrame) -> None:

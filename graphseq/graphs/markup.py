@@ -174,7 +174,12 @@ def from_network(network: Network) -> HeteroData:
         ends = [[edge[end] for edge in found] for end in (1, 2)]
         graph[relation].edge_index = torch.tensor(ends, dtype=torch.int64)
         rows = [row for *_, row in found]
-        weighed = bool(rows) and all(WEIGHT in row for row in rows)
+        weighed = sum(WEIGHT in row for row in rows)
+        if 0 < weighed < len(rows) and relation not in relations:
+            raise GraphError(
+                f"{weighed:,} of {len(rows):,} edges {relation} have a weight; give "
+                "all of them one, or none"
+            )
         entry = {"columns": {WEIGHT: "float32"} if weighed else {}}
         _set_columns(graph[relation], rows, relations.get(relation, entry))
     if metadata.get("provenance") is not None:

@@ -81,3 +81,10 @@ def test_relations_and_attributes_must_be_there(movies: HeteroData) -> None:
 def test_a_graph_of_pyg_becomes_one_of_graphseq(movies: HeteroData) -> None:
     graph = gs.build_graph(gs.leave_one_out(from_hetero(movies)))
     assert graph["item"].num_nodes == 5
+
+
+def test_an_unknown_number_of_nodes_is_refused() -> None:
+    bare = HeteroData()
+    bare["user", "interacts", "item"].edge_index = torch.zeros(2, 1, dtype=torch.int64)
+    with pytest.raises(DataError, match=r"number of user nodes is not known; set data"):
+        from_hetero(bare)

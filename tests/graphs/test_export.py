@@ -220,3 +220,57 @@ def test_the_case_of_a_name_that_is_a_path_is_refused(
 ) -> None:
     with pytest.raises(GraphError, match="cannot name"):
         import_graph(shared / "cases" / "traversal.graphml")
+
+
+@pytest.mark.parametrize("form", ["parquet", "graphml"])
+def test_events_that_another_program_reordered_are_sorted(
+    graph: HeteroData, tmp_path: Path, form: str
+) -> None:
+    path = exported(graph, tmp_path, form)
+    if form == "parquet":
+        table = path / "edges" / "user-interacts-item.parquet"
+        shuffled = pl.read_parquet(table).sample(fraction=1, shuffle=True, seed=1)
+        assert not shuffled.equals(pl.read_parquet(table))
+        shuffled.write_parquet(table)
+    else:
+        network = nx.read_graphml(path, force_multigraph=True)
+        edges = [*network.edges(data=True)]
+        again = nx.MultiDiGraph(**network.graph)
+        again.add_nodes_from(network.nodes(data=True))
+        again.add_edges_from((u, v, None, row) for u, v, row in reversed(edges))
+        nx.write_graphml(again, path)
+    back = import_graph(path)
+    store = back[INTERACTS]
+    assert torch.equal(store.edge_index, graph[INTERACTS].edge_index)
+    assert torch.equal(store.time, graph[INTERACTS].time)
+    if form == "parquet":
+        assert graph_hash(back) == graph_hash(graph)
+
+
+def test_edges_of_another_program_all_have_a_weight_or_none(tmp_path: Path) -> None:
+    network = nx.MultiDiGraph()
+    for name, kind in (("a", "user"), ("x", "item"), ("y", "item")):
+        network.add_node(name, kind=kind)
+    network.add_edge("a", "x", relation="interacts")
+    network.add_edge("x", "y", relation="co_occurs", weight=2.0)
+    network.add_edge("y", "x", relation="co_occurs")
+    nx.write_graphml(network, tmp_path / "some.graphml")
+    with pytest.raises(GraphError, match=r"1 of 2 edges .* have a weight; give all"):
+        import_graph(tmp_path / "some.graphml")
+
+
+def test_a_type_that_parquet_lacks_is_refused(
+    graph: HeteroData, tmp_path: Path
+) -> None:
+    graph = graph.clone()
+    graph["item"].x = torch.zeros(graph["item"].num_nodes, 2, dtype=torch.bfloat16)
+    with pytest.raises(GraphError, match="Parquet has no bfloat16; found it in x"):
+        export_graph(graph, tmp_path / "tables")
+
+
+def test_a_graph_without_its_number_of_nodes_is_refused(tmp_path: Path) -> None:
+    bare = HeteroData()
+    bare[INTERACTS].edge_index = torch.zeros(2, 1, dtype=torch.int64)
+    bare["user"].num_nodes = bare["item"].num_nodes = None
+    with pytest.raises(GraphError, match="the number of user nodes is not known"):
+        save_graph(bare, tmp_path / "graph")

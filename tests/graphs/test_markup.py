@@ -103,8 +103,8 @@ def test_values_and_types_come_back_bit_for_bit(tmp_path: Path, markup: str) -> 
     graph["user"].x = torch.tensor([0.1, -0.0, float("inf"), 1e-45])
     graph["user"].active = torch.tensor([True, False, True, False])
     edges = graph[INTERACTS]
-    edges.edge_index = torch.tensor([[3, 1, 3, 0], [0, 0, 0, 0]])  # one pair repeats
-    edges.time = torch.tensor([2**62 + 1, -5, 0, 7])
+    edges.edge_index = torch.tensor([[0, 1, 3, 3], [0, 0, 0, 0]])  # one pair repeats
+    edges.time = torch.tensor([7, -5, 0, 2**62 + 1])
     edges.edge_weight = torch.tensor([0.3, 1 / 3, 1e-45, 2.0])
     edges.grade = torch.tensor([1, 255, 0, 3], dtype=torch.uint8)
     path = export_graph(graph, tmp_path / f"graph.{markup}")
