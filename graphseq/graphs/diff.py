@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch_geometric.data import HeteroData
 
 from graphseq.constants import EdgeType
-from graphseq.graphs.hashing import HASHED, graph_hash, held_out_hash
+from graphseq.graphs.hashing import HASHED, graph_hash, held_out_hash, tensors_of
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -27,12 +27,15 @@ class Difference:
         rows: One for each kind of node and each relation: what, in_both, only_a,
             only_b, and changed, the number of common edges with another weight.
         options: Options that differ, by name: (A's, B's).
+        vectors: Kinds of nodes whose tensors, such as vectors, or whose raw ids are in
+            one graph only, or differ for a common node.
         same_training: Whether the content hashes of the training data are equal.
         same_held_out: Whether the held-out rows are equal.
     """
 
     rows: list[dict[str, Any]]
     options: dict[str, tuple[Any, Any]]
+    vectors: list[str]
     same_training: bool
     same_held_out: bool
 
@@ -43,13 +46,14 @@ class Difference:
 
     @property
     def only_order(self) -> bool:
-        """Whether the counts agree: numbering, order, times or single weights differ.
+        """Whether counts and vectors agree: order, times or single weights differ.
 
         Weights are counted by the sum of each pair.
         """
         counts = [row[name] for row in self.rows for name in ("only_a", "only_b")]
         changed = [row["changed"] or 0 for row in self.rows]
-        return not (self.same_training or self.options or any(counts + changed))
+        other = self.options or self.vectors or any(counts + changed)
+        return not (self.same_training or other)
 
     def frame(self) -> pl.DataFrame:
         """The rows as a table."""
@@ -81,6 +85,7 @@ def difference(a: HeteroData, b: HeteroData) -> Difference:
     return Difference(
         rows,
         _options(a, b),
+        [kind for kind in kinds if _other_tensors(a, b, kind, *numbers[kind])],
         graph_hash(a) == graph_hash(b),
         held_out_hash(a) == held_out_hash(b),
     )
@@ -103,6 +108,26 @@ def _nodes(kind: str, first: Numbers, second: Numbers) -> dict[str, Any]:
     both = len(np.intersect1d(first, second))
     only = {"only_a": len(first) - both, "only_b": len(second) - both}
     return {"what": f"{kind}s", "in_both": both, **only, "changed": None}
+
+
+def _other_tensors(
+    a: HeteroData, b: HeteroData, kind: str, first: Numbers, second: Numbers
+) -> bool:
+    """Whether nodes have other tensors, or raw ids in one of the graphs only."""
+    if not all(kind in graph.node_types for graph in (a, b)):
+        return False
+    one, two = (dict(tensors_of(graph[kind])) for graph in (a, b))
+    named = [("vocabulary" in graph[kind]) for graph in (a, b)]
+    if one.keys() != two.keys() or named[0] != named[1]:
+        return True
+    _, in_a, in_b = np.intersect1d(
+        first, second, assume_unique=True, return_indices=True
+    )
+    return any(
+        one[name].shape[1:] != two[name].shape[1:]
+        or not np.array_equal(one[name].numpy()[in_a], two[name].numpy()[in_b])
+        for name in one
+    )
 
 
 def _edges(

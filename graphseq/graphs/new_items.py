@@ -37,7 +37,8 @@ def extend_items(
             that the graph lacks.
 
     Returns:
-        The graph; the new items follow the others, in the order given.
+        The graph; the new items follow the others, in the order given. Without a step
+        ItemVectors it has no vectors of items.
 
     Raises:
         GraphError: An item is in the graph already, is not described by every step, or
@@ -45,6 +46,11 @@ def extend_items(
         DataError: A source cannot be read, or ids are not of the type of the graph's.
     """
     known: Vocabulary = graph[ITEM].vocabulary
+    if not steps:
+        raise GraphError(
+            "new items need a source that describes them: pass a list with an "
+            "ItemVectors or an Attributes step"
+        )
     tables = [_described(step, graph) for step in steps]
     new = _new_items(known, steps, tables, items)
     extended = copy.copy(graph)
@@ -53,6 +59,8 @@ def extend_items(
     for relation in extended.edge_types:
         forget_operator(extended, relation)
     added = Vocabulary(new)
+    if not any(isinstance(step, ItemVectors) for step in steps):
+        extended[ITEM].pop("x", None)  # the new items have none
     for step, table in zip(steps, tables, strict=True):
         rows = pl.Series("node", added.encode(table["item"], missing=-1))
         described = table.with_columns(rows).filter(pl.col("node") >= 0)
@@ -71,7 +79,12 @@ def _described(step: ItemVectors | Attributes, graph: HeteroData) -> pl.DataFram
     if isinstance(step, ItemVectors):
         table = step.read()
         width = table.vectors.shape[1]
-        if "x" in graph[ITEM] and graph[ITEM].x.shape[1] != width:
+        if "x" not in graph[ITEM]:
+            raise GraphError(
+                "the items of this graph have no vectors, so new ones cannot be "
+                "described by them. Build the graph with the step ItemVectors(FILE)"
+            )
+        if graph[ITEM].x.shape[1] != width:
             raise GraphError(
                 f"the vectors of {step.options['source']} have {width} numbers, and "
                 f"those of the graph have {graph[ITEM].x.shape[1]}. Make them with the "
@@ -130,7 +143,8 @@ def _new_items(
         )
     if not len(wanted):
         raise GraphError(
-            "there are no items to add: the graph has all that the sources describe"
+            "there are no items to add: the graph has all items that the sources "
+            "describe by a vector, or by an attribute that an item of the graph has"
         )
     return wanted.filter(~left_out)
 

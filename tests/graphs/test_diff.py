@@ -1,6 +1,7 @@
 """What changed between two graphs, against sets of raw ids."""
 
 import numpy as np
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch_geometric.data import HeteroData
@@ -129,3 +130,16 @@ def test_an_id_and_its_decimal_spelling_are_one() -> None:
         [row] = difference(named(first), named(second)).rows
         assert (row["in_both"], row["only_a"], row["only_b"]) == (1, 1, 1)
     assert np.array_equal(named([1, 2])["item"].vocabulary.ids.to_numpy(), [1, 2])
+
+
+def test_other_vectors_are_named_and_not_taken_for_another_order() -> None:
+    one, other = graph_of([(1, 3)]), graph_of([(1, 3)])
+    one["item"].x, other["item"].x = torch.zeros(4, 2), torch.zeros(4, 2)
+    assert difference(one, other).vectors == []
+    other["item"].x = torch.ones(4, 2)
+    found = difference(one, other)
+    assert (found.vectors, found.only_order, found.same) == (["item"], False, False)
+    del other["item"].x
+    assert difference(one, other).vectors == ["item"]
+    del one["item"].x, other["user"].vocabulary
+    assert difference(one, other).vectors == ["user"]

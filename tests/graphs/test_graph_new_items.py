@@ -110,3 +110,20 @@ def test_ids_have_the_type_of_the_graph() -> None:
         extend_items(graph, [vectors({"x": [4.0]})])
     with pytest.raises(GraphError, match="have no attributes"):
         extend_items(graph, [Attributes({"8": ["red"]})])
+
+
+def test_sources_that_do_not_describe_items_of_the_graph_are_refused() -> None:
+    graph = graph_of()
+    with pytest.raises(GraphError, match="new items need a source"):
+        extend_items(graph, [])
+    del graph["item"].x
+    with pytest.raises(GraphError, match="the items of this graph have no vectors"):
+        extend_items(graph, [vectors({**X, "e": [1.0, 2.0]})])
+
+
+def test_without_their_vectors_the_graph_has_none() -> None:
+    graph = graph_of()
+    found = extend_items(graph, [Attributes({**HAS, "e": ["red"]})])
+    assert found["item"].num_nodes == 5
+    assert "x" not in found["item"]
+    assert graph["item"].x.shape == (4, 2)
