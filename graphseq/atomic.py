@@ -154,11 +154,14 @@ def atomic_folder(
 def real_path(path: Path) -> Path:
     """The target of a symbolic link, so that it is replaced and not the link.
 
+    A path without a name, such as ``.``, becomes one with a name.
+
     Raises:
         GraphError: The link refers to itself, or the path is too long.
     """
     try:
-        return path.resolve() if path.is_symlink() else path
+        nameless = path.name in ("", "..")
+        return path.resolve() if nameless or path.is_symlink() else path
     except (OSError, RuntimeError, ValueError) as error:
         raise GraphError(
             f"{str(path)!r:.200} cannot be a path ({error}). Choose another name"

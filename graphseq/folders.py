@@ -11,6 +11,7 @@ from typing import Any
 from graphseq.errors import GraphError, RunError
 
 GRAPH, GRAPH_FORMAT, GRAPH_VERSION = "graph.json", "graphseq graph", 1
+GRAPH_FILES = (".parquet", ".safetensors")  # of a saved graph, next to its JSON
 RUN = "run.json"
 EXPERIMENT = "experiment.yaml"  # of a run: all options, resolved
 
@@ -22,6 +23,27 @@ def is_graph(path: Path) -> bool:
     except (OSError, ValueError, RecursionError):
         return False
     return isinstance(metadata, dict) and metadata.get("format") == GRAPH_FORMAT
+
+
+def refuse_other_files(path: Path) -> None:
+    """Refuse to replace a saved graph whose folder also holds files of someone else.
+
+    Raises:
+        GraphError: With their names.
+    """
+    if not is_graph(path):
+        return
+    names = sorted(
+        each.name
+        for each in path.iterdir()
+        if each.is_dir() or not (each.name == GRAPH or each.suffix in GRAPH_FILES)
+    )
+    if names:
+        shown = ", ".join(names[:3]) + ", …" * (len(names) > 3)
+        raise GraphError(
+            f"{path} holds a graph, and also {shown}, which would be lost with the "
+            "older graph. Move that elsewhere first"
+        )
 
 
 def graph_metadata(path: str | Path) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Locks that let one process at a time write a file or folder."""
 
-import glob
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -88,10 +88,10 @@ def _open_locked(lock: Path, path: Path) -> int:
 
 def _remove_leftovers(path: Path) -> None:
     """Remove what killed processes left next to a folder that this process locked."""
-    drafts = f".{glob.escape(path.name)}.*"
-    for older in path.parent.glob(f"{drafts}.old"):
-        if not path.exists():
+    draft = re.compile(rf"\.{re.escape(path.name)}\.\d+@.*\.(old|new)", re.DOTALL)
+    found = [each for each in path.parent.iterdir() if draft.fullmatch(each.name)]
+    for older in found:
+        if older.suffix == ".old" and not path.exists():
             os.replace(older, path)
-    for suffix in ("old", "new"):
-        for folder in path.parent.glob(f"{drafts}.{suffix}"):
-            shutil.rmtree(folder, ignore_errors=True)
+    for folder in found:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -54,16 +54,17 @@ def test_a_claim_falls_with_its_process(
 def test_a_claim_clears_away_what_a_killed_process_left(tmp_path: Path) -> None:
     graph = tmp_path / "graph[1]"
     graph.mkdir()
-    for name in (".graph[1].a1.new", ".graph[1].b2.old", ".other.c3.new"):
+    others = {".other.7@host.c3.new", ".graph[1].x.7@host.d4.new"}
+    for name in (".graph[1].7@host.a1.new", ".graph[1].8@host.b2.old", *others):
         (tmp_path / name).mkdir()
         (tmp_path / name / "tensors").write_text("some")
     with locked_folder(graph):
         pass
-    assert {each.name for each in tmp_path.iterdir()} == {"graph[1]", ".other.c3.new"}
+    assert {each.name for each in tmp_path.iterdir()} == {"graph[1]", *others}
 
 
 def test_a_claim_brings_back_a_folder_that_had_made_way(tmp_path: Path) -> None:
-    older = tmp_path / ".graph.a1.old"
+    older = tmp_path / ".graph.7@host.a1.old"
     older.mkdir()
     (older / "tensors").write_text("some")
     with locked_folder(tmp_path / "graph"):

@@ -11,6 +11,8 @@ from graphseq.cli.app import Address
 from graphseq.errors import ConfigError
 from graphseq.schema import Count, Positive, Size
 
+Splitter = Literal["leave_one_out", "by_user", "by_time"]
+
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +82,7 @@ class BuildOptions:
     k_core: Size | None = None
     min_length: Size | None = None
     deduplicate: Literal["first", "last"] | None = None
-    split: Literal["leave_one_out", "by_user", "by_time"] = "leave_one_out"
+    split: Splitter = "leave_one_out"
     seed: Count = 0
     user_user: str = "count:50"
     item_item: str = "count:50"
@@ -161,11 +163,13 @@ def build(
         overwrite: Replace an existing graph once the new one is complete.
         dry_run: Show the plan and its expected cost; build nothing.
     """
+    from graphseq.atomic import real_path
     from graphseq.cli import build_steps, cost, relations
     from graphseq.cli.progress import Stages
     from graphseq.cli.provenance import record
     from graphseq.locks import locked_folder
 
+    output = real_path(output)
     wanted = relations.parse_relations(options)
     if options.engine == "local":
         cost.check_size(log, memory, reading.format)
@@ -197,9 +201,10 @@ def build(
 def check_output(output: Path, overwrite: bool) -> None:
     """Refuse an output folder that must not be replaced, before any work is done."""
     from graphseq.atomic import refuse_foreign
-    from graphseq.folders import is_graph
+    from graphseq.folders import is_graph, refuse_other_files
 
     refuse_foreign(output, is_graph, "a saved graph")
+    refuse_other_files(output)
     if is_graph(output) and not overwrite:
         raise ConfigError(
             f"there is a graph in {output} already. Choose another --output, or "

@@ -4,9 +4,12 @@ from json import dumps
 from pathlib import Path
 from typing import Literal
 
+from graphseq.atomic import real_path
+from graphseq.cli.build import check_output
 from graphseq.cli.progress import make_console
 from graphseq.errors import GraphError
 from graphseq.folders import graph_metadata, hashes
+from graphseq.locks import locked_folder
 
 Form = Literal["parquet", "graphml", "gexf"]
 
@@ -32,8 +35,9 @@ def diff(a: Path, b: Path, /, *, json: bool = False) -> int:
 
     found = graphs.difference(graphs.load_graph(a), graphs.load_graph(b))
     if json:
-        facts = {"same": found.same, "same_training": found.same_training}
-        facts |= {"same_held_out": found.same_held_out}
+        facts: dict[str, object] = {"same": found.same}
+        facts |= {"same_training": found.same_training}
+        facts |= {"same_held_out": found.same_held_out, "vectors": found.vectors}
         rows = {"rows": found.rows, "options": found.options}
         print(dumps(facts | rows, indent=1, ensure_ascii=False))
         return 0 if found.same else 1
@@ -41,6 +45,8 @@ def diff(a: Path, b: Path, /, *, json: bool = False) -> int:
     console.print(found)
     for name, (first, second) in found.options.items():
         console.print(f"{name} of A: {first}\n{name} of B: {second}", highlight=False)
+    for kind in found.vectors:
+        console.print(f"the {kind}s have other vectors, or raw ids in one graph only")
     if found.same:
         console.print("the same graph")
     elif found.only_order:
@@ -66,7 +72,7 @@ def export(graph: Path, /, *, output: Path, format: Form | None = None) -> None:
 
     Args:
         graph: Folder of a graph.
-        output: Folder or file to write.
+        output: Folder or file to write; an earlier export there is replaced.
         format: Output format; default: by the extension of the output.
     """
     graph_metadata(graph)
@@ -76,7 +82,14 @@ def export(graph: Path, /, *, output: Path, format: Form | None = None) -> None:
     print(f"exported to {output}; to restore it: graphseq import {output} --output …")
 
 
-def import_(source: Path, /, *, output: Path, format: Form | None = None) -> None:
+def import_(
+    source: Path,
+    /,
+    *,
+    output: Path,
+    format: Form | None = None,
+    overwrite: bool = False,
+) -> None:
     """Import an exported graph.
 
     The hash of the graph is unchanged, unless nodes, edges or weights were edited. In
@@ -89,14 +102,18 @@ def import_(source: Path, /, *, output: Path, format: Form | None = None) -> Non
 
     Args:
         source: Folder of Parquet tables, or a GraphML or GEXF file.
-        output: Output folder.
+        output: Output folder; it must not exist unless --overwrite is given.
         format: Input format; default: by the extension of the source.
+        overwrite: Replace an existing graph, and its log, once the new one is complete.
     """
     if not source.exists():
         raise GraphError(f"{source} does not exist. Check the path")
-    from graphseq import graphs
+    output = real_path(output)
+    with locked_folder(output):
+        check_output(output, overwrite)
+        from graphseq import graphs
 
-    graphs.save_graph(graphs.import_graph(source, format), output)
+        graphs.save_graph(graphs.import_graph(source, format), output)
     print(f"saved in {output}; hash {hashes(output)['graph_hash'][:12]}")
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from graphseq.cli.app import check_picture, parse_ids, parse_pairs
 from graphseq.cli.id_files import TITLES, read_titles
 from graphseq.cli.progress import make_console
-from graphseq.errors import ConfigError, quantity, suggest
+from graphseq.errors import ConfigError, GraphError, quantity, suggest
 from graphseq.folders import graph_metadata, hashes
 from graphseq.schema import Size
 
@@ -150,15 +150,23 @@ def _show_provenance(loaded: "HeteroData", path: Path, as_json: bool) -> None:
         _print(f"not made by graphseq build; from Python: {steps}")
     else:
         record = known[made.BUILD]
-        for command in made.rebuild_commands(record, path):
-            _print(command)
-        for name, source in made.sources(record):
-            _print(
-                f"{name}: {source['path']}, {source['bytes']:,} bytes, sha256 "
-                f"{source['sha256']}; {made.source_status(source)}"
-            )
-        versions = ", ".join(f"{k} {v}" for k, v in record["versions"].items())
-        _print(f"made with {versions}")
+        try:
+            lines = [
+                *made.rebuild_commands(record, path),
+                *(
+                    f"{name}: {source['path']}, {source['bytes']:,} bytes, sha256 "
+                    f"{source['sha256']}; {made.source_status(source)}"
+                    for name, source in made.sources(record)
+                ),
+                f"made with {', '.join(map(' '.join, record['versions'].items()))}",
+            ]
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise GraphError(
+                f"the record of the build in {path} cannot be read "
+                f"({type(error).__name__}: {error}). Build the graph again"
+            ) from error
+        for line in lines:
+            _print(line)
     for name, value in hashes(path).items():
         _print(f"{name.removeprefix('graph_').replace('_', ' ')}: {value}")
 
@@ -179,8 +187,10 @@ def _ego(
 
     kind, sign, raw = node.partition(":")
     if not sign or kind not in loaded.node_types:
+        kinds = ", ".join(loaded.node_types)
         raise ConfigError(
-            f"--node takes a kind and a raw id, as in user:42 or item:B01; got {node!r}"
+            f"--node takes a kind and a raw id, as in user:42 or item:B01, and this "
+            f"graph has the kinds {kinds}; got {node!r}"
         )
     chosen = None
     if relation is not None:
@@ -192,7 +202,15 @@ def _ego(
                 f"--relation {lacking[0]}: the graph has no such relation; "
                 f"{suggest(lacking[0], known)}"
             )
-    [parsed] = parse_ids(loaded[kind].vocabulary, [raw])
+    if "vocabulary" in loaded[kind]:
+        [parsed] = parse_ids(loaded[kind].vocabulary, [raw])
+    elif raw.isdecimal() and int(raw) < loaded[kind].num_nodes:
+        parsed = int(raw)
+    else:
+        raise ConfigError(
+            f"this graph has no raw ids, so --node takes a number below "
+            f"{loaded[kind].num_nodes:,}, as in {kind}:0; got {node!r}"
+        )
     options: dict[str, Any] = {"hops": hops, "max_nodes": max_nodes}
     return graphs.to_networkx(loaded, parsed, kind=kind, relations=chosen, **options)
 

@@ -1,18 +1,20 @@
 """``graphseq update``: add later events to a graph."""
 
+import warnings
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from graphseq.cli.app import Address
-from graphseq.cli.build import BuildOptions, ReadOptions, check_output
+from graphseq.cli.build import BuildOptions, ReadOptions, Splitter, check_output
 from graphseq.errors import ConfigError, GraphError, quantity
 from graphseq.schema import Positive
 
 if TYPE_CHECKING:
     from rich.table import Table
+    from torch_geometric.transforms import BaseTransform
 
     from graphseq.graphs import RelationUpdate
 
@@ -55,14 +57,15 @@ def update(
         memory: Memory limit in gigabytes; default: the free memory.
         dry_run: Show how much would be computed; change nothing.
     """
-    from graphseq.cli import build_steps, cost, relations
+    from graphseq.atomic import real_path
+    from graphseq.cli import build_steps, cost
     from graphseq.cli.progress import Stages
     from graphseq.cli.provenance import UPDATES, record
-    from graphseq.folders import graph_metadata
+    from graphseq.folders import graph_metadata, refuse_other_files
     from graphseq.locks import locked_folder
 
     graph_metadata(graph)
-    target = output or graph
+    target = real_path(output or graph)
     cost.check_size(new_log, memory, reading.format)
     from graphseq import data, graphs
     from graphseq.graphs.cost import estimate
@@ -70,11 +73,12 @@ def update(
     with nullcontext() if dry_run else locked_folder(target), Stages() as stages:
         if output is not None and not dry_run:
             check_output(output, overwrite=False)
+        refuse_other_files(target)
         stages.begin("load")
         older, log = graphs.load_graph(graph), graphs.load_log(graph)
         made = _provenance(graph, getattr(older, "provenance", None) or {})
         old_reading, options = _recorded(made)
-        steps = [each.make() for each in relations.parse_relations(options)]
+        steps = _recorded_steps(graph, options)
         stages.end(quantity(len(log), "event"))
         later = build_steps.read(stages, new_log, _inherit(reading, old_reading))
         both = data.append(log, later)
@@ -87,7 +91,9 @@ def update(
         cost.check_cost(split.train, costs, target, memory)
         inputs = {"graph": graph, "new_log": new_log}
         step = {**record("update", inputs, reading), "events": len(later)}
-        whole = {**made, UPDATES: [*made.get(UPDATES, []), step]}
+        sources = _read_now(made["sources"])
+        updates = [*made.get(UPDATES, []), step]
+        whole = {**made, "sources": sources, UPDATES: updates}
         build_steps.save(stages, split, steps, whole, target, log=both, older=older)
         build_steps.show(both, split, stages.table())
         build_steps.show_next(target)
@@ -98,13 +104,57 @@ def _provenance(graph: Path, provenance: Mapping[str, Any]) -> dict[str, Any]:
     from graphseq.cli.provenance import BUILD
 
     made = provenance.get(BUILD) or {}
-    if "options" not in made:
+    parts = {"options": dict, "command": list, "sources": dict}
+    if any(not isinstance(made.get(name), kind) for name, kind in parts.items()):
         raise GraphError(
             f"{graph} does not record the options of graphseq build. Build it with "
             f"graphseq build, or update it from Python, with "
             f"graphseq.graphs.update_graph"
         )
     return dict(made)
+
+
+def _read_now(sources: Mapping[str, Any]) -> dict[str, Any]:
+    """The sources of a build; files about items as they are now, since they were read.
+
+    Warns of those that have changed.
+    """
+    from graphseq.cli.provenance import fingerprint
+
+    found = dict(sources)
+    for name in ("attributes", "vectors"):
+        if name not in found:
+            continue
+        path = found[name]["path"]
+        now = {"path": path, **fingerprint(path)}
+        if now["sha256"] != found[name]["sha256"]:
+            warnings.warn(
+                f"{path} has changed since the graph was built; all items are "
+                "described by the file as it is now",
+                UserWarning,
+                stacklevel=2,
+            )
+        found[name] = now
+    return found
+
+
+def _recorded_steps(graph: Path, options: BuildOptions) -> "list[BaseTransform]":
+    """The steps of the recorded options.
+
+    Raises:
+        GraphError: They cannot be read, as after an edit by hand.
+    """
+    from graphseq.cli import relations
+
+    try:
+        if options.split not in get_args(Splitter):
+            raise ValueError(f"the split {options.split!r}")
+        return [each.make() for each in relations.parse_relations(options)]
+    except (TypeError, AttributeError, ValueError) as error:
+        raise GraphError(
+            f"the options of graphseq build that {graph} records cannot be read "
+            f"({error}). Build it again"
+        ) from error
 
 
 def _recorded(made: Mapping[str, Any]) -> tuple[ReadOptions, BuildOptions]:

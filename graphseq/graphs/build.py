@@ -51,6 +51,12 @@ def build_graph(split: Split, transforms: Sequence[BaseTransform] = ()) -> Heter
             "leave_one_out(log), [CoOccurrence('item')]); found "
             f"{type(split).__name__} and {type(transforms).__name__}"
         )
+    for transform in transforms:
+        if not callable(transform):
+            raise GraphError(
+                f"a transform is an object, such as CoOccurrence('item'); found "
+                f"{transform!r:.80}"
+            )
     train = split.train
     graph = HeteroData()
     graph[USER].num_nodes, graph[USER].vocabulary = train.num_users, train.users

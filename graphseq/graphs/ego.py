@@ -54,6 +54,10 @@ def to_networkx(
     import networkx as nx
 
     wanted: list[EdgeType] = graph.edge_types if relations is None else relations
+    if not wanted:
+        raise GraphError(
+            f"there is no relation to follow; this graph has {graph.edge_types}"
+        )
     lacking = [relation for relation in wanted if relation not in graph.edge_types]
     if kind not in graph.node_types or lacking:
         raise GraphError(

@@ -27,6 +27,7 @@ from graphseq.folders import (
     GRAPH_VERSION,
     graph_metadata,
     is_graph,
+    refuse_other_files,
 )
 from graphseq.graphs.content import (
     ITEMS,
@@ -68,13 +69,15 @@ def save_graph(
         The folder.
 
     Raises:
-        GraphError: Something other than a saved graph is there, a node type cannot be
+        GraphError: Something other than a saved graph is there, or other files are
+            with it, a node type cannot be
             a file name, an edge has no such node or a weight that is not a finite
             number from 0, or the folder cannot be written.
     """
     path = Path(path)
     check_names(graph.node_types, graph.edge_types)
     check_content(graph)
+    refuse_other_files(path)
     with atomic_folder(path, is_graph, "a saved graph") as folder:
         _write(graph, log, folder)
     return path

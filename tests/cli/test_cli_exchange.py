@@ -4,9 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 from graphseq.cli import main
 from graphseq.folders import hashes
+from graphseq.graphs import load_graph, save_graph
 
 TINY = str(Path(__file__).resolve().parents[2] / "datasets" / "tiny.csv")
 
@@ -74,3 +76,30 @@ def test_a_folder_of_another_kind_is_not_overwritten(
     (tmp_path / "thesis.txt").write_text("years of work")
     assert main(["export", graph, "--output", str(tmp_path)]) == 2
     assert "will not be overwritten" in capsys.readouterr().err
+
+
+def test_an_import_replaces_a_graph_only_if_it_is_told_to(
+    graph: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tables, back = str(tmp_path / "tables"), str(tmp_path / "back")
+    main(["build", TINY, "--output", back])
+    before = hashes(back)
+    main(["export", graph, "--output", tables])
+    assert main(["import", tables, "--output", back]) == 2
+    assert "there is a graph in" in capsys.readouterr().err
+    assert hashes(back) == before
+    assert (Path(back) / "log.parquet").is_file()
+    assert main(["import", tables, "--output", back, "--overwrite"]) == 0
+    assert hashes(back) == hashes(graph)
+
+
+def test_other_vectors_are_reported(
+    graph: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    loaded = load_graph(graph)
+    loaded["item"].x = torch.zeros(loaded["item"].num_nodes, 2)
+    save_graph(loaded, tmp_path / "with")
+    assert main(["diff", graph, str(tmp_path / "with")]) == 1
+    shown = capsys.readouterr().out
+    assert "the items have other vectors" in shown
+    assert "the same edges" not in shown

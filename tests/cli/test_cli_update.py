@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -358,3 +359,60 @@ def test_the_metadata_name_the_log_and_both_sources(shop: Path) -> None:
     assert made["options"]["k_core"] == 2
     [added] = made["updates"]
     assert added["sources"]["log"]["bytes"] == (shop / "new.csv").stat().st_size
+
+
+def test_files_of_ones_own_in_the_folder_are_not_lost(
+    shop: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    notes = shop / "old" / "notes.txt"
+    notes.write_text("mine")
+    for command in (
+        ["update", str(shop / "old"), str(shop / "new.csv")],
+        ["build", str(shop / "old.csv"), "--output", str(shop / "old"), "--overwrite"],
+    ):
+        assert main(command) == 2
+        assert "and also notes.txt, which would be lost" in capsys.readouterr().err
+        assert notes.read_text() == "mine"
+
+
+def test_a_graph_is_updated_from_its_own_folder(
+    shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build(shop, "both")
+    monkeypatch.chdir(shop / "old")
+    assert main(["update", ".", str(shop / "new.csv")]) == 0
+    assert hashes(shop / "old") == hashes(shop / "both")
+
+
+@pytest.mark.parametrize(
+    "options", [5, {"user_user": 5}, {"split": "zzz"}, {"user_user": [5]}]
+)
+def test_a_damaged_record_of_the_build_is_refused(
+    shop: Path, options: object, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = shop / "old" / GRAPH
+    metadata = json.loads(path.read_text())
+    metadata["provenance"]["build"]["options"] = options
+    path.write_text(json.dumps(metadata))
+    assert main(["update", str(shop / "old"), str(shop / "new.csv")]) == 2
+    assert "graphseq build" in capsys.readouterr().err
+
+
+def test_attributes_that_have_changed_are_recorded_as_they_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    make_shop(tmp_path)
+    rows = [f"i{n},{n % 2}\n" for n in range(15)]
+    Path("about.csv").write_text("item,attribute\n" + "".join(rows))
+    options = ["--output", "graph", "--overwrite", "--attributes", "about.csv"]
+    assert main(["build", "old.csv", *options]) == 0
+    Path("about.csv").write_text("item,attribute\n" + "".join(rows[:-1]) + "i14,new\n")
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")  # printed, not raised
+        assert main(["update", "graph", "new.csv"]) == 0
+    assert "about.csv has changed since the graph was built" in capsys.readouterr().err
+    assert main(["show", "graph", "--provenance"]) == 0
+    shown = capsys.readouterr().out
+    assert "CHANGED" not in shown
+    assert "here, unchanged" in shown

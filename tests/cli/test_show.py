@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
+from torch_geometric.data import HeteroData
 
 from graphseq.cli import main
 from graphseq.data import leave_one_out, read_log
@@ -146,3 +148,21 @@ def test_a_missing_node_is_reported(
 ) -> None:
     assert main(["show", graph, "--node", node]) == 2
     assert node.split(":")[-1] in capsys.readouterr().err
+
+
+def test_nodes_without_raw_ids_are_named_by_number(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bare = HeteroData()
+    bare["user"].num_nodes, bare["item"].num_nodes = 3, 4
+    index = torch.tensor([[0, 1, 2], [1, 2, 3]])
+    bare["user", "interacts", "item"].edge_index = index
+    folder = str(tmp_path / "bare")
+    save_graph(bare, folder)
+    assert main(["show", folder, "--node", "user:1"]) == 0
+    capsys.readouterr()
+    for wrong in ("user:3", "user:x"):
+        assert main(["show", folder, "--node", wrong]) == 2
+        assert "takes a number below 3" in capsys.readouterr().err
+    assert main(["show", folder, "--node", "attribute:x"]) == 2
+    assert "this graph has the kinds user, item" in capsys.readouterr().err
