@@ -13,9 +13,9 @@ PYTEST := -m pytest -q -n auto --dist worksteal --durations 15 -m "not slow and 
 FAST := $(addprefix tests/, data graphs nn objectives sequences evaluation recommend config) \
 	tests/test_schema.py tests/test_specs.py tests/test_runtime.py
 
-# What test-slow runs: trainings, exports and statistics that take minutes. The other slow
-# tests draw ten times as many damaged files as the fast ones.
-SLOW := $(addprefix tests/, models training evaluation export)
+# What test-slow runs: trainings, exports and statistics that take minutes, and ten times as
+# many damaged files as the fast tests draw. The other slow tests kill commands for half an hour.
+SLOW := $(addprefix tests/, models training evaluation export data) $(wildcard tests/test_fuzz_*.py)
 
 # Compiled files are kept, whatever the environment says: the tests start many processes.
 export PYTHONDONTWRITEBYTECODE :=
@@ -72,7 +72,7 @@ test-lowest: $(LOWEST)/.graphseq  ## Run fast tests with the lowest versions
 	OMP_NUM_THREADS=1 $(LOWEST)/bin/python $(PYTEST) -p no:cacheprovider \
 		-W default -o addopts="--strict-markers --import-mode=importlib" $(FAST)
 
-test-slow: $(STAMP)-dev  ## Run the slow tests of models and statistics
+test-slow: $(STAMP)-dev  ## Run the slow tests of models, statistics and damaged files
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist worksteal -m slow -rs $(SLOW)
 
 lint: $(STAMP)-dev  ## Check style (ruff) and types (mypy strict)
