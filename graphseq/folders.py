@@ -36,7 +36,8 @@ def refuse_other_files(path: Path) -> None:
     names = sorted(
         each.name
         for each in path.iterdir()
-        if each.is_dir() or not (each.name == GRAPH or each.suffix in GRAPH_FILES)
+        if each.name[0] != "."  # such as .DS_Store
+        and (each.is_dir() or not (each.name == GRAPH or each.suffix in GRAPH_FILES))
     )
     if names:
         shown = ", ".join(names[:3]) + ", …" * (len(names) > 3)

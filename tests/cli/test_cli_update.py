@@ -365,6 +365,8 @@ def test_files_of_ones_own_in_the_folder_are_not_lost(
     shop: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     notes = shop / "old" / "notes.txt"
+    (shop / "old" / ".DS_Store").write_text("of the system")
+    assert update(shop, "new.csv") == 0
     notes.write_text("mine")
     for command in (
         ["update", str(shop / "old"), str(shop / "new.csv")],
