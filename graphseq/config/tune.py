@@ -1,6 +1,7 @@
 """Search for the options of an experiment with the best validation metric."""
 
 import copy
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,13 +14,15 @@ from graphseq.config.experiment import Experiment, check
 from graphseq.config.fingerprint import fingerprint
 from graphseq.config.space import check_space, settings
 from graphseq.config.yaml import override
-from graphseq.errors import ConfigError
+from graphseq.errors import ConfigError, GraphSeqError
+from graphseq.locks import hold_lock
 from graphseq.plain_yaml import dump
 from graphseq.training.requirements import epochs_before_last_stage
 
 STUDY, BEST, TRIALS = "study.db", "best.yaml", "trials.csv"
 OF_TRAINING = ("model", "train", "evaluate")
 STARTUP = 5  # complete trials before one may be pruned
+MOST_FAILURES = 10  # one after the other, before a search ends
 WARMUP = 3  # epochs of all losses that are never pruned
 
 
@@ -89,16 +92,44 @@ def tune(
     study = _study(experiment, folder, prune)
     same_graph = all(name.partition(".")[0] in OF_TRAINING for name in space)
     graph = _graph(experiment, root) if same_graph else None
-    while len(_finished(study)) < trials:
-        trial = study.ask()
-        values = {name: of.suggest(trial, name) for name, of in space.items()}
-        changed = _with(experiment, values)
-        _train(changed, graph or _graph(changed, root), study, trial, values)
-        found = _trials(study)
-        _write(folder, experiment, found)
-        if report is not None:
-            report(found[-1], best_of(found))
+    failures = 0
+    with hold_lock(folder / ".lock", folder):
+        _end_interrupted(study)
+        while len(_finished(study)) < trials:
+            trial = study.ask()
+            values = {name: of.suggest(trial, name) for name, of in space.items()}
+            trial.set_user_attr("values", dict(values))
+            try:
+                changed = _with(experiment, values)
+                _train(changed, graph or _graph(changed, root), study, trial)
+                failures = 0
+            except GraphSeqError as error:
+                failures += 1
+                _fail(study, trial, error, failures)
+            found = _trials(study)
+            _write(folder, experiment, found)
+            if report is not None and not failures:
+                report(found[-1], best_of(found))
     return _trials(study)
+
+
+def _fail(study: Any, trial: Any, error: GraphSeqError, failures: int) -> None:
+    """Warn of a trial that failed, as one that diverged; the search goes on.
+
+    Raises:
+        ConfigError: Too many failed one after the other.
+    """
+    import optuna
+
+    study.tell(trial, state=optuna.trial.TrialState.FAIL)
+    values = trial.user_attrs["values"]
+    message = f"trial {trial.number} with {values} failed: {error}"
+    if failures == MOST_FAILURES:
+        raise ConfigError(
+            f"{failures} trials failed one after the other; the last: {message}. "
+            "Narrow the ranges of tune"
+        ) from error
+    warnings.warn(message, UserWarning, stacklevel=3)
 
 
 def best_of(trials: list[Trial]) -> Trial:
@@ -159,9 +190,6 @@ def _study(experiment: Experiment, folder: Path, prune: bool) -> Any:
             "Choose another folder (--folder)"
         )
     study.set_user_attr("experiment", identity)
-    running = optuna.trial.TrialState.RUNNING
-    for trial in study.get_trials(deepcopy=False, states=(running,)):
-        study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
     # Another seed after an interruption: the first trials would be drawn again.
     study.sampler = optuna.samplers.TPESampler(
         seed=experiment.seed + len(study.get_trials(deepcopy=False))
@@ -169,18 +197,20 @@ def _study(experiment: Experiment, folder: Path, prune: bool) -> Any:
     return study
 
 
-def _train(
-    experiment: Experiment,
-    graph: HeteroData,
-    study: Any,
-    trial: Any,
-    values: Mapping[str, Any],
-) -> None:
+def _end_interrupted(study: Any) -> None:
+    """Mark trials of a process that ended as failed; values are drawn anew."""
+    import optuna
+
+    running = optuna.trial.TrialState.RUNNING
+    for trial in study.get_trials(deepcopy=False, states=(running,)):
+        study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
+
+
+def _train(experiment: Experiment, graph: HeteroData, study: Any, trial: Any) -> None:
     """Train one trial, and report its metric to the study."""
     import optuna
 
     monitor = experiment.section("train").monitor
-    trial.set_user_attr("values", dict(values))
     pruned, joined = False, 0
 
     def after_epoch(row: Mapping[str, Any]) -> bool:
@@ -190,13 +220,9 @@ def _train(
             pruned = row["epoch"] > joined + WARMUP and bool(trial.should_prune())
         return pruned
 
-    try:
-        model = experiment.model(graph)
-        joined = max(model.warmup, epochs_before_last_stage(model))
-        run = experiment.fit(model, graph, callbacks=[after_epoch])
-    except Exception:
-        study.tell(trial, state=optuna.trial.TrialState.FAIL)
-        raise
+    model = experiment.model(graph)
+    joined = max(model.warmup, epochs_before_last_stage(model))
+    run = experiment.fit(model, graph, callbacks=[after_epoch])
     trial.set_user_attr("best", run.best[monitor])
     if pruned:
         study.tell(trial, state=optuna.trial.TrialState.PRUNED)

@@ -12,7 +12,7 @@ from graphseq.cli import main
 from graphseq.config import Experiment, load
 from graphseq.config.space import Range
 from graphseq.config.tune import Trial, best_of, tune
-from graphseq.errors import ConfigError
+from graphseq.errors import ConfigError, GraphError
 
 pytest.importorskip("optuna")
 
@@ -190,3 +190,38 @@ def test_the_command_prints_the_trials(
         )
         == 2
     )
+
+
+def test_a_trial_that_fails_is_recorded_and_the_search_goes_on(
+    experiment: Experiment, tmp_path: Path
+) -> None:
+    rates = Range("choice", (1e38, 1e-3))
+    diverging = replace(experiment, tune={"train.lr": rates})
+    with pytest.warns(UserWarning, match=r"trial \d with .*1e\+38.* failed: the loss"):
+        found = tune(diverging, trials=3, folder=tmp_path / "s")
+    states = [trial.state for trial in found]
+    assert states.count("complete") == 3 and "failed" in states
+    table = (tmp_path / "s" / "trials.csv").read_text()
+    assert table.count("failed") == states.count("failed")
+    assert best_of(found).values == {"train.lr": 1e-3}
+
+
+def test_a_search_ends_after_many_failures_in_a_row(
+    experiment: Experiment, tmp_path: Path
+) -> None:
+    hopeless = replace(experiment, tune={"train.lr": Range("log", (1e37, 1e38))})
+    with (
+        pytest.warns(UserWarning, match=r"trial \d with"),
+        pytest.raises(ConfigError, match="10 trials failed one after the other; the"),
+    ):
+        tune(hopeless, trials=3, folder=tmp_path / "s")
+
+
+def test_a_second_search_in_the_same_folder_is_refused(
+    experiment: Experiment, tmp_path: Path
+) -> None:
+    def again(*_: Trial) -> None:
+        tune(experiment, trials=1, folder=tmp_path / "s")
+
+    with pytest.raises(GraphError, match=r"another process is writing .*s at this"):
+        tune(experiment, trials=1, folder=tmp_path / "s", report=again)
