@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, overload
 
 import numpy as np
 
@@ -64,6 +64,8 @@ class ExportedModel:
         Raises:
             DataError: Ids are unknown.
         """
+        _check_choice("unknown", unknown, ("error", "skip"))
+        _refuse_text("ids", ids)
         rows = [self._row_of_item.get(str(raw), -1) for raw in ids]
         lacking = [raw for raw, row in zip(ids, rows, strict=True) if row < 0]
         if lacking and unknown == "error":
@@ -119,14 +121,15 @@ class ExportedModel:
             raise ConfigError(
                 f"recommend needs either users=[…] or histories=[[…], …]; found {given}"
             )
-        if history_items not in ("keep", "exclude"):
-            raise ConfigError(
-                f"history_items is 'keep' or 'exclude'; found {history_items!r}"
-            )
-        if k < 1:
+        _check_choice("history_items", history_items, ("keep", "exclude"))
+        _check_choice("empty_history", empty_history, ("error", "popularity"))
+        if not isinstance(k, int | np.integer) or k < 1:
             raise ConfigError(f"k, the length of the lists, is 1 or more; found {k}")
+        size = len(self.items)
+        only, exclude = _rows("only", only, size), _rows("exclude", exclude, size)
         if users is None:
-            rows, known = None, [*(histories or [])]
+            rows = None
+            known = [_rows("histories", row, size) for row in histories or []]
             if self._session is None:
                 raise ConfigError(
                     f"{self.card['model_name']} has a vector for each user, and none "
@@ -134,7 +137,7 @@ class ExportedModel:
                 )
         else:
             rows, known = self._find_users(users), self.histories(users)
-        allowed = _allowed(len(self.items), only, exclude)
+        allowed = _allowed(size, only, exclude)
         excludes = history_items == "exclude"
         found = self._ranked(rows, known, allowed, k, excludes)
         unread = self._unread(rows, known)
@@ -200,6 +203,7 @@ class ExportedModel:
                 "this folder was exported without the users' histories. Pass "
                 "histories=[[…], …], or export the model with them"
             )
+        _refuse_text("users", users)
         rows = [self._row_of_user.get(str(raw), -1) for raw in users]
         if lacking := [raw for raw, row in zip(users, rows, strict=True) if row < 0]:
             raise _unknown("user", lacking)
@@ -259,6 +263,45 @@ def _allowed(size: int, only: Rows | None, exclude: Rows | None) -> Vectors:
     if exclude is not None:
         allowed[exclude] = -np.inf
     return allowed
+
+
+def _check_choice(name: str, value: object, choices: tuple[str, str]) -> None:
+    if value not in choices:
+        one, other = choices
+        raise ConfigError(f"{name} is {one!r} or {other!r}; found {value!r}")
+
+
+def _refuse_text(name: str, ids: object) -> None:
+    if isinstance(ids, str):
+        raise ConfigError(f"{name} is a list of ids, as in [{ids!r}]")
+
+
+@overload
+def _rows(name: str, given: None, size: int) -> None: ...
+@overload
+def _rows(name: str, given: Any, size: int) -> Rows: ...
+def _rows(name: str, given: Any, size: int) -> Rows | None:
+    """Rows of items as integers, or None.
+
+    Raises:
+        DataError: They are not rows of items.
+    """
+    if given is None:
+        return None
+    rows = np.asarray(given)
+    if not rows.size:
+        return np.empty(0, dtype=np.int64)
+    if rows.ndim != 1 or not np.issubdtype(rows.dtype, np.integer):
+        raise DataError(
+            f"{name} takes rows of items, whole numbers as find_items returns them; "
+            f"found {given!r:.80}"
+        )
+    if (outside := rows[(rows < 0) | (rows >= size)]).size:
+        raise DataError(
+            f"{name} has rows of no item: {outside[:SHOWN].tolist()}; there are 0 to "
+            f"{size - 1}. Leave out -1, which fills lists that are too short"
+        )
+    return rows.astype(np.int64)
 
 
 def _unknown(kind: str, ids: Ids) -> DataError:

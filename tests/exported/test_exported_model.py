@@ -130,3 +130,32 @@ def test_a_user_whose_vector_was_never_trained_has_no_list_of_it(folder: Path) -
     assert found.scores[1].tolist() == [9, 1]
     kept = model.recommend([8], k=2, empty_history="popularity", history_items="keep")
     assert kept.items.tolist() == [[3, 1]]
+
+
+def test_rows_of_no_item_are_refused(of_histories: ExportedModel) -> None:
+    """Lists that are too short end with -1, which numpy reads as the last item."""
+    one = [np.array([0])]
+    for options in ({"only": [1, -1]}, {"exclude": [5]}, {"only": np.array([-1])}):
+        with pytest.raises(DataError, match=r"has rows of no item.*Leave out -1"):
+            of_histories.recommend(histories=one, **options)  # type: ignore[arg-type]
+    with pytest.raises(DataError, match="histories has rows of no item"):
+        of_histories.recommend(histories=[np.array([-1])])
+    with pytest.raises(DataError, match="histories takes rows of items, whole numbers"):
+        of_histories.recommend(histories=[["a"]])  # type: ignore[list-item]
+    empty = of_histories.recommend(histories=[[]], k=2, empty_history="popularity")  # type: ignore[list-item]
+    assert empty.items.shape == (1, 2)
+
+
+def test_misspelled_options_are_refused(of_histories: ExportedModel) -> None:
+    with pytest.raises(ConfigError, match=r"empty_history is .*; found 'eror'"):
+        of_histories.recommend([8], empty_history="eror")  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match=r"unknown is .*; found 'Error'"):
+        of_histories.find_items(["a"], unknown="Error")  # type: ignore[arg-type]
+    with pytest.raises(
+        ConfigError, match=r"users is a list of ids, as in \['user-0'\]"
+    ):
+        of_histories.recommend("user-0")
+    with pytest.raises(ConfigError, match=r"ids is a list of ids, as in \['a'\]"):
+        of_histories.find_items("a")
+    with pytest.raises(ConfigError, match=r"is 1 or more; found 2\.5"):
+        of_histories.recommend([8], k=2.5)  # type: ignore[arg-type]
