@@ -54,6 +54,11 @@ METADATA: dict[str, dict[str, Any]] = {
 }
 
 
+def plain(text: str) -> str:
+    """Text without formulas: matplotlib reads what stands between two $ as one."""
+    return text.replace("$", r"\$")
+
+
 @contextmanager
 def style() -> Iterator[None]:
     """Draw in the style of this package; the settings of matplotlib are restored."""
@@ -169,7 +174,7 @@ def draw_labels(
     drawn = []
     for number, (point, text) in enumerate(zip(points, texts, strict=True)):
         label = axes.annotate(
-            text,
+            plain(text),
             point,
             (4, 4),
             textcoords="offset points",

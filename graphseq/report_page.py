@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import yaml
 
-from graphseq.atomic import write_text
+from graphseq.atomic import system_errors, write_text
 from graphseq.constants import Protocol
 from graphseq.drawing import svg
 from graphseq.errors import ConfigError, GraphSeqError, RunError, suggest
@@ -44,8 +44,8 @@ def write_page(runs: Mapping[str, Run], path: Path, metric: str = "NDCG@10") -> 
         runs: Evaluated runs on the same held-out users, by their names on the page; the
             others are compared with the first.
         path: File to write.
-        metric: Metric of the segments and tests, and of the curves, if validation has
-            it; else they show NDCG@10.
+        metric: Metric of the segments and tests, and of the curves, if validation of a
+            run has it; else they show NDCG@10, or another that it has.
 
     Raises:
         RunError: A run has no report, or the reports are of other held-out users or
@@ -70,13 +70,14 @@ def write_page(runs: Mapping[str, Run], path: Path, metric: str = "NDCG@10") -> 
         shown = f"<summary>{escape(name)}</summary>{options}"
         parts.append(f"<details>{shown}</details>")
     title = escape(", ".join(runs))
-    write_text(
-        path,
+    page = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{title}</title><style>{STYLE}</style></head><body>"
-        f"<h1>{title}</h1>\n" + "\n".join(parts) + "\n</body></html>\n",
+        f"<h1>{title}</h1>\n" + "\n".join(parts) + "\n</body></html>\n"
     )
+    with system_errors(f"write {path}"):
+        write_text(path, page)
 
 
 def _check(runs: Mapping[str, Run], metric: str) -> list[Protocol]:
@@ -158,9 +159,20 @@ def _metrics(runs: Mapping[str, Run], protocol: str) -> str:
 
 
 def _curves(runs: Mapping[str, Run], metric: str) -> str:
-    """The metric by epoch; NDCG@10, which each validation has, if it is not known."""
-    known = all(any(metric in row for row in run.history) for run in runs.values())
-    return svg(learning_figure(by_variant(runs), metric if known else "NDCG@10"))
+    """The metric by epoch, of the runs that have it.
+
+    If no run has it, NDCG@10, or else the metric that chose the epochs of the first.
+    """
+    chosen = [run.experiment["train"]["monitor"] for run in runs.values()]
+    for name in (metric, "NDCG@10", *filter(None, chosen)):
+        found = {
+            each: run
+            for each, run in runs.items()
+            if any(row.get(name) is not None for row in run.history)
+        }
+        if found:
+            return svg(learning_figure(by_variant(found), name))
+    return "<p>No run was validated.</p>"
 
 
 def _segments(

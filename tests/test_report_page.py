@@ -8,7 +8,7 @@ import pytest
 
 import graphseq as gs
 from graphseq.data import synthetic
-from graphseq.errors import RunError
+from graphseq.errors import GraphError, RunError
 from graphseq.report_page import write_page
 from graphseq.training import Run, load_run
 
@@ -131,3 +131,27 @@ def test_runs_of_other_users_or_protocols_are_refused(
     with pytest.raises(RunError, match="under different history protocols"):
         write_page(kinds, tmp_path / "page.html", metric="NDCG@5")
     assert not (tmp_path / "page.html").exists()
+
+
+@pytest.mark.parametrize("monitor", ["HR@5", None])
+def test_curves_are_of_the_runs_that_have_the_metric(
+    runs: dict[str, Run], tmp_path: Path, monitor: str | None
+) -> None:
+    graph = gs.build_graph(gs.leave_one_out(synthetic.cycle(40, 12, length=8)))
+    model = gs.models.SASRec(40, gs.Backbone(12, dim=8, max_length=8))
+    options = {"folder": tmp_path / "c$x", "max_epochs": 1, "monitor": monitor}
+    gs.fit(model, graph, progress=False, **options)
+    gs.evaluate(model, graph, ks=(1, 5), folder=tmp_path / "c$x")
+    other = load_run(tmp_path / "c$x")
+    for shown in ({"c$x": other}, {"c$x": other, **runs}):
+        write_page(shown, tmp_path / "page.html", metric="NDCG@5")
+        text = (tmp_path / "page.html").read_text("utf-8")
+        assert ("No run was validated" in text) == (monitor is None and len(shown) == 1)
+
+
+def test_a_page_that_cannot_be_written_is_reported(
+    runs: dict[str, Run], tmp_path: Path
+) -> None:
+    for path in (tmp_path, tmp_path / "none" / "page.html"):
+        with pytest.raises(GraphError, match=r"cannot write .* the system refused"):
+            write_page(runs, path, metric="NDCG@5")

@@ -12,6 +12,7 @@ from graphseq.drawing import (
     OTHER,
     PALETTE,
     panels,
+    plain,
     shorten,
     style,
     write_figure,
@@ -57,7 +58,7 @@ def draw(
         for node, (x, y) in positions.items():
             if node != ego.graph["centre"]:
                 _draw_label(axes, _text(ego, node, names), x, y, _is_outer(ego, node))
-        figure.suptitle(f"{_title(ego, names)}\n{cut(ego)}", fontsize="medium")
+        figure.suptitle(f"{plain(_title(ego, names))}\n{cut(ego)}", fontsize="medium")
         figure.legend(loc="outside lower center", ncols=2, handlelength=3)
     return write_figure(path, figure)
 
@@ -210,7 +211,7 @@ def _draw_label(axes: "Axes", text: str, x: float, y: float, outer: bool) -> Non
     angle = degrees(atan2(y, x))
     left = abs(angle) > 90
     axes.annotate(
-        shorten(text, 28 if outer else 12),
+        plain(shorten(text, 28 if outer else 12)),
         (x, y),
         (6 * cos(atan2(y, x)), 6 * sin(atan2(y, x))),
         textcoords="offset points",

@@ -15,6 +15,7 @@ from graphseq.drawing import (
     PALETTE,
     draw_labels,
     panels,
+    plain,
     shorten,
     style,
     write_figure,
@@ -216,7 +217,7 @@ def _draw_categories(
             *points[chosen].T,
             color=PALETTE[number],
             marker=MARKERS[number],
-            label=f"{shorten(category, 24)} ({chosen.sum():,})",
+            label=f"{plain(shorten(category, 24))} ({chosen.sum():,})",
             **look,
         )
     handles, labels = axes.get_legend_handles_labels()

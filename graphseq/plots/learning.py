@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from graphseq.drawing import DASHES, PALETTE, legend_above, panels, style, write_figure
+from graphseq.drawing import (
+    DASHES,
+    PALETTE,
+    legend_above,
+    panels,
+    plain,
+    style,
+    write_figure,
+)
 from graphseq.errors import RunError, suggest
 from graphseq.training import Run
 
@@ -67,10 +75,11 @@ def _draw(
     axes: "Axes", name: str, runs: Sequence[Run], metric: str, line: dict[str, Any]
 ) -> None:
     """The curve of one run, or the mean and the band of several."""
+    label = plain(name)
     curves = [_curve(name, run, metric) for run in runs]
     if all(run.epochs == 0 for run in runs):
         level = np.mean([value for curve in curves for value in curve.values()])
-        axes.axhline(float(level), label=name, **line)
+        axes.axhline(float(level), label=label, **line)
         return
     common = sorted(set.intersection(*(set(curve) for curve in curves)))
     values = np.array([[curve[epoch] for epoch in common] for curve in curves])
@@ -80,8 +89,8 @@ def _draw(
         axes.fill_between(common, low, high, color=colour, alpha=0.18, linewidth=0)
         for curve in curves:  # also the epochs that not all seeds have reached
             axes.plot([*curve], [*curve.values()], color=colour, lw=0.5, alpha=0.6)
-        name = f"{name}: mean and range of {len(runs)} seeds"
-    axes.plot(common, values.mean(axis=0), label=name, **line)
+        label += f": mean and range of {len(runs)} seeds"
+    axes.plot(common, values.mean(axis=0), label=label, **line)
     for run, curve in zip(runs, curves, strict=True):
         if (kept := run.record["best_epoch"]) in curve:
             axes.plot(kept, curve[kept], "o", color=line["color"], markersize=4.5)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from graphseq.drawing import PALETTE, legend_above, panels, style
+from graphseq.drawing import PALETTE, legend_above, panels, plain, style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -30,9 +30,9 @@ def segments_figure(
             positions = [i + offset for i in range(len(rows))]
             colour = PALETTE[number % len(PALETTE)]
             values = rows[metric].to_list()
-            axes.bar(positions, values, width * 0.92, label=name, color=colour)
+            axes.bar(positions, values, width * 0.92, label=plain(name), color=colour)
         labels = [
-            f"{name}\n{users:,} users"
+            f"{plain(str(name))}\n{users:,} users"
             for name, users in first.select(column, "users").iter_rows()
         ]
         axes.set_xticks(range(len(first)), labels)

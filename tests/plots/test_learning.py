@@ -86,3 +86,8 @@ def test_runs_that_differ_in_the_seed_only_are_one_variant() -> None:
         "beauty-lr": runs["beauty-lr"],
         "x … y": [runs["x"], runs["y"]],
     }
+
+
+def test_a_dollar_in_a_name_is_no_formula(tmp_path: Path) -> None:
+    path = plot_learning({r"p$\frac$q": run([0.1, 0.2])}, tmp_path / "one.svg")
+    assert r"p$\frac$q" in path.read_text("utf-8")
