@@ -4,12 +4,10 @@ from json import dumps
 from pathlib import Path
 from typing import Literal
 
-from graphseq.atomic import real_path
 from graphseq.cli.build import check_output
 from graphseq.cli.progress import make_console
 from graphseq.errors import GraphError
 from graphseq.folders import graph_metadata, hashes
-from graphseq.locks import locked_folder
 
 Form = Literal["parquet", "graphml", "gexf"]
 
@@ -108,6 +106,9 @@ def import_(
     """
     if not source.exists():
         raise GraphError(f"{source} does not exist. Check the path")
+    from graphseq.atomic import real_path
+    from graphseq.locks import locked_folder
+
     output = real_path(output)
     with locked_folder(output):
         check_output(output, overwrite)

@@ -1,6 +1,7 @@
 """Many runs: the list of jobs, and child processes that work through it."""
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -125,7 +126,7 @@ def find_experiments(words: Sequence[str]) -> list[str]:
 
 def _label(experiment: str) -> str:
     """Folder, stem and variant of a file; for the file of a run, the run's name."""
-    path = Path(experiment.replace(".yaml:", "-")).absolute()
+    path = Path(re.sub(r"\.ya?ml:", "-", experiment)).absolute()
     if path.name == "experiment.yaml":
         return path.parent.name
     folder = path.parent

@@ -80,7 +80,7 @@ class Comparison:
         low, high = self.interval
         verdict = "differ" if low > 0 or high < 0 else "do not differ significantly"
         return (
-            f"{self.confidence:.0%} interval [{low:+.4f}, {high:+.4f}], "
+            f"{100 * self.confidence:.6g}% interval [{low:+.4f}, {high:+.4f}], "
             f"p = {self.p_value:.4f}: they {verdict}"
         )
 

@@ -11,7 +11,14 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from graphseq import runtime
-from graphseq.constants import INTERACTS, ITEM, USER, Part, Protocol
+from graphseq.constants import (
+    HAS_ATTRIBUTE,
+    INTERACTS,
+    ITEM,
+    USER,
+    Part,
+    Protocol,
+)
 from graphseq.data import HeldOut
 from graphseq.errors import GraphSeqError
 from graphseq.evaluation.extra_metrics import (
@@ -95,7 +102,7 @@ def evaluate(
     if folder is not None:
         earlier = Report.find(folder, part, noise, noise_seed)
         lists, saved = _include_saved(earlier, lists, saved)
-        extra = _saved_metrics(earlier) | extra
+        extra = _saved_metrics(earlier, graph) | extra
     rows = by_length(held_out)
     read = held_out
     if noise:
@@ -152,10 +159,15 @@ def _include_saved(
     )
 
 
-def _saved_metrics(earlier: Report | None) -> dict[str, Metric]:
-    """The metrics of an earlier report that have a name here."""
+def _saved_metrics(earlier: Report | None, graph: HeteroData) -> dict[str, Metric]:
+    """The metrics of an earlier report that have a name here.
+
+    Without diversity, if this graph has no attributes, as that of a run folder.
+    """
     means = earlier.means.values() if earlier is not None else ()
     names = {name.partition("@")[0] for each in means for name in each}
+    if HAS_ATTRIBUTE not in graph.edge_types:
+        names -= {"diversity"}
     return {name: metric for name, metric in METRICS.items() if name in names}
 
 

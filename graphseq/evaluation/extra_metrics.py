@@ -176,17 +176,26 @@ METRICS: dict[str, Metric] = {
 }
 
 
+ALWAYS = frozenset({"HR", "Recall", "NDCG", "MRR", "popularity", "coverage"})
+"""Metrics that every report has."""
+
+
 def named_metrics(requested: Sequence[Any]) -> dict[str, Metric]:
     """The metrics by name; a function has its own name.
 
     Raises:
         ConfigError: A name is unknown, or something is neither a name nor a function.
     """
+    if isinstance(requested, str):
+        raise ConfigError(f"metrics is a list, as in [{requested!r}]")
     found: dict[str, Metric] = {}
     problems = []
     for each in requested:
         if callable(each):
-            found[getattr(each, "__name__", type(each).__name__)] = each
+            name = getattr(each, "__name__", type(each).__name__)
+            if name in found or name in METRICS or name in ALWAYS:
+                problems.append(f"two metrics are named {name}; rename your function")
+            found[name] = each
         elif each in METRICS:
             found[each] = METRICS[each]
         else:

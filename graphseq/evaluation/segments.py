@@ -93,10 +93,10 @@ def _bins(
     bounds = sorted(set(bins))
     if not bounds or bounds != list(bins):
         raise ConfigError(f"bins must be ascending and not empty; found {list(bins)}")
-    names = [f"< {bounds[0]:g}"]
+    names = [f"< {bounds[0]:.15g}"]
     for low, high in pairwise(bounds):
-        names.append(f"{low:g} to < {high:g}")
-    names.append(f">= {bounds[-1]:g}")
+        names.append(f"{low:.15g} to < {high:.15g}")
+    names.append(f">= {bounds[-1]:.15g}")
     number: Any = pl.sum_horizontal(
         *((pl.col(column) >= bound).cast(pl.Int64) for bound in bounds)
     )

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 from torch import nn
 
@@ -14,7 +15,7 @@ from graphseq.folders import RUN
 from graphseq.training.checkpoint import write_tensors
 from graphseq.training.run import HISTORY, WEIGHTS
 
-STATE = ("rows", "times", "best_epoch", "best", "since")
+STATE = ("rows", "times", "best_epoch", "best", "since", "ended")
 
 
 class TrainingHistory:
@@ -65,7 +66,7 @@ class TrainingHistory:
         self.times.append({"seconds": seconds, "cpu_seconds": cpu_seconds})
         self.rows.append(row)
         answers = [callback(dict(row)) for callback in self.callbacks]
-        self.ended = any(answer is True for answer in answers)
+        self.ended = any(isinstance(a, bool | np.bool_) and a for a in answers)
         value = row.get(self.monitor) if self.monitor else float(row["epoch"])
         if value is None:  # not evaluated in this epoch
             return False
@@ -116,4 +117,4 @@ class TrainingHistory:
     def restore(self, state: dict[str, Any]) -> None:
         """Restore the history from a checkpoint."""
         for name in STATE:
-            setattr(self, name, state[name])
+            setattr(self, name, state.get(name, False))  # ended: since 0.3

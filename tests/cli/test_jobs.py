@@ -236,3 +236,10 @@ def test_children_of_a_killed_process_end(tmp_path: Path) -> None:
     while is_alive(child):
         assert time.monotonic() < until
         time.sleep(0.05)
+
+
+def test_variants_of_a_yml_file_are_named(here: Path) -> None:
+    variants = {name: {"evaluate": {"ks": [k]}} for name, k in (("x", 1), ("y", 2))}
+    Path("base.yml").write_text(yaml.safe_dump(POP | {"variants": variants}))
+    folders = [job.folder.name for job in listed("base.yml")]
+    assert [folder.rsplit("-", 2)[0] for folder in folders] == ["base-x", "base-y"]

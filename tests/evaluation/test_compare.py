@@ -194,3 +194,10 @@ def test_every_run_of_a_list_has_to_be_of_the_same_data() -> None:
         compare([fine, other], fine)
     with pytest.raises(ConfigError, match="a list of one or more; found none"):
         compare([], fine)
+
+
+def test_a_high_confidence_is_not_rounded_up() -> None:
+    chance = np.random.default_rng(0)
+    one, other = (report(chance.random(60)) for _ in range(2))
+    for confidence, words in ((0.999, "99.9% interval"), (0.95, "95% interval")):
+        assert words in str(compare(one, other, "NDCG@10", confidence=confidence))

@@ -1,12 +1,17 @@
+from pathlib import Path
+
 import polars as pl
 import pytest
 import torch
 
 from graphseq.constants import INTERACTS, PRECEDES
-from graphseq.data import Vocabulary
+from graphseq.data import Vocabulary, leave_one_out, synthetic
 from graphseq.errors import ConfigError, GraphError, GraphSeqError
 from graphseq.evaluation import Report, compare, evaluate
+from graphseq.graphs import Attributes, build_graph
+from graphseq.models import POP
 from graphseq.models.base import Model
+from graphseq.training import fit, load_run
 
 
 def test_history_chooses_the_protocols(small) -> None:
@@ -185,3 +190,18 @@ def test_users_have_raw_ids_and_dense_ones_under_another_name(small) -> None:
     model.scores[3] = torch.nan
     with pytest.raises(GraphSeqError, match=r"scores item 'i\d+' NaN for user 30"):
         evaluate(model, graph)
+
+
+def test_a_report_with_diversity_is_evaluated_again_without_attributes(
+    tmp_path: Path,
+) -> None:
+    log = synthetic.cycle(20, 8, length=6)
+    kinds = {raw: [f"kind {n % 3}"] for n, raw in enumerate(log.items.ids)}
+    with_kinds = build_graph(leave_one_out(log), [Attributes(kinds)])
+    model = POP(20, 8)
+    fit(model, with_kinds, folder=tmp_path, progress=False)
+    first = evaluate(model, with_kinds, metrics=["diversity", "Gini"], folder=tmp_path)
+    assert "diversity@10" in first["kept"]
+    again = evaluate(model, load_run(tmp_path).graph(), folder=tmp_path)
+    assert "diversity@10" not in again["kept"]
+    assert again["kept"]["Gini@10"] == first["kept"]["Gini@10"]

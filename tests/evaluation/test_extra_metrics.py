@@ -2,6 +2,7 @@
 
 import math
 from itertools import combinations, permutations
+from typing import Any
 
 import pytest
 import torch
@@ -24,6 +25,7 @@ from graphseq.evaluation.extra_metrics import (
     diversity,
     gini,
     mean_average_precision,
+    named_metrics,
     novelty,
     personalization,
     precision,
@@ -208,3 +210,24 @@ def test_a_metric_of_another_shape_is_refused(small) -> None:
             return lists.items
 
         evaluate(*small, metrics=[wrong])
+
+
+def test_names_of_other_metrics_are_refused() -> None:
+    def NDCG(lists: Lists) -> float:
+        return 0.0
+
+    def mine(lists: Lists) -> float:
+        return 1.0
+
+    for requested in ([NDCG], [mine, mine], ["Gini", gini_named()]):
+        with pytest.raises(ConfigError, match=r"two metrics are named .*; rename your"):
+            named_metrics(requested)
+    with pytest.raises(ConfigError, match=r"metrics is a list, as in \['MAP'\]"):
+        named_metrics("MAP")
+
+
+def gini_named() -> Any:
+    def Gini(lists: Lists) -> float:
+        return 0.0
+
+    return Gini

@@ -167,3 +167,10 @@ def test_wrong_segments_are_refused(report: Report) -> None:
     named = pl.DataFrame({"user": ["1", "2"], "kind": ["new", "old"]})
     with pytest.raises(ConfigError, match="bins divide numbers, and kind has values"):
         report.by("kind", [1], frame=named)
+
+
+def test_bounds_keep_all_their_digits() -> None:
+    frame = pl.DataFrame({"user": [7, 8], "when": [1_000_000, 1_000_002]})
+    table = report_of([7, 8]).by("when", [1_000_001, 1_000_002.5], frame=frame)
+    names = ["< 1000001", "1000001 to < 1000002.5"]
+    assert table["when"].unique(maintain_order=True).to_list() == names

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch_geometric.data import HeteroData
@@ -11,6 +12,7 @@ from torch_geometric.data import HeteroData
 from graphseq.evaluation import evaluate
 from graphseq.models import Model
 from graphseq.training import Run
+from graphseq.training.history import TrainingHistory
 
 Make = Callable[..., Model]
 Short = Callable[..., Run]
@@ -96,3 +98,20 @@ def test_the_model_ends_with_the_weights_that_validated_best(
     report = evaluate(model, graph, "validation", ks=(10,), history="kept")
     assert report["kept"]["NDCG@10"] == max(scores)
     assert same(model, run.model(graph))
+
+
+def test_a_resumed_run_knows_that_a_callback_ended_it(tmp_path: Path) -> None:
+    def make() -> TrainingHistory:
+        return TrainingHistory(tmp_path, {}, monitor=None, patience=None)
+
+    history = make()
+    history.callbacks = [lambda row: np.bool_(row["epoch"] == 2)]
+    for epoch in (1, 2):
+        history.add({"epoch": epoch, "loss": 1.0})
+    assert history.stopped
+    again = make()
+    again.restore(history.state())
+    assert again.stopped
+    older = {name: each for name, each in history.state().items() if name != "ended"}
+    again.restore(older)
+    assert not again.stopped
