@@ -1,8 +1,9 @@
 """An experiment from a configuration of RecBole, with a note on all that differs."""
 
+import math
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 from graphseq.config.recbole_names import (
     COVERED,
@@ -95,12 +96,12 @@ def _chosen(model: Any, dataset: Any) -> tuple[Rule, str]:
 
 def _data(left: Settings, name: str, rated: bool) -> dict[str, Any]:
     """The atomic file of the events."""
-    folder = str(left.take("data_path", "dataset/")).rstrip("/")
+    folder = str(left.take("data_path") or "dataset/").rstrip("/")
     made: dict[str, Any] = {"path": f"{folder}/{name}/{name}.inter"}
     made["format"] = "recbole"
     columns = {role: left.take(key) or usual for key, (role, usual) in ROLES.items()}
     loaded = left.mapping("load_col")
-    if columns["time"] not in loaded.get("inter", [columns["time"]]):
+    if columns["time"] not in (loaded.get("inter") or [columns["time"]]):
         del columns["time"]
     for suffix in sorted(loaded.keys() - {"inter"}):
         left.note("load_col", suffix, "attributes are a step of the graph here")
@@ -128,7 +129,7 @@ def _filters(left: Settings) -> list[dict[str, Any]]:
         key = f"{kind}_inter_num_interval"
         interval = left.take(key, "[0,inf)") or "[0,inf)"
         if found := AT_LEAST.fullmatch(str(interval)):
-            core[kind] = max(int(float(found[1])), 1)
+            core[kind] = max(math.ceil(float(found[1])), 1)
         else:
             left.note(key, interval, "only [n,inf) is converted")
     return made + [{"k_core": core}] * (max(core.values()) > 1)
@@ -141,14 +142,15 @@ def _split(left: Settings, rule: Rule) -> dict[str, Any]:
         usual = {"split": HELD_OUT[0], "order": "TO"}
     defaults = {"mode": "full", "group_by": "user", **usual}
     chosen = defaults | dict(left.mapping("eval_args"))
-    if chosen["mode"] != "full":
-        text = "all items are ranked here, so that metrics are much lower"
-        left.note("eval_args.mode", chosen["mode"], text)
+    modes = chosen["mode"]
+    if {*(modes.values() if isinstance(modes, Mapping) else [modes])} != {"full"}:
+        text = "all items are ranked here, so that metrics of sampled items are higher"
+        left.note("eval_args.mode", modes, text)
     split, in_order = chosen["split"], chosen["order"] == "TO"
     if in_order and split in HELD_OUT:
         return {"leave_one_out": {}}
     parts = split.get("RS") if isinstance(split, Mapping) else None
-    if in_order and parts and chosen["group_by"] in (None, "none"):
+    if in_order and _are_three(parts) and chosen["group_by"] in (None, "none"):
         first, second = (round(part / sum(parts), 4) for part in parts[:2])
         fractions = [first, second, round(1 - first - second, 4)]
         return {"by_time": {"fractions": fractions}}
@@ -158,6 +160,15 @@ def _split(left: Settings, rule: Rule) -> dict[str, Any]:
     )
     left.note("eval_args", {key: chosen[key] for key in usual}, text)
     return {"leave_one_out": {}}
+
+
+def _are_three(parts: Any) -> TypeGuard[list[float]]:
+    """Whether a split has three parts, all of them with events."""
+    return (
+        isinstance(parts, list)
+        and len(parts) == 3
+        and all(isinstance(part, int | float) and part > 0 for part in parts)
+    )
 
 
 def _model(left: Settings, rule: Rule) -> dict[str, Any]:
@@ -208,6 +219,8 @@ def _train(left: Settings, rule: Rule) -> dict[str, Any]:
     clip = left.mapping("clip_grad_norm")
     if "max_norm" in clip:
         made["gradient_clip"] = clip["max_norm"]
+        if clip.get("norm_type", 2) != 2:
+            left.note("clip_grad_norm.norm_type", clip["norm_type"], "the norm is 2")
     if (learner := left.take("learner", "adam")) != "adam":
         left.note("learner", learner, "the optimiser is Adam here")
     if left.take("enable_amp"):
@@ -228,8 +241,9 @@ def _monitored(left: Settings) -> str:
 
 def _evaluate(left: Settings) -> dict[str, Any]:
     """Lengths of the lists, and the metrics that reports do not always have."""
-    lengths = left.take("topk", [10])
-    names = left.take("metrics", ["Recall", "MRR", "NDCG", "Hit", "Precision"])
+    lengths = left.take("topk") or [10]
+    usual = ["Recall", "MRR", "NDCG", "Hit", "Precision"]
+    names = left.take("metrics") or usual
     known = {each.lower(): each for each in (*METRICS, *COVERED, *REQUESTED)}
     extra = []
     for name in [names] if isinstance(names, str) else names:

@@ -153,3 +153,31 @@ def test_the_text_is_an_experiment_with_the_notes_as_comments() -> None:
     text = to_text(sections, found, "a.yaml")
     assert parse(text, "text") == sections
     assert "\n# - loss_type: 'BPR'" in text
+
+
+def test_settings_without_a_value_are_those_of_recbole() -> None:
+    empty = converted(metrics=None, topk=None, data_path=None, load_col={"inter": None})
+    assert empty == converted()
+
+
+@pytest.mark.parametrize(
+    "parts", [[0.8, 0.2], [1.0], [0, 0, 0], "8,1,1", [0.8, "x", 0.1], [0.9, 0.1, 0]]
+)
+def test_splits_without_three_parts_are_noted(parts: Any) -> None:
+    args = {"split": {"RS": parts}, "order": "TO", "group_by": "none"}
+    assert converted(eval_args=args)["split"] == {"leave_one_out": {}}
+    assert any("last two events are held out" in note for note in notes(eval_args=args))
+
+
+def test_modes_of_both_parts_are_read() -> None:
+    full = {"mode": {"valid": "full", "test": "full"}}
+    assert not any("eval_args.mode" in note for note in notes(eval_args=full))
+    mixed = {"mode": {"valid": "uni100", "test": "full"}}
+    assert any("eval_args.mode" in note for note in notes(eval_args=mixed))
+
+
+def test_bounds_are_rounded_up_and_other_norms_noted() -> None:
+    made = converted(user_inter_num_interval="[5.5,inf)")
+    assert {"k_core": {"user": 6, "item": 1}} in made["filters"]
+    other = notes(clip_grad_norm={"max_norm": 5, "norm_type": 1})
+    assert any("norm_type" in note for note in other)
