@@ -1,6 +1,7 @@
 """Compare runs user by user: a paired bootstrap, or an interval that covers seeds."""
 
 import difflib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, get_args
@@ -142,7 +143,8 @@ def compare(
 
     Raises:
         RunError: A report is missing, or the reports are of different data.
-        ConfigError: A report lacks the metric or the protocol.
+        ConfigError: A report lacks the metric or the protocol; or a list has runs of
+            several models, or a run twice.
     """
     left, right = [_listed(source) for source in (a, b)]
     reports = [_report(source, part) for source in (*left, *right)]
@@ -150,6 +152,8 @@ def compare(
         _check_same(reports[0], report)
         _check_history(source, report, history)
     columns = np.stack([_column(report, metric, history) for report in reports])
+    _check_one_model(reports[: len(left)])
+    _check_one_model(reports[len(left) :])
     weights = [1 / len(left)] * len(left) + [-1 / len(right)] * len(right)
     each = np.array(weights) @ columns
     each[np.abs(each) < 1e-12 * np.abs(columns).max(axis=0)] = 0  # rounding
@@ -183,6 +187,12 @@ def _listed(source: object) -> list[object]:
     listed = list(source) if isinstance(source, list | tuple) else [source]
     if not listed:
         raise ConfigError("compare needs a run, or a list of one or more; found none")
+    places = [getattr(source, "folder", source) for source in listed]
+    folders = [Path(p).resolve() for p in places if isinstance(p, str | Path)]
+    if twice := [folder for folder in folders if folders.count(folder) > 1]:
+        raise ConfigError(
+            f"{twice[0]} is given twice; a list has runs with different seeds"
+        )
     return listed
 
 
@@ -210,6 +220,16 @@ def _report(source: Any, part: Part) -> Report:
         f"compare reads a report, a run, or the folder of a run; found {source!r:.80}. "
         "Pass what evaluate(...) or fit(..., folder=...) returned"
     )
+
+
+def _check_one_model(reports: Sequence[Report]) -> None:
+    """Refuse a list of runs of several models."""
+    models = sorted({str(report.facts.get("model")) for report in reports})
+    if len(models) > 1:
+        raise ConfigError(
+            "a list has runs of one model with different seeds; found "
+            f"{', '.join(models)}. Compare two models as a and b"
+        )
 
 
 def _check_same(a: Report, b: Report) -> None:
