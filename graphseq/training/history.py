@@ -117,4 +117,6 @@ class TrainingHistory:
     def restore(self, state: dict[str, Any]) -> None:
         """Restore the history from a checkpoint."""
         for name in STATE:
-            setattr(self, name, state.get(name, False))  # ended: since 0.3
+            setattr(self, name, state.get(name, False))  # older: no "ended"
+        # Without weights that can be kept, a run that a callback ended goes on.
+        self.ended = self.ended and self.best_epoch > 0
