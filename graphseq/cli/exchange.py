@@ -33,11 +33,15 @@ def diff(a: Path, b: Path, /, *, json: bool = False) -> int:
 
     found = graphs.difference(graphs.load_graph(a), graphs.load_graph(b))
     if json:
-        facts: dict[str, object] = {"same": found.same}
-        facts |= {"same_training": found.same_training}
-        facts |= {"same_held_out": found.same_held_out, "vectors": found.vectors}
-        rows = {"rows": found.rows, "options": found.options}
-        print(dumps(facts | rows, indent=1, ensure_ascii=False))
+        facts = {
+            "same": found.same,
+            "same_training": found.same_training,
+            "same_held_out": found.same_held_out,
+            "vectors": found.vectors,
+            "rows": found.rows,
+            "options": found.options,
+        }
+        print(dumps(facts, indent=1, ensure_ascii=False))
         return 0 if found.same else 1
     console = make_console()
     console.print(found)

@@ -61,7 +61,7 @@ def update(
     from graphseq.cli import build_steps, cost
     from graphseq.cli.progress import Stages
     from graphseq.cli.provenance import UPDATES, record
-    from graphseq.folders import graph_metadata, refuse_other_files
+    from graphseq.folders import graph_metadata
     from graphseq.locks import locked_folder
 
     graph_metadata(graph)
@@ -71,9 +71,8 @@ def update(
     from graphseq.graphs.cost import estimate
 
     with nullcontext() if dry_run else locked_folder(target), Stages() as stages:
-        if output is not None and not dry_run:
-            check_output(output, overwrite=False)
-        refuse_other_files(target)
+        if not dry_run:
+            check_output(target, overwrite=output is None)
         stages.begin("load")
         older, log = graphs.load_graph(graph), graphs.load_log(graph)
         made = _provenance(graph, getattr(older, "provenance", None) or {})

@@ -58,7 +58,8 @@ def tune(
     the same epoch is stopped (pruned), but not in the first epochs in which all of its
     losses are trained. The graph of a trial has no test part, so that
     the test part is neither ranked nor read. A search that was interrupted continues
-    where it stopped; the trial that was running is tried again.
+    where it stopped; another trial takes the place of the one that was
+    running. A trial that fails is recorded with a warning.
 
     Args:
         experiment: The experiment; its section ``tune`` says what varies.
@@ -198,7 +199,7 @@ def _study(experiment: Experiment, folder: Path, prune: bool) -> Any:
 
 
 def _end_interrupted(study: Any) -> None:
-    """Mark trials of a process that ended as failed; values are drawn anew."""
+    """Mark trials of a process that ended as failed; others take their place."""
     import optuna
 
     running = optuna.trial.TrialState.RUNNING

@@ -62,10 +62,7 @@ def from_hetero(
         )
     start, _, end = relation
     for kind in (start, end):
-        with warnings.catch_warnings():  # PyG warns where it has to guess
-            warnings.simplefilter("ignore")
-            size = graph[kind].num_nodes
-        if size is None:
+        if count_nodes(graph, kind) is None:
             raise DataError(
                 f"the number of {kind} nodes is not known; set data[{kind!r}].num_nodes"
             )
@@ -78,6 +75,14 @@ def from_hetero(
         items=Vocabulary.numbered(items),
         weight=weights,
     )
+
+
+def count_nodes(graph: Any, kind: str) -> int | None:
+    """The number of nodes of a kind, or None if the graph does not tell it."""
+    with warnings.catch_warnings():  # PyG warns where it has to guess
+        warnings.simplefilter("ignore")
+        found: int | None = graph[kind].num_nodes
+    return found
 
 
 def _relation(graph: Any, relation: EdgeType | None) -> EdgeType:

@@ -1,6 +1,5 @@
 """Refuse what a graph in a folder or a file of another program may not contain."""
 
-import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import torch
 from torch_geometric.data import HeteroData
 
 from graphseq.atomic import check_name
+from graphseq.data.hetero import count_nodes
 from graphseq.errors import GraphError
 
 LOG, USERS, ITEMS = "log.parquet", "log-users.parquet", "log-items.parquet"
@@ -25,10 +25,7 @@ def check_content(graph: HeteroData) -> None:
     if not isinstance(getattr(graph, "provenance", {}), dict):
         raise GraphError("its provenance must be a mapping. Remove it from the file")
     for kind in graph.node_types:
-        with warnings.catch_warnings():  # PyG warns where it has to guess
-            warnings.simplefilter("ignore")
-            size = graph[kind].num_nodes
-        if size is None:
+        if count_nodes(graph, kind) is None:
             raise GraphError(
                 f"the number of {kind} nodes is not known; set "
                 f"graph[{kind!r}].num_nodes"

@@ -116,7 +116,7 @@ class TrainingHistory:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Restore the history from a checkpoint."""
-        for name in STATE:
-            setattr(self, name, state.get(name, False))  # older: no "ended"
+        for name, value in {"ended": False, **state}.items():  # older ones lack it
+            setattr(self, name, value)
         # Without weights that can be kept, a run that a callback ended goes on.
         self.ended = self.ended and self.best_epoch > 0

@@ -88,8 +88,8 @@ class FitOptions:
         """Adam's learning rate in a step.
 
         Args:
-            epoch: The epoch of the run, or of the stage if the schedule starts anew
-                with each; the first is 0.
+            epoch: The epoch of the run, or of the stage if the schedule starts
+                again with each; the first is 0.
             step: Steps of the run, or of the stage, before this one.
             fraction: Completed fraction of the epoch.
             epochs: Planned epochs of the run, or of the stage.

@@ -20,7 +20,7 @@ class Schedule(Configurable, ABC):
         ends: Whether the factor depends on ``max_epochs``. Such a run cannot be resumed
             with another number of epochs, and its best weights come late: set
             ``patience=None``.
-        each_stage: Whether the schedule starts anew, after another warm-up, with each
+        each_stage: Whether the schedule starts again, with another warm-up, in each
             stage of the model, such as the training after a pre-training.
     """
 
