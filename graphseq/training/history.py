@@ -67,6 +67,14 @@ class TrainingHistory:
         self.rows.append(row)
         answers = [callback(dict(row)) for callback in self.callbacks]
         self.ended = any(isinstance(a, bool | np.bool_) and a for a in answers)
+        return self._select(row)
+
+    def complete(self, metrics: Mapping[str, float]) -> bool:
+        """Add metrics to the newest row; returns whether its weights are the best."""
+        self.rows[-1] |= metrics
+        return self._select(self.rows[-1])
+
+    def _select(self, row: Mapping[str, Any]) -> bool:
         value = row.get(self.monitor) if self.monitor else float(row["epoch"])
         if value is None:  # not evaluated in this epoch
             return False
@@ -75,6 +83,11 @@ class TrainingHistory:
             return False
         self.best, self.best_epoch, self.since = value, row["epoch"], 0
         return True
+
+    @property
+    def lacks_metrics(self) -> bool:
+        """Whether a callback has ended the training in an epoch without metrics."""
+        return self.ended and bool(self.monitor) and self.monitor not in self.rows[-1]
 
     @property
     def stopped(self) -> bool:
@@ -118,5 +131,5 @@ class TrainingHistory:
         """Restore the history from a checkpoint."""
         for name, value in {"ended": False, **state}.items():  # older ones lack it
             setattr(self, name, value)
-        # Without weights that can be kept, a run that a callback ended goes on.
+        # A run of an earlier version that a callback ended before it had weights.
         self.ended = self.ended and self.best_epoch > 0

@@ -235,10 +235,7 @@ class Training(LightningModule):
         is_due = epoch == options.max_epochs or epoch % options.evaluate_every == 0
         is_final = stage_of(self.plan, self.current_epoch) is self.plan[-1]
         if options.monitor and is_due and is_final:
-            metrics = self._validate()
-            if taken := metrics.keys() & self.sums.keys():
-                raise _taken_names(self.model, taken)
-            self.row |= metrics
+            self.row |= self.metrics()
         if options.loggers:
             numbers = {
                 name: value for name, value in self.row.items() if name != "epoch"
@@ -273,12 +270,18 @@ class Training(LightningModule):
             self.double()
         self.model.epoch_state = checkpoint["epoch_state"]
 
-    def _validate(self) -> dict[str, float]:
-        """Validation metrics: evaluated on rank 0, then broadcast."""
+    def metrics(self) -> dict[str, float]:
+        """Validation metrics: evaluated on rank 0, then broadcast.
+
+        Raises:
+            RunError: A term of the loss has the name of one.
+        """
         metrics: dict[str, float] = {}
         if self.trainer.is_global_zero:
             metrics = validate(self.model, self.graph, self.options)
         metrics = self.trainer.strategy.broadcast(metrics)
+        if taken := metrics.keys() & self.sums.keys():
+            raise _taken_names(self.model, taken)
         return metrics
 
 

@@ -97,6 +97,8 @@ class Recorder(Checkpoint):
         """Write the epoch's row, then the checkpoint."""
         assert isinstance(pl_module, Training)
         improved = self.history.add(pl_module.row)
+        if self.history.lacks_metrics:  # the last epoch is always evaluated
+            improved = self.history.complete(pl_module.metrics())
         if trainer.is_global_zero:
             self.history.write(pl_module.model, improved=improved)
             if trainer.progress_bar_callback is not None:

@@ -48,6 +48,26 @@ def test_callbacks_see_each_epoch_and_can_end_the_training(
     assert run.epochs == len(seen) == 2 and not run.record["stopped_early"]
 
 
+def test_an_epoch_in_which_a_callback_ends_the_training_is_evaluated(
+    short: Short, tiny: Make, small: Make, graph: HeteroData, tmp_path: Path
+) -> None:
+    model = tiny()
+    options: dict[str, Any] = {"max_epochs": 9, "evaluate_every": 5, "folder": tmp_path}
+    run = short(model, graph, callbacks=[lambda row: row["epoch"] == 2], **options)
+    assert run.epochs == run.best["epoch"] == 2 and run.record["stopped_early"]
+    report = evaluate(model, graph, "validation", ks=(10,), history="kept")
+    assert run.best["NDCG@10"] == report["kept"]["NDCG@10"]
+    again = short(tiny(), graph, resume=True, **options)
+    assert again.epochs == 2 and again.best == run.best
+
+    def end_pretraining(row: Any) -> bool:
+        return bool(row["epoch"] == 1)
+
+    staged = small("S3Rec", objective={"variant": "MIP", "pretrain_epochs": 2})
+    run = short(staged, graph, max_epochs=4, callbacks=[end_pretraining])
+    assert run.epochs == run.best["epoch"] == 1 and run.best["NDCG@10"] >= 0
+
+
 def test_patience_counts_evaluations(
     short: Short, tiny: Make, graph: HeteroData
 ) -> None:
