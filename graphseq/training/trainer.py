@@ -219,11 +219,17 @@ def try_trainer(options: FitOptions) -> None:
     if strategy != "auto" and strategy not in StrategyRegistry:
         known = ["auto", *StrategyRegistry.available_strategies()]
         raise ConfigError(f"unknown strategy {strategy!r}; {suggest(strategy, known)}")
+    machine = _machine(options)
+    if machine["accelerator"] == "cpu" and options.precision == "16-mixed":
+        raise ConfigError(
+            "precision '16-mixed' needs a GPU, and this run is on the CPU. Choose "
+            "32-true, or bf16-mixed on a processor with bfloat16 instructions"
+        )
     with temporary_folder() as folder, quiet():
         _loggers(options.loggers, folder)
         try:
             found = Trainer(
-                **_machine(options),
+                **machine,
                 logger=False,
                 enable_progress_bar=False,
                 enable_model_summary=False,

@@ -73,6 +73,10 @@ def test_another_logger_hears_of_every_epoch(
         ({"accelerator": "gpux"}, "accelerator 'gpux' is not on this machine; there"),
         ({"strategy": "dpp"}, "unknown strategy 'dpp'; did you mean 'ddp'"),
         ({"devices": 0}, "cannot train with accelerator 'auto', devices 0"),
+        (
+            {"precision": "16-mixed", "accelerator": "cpu"},
+            "precision '16-mixed' needs a GPU, and this run is on the CPU",
+        ),
         ({"devices": 1000}, "would start 1,000 processes on the"),
         ({"threads": 10**5}, "threads: expected a whole number from 1 to 1024"),
         ({"workers": 10**5}, "workers: expected a whole number from 0 to 1024"),
