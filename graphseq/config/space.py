@@ -11,6 +11,7 @@
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,18 @@ from graphseq.config.yaml import override
 from graphseq.schema import InvalidOption, OptionError, format_value, refuse
 
 KINDS = ("log", "uniform", "int", "choice")
+OTHER_DATA = "trials with other held-out events cannot be compared, so it cannot vary"
+SAME_FOR_ALL = {
+    "data": OTHER_DATA,
+    "filters": OTHER_DATA,
+    "split": OTHER_DATA,
+    "train.monitor": "all trials are compared by one metric, so it cannot vary",
+    "train.history": "all trials are compared by one protocol, so it cannot vary",
+    "train.seed": "the best of several seeds is chance: search with one, then train "
+    "the best options with --seeds",
+    "evaluate": "it says how the test part is ranked, which a search does not read",
+}
+"""Options that a search cannot vary, and why."""
 
 
 @dataclass(frozen=True)
@@ -126,6 +139,10 @@ def check_space(space: Space, options: Mapping[str, Any], source: str) -> None:
 
     problems: list[InvalidOption] = []
     for name, of in space.items():
+        section = re.split(r"[.\[]", name, maxsplit=1)[0]
+        if reason := SAME_FOR_ALL.get(name, SAME_FOR_ALL.get(section)):
+            problems.append(InvalidOption(f"tune.{name}", reason))
+            continue
         for value in of.values:
             try:
                 check(override(options, settings({name: value})), source)

@@ -191,6 +191,14 @@ def _study(experiment: Experiment, folder: Path, prune: bool) -> Any:
             "Choose another folder (--folder)"
         )
     study.set_user_attr("experiment", identity)
+    seed = study.user_attrs.get("seed", experiment.seed)
+    if seed != experiment.seed:
+        raise ConfigError(
+            f"{folder} contains a search with train.seed {seed}, and this one has "
+            f"{experiment.seed}; their trials cannot be compared. Choose another "
+            "folder (--folder), or the same seed"
+        )
+    study.set_user_attr("seed", seed)
     # Another seed after an interruption: the first trials would be drawn again.
     study.sampler = optuna.samplers.TPESampler(
         seed=experiment.seed + len(study.get_trials(deepcopy=False))

@@ -82,6 +82,29 @@ def test_values_that_the_experiment_does_not_take_are_refused(tmp_path: Path) ->
     assert "with 8" not in text and "with 3" not in text
 
 
+@pytest.mark.parametrize(
+    ("name", "values", "reason"),
+    [
+        ("train.monitor", ("NDCG@10", "HR@10"), "compared by one metric"),
+        ("train.history", ("kept", "excluded"), "compared by one protocol"),
+        ("train.seed", (0, 1), "the best of several seeds is chance"),
+        ("evaluate.history", ("kept", "excluded"), "how the test part is ranked"),
+        ("data.cycle.length", (6, 8), "with other held-out events"),
+        ("filters[0].Recent.days", (6, 8), "with other held-out events"),
+        ("split.leave_one_out.validation", (True, False), "other held-out events"),
+    ],
+)
+def test_what_makes_trials_incomparable_cannot_vary(
+    name: str, values: tuple[Any, ...], reason: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "small.yaml"
+    path.write_text(FILE)
+    with pytest.raises(OptionError) as caught:
+        check_space({name: Range("choice", values)}, load(str(path)).options, "a.yaml")
+    assert f"a.yaml: tune.{name}: " in str(caught.value)
+    assert reason in str(caught.value)
+
+
 def test_values_are_written_as_settings() -> None:
     values = {"train.lr": 1e-05, "model.SASRec.backbone.loss": "bce", "a.b": [1, None]}
     assert settings(values) == [

@@ -161,6 +161,10 @@ def test_searches_that_cannot_run_are_refused(
     other = replace(experiment, tune={"train.lr": Range("log", (1e-3, 1e-2))})
     with pytest.raises(ConfigError, match="the search of another experiment"):
         tune(other, trials=1, folder=tmp_path / "s")
+    seeded = {**experiment.options["train"], "seed": 4}
+    other = replace(experiment, options={**experiment.options, "train": seeded})
+    with pytest.raises(ConfigError, match=r"train\.seed \d, and this one has 4"):
+        tune(other, trials=1, folder=tmp_path / "s")
     with pytest.raises(ConfigError, match="no trial is complete"):
         best_of([Trial(0, "failed", None, {})])
 
