@@ -37,6 +37,7 @@ class Job:
         monitor: Metric by which the best epoch is chosen.
         epochs: Maximum number of epochs.
         own_seed: Whether this is the seed in the file.
+        untrained: Whether its weights would stay random: it has no epochs.
     """
 
     experiment: str
@@ -46,6 +47,7 @@ class Job:
     monitor: str | None
     epochs: int
     own_seed: bool
+    untrained: bool = False
 
     @property
     def name(self) -> str:
@@ -108,6 +110,7 @@ def _job(name: str, experiment: "Experiment", seed: int, runs: Path) -> Job:
         monitor=options["monitor"],
         epochs=options["max_epochs"],
         own_seed=seed == experiment.seed,
+        untrained=options["start"] is None and experiment.keeps_random_weights,
     )
 
 

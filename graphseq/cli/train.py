@@ -15,6 +15,10 @@ from graphseq.errors import ConfigError
 from graphseq.schema import Count, Parallel
 
 DEFAULTS = RunOptions()
+UNTRAINED = (
+    "train.max_epochs is 0, so its weights would be random. Train it alone, or with "
+    "--start RUN or --set train.max_epochs=EPOCHS"
+)
 INTERRUPTED = 130  # exit code of a program that Ctrl-C has ended
 
 
@@ -102,10 +106,13 @@ def train(
         listed = [replace(job, folder=folder) for job in listed]
     done = recorded(record) if skip_recorded and record else set()
     todo = [j for j in listed if (j.fingerprint, j.seed) not in done]
-    todo = [j for j in todo if j.epochs or total == 1]
     if total == 1 and todo and not dry_run:
         train_here(todo[0], options)
         return 0
+    for job in todo:
+        if job.untrained and total > 1:
+            print(f"skipped {job.name}: {UNTRAINED}", file=sys.stderr)
+    todo = [j for j in todo if total == 1 or not j.untrained]
     _print_plan(listed, todo, refused, dry_run)
     if dry_run:
         return 1 if refused else 0

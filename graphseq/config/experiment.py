@@ -189,15 +189,30 @@ class Experiment:
             ConfigError: As :meth:`.Model.check_stages`, or ``max_epochs`` ends before
                 the last stage.
         """
-        spec = self.section("model")
-        if spec.target in OF_RUNS:
-            return
-        planned = None
-        with suppress(RuntimeError), torch.device("meta"):  # allocates nothing
-            planned = spec.build(num_users=1009, num_items=1013)
+        planned = self._planned()
         if planned is not None:
             planned.check_stages()
             check_last_stage(planned, int(self.section("train").max_epochs))
+
+    @property
+    def keeps_random_weights(self) -> bool:
+        """Whether the model has weights to train, and no epoch to train them in."""
+        if int(self.section("train").max_epochs):
+            return False
+        planned = self._planned()
+        return planned is not None and any(
+            weight.requires_grad for weight in planned.parameters()
+        )
+
+    def _planned(self) -> Model | None:
+        """The model without its numbers; ``None`` if it cannot be built so."""
+        spec = self.section("model")
+        if spec.target in OF_RUNS:
+            return None
+        with suppress(RuntimeError), torch.device("meta"):  # allocates nothing
+            planned: Model = spec.build(num_users=1009, num_items=1013)
+            return planned
+        return None
 
     def fit(self, model: Model, graph: HeteroData, **supplied: Any) -> Run:
         """Train the model with the options of the section ``train``."""

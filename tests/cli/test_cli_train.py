@@ -319,9 +319,16 @@ def test_an_experiment_without_epochs_is_skipped_among_several(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     write(tmp_path / "some" / "one.yaml", POP)
-    write(tmp_path / "some" / "none.yaml", POP | {"train": {"max_epochs": 0}})
+    none = EXPERIMENT | {"train": {"max_epochs": 0}}
+    write(tmp_path / "some" / "none.yaml", none)
+    write(tmp_path / "some" / "closed.yaml", POP | {"train": {"max_epochs": 0}})
     assert main(["train", "some", "--dry-run"]) == 0
-    assert "1 to do, 1 skipped" in capsys.readouterr().out
+    shown = capsys.readouterr()
+    assert "2 to do, 1 skipped" in shown.out  # POP has no weights
+    reason = "skipped some-none seed 0: train.max_epochs is 0, so its weights would"
+    assert reason in shown.err and "--start RUN" in shown.err
+    assert main(["train", "some", "--start", "run", "--dry-run"]) == 0
+    assert "3 to do, 0 skipped" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
