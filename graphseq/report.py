@@ -3,6 +3,7 @@
 import csv
 import io
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from graphseq.evaluation import Report
     from graphseq.training import Run
 
+SEED = re.compile(r"\d+(\.0*)?")  # other programs write 0 as 0.0
 KEYS = ("model", "data", "seed", "fingerprint")  # columns of every results table
 UNCOMMITTED = "+uncommitted"  # after the commit of code with changes that are not in it
 HEADLINE = ("HR", "Recall", "NDCG", "MRR", "coverage")
@@ -166,6 +168,13 @@ def read_table(path: Path) -> list[dict[str, str]]:
             f"{path}: some rows do not have the fields of the header. Fix the file; "
             "nothing was written"
         )
+    for number, read in enumerate(rows, start=1):
+        if not SEED.fullmatch(read["seed"].strip()):
+            raise DataError(
+                f"{path}: row {number} below the header has the seed "
+                f"{read['seed']!r}, and a seed is a whole number. Fix the file; "
+                "nothing was written"
+            )
     return rows
 
 

@@ -89,6 +89,18 @@ def test_a_table_of_something_else_is_left_alone(text: str, tmp_path: Path) -> N
     assert path.read_text() == text
 
 
+@pytest.mark.parametrize("seed", ["", "one", "-1", "0.5", "nan"])
+def test_a_row_with_another_seed_than_a_whole_number_is_named(
+    seed: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "results.csv"
+    text = f"model,data,seed,fingerprint\nPOP,tiny,0.0,f\nPOP,tiny,{seed},f\n"
+    path.write_text(text)
+    with pytest.raises(DataError, match=r"row 2 below the header has the seed"):
+        append(path, KEYS)
+    assert path.read_text() == text
+
+
 def test_a_table_of_results_or_none_yet_may_be_added_to(tmp_path: Path) -> None:
     path = tmp_path / "results.csv"
     check_table(path)

@@ -1,6 +1,5 @@
 """One run of ``graphseq train``: trained, evaluated and recorded in this process."""
 
-import csv
 import shlex
 import shutil
 import sys
@@ -13,6 +12,7 @@ from graphseq import runtime
 from graphseq.cli.evaluate import print_reports
 from graphseq.cli.jobs import LOG, Job
 from graphseq.errors import RunError
+from graphseq.report import read_table
 
 
 @Parameter(name="*")
@@ -95,14 +95,11 @@ def settings_of(options: RunOptions) -> list[str]:
 
 def recorded(results: Path) -> set[tuple[str, int]]:
     """Fingerprint and seed of every row of a table of results."""
-    if not results.is_file():
-        return set()
-    with results.open(encoding="utf-8", newline="") as file:
-        return {
-            (row["fingerprint"], int(float(row["seed"])))
-            for row in csv.DictReader(file)
-            if row.get("fingerprint")
-        }
+    return {
+        (row["fingerprint"], int(float(row["seed"])))
+        for row in read_table(results)
+        if row["fingerprint"]
+    }
 
 
 def _report_uncommitted(record: Path) -> None:
