@@ -211,7 +211,7 @@ def compute(
     """Each metric at each k: those with a value for each user, and the others.
 
     Raises:
-        ConfigError: A metric returns neither.
+        ConfigError: A metric returns neither, or a value that is not finite.
     """
     users: dict[str, Tensor] = {}
     overall: dict[str, float] = {}
@@ -227,6 +227,14 @@ def compute(
                     f"the metric {name} must return a number, or a tensor of a value "
                     f"for each of {len(lists.items):,} users; found "
                     f"{getattr(value, 'shape', value)!r}"
+                )
+            finite = torch.as_tensor(value).isfinite()
+            if not finite.all():
+                raise ConfigError(
+                    f"the metric {name}@{k} must return finite numbers; "
+                    f"{int((~finite).sum()):,} of its {finite.numel():,} values are "
+                    "not. Give users without a value the number that they count with, "
+                    "such as 0"
                 )
     return users, overall
 

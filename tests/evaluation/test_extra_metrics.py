@@ -212,6 +212,18 @@ def test_a_metric_of_another_shape_is_refused(small) -> None:
         evaluate(*small, metrics=[wrong])
 
 
+@pytest.mark.parametrize("each", [True, False])
+def test_a_metric_without_finite_values_is_refused(small, each: bool) -> None:
+    def mean_of_none(lists: Lists) -> Tensor | float:
+        users = torch.zeros(len(lists.items), dtype=torch.float64)
+        users[1] = float("nan")
+        return users if each else float(users.mean())
+
+    found = r"mean_of_none@\d+ must return finite numbers; 1 of its \d+ values"
+    with pytest.raises(ConfigError, match=found):
+        evaluate(*small, metrics=[mean_of_none])
+
+
 def test_names_of_other_metrics_are_refused() -> None:
     def NDCG(lists: Lists) -> float:
         return 0.0
