@@ -12,6 +12,7 @@ from graphseq.cli.app import changed, to_words
 VERSIONS = ("graphseq", "numba", "numpy", "polars", "scipy", "torch")
 FILES = ("log", "new_log", "times", "attributes", "vectors")
 """Options that name input files."""
+STDIN = Path("/dev/stdin")
 BUILD, UPDATES = "build", "updates"  # keys of the graph's provenance, and in the first
 
 
@@ -29,7 +30,10 @@ def record(
         name: str(value) if isinstance(value, Path) else value
         for name, value in changed(*groups).items()
     }
-    arguments = {name: str(value) for name, value in inputs.items()}
+    arguments = {
+        name: "-" if Path(value) == STDIN else str(value)
+        for name, value in inputs.items()
+    }
     given = arguments | options
     return {
         "command": ["graphseq", command, *arguments.values(), *to_words(*groups)],
@@ -46,10 +50,12 @@ def record(
 def fingerprint(path: str) -> dict[str, Any]:
     """Size and SHA-256 of a file, or of all files of a folder or pattern in order.
 
-    Files that are not on this machine have no checksum.
+    Files that are not on this machine have no checksum, and neither have pipes.
     """
     files = _files(path)
     if not files:
+        if path == "-" or Path(path).exists():
+            return {"bytes": 0, "sha256": "not taken, since it was a pipe"}
         return {"bytes": 0, "sha256": "not taken, since it is not on this machine"}
     digest = hashlib.sha256()
     for file in files:
@@ -62,7 +68,7 @@ def fingerprint(path: str) -> dict[str, Any]:
 
 def _files(path: str) -> list[Path]:
     """The file itself, or those that Spark reads from a folder or pattern, in order."""
-    source = Path(path)
+    source = STDIN if path == "-" else Path(path)
     if source.is_file():
         return [source]
     found = source.rglob("*") if source.is_dir() else map(Path, glob(path))
@@ -86,6 +92,8 @@ def sources(made: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 def source_status(source: Mapping[str, Any]) -> str:
     """Whether a source file is present and unchanged."""
+    if source["path"] == "-":
+        return "was the standard input; save it in a file to build the graph again"
     if not _files(source["path"]):
         return "not here"
     same = fingerprint(source["path"])["sha256"] == source["sha256"]

@@ -24,11 +24,11 @@ def show(
     /,
     *,
     plot: Path | None = None,
-    of: Picture = "degrees",
+    of: Picture | None = None,
     node: str | None = None,
-    hops: Size = 1,
+    hops: Size | None = None,
     relation: list[str] | None = None,
-    max_nodes: Size = 40,
+    max_nodes: Size | None = None,
     titles: Path | None = None,
     title_columns: list[str] | None = None,
     provenance: bool = False,
@@ -56,13 +56,13 @@ def show(
         plot: Plot to write: distributions of every relation, or with --node the
             neighbourhood of that node.
         of: Distribution to plot: degrees, edge weights, or the similarity of linked
-            nodes compared with random pairs.
+            nodes compared with random pairs; default: degrees.
         node: A user or an item by its raw id, such as user:42 or item:B0001.
-        hops: Radius of the neighbourhood in edges.
+        hops: Radius of the neighbourhood in edges; default: 1.
         relation: Relations of the neighbourhood: names such as co_occurs, or
             "item co_occurs item"; default: all.
         max_nodes: Largest number of nodes in the neighbourhood; of more, those on the
-            heaviest edges.
+            heaviest edges; default: 40.
         titles: Table with a title for each item, to label the plot.
         title_columns: Its columns, such as item=asin title=name.
         provenance: Print the commands that make the graph again, and its sources.
@@ -74,12 +74,20 @@ def show(
         )
     if plot is not None:
         check_picture("--plot", plot)
-    of_node = (relation, titles, title_columns)
+    if of is not None and node is not None:
+        raise ConfigError(
+            f"--of {of} is a distribution of the whole graph, and --node shows the "
+            "neighbourhood of one node; leave one of them out"
+        )
+    if of is not None and plot is None:
+        raise ConfigError(f"--of {of} is drawn in a file; add --plot FILE")
+    of_node = (hops, relation, max_nodes, titles, title_columns)
     if node is None and any(option is not None for option in of_node):
         raise ConfigError(
-            "--relation, --titles and --title-columns describe the neighbourhood of a "
-            "node; add --node KIND:ID"
+            "--hops, --relation, --max-nodes, --titles and --title-columns describe "
+            "the neighbourhood of a node; add --node KIND:ID"
         )
+    of, hops, max_nodes = of or "degrees", hops or 1, max_nodes or 40
     graph_metadata(graph)
     columns = parse_pairs(
         "--title-columns", title_columns, "item=asin title=name", TITLES.__contains__

@@ -2,13 +2,15 @@
 
 import hashlib
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from graphseq.cli import main
 from graphseq.cli.build import BuildOptions, ReadOptions
-from graphseq.cli.provenance import record
+from graphseq.cli.provenance import record, source_status
 from graphseq.folders import GRAPH, hashes
 
 TINY = str(Path(__file__).resolve().parents[2] / "datasets" / "tiny.csv")
@@ -68,3 +70,25 @@ def test_provenance_reports_whether_the_source_has_changed(
         capsys.readouterr()
         assert main(["show", output, "--provenance"]) == 0
         assert words in capsys.readouterr().out
+
+
+@pytest.mark.skipif(not Path("/dev/stdin").exists(), reason="needs /dev/stdin")
+def test_a_log_of_the_standard_input_is_recorded_as_such(tmp_path: Path) -> None:
+    output = tmp_path / "graph"
+    build = [sys.executable, "-m", "graphseq", "build", "-", "--output", str(output)]
+    subprocess.run(build, input=Path(TINY).read_bytes(), check=True)
+    made = json.loads((output / GRAPH).read_text())["provenance"]["build"]
+    assert made["command"] == ["graphseq", "build", "-"]
+    assert made["sources"]["log"]["path"] == made["options"]["log"] == "-"
+    assert "since it was a pipe" in made["sources"]["log"]["sha256"]
+    assert "was the standard input" in source_status(made["sources"]["log"])
+    assert hashes(output) == hashes(built(tmp_path / "from-a-file"))
+    update = [sys.executable, "-m", "graphseq", "update", str(output), "-"]
+    subprocess.run(update, input=b"user,item,time\nnew,x,9\n", check=True)
+    record = json.loads((output / GRAPH).read_text())["provenance"]["build"]
+    assert record["updates"][0]["command"][-1] == "-"
+
+
+def built(folder: Path) -> Path:
+    assert main(["build", TINY, "--output", str(folder)]) == 0
+    return folder

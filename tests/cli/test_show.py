@@ -64,6 +64,10 @@ def test_a_neighbourhood_has_chosen_relations_nodes_and_titles(
     ("options", "message"),
     [
         (["--relation", "precedes"], "add --node"),
+        (["--hops", "2"], "add --node"),
+        (["--max-nodes", "9"], "add --node"),
+        (["--of", "weights"], "--of weights is drawn in a file; add --plot FILE"),
+        (["--of", "weights", "--node", "item:bread"], "leave one of them out"),
         (["--node", "item:bread", "--relation", "preceeds"], "no such relation"),
         (["--node", "item:bread", "--titles", "none.csv"], "takes a file"),
     ],
