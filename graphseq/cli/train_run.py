@@ -12,7 +12,6 @@ from graphseq import runtime
 from graphseq.cli.evaluate import print_reports
 from graphseq.cli.jobs import LOG, Job
 from graphseq.errors import RunError
-from graphseq.report import read_table
 
 
 @Parameter(name="*")
@@ -95,6 +94,8 @@ def settings_of(options: RunOptions) -> list[str]:
 
 def recorded(results: Path) -> set[tuple[str, int]]:
     """Fingerprint and seed of every row of a table of results."""
+    from graphseq.report import read_table
+
     return {
         (row["fingerprint"], int(float(row["seed"])))
         for row in read_table(results)
