@@ -90,7 +90,7 @@ class Experiment:
 
     @property
     def normalized(self) -> bool:
-        """Whether the item vectors have one length."""
+        """Whether the item vectors are L2-normalised."""
         return self.part("features")[0] == "Normalized"
 
     @property

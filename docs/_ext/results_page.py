@@ -84,7 +84,7 @@ def model(run: Experiment) -> str:
 def features(run: Experiment) -> str:
     """The relations that the items are propagated over, and who joins the state."""
     words = [evidence.RELATIONS[relation] for relation in run.relations]
-    words += ["one length"] * run.normalized
+    words += ["L2-normalised"] * run.normalized
     words += [f"users ({run.users})"] * bool(run.users)
     return ", ".join(words) or MISSING
 

@@ -37,7 +37,7 @@ def ensemble(
         runs: Run folders, two or more.
         folder: Folder of the new run.
         combine: Comparable scores: logarithms of the softmax, standard deviations from
-            the mean, or one over the rank plus a constant.
+            the mean, or 1 / (60 + rank).
         weights: Weight of each run; default: equal ones.
         choose_weights: Choose the weights on the validation part, from multiples of
             0.1.

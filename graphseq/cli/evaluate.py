@@ -62,8 +62,9 @@ def evaluate(
         history: History protocols; default: those of the experiment.
         metrics: More metrics: Precision, Recall-capped, NDCG-ComiRec, MAP, novelty,
             Gini, personalization, or diversity (by the attributes of the items).
-        noise: Insert random items into the histories that the model reads, for each
-            event this many on average. The report without noise stays.
+        noise: Random items to insert into the histories that the model reads, on
+            average for each event (0.2: one for every five). The report without noise
+            stays.
         noise_seed: Seed of the noise.
         by: Also print the metrics of segments of users: by the number of events in
             their history, or the number of training events of their target.
@@ -128,9 +129,10 @@ def compare(
     """Compare two runs with a paired significance test.
 
     A paired bootstrap over the users of both evaluations gives the difference of the
-    means, its 95 % confidence interval and a p-value. Both runs must be evaluated on
-    the same graph and held-out users. A quoted pattern names several runs of a model
-    with different seeds; with two or more of each, the interval covers seeds too.
+    means, its 95 % confidence interval and a p-value. Both runs must have the same
+    training events and held-out users; their graphs may differ in relations. A quoted
+    pattern names several runs of a model with different seeds; with two or more of
+    each, the interval covers seeds too.
 
     Examples:
       graphseq compare runs/sasrec-beauty-0 runs/mclsr-beauty-0

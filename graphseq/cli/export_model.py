@@ -30,7 +30,7 @@ def export_model(
 
     The folder needs neither torch nor the graph: features are computed once and frozen.
     examples/serving answers requests from it, examples/batch writes lists for all
-    users. The export needs the packages of graphseq[onnx].
+    users. The export needs the extra onnx: pip install '.[onnx]' in the source tree.
 
     Examples:
       graphseq export-model runs/sasrec-beauty-0 exported/sasrec

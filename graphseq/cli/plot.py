@@ -49,7 +49,8 @@ def plot(
         method: Method for the item vectors: the two first principal axes, t-SNE or
             UMAP.
         colour: Colours of items: events, communities, attribute (the most frequent one
-            of each item in the graph), or a table with the columns item and title.
+            of each item in the graph), or a table with the columns item and title,
+            whose titles are the categories.
         titles: Table with a title for each item, to label the items with most events.
         title_columns: Columns of both tables, such as item=asin title=name.
         seed: Seed of t-SNE and UMAP.

@@ -80,7 +80,7 @@ def recommend(
         users: Users of the log.
         users_file: File of users of the log, one a line.
         all: All users of the log.
-        history: Items of any history, oldest first.
+        history: A history to recommend for: its items, oldest first.
         histories: Log of other users, in any format that graphseq build reads.
         pairs: Table with the columns user and item: score these pairs instead.
         k: Number of items to recommend for each user.

@@ -133,7 +133,7 @@ def compare(
     Args:
         a: A report, a run with a saved report, or the folder of one; or a list of them,
             of one model with several seeds.
-        b: The same; of the same graph and held-out users.
+        b: The same; of the same training events and held-out users.
         metric: A per-user metric (not coverage).
         history: The history protocol.
         part: The part whose report is read from a folder.
