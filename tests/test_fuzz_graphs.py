@@ -14,6 +14,7 @@ import pytest
 import torch
 from torch_geometric.data import HeteroData
 
+from graphseq.constants import INTERACTS
 from graphseq.data import Vocabulary
 from graphseq.graphs import export_graph, import_graph, load_graph, save_graph
 
@@ -145,6 +146,8 @@ def random_graph(chance: random.Random) -> HeteroData:
         number = chance.randint(1, 15)
         sizes = graph[source].num_nodes, graph[target].num_nodes
         ends = [[chance.randrange(size) for _ in range(number)] for size in sizes]
+        if (source, name, target) == INTERACTS:
+            ends[0].sort()
         store = graph[source, name, target]
         store.edge_index = torch.tensor(ends, dtype=torch.int64)
         if chance.random() < 0.7:

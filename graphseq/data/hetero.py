@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from graphseq.constants import INTERACTS
 from graphseq.data.arrays import Int64s
 from graphseq.data.interactions import Interactions
 from graphseq.data.vocabulary import Vocabulary
-from graphseq.errors import DataError
+from graphseq.errors import DataError, GraphError
 
 if TYPE_CHECKING:
     from torch_geometric.data import HeteroData
@@ -83,6 +84,35 @@ def count_nodes(graph: Any, kind: str) -> int | None:
         warnings.simplefilter("ignore")
         found: int | None = graph[kind].num_nodes
     return found
+
+
+def check_event_order(graph: Any) -> None:
+    """Refuse user-item edges that are not ordered by user, then time.
+
+    The edges of a user are its sequence, so that edges in another order, or one added
+    at the end, would be read as sequences of others.
+
+    Raises:
+        GraphError: They are in another order, or their times are not one for each.
+    """
+    if INTERACTS not in graph.edge_types:
+        return
+    store = graph[INTERACTS]
+    user = store.edge_index[0]
+    late = user[1:] < user[:-1]
+    if "time" in store:
+        if store.time.shape != user.shape:
+            raise GraphError(
+                f"{INTERACTS} has {len(user):,} edges and times of the shape "
+                f"{tuple(store.time.shape)}; there must be one for each edge"
+            )
+        late |= (user[1:] == user[:-1]) & (store.time[1:] < store.time[:-1])
+    if late.any():
+        raise GraphError(
+            f"{INTERACTS} is read as sequences, so its edges must be ordered by user, "
+            f"then time, and edge {int(late.nonzero()[0]) + 1:,} is not. Sort "
+            "edge_index, time and weight together"
+        )
 
 
 def _relation(graph: Any, relation: EdgeType | None) -> EdgeType:

@@ -64,6 +64,47 @@ def held_out(
     return HeldOut(*(torch.from_numpy(column) for column in columns))
 
 
+def check_held_out(rows: HeldOut, part: str, num_users: int, num_items: int) -> None:
+    """Refuse held-out rows that break the rules of :class:`HeldOut`.
+
+    Args:
+        rows: The rows of a part.
+        part: Its name, for the message.
+        num_users: U.
+        num_items: V.
+
+    Raises:
+        DataError: With the first rule that does not hold.
+    """
+    import torch
+
+    def within(ids: "Tensor", size: int) -> bool:
+        return not len(ids) or 0 <= int(ids.min()) <= int(ids.max()) < size
+
+    def are_offsets(pointers: "Tensor", values: "Tensor") -> bool:
+        sizes = len(rows.user) + 1, 0, len(values)
+        if (len(pointers), int(pointers[0]), int(pointers[-1])) != sizes:
+            return False
+        return bool((pointers[1:] > pointers[:-1]).all())
+
+    problem = ""
+    if not all(
+        isinstance(column, torch.Tensor) and column.dtype == torch.int64
+        for column in rows
+    ):
+        problem = "its columns must be int64 tensors"
+    elif not within(rows.user, num_users) or (rows.user[1:] <= rows.user[:-1]).any():
+        problem = f"its users must be ascending ids below {num_users:,}, each once"
+    elif not are_offsets(rows.history_ptr, rows.history) or not are_offsets(
+        rows.target_ptr, rows.target
+    ):
+        problem = "each user must have one item or more in the history and the targets"
+    elif not within(torch.cat([rows.history, rows.target]), num_items):
+        problem = f"its items must be ids below {num_items:,}"
+    if problem:
+        raise DataError(f"the {part} part of this split cannot be evaluated: {problem}")
+
+
 def _slices(values: Int64s, start: Int64s, stop: Int64s) -> tuple[Int64s, Int64s]:
     """The slices values[start:stop] of all rows, concatenated, and their offsets."""
     lengths = stop - start

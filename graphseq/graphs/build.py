@@ -1,5 +1,6 @@
 """Build the graph of a split; read and write its relations as sparse matrices."""
 
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,7 +13,9 @@ from torch_geometric.transforms import BaseTransform
 from graphseq.constants import INTERACTS, ITEM, USER, EdgeType
 from graphseq.data import Split, Vocabulary
 from graphseq.data.arrays import as_rows
+from graphseq.data.split import check_held_out
 from graphseq.errors import GraphError
+from graphseq.graphs.content import check_content
 from graphseq.graphs.progress import report_step
 from graphseq.schema import Configurable, describe
 
@@ -43,7 +46,10 @@ def build_graph(split: Split, transforms: Sequence[BaseTransform] = ()) -> Heter
         * ``graph.provenance``: JSON data that describe how the graph was made.
 
     Raises:
-        GraphError: The first argument is not a split, or the second not a list.
+        GraphError: The first argument is not a split, or the second not a list; a
+            transform of another package returns no graph, or one with edges, weights
+            or an order of events that cannot be.
+        DataError: The held-out rows of the split break the rules of :class:`.HeldOut`.
     """
     if not isinstance(split, Split) or isinstance(transforms, BaseTransform):
         raise GraphError(
@@ -58,6 +64,9 @@ def build_graph(split: Split, transforms: Sequence[BaseTransform] = ()) -> Heter
                 f"{transform!r:.80}"
             )
     train = split.train
+    for part in ("validation", "test"):
+        rows = getattr(split, part)
+        check_held_out(rows, part, train.num_users, train.num_items)
     graph = HeteroData()
     graph[USER].num_nodes, graph[USER].vocabulary = train.num_users, train.users
     graph[ITEM].num_nodes, graph[ITEM].vocabulary = train.num_items, train.items
@@ -71,13 +80,30 @@ def build_graph(split: Split, transforms: Sequence[BaseTransform] = ()) -> Heter
     for transform in transforms:
         report_step(transform)
         graph = transform(graph)
+        if not isinstance(graph, HeteroData):
+            raise GraphError(
+                f"{_name(transform)} returned {type(graph).__name__}; a transform "
+                "returns the graph"
+            )
+        if not type(transform).__module__.startswith("graphseq."):
+            check_content(graph)
     graph.provenance = provenance_of(split, transforms)
     return graph
 
 
 def describe_steps(transforms: Sequence[BaseTransform]) -> list[Any]:
-    """Transforms as JSON data."""
-    return [describe(t) if isinstance(t, Configurable) else repr(t) for t in transforms]
+    """Transforms as JSON data, the same in every process."""
+    return [
+        describe(t) if isinstance(t, Configurable) else _name(t) for t in transforms
+    ]
+
+
+def _name(transform: Any) -> str:
+    """The text of a transform; where that holds an address, the name of its class."""
+    if inspect.isroutine(transform):
+        return f"{transform.__module__}.{transform.__qualname__}"
+    text = repr(transform)
+    return text if " at 0x" not in text else type(transform).__qualname__
 
 
 def provenance_of(split: Split, transforms: Sequence[BaseTransform]) -> dict[str, Any]:

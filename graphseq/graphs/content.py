@@ -7,7 +7,7 @@ import torch
 from torch_geometric.data import HeteroData
 
 from graphseq.atomic import check_name
-from graphseq.data.hetero import count_nodes
+from graphseq.data.hetero import check_event_order, count_nodes
 from graphseq.errors import GraphError
 
 LOG, USERS, ITEMS = "log.parquet", "log-users.parquet", "log-items.parquet"
@@ -16,11 +16,12 @@ TAKEN = {Path(name).stem for name in (LOG, USERS, ITEMS)}  # not names of nodes
 
 
 def check_content(graph: HeteroData) -> None:
-    """Refuse edges to nodes that are not there, and weights that are not positive.
+    """Refuse edges and weights that cannot be, and events in another order.
 
     Raises:
-        GraphError: An edge has no such node, a weight is NaN, infinite or negative, or
-            the provenance is not a mapping.
+        GraphError: An edge has no such node, a weight is NaN, infinite or negative, the
+            user-item edges are not ordered by user, then time, or the provenance is
+            not a mapping.
     """
     if not isinstance(getattr(graph, "provenance", {}), dict):
         raise GraphError("its provenance must be a mapping. Remove it from the file")
@@ -32,6 +33,11 @@ def check_content(graph: HeteroData) -> None:
             )
     for relation in graph.edge_types:
         store = graph[relation]
+        if "edge_index" not in store:
+            raise GraphError(
+                f"{relation} has no edge_index; it has {', '.join(store.keys())}. Keep "
+                "edges as edge_index"
+            )
         for index, kind in zip(store.edge_index, relation[::2], strict=True):
             size = graph[kind].num_nodes
             if len(index) and not 0 <= int(index.min()) <= int(index.max()) < size:
@@ -50,6 +56,8 @@ def check_content(graph: HeteroData) -> None:
                     f"{weight[faulty][:1].tolist() or tuple(weight.shape)} on edge "
                     f"{int(faulty.nonzero()[0, 0]) if faulty.any() else 0}. Correct it"
                 )
+
+    check_event_order(graph)
 
 
 def check_names(

@@ -101,8 +101,8 @@ def import_graph(path: str | Path, format: str | None = None) -> HeteroData:
             from graphseq.graphs.markup import read_markup
 
             graph = read_markup(path, chosen)
-        check_content(graph)
         _sort_events(graph)
+        check_content(graph)
         return graph
     except GraphError as error:
         raise GraphError(f"{path}: {error}") from error

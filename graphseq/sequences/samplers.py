@@ -14,6 +14,7 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from graphseq.constants import INTERACTS
+from graphseq.data.hetero import check_event_order
 from graphseq.errors import GraphError
 from graphseq.sequences.batch import Batch, cut
 
@@ -49,7 +50,12 @@ class Examples:
 
 
 def runs(graph: HeteroData) -> tuple[Int[Tensor, "U"], Int[Tensor, "U"]]:
-    """Start and length of each user's run of edges."""
+    """Start and length of each user's run of edges.
+
+    Raises:
+        GraphError: The edges are not ordered by user, then time.
+    """
+    check_event_order(graph)
     user = graph[INTERACTS].edge_index[0]
     count = torch.bincount(user, minlength=graph["user"].num_nodes)
     return count.cumsum(0) - count, count

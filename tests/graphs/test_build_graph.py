@@ -1,15 +1,24 @@
 """The content of a graph: training events only, and how it was made."""
 
 import inspect
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from torch_geometric.data import HeteroData
 from torch_geometric.transforms import Compose
 
 from graphseq.constants import INTERACTS, ITEM_CO_OCCURS, PRECEDES, USER_CO_OCCURS
-from graphseq.data import Interactions, Split, by_user, leave_one_out, synthetic
-from graphseq.errors import GraphError
+from graphseq.data import (
+    HeldOut,
+    Interactions,
+    Split,
+    by_user,
+    leave_one_out,
+    synthetic,
+)
+from graphseq.errors import DataError, GraphError
 from graphseq.graphs import CoOccurrence, Transitions, build_graph, graph_hash
 
 STEPS = [CoOccurrence("user"), CoOccurrence("item"), Transitions(window=3)]
@@ -109,3 +118,74 @@ def test_other_arguments_are_refused() -> None:
         build(log)
     with pytest.raises(GraphError, match="found Split and CoOccurrence"):
         build(leave_one_out(log), CoOccurrence("item"))
+
+
+class Append:
+    """A step of another package that appends an event."""
+
+    def __init__(self, user: int, **stored: object) -> None:
+        self.user, self.stored = user, stored
+
+    def __call__(self, graph: HeteroData) -> HeteroData:
+        edges = graph[INTERACTS]
+        added = torch.tensor([[self.user], [0]])
+        edges.edge_index = torch.cat([edges.edge_index, added], dim=1)
+        edges.time = torch.cat([edges.time, torch.tensor([10**9])])
+        for name, value in self.stored.items():
+            edges[name] = value
+        return graph
+
+
+def test_a_step_of_others_cannot_break_the_sequences() -> None:
+    split = leave_one_out(private_items())
+    assert build_graph(split, [Append(11)])[INTERACTS].edge_index.shape == (2, 49)
+    for step, found in (
+        (Append(3), "must be ordered by user, then time, and edge 48 is not"),
+        (Append(11, time=torch.zeros(3)), "times of the shape"),
+        (Append(99), "name user nodes 0 … 99"),
+        (lambda graph: None, "returned NoneType; a transform returns the graph"),
+    ):
+        with pytest.raises(GraphError, match=found):
+            build_graph(split, [step])
+
+
+def test_steps_of_others_are_named_the_same_in_every_process() -> None:
+    class Nothing:
+        def __call__(self, graph: HeteroData) -> HeteroData:
+            return graph
+
+    def nothing(graph: HeteroData) -> HeteroData:
+        return graph
+
+    split = leave_one_out(private_items())
+    for step, name in ((Nothing(), "Nothing"), (nothing, "nothing")):
+        graph = build_graph(split, [step])  # type: ignore[list-item]
+        [named] = graph.provenance["transforms"]
+        assert named.endswith(f"<locals>.{name}") and "0x" not in named
+
+
+@pytest.mark.parametrize(
+    ("changed", "found"),
+    [
+        ({"user": torch.tensor([0, 0])}, "ascending ids below 12"),
+        ({"user": torch.tensor([0, 99])}, "ascending ids below 12"),
+        ({"target_ptr": torch.tensor([0, 0, 2])}, "one item or more"),
+        ({"history_ptr": torch.tensor([0, 1])}, "one item or more"),
+        ({"target": torch.tensor([0, 99])}, "ids below 32"),
+        ({"target": np.array([0, 1])}, "int64 tensors"),
+    ],
+)
+def test_held_out_rows_of_ones_own_follow_the_rules(
+    changed: dict[str, object], found: str
+) -> None:
+    split = leave_one_out(private_items())
+    rows = HeldOut(
+        user=torch.tensor([0, 3]),
+        history=torch.tensor([1, 2, 3]),
+        history_ptr=torch.tensor([0, 1, 3]),
+        target=torch.tensor([4, 5]),
+        target_ptr=torch.tensor([0, 1, 2]),
+    )
+    build_graph(replace(split, test=rows))
+    with pytest.raises(DataError, match=f"the test part of this split .*{found}"):
+        build_graph(replace(split, test=rows._replace(**changed)))

@@ -48,6 +48,19 @@ def test_weights_are_finite_numbers_from_0(
         check_content(linked(**{name: torch.tensor(weight)}))
 
 
+def test_events_are_ordered_by_user_then_time() -> None:
+    index = torch.tensor([[0, 0, 1], [1, 0, 0]])
+    check_content(linked(edge_index=index, time=torch.tensor([3, 3, 1])))
+    for edges, time, found in (
+        (index.flip(1), [1, 3, 3], "and edge 1 is not"),
+        (index, [3, 2, 1], "and edge 1 is not"),
+        (index, [3, 3], "times of the shape"),
+    ):
+        broken = linked(edge_index=edges, time=torch.tensor(time))
+        with pytest.raises(GraphError, match=found):
+            check_content(broken)
+
+
 def test_the_provenance_is_a_mapping() -> None:
     graph = linked()
     graph.provenance = ["a", "b"]

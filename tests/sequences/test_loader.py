@@ -276,6 +276,7 @@ def test_a_graph_without_an_example_is_refused(sampler: str) -> None:
     if sampler == "pairs":
         assert len(load(graph, sampler)) == 1
         graph[INTERACTS].edge_index = torch.empty(2, 0, dtype=torch.int64)
+        graph[INTERACTS].time = torch.empty(0, dtype=torch.int64)
     with pytest.raises(GraphError, match=f"the sampler '{sampler}' needs a user with"):
         load(graph, sampler)
 
