@@ -1,6 +1,6 @@
 """The normalised adjacency of a relation, built once and cached in the graph."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -14,6 +14,8 @@ from graphseq.constants import HAS_ATTRIBUTE, INTERACTS, EdgeType, EventWeight
 from graphseq.errors import GraphError
 from graphseq.nn.sparse import CompressedRows, SymmetricOperator
 from graphseq.nn.two_hops import TwoHops
+
+SOURCES = ("edge_index", "edge_weight", "weight")  # what an operator is made of
 
 
 class Variant(NamedTuple):
@@ -47,7 +49,7 @@ def operator(
     An edge (i, j) of any other relation is the entry in row i and column j: i
     aggregates from j. Edges without ``edge_weight`` have weight 1. The result is cached
     in ``graph[relation].operator``, on the device of the edges, and follows
-    ``graph.to(...)``; delete it after a change of the edges.
+    ``graph.to(...)``; after a change of the edges or weights it is built again.
 
     An entry (i, j) is divided by the roots of the sum of row i and of the sum of
     column j: no entry exceeds 1, and none of a positive weight is 0. For a symmetric
@@ -107,17 +109,42 @@ def _cached(
             'build_graph(split, [CoOccurrence("item")])'
         )
     store = graph[relation]
-    known = store.setdefault("operator", {})
-    if variant not in known:
+    sources = [store[name] for name in SOURCES if name in store]
+    cache: dict[Any, Any] = store.get("operator", {})
+    if not _are_same(cache.get("edges"), sources):
+        cache = {}
+    if variant not in cache:
         matrix = _matrix(graph, relation, variant.event_weight)
         built: SymmetricOperator | TwoHops
         if variant.max_fraction is not None:
             built = _two_hops(matrix, variant.max_fraction)
         else:
             built = _normalised(matrix, relation, variant)
-        known[variant] = built.to(store.edge_index.device)
-    found: SymmetricOperator | TwoHops = known[variant]
+        cache = {**cache, variant: built.to(store.edge_index.device)}
+    cache["edges"] = sources, [_version(source) for source in sources]
+    store.operator = cache
+    found: SymmetricOperator | TwoHops = cache[variant]
     return found
+
+
+def _are_same(known: Any, sources: list[Tensor]) -> bool:
+    """Whether edges are those of the cached operators, also in a copy of the graph."""
+    if known is None or len(known[0]) != len(sources):
+        return False
+    for source, former, version in zip(sources, *known, strict=True):
+        if former is source:
+            if _version(source) != version:
+                return False
+        elif former.shape != source.shape or (
+            not source.is_meta and (former.to(source.device) != source).any()
+        ):
+            return False
+    return True
+
+
+def _version(tensor: Tensor) -> int:
+    """How often a tensor was changed in place."""
+    return 0 if tensor.is_inference() else tensor._version
 
 
 def _matrix(graph: HeteroData, relation: EdgeType, weight: EventWeight) -> csr_matrix:

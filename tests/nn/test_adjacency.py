@@ -1,5 +1,6 @@
 """Variants of a relation's operator against dense loops in float64."""
 
+import copy
 from typing import Any
 
 import pytest
@@ -118,11 +119,36 @@ def test_left_out_edges_are_normalised_again(
     whole = operator(relations, INTERACTS)
     assert not torch.equal(whole.rows.values, step.rows.values)
     smaller = relations.clone()
-    del smaller[INTERACTS]["operator"]
     kept = [n for n in range(7) if n != 2]
     smaller[INTERACTS].edge_index = smaller[INTERACTS].edge_index[:, kept]
     found = by_loops(smaller, INTERACTS) @ nodes
     torch.testing.assert_close(step @ nodes, found, rtol=0, atol=2e-7)
+
+
+@pytest.mark.parametrize("relation", [INTERACTS, ITEM_CO_OCCURS])
+def test_an_operator_is_that_of_the_present_edges(
+    relations: HeteroData, relation: EdgeType
+) -> None:
+    def assert_current(graph: HeteroData) -> None:
+        expected = by_loops(graph, relation)
+        every = torch.eye(len(expected), dtype=torch.float64)
+        found = operator(graph, relation) @ every
+        torch.testing.assert_close(found, expected, rtol=0, atol=2e-7)
+
+    first = operator(relations, relation)
+    assert operator(relations.clone(), relation) is not None
+    for copied in (relations.clone(), copy.deepcopy(relations), copy.copy(relations)):
+        assert_current(copied)
+        store = copied[relation]
+        store.edge_index = store.edge_index[:, 1:].clone()
+        for name in ("edge_weight", "weight", "time"):
+            if name in store:
+                store[name] = store[name][1:].clone()
+        assert_current(copied)
+        if "edge_weight" in store:  # in place
+            store.edge_weight *= torch.arange(1, len(store.edge_weight) + 1)
+            assert_current(copied)
+    assert operator(relations, relation) is first
 
 
 def test_attributes_of_too_many_items_are_refused(relations: HeteroData) -> None:

@@ -365,7 +365,7 @@ def test_operator_is_cached_and_moves_with_the_graph() -> None:
     assert operator(graph, INTERACTS) is made
     moved = graph.to("cpu")
     assert isinstance(operator(moved, INTERACTS), SymmetricOperator)
-    [stored] = graph.to("meta")[INTERACTS].operator.values()
+    stored, _ = graph.to("meta")[INTERACTS].operator.values()
     assert stored.rows.values.device.type == "meta"
 
 
