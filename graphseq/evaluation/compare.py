@@ -144,7 +144,7 @@ def compare(
     Raises:
         RunError: A report is missing, or the reports are of different data.
         ConfigError: A report lacks the metric or the protocol; or a list has runs of
-            several models, or a run twice.
+            several models, a run twice, or reports with different noise.
     """
     left, right = [_listed(source) for source in (a, b)]
     reports = [_report(source, part) for source in (*left, *right)]
@@ -187,13 +187,20 @@ def _listed(source: object) -> list[object]:
     listed = list(source) if isinstance(source, list | tuple) else [source]
     if not listed:
         raise ConfigError("compare needs a run, or a list of one or more; found none")
-    places = [getattr(source, "folder", source) for source in listed]
-    folders = [Path(p).resolve() for p in places if isinstance(p, str | Path)]
-    if twice := [folder for folder in folders if folders.count(folder) > 1]:
-        raise ConfigError(
-            f"{twice[0]} is given twice; a list has runs with different seeds"
-        )
+    places = [_place(source) for source in listed]
+    if twice := [place for place in places if places.count(place) > 1]:
+        named = twice[0] if isinstance(twice[0], Path) else "a report"
+        raise ConfigError(f"{named} is given twice; a list has runs with other seeds")
     return listed
+
+
+def _place(source: object) -> object:
+    """What makes two runs of a list the same: their folder, or their report."""
+    found = getattr(source, "folder", source)
+    if isinstance(found, str | Path):
+        path = Path(found).resolve()
+        return path.parent if path.suffix == ".json" else path
+    return id(getattr(source, "report", None) or source)
 
 
 def _report(source: Any, part: Part) -> Report:
@@ -223,12 +230,21 @@ def _report(source: Any, part: Part) -> Report:
 
 
 def _check_one_model(reports: Sequence[Report]) -> None:
-    """Refuse a list of runs of several models."""
+    """Refuse a list of runs of several models, or with different noise."""
     models = sorted({str(report.facts.get("model")) for report in reports})
     if len(models) > 1:
         raise ConfigError(
             "a list has runs of one model with different seeds; found "
             f"{', '.join(models)}. Compare two models as a and b"
+        )
+    noises = {
+        (report.facts.get("noise", 0.0), report.facts.get("noise_seed", 0))
+        for report in reports
+    }
+    if len(noises) > 1:
+        raise ConfigError(
+            "a list has runs with different training seeds, evaluated alike; found the "
+            f"noise (fraction, seed) {sorted(noises)}"
         )
 
 

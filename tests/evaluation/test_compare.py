@@ -123,7 +123,8 @@ def test_one_run_a_side_supports_no_claim_about_seeds() -> None:
     assert found.seeds == (2, 1) and "40 users, 2 and 1 runs" in str(found)
     assert not found.covers_seeds and found.resamples == 10_000
     assert "fewer than 2 runs of each model support no claim about other" in str(found)
-    both = compare([report([0.1] * 40), report([-0.1] * 40)], [zero, zero])
+    zeros = [zero, report(np.zeros(40))]
+    both = compare([report([0.1] * 40), report([-0.1] * 40)], zeros)
     assert both.covers_seeds and both.resamples == 0
     assert "covers the choice of users and of training seeds" in str(both)
 
@@ -142,14 +143,15 @@ def test_where_one_variance_is_all_the_interval_is_that_of_students_t() -> None:
     """Users agree and the runs of b are equal, so that the runs of a are a sample."""
     shift = np.array([0.02, 0.05, 0.03])
     runs = [report(np.full(40, value)) for value in shift]
-    found = compare(runs, [report(np.zeros(40))] * 2)
+    found = compare(runs, [report(np.zeros(40)) for _ in range(2)])
     test = stats.ttest_1samp(shift, 0)
     low, high = test.confidence_interval(0.95)
     assert found.interval == pytest.approx((low, high))
     assert found.p_value == pytest.approx(test.pvalue)
     draw = np.random.default_rng(0)
     each = draw.normal(0.02, 0.5, 4000)
-    found = compare([report(each)] * 2, [report(np.zeros(4000))] * 2)
+    sides = [[report(values) for _ in range(2)] for values in (each, np.zeros(4000))]
+    found = compare(*sides)
     assert found.p_value == pytest.approx(stats.ttest_1samp(each, 0).pvalue)
 
 
@@ -211,3 +213,11 @@ def test_a_list_has_runs_of_one_model_with_different_seeds() -> None:
     with pytest.raises(ConfigError, match=r"of one model with .* found A, B"):
         compare([one, other], one)
     assert compare([one, two], other).seeds == (2, 1)
+    with pytest.raises(ConfigError, match="a report is given twice"):
+        compare([one, one], other)
+    with pytest.raises(ConfigError, match=r"runs.a is given twice"):
+        compare(["runs/a", "runs/a/report-test.json"], one)
+    noisy = report([0.2, 0.8, 0.1], model="A", noise=0.1, noise_seed=1)
+    with pytest.raises(ConfigError, match=r"evaluated alike; found the noise"):
+        compare([one, noisy], other)
+    assert compare(one, noisy).seeds == (1, 1)
