@@ -122,6 +122,11 @@ class _Dumper(yaml.SafeDumper):
     """A dumper that quotes texts which the loader would read as numbers."""
 
 
+_Dumper.yaml_representers = {  # those of values that the loader reads
+    kind: write
+    for kind, write in _Dumper.yaml_representers.items()
+    if kind not in (set, bytes)
+}
 for _kind in (_Loader, _Dumper):
     _kind.add_implicit_resolver(
         "tag:yaml.org,2002:float",

@@ -69,8 +69,10 @@ class Auxiliary(Configurable, nn.Module):
         every_position: Whether it reads the batch's state at every position.
         warmup: Epochs before which the run never stops early.
         learns_dropout: Whether it learns the rates of a ``LearnableDropout``.
+        attached: Whether a model has it.
     """
 
+    attached: bool = False
     requires: tuple[EdgeType, ...] = ()
     every_position: bool = False
     warmup: int = 0
@@ -232,7 +234,13 @@ class SequenceModel(Model):
             auxiliary.options, self.backbone.encoder
         ):
             raise ConfigError(f"{type(auxiliary).__name__}: {message}")
+        if auxiliary.attached:
+            raise ConfigError(
+                f"{type(auxiliary).__name__} is an objective of another model already, "
+                "and has its sizes and weights. Make one for each model"
+            )
         auxiliary.attach(self.num_users, self.backbone)
+        auxiliary.attached = True
         self.auxiliaries.append(auxiliary)
 
     @property

@@ -1,5 +1,6 @@
 """Train a model on a graph."""
 
+import threading
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -10,6 +11,7 @@ from torch_geometric.data import HeteroData
 
 from graphseq import runtime
 from graphseq.constants import Protocol
+from graphseq.errors import ConfigError
 from graphseq.models import Model
 from graphseq.schema import Count, Parallel, Positive, Size, Weight, Workers, checked
 from graphseq.training import run_folder
@@ -26,6 +28,7 @@ from graphseq.training.run import CHECKPOINT, Run
 from graphseq.training.schedules import Schedule
 from graphseq.training.warm_start import NewItems, fit_new_items, start_from
 
+ONE_AT_A_TIME = threading.RLock()  # random numbers are those of the process
 BATCH_SIZE = {"targets": 384, "user": 256, "prefix": 256, "pairs": 2048}
 
 
@@ -69,7 +72,8 @@ def fit(
     and hashes, the history, the best weights, a checkpoint after every epoch, and the
     part of the graph that using the model needs (:meth:`Run.graph`). A run that was
     killed at any moment continues with ``resume=True``; on a CPU, with the same number
-    of threads, it ends with exactly the weights of an uninterrupted run.
+    of threads, it ends with exactly the weights of an uninterrupted run. In threads of
+    one process, calls run one after the other.
 
     Args:
         model: The model; trained in place, left on the CPU in evaluation mode.
@@ -170,6 +174,12 @@ def fit(
         new_items=new_items,
         measure=monitor if callable(monitor) else None,
     )
+    for callback in callbacks:
+        if not callable(callback):
+            raise ConfigError(
+                "callbacks are functions of the row of an epoch (a mapping); found "
+                f"{type(callback).__name__}. Callbacks of Lightning are not supported"
+            )
     is_trained = bool(model.stages()) and any(
         weight.requires_grad for weight in model.parameters()
     )
@@ -183,6 +193,7 @@ def fit(
     runtime.keep_freed_memory()
     words = f"train {type(model).__name__} with seed {seed}, folder {folder}"
     with (
+        ONE_AT_A_TIME,
         runtime.timed(__name__, words),
         run_folder.locate(folder, options) as path,
     ):

@@ -211,6 +211,13 @@ class Training(LightningModule):
                 f"{type(self.model).__name__}.losses must return loss terms by name, "
                 f"such as {{'next_item': tensor}}; found {terms!r}"
             )
+        for name, term in terms.items():
+            if not (isinstance(term, Tensor) and not term.dim()):
+                found = list(term.shape) if isinstance(term, Tensor) else repr(term)
+                raise RunError(
+                    f"the loss term {name!r} of {type(self.model).__name__} must be a "
+                    f"tensor with one number, such as a mean; found {found}"
+                )
         if taken := terms.keys() & {"epoch", "loss", self.options.monitor}:
             raise _taken_names(self.model, taken)
         for name, term in terms.items():

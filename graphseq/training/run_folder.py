@@ -1,5 +1,6 @@
 """Create, resume and finish run folders."""
 
+import inspect
 import json
 import shutil
 from collections.abc import Iterator, Mapping
@@ -18,9 +19,9 @@ from graphseq.errors import REFUSED, ConfigError, GraphError, RunError
 from graphseq.folders import EXPERIMENT, RUN
 from graphseq.graphs import part_of, save_graph
 from graphseq.locks import hold_lock
-from graphseq.models import Model
+from graphseq.models import PARTS, Model
 from graphseq.plain_yaml import dump
-from graphseq.schema import describe
+from graphseq.schema import Configurable, describe
 from graphseq.training.options import FitOptions
 from graphseq.training.provenance import environment, identity
 from graphseq.training.resume import check_same
@@ -185,11 +186,19 @@ def begin(
 
 
 def check_stored(model: Model, options: FitOptions) -> None:
-    """Refuse to leave out the users of a model that cannot rank without them.
+    """Refuse a model that could not be created again from its run folder.
 
     Raises:
-        ConfigError: It ranks with a vector of each user, or with their events.
+        ConfigError: An option is a function that no file can name; or users are left
+            out, and it ranks with a vector of each user, or with their events.
     """
+    if found := [*_functions(model)]:
+        raise ConfigError(
+            f"the model has a function as an option, {found[0]}, which its run folder "
+            "could not create again. Register it, as in "
+            f"graphseq.models.PARTS[{found[0]!r}] = {found[0]}, or make the option a "
+            "name, such as activation='gelu'"
+        )
     if options.keep_histories:
         return
     reason = "has a vector of each user" if model.has_user_embeddings else ""
@@ -253,6 +262,18 @@ def _without_sizes(options: Any) -> Any:
     if not isinstance(options, dict):
         return options
     return {k: _without_sizes(v) for k, v in options.items() if k not in SIZES}
+
+
+def _functions(value: Any) -> Iterator[str]:
+    """Names of the functions in the options of parts that no file can name."""
+    if isinstance(value, Configurable):
+        yield from _functions(value.options)
+    elif isinstance(value, Mapping):
+        yield from (name for inner in value.values() for name in _functions(inner))
+    elif isinstance(value, list | tuple):
+        yield from (name for inner in value for name in _functions(inner))
+    elif inspect.isfunction(value) and PARTS.get(value.__qualname__) is not value:
+        yield value.__qualname__
 
 
 def _write_experiment(folder: Path, experiment: dict[str, Any]) -> None:

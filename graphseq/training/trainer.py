@@ -286,7 +286,19 @@ def quiet() -> Iterator[None]:
 
 
 def _loggers(loggers: Sequence[Any], folder: Path) -> list[Logger]:
-    """Lightning loggers; those given by name are created."""
+    """Lightning loggers; those given by name are created.
+
+    Raises:
+        ConfigError: They are not a list of names and loggers.
+    """
+    if isinstance(loggers, str):
+        raise ConfigError(f"loggers is a list, as in [{loggers!r}]")
+    others = [each for each in loggers if not isinstance(each, str | Logger)]
+    if others:
+        raise ConfigError(
+            f"loggers are {[*LOGGERS]} or Lightning logger objects; found "
+            f"{type(others[0]).__name__}"
+        )
     return [
         _make_logger(logger, folder) if isinstance(logger, str) else logger
         for logger in loggers

@@ -259,6 +259,13 @@ def test_an_objective_that_is_added_is_an_option_of_the_model() -> None:
     again.load_state_dict(model.state_dict())
 
 
+def test_an_objective_belongs_to_one_model() -> None:
+    shared = FeatureContrast()
+    SequenceModel(48, 12, [shared])
+    with pytest.raises(ConfigError, match="an objective of another model already"):
+        SequenceModel(48, 12, [shared])
+
+
 @pytest.mark.parametrize("name", ["MCLRec", "SRMA", "DSSRec", "CL4SRec", "SASRec"])
 def test_objectives_are_added_to_lists_only(name: str) -> None:
     model = create({name: {}}, 48, 12)

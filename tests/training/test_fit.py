@@ -1,5 +1,6 @@
 """Training: the best weights win, and a seed repeats."""
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -62,6 +63,19 @@ def test_what_is_no_model_or_graph_is_refused(tiny: Make, graph: HeteroData) -> 
         fit(tiny(), log)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="model  expected Model"):
         evaluate(graph, tiny())  # type: ignore[arg-type]
+
+
+def test_calls_in_threads_run_one_after_the_other(
+    short: Short, tiny: Make, graph: HeteroData
+) -> None:
+    alone, models = tiny(), [tiny(), tiny()]
+    short(alone, graph)
+    threads = [threading.Thread(target=short, args=(m, graph)) for m in models]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(same(alone, model) for model in models)
 
 
 @pytest.mark.parametrize("name", ["SASRec", "MCLRec", "S3Rec"])

@@ -101,6 +101,11 @@ def test_a_model_that_breaks_the_contract_is_refused(
 ) -> None:
     with pytest.raises(RunError, match=r"Own\.losses must return loss terms.*{}"):
         short(Own({}), graph)
+    for term in (torch.ones(1), torch.ones(3), 0.5, None):
+        model = Own({})
+        model.terms = {"next": term}
+        with pytest.raises(RunError, match=r"'next' of Own must be a tensor with one"):
+            short(model, graph)
     with pytest.raises(GraphError, match=r"ranks 12 items, .* shape \(13, 4\)"):
         short(Own({}, rows=13), graph)
     with pytest.raises(GraphError, match=r"ranks 12 items, .* shape \(11, 4\)"):

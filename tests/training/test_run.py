@@ -240,6 +240,17 @@ def test_options_that_are_not_data_are_refused(
         fit(model, graph, folder=tmp_path, progress=False)
 
 
+@pytest.mark.parametrize("value", [{1, 2}, b"ab", lambda x: x, torch.tanh])
+def test_options_that_no_folder_could_create_again_are_refused(
+    tiny: Callable[..., Any], graph: HeteroData, tmp_path: Path, value: object
+) -> None:
+    model = tiny()
+    model.options["features"] = [value]
+    with pytest.raises(ConfigError, match=r"folder could not create|not be repeated"):
+        fit(model, graph, folder=tmp_path / "run", progress=False)
+    assert not [*(tmp_path / "run").glob("*.json")]
+
+
 def test_the_files_are_plain_text_and_tensors(run: Run) -> None:
     assert run.folder is not None
     json.loads((run.folder / "run.json").read_text())
@@ -268,8 +279,13 @@ def test_a_run_that_ended_before_its_first_metric_is_to_be_resumed(
     options: dict[str, Any] = {"max_epochs": 4, "evaluate_every": 2, "threads": 1}
     options |= {"progress": False, "folder": tmp_path}
     message = r"of its 1 epoch, none has been evaluated. Resume it .*--resume"
-    with pytest.raises(RunError, match=message):
-        fit(tiny(), graph, callbacks=[lambda row: True], **options)
+
+    def interrupt(row: Any) -> None:
+        if row["epoch"] == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(tiny(), graph, callbacks=[interrupt], **options)
     assert not load_run(tmp_path).finished
     with pytest.raises(RunError, match=message):
         load_run(tmp_path).model(graph)

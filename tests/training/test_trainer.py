@@ -81,6 +81,8 @@ def test_another_logger_hears_of_every_epoch(
         ({"threads": 10**5}, "threads: expected a whole number from 1 to 1024"),
         ({"workers": 10**5}, "workers: expected a whole number from 0 to 1024"),
         ({"loggers": ["tensorbord"]}, r"tensorboard.*found 'tensorbord'"),
+        ({"loggers": [object()]}, r"Lightning logger objects; found object"),
+        ({"callbacks": [object()]}, "callbacks are functions of the row .*found obj"),
     ],
 )
 def test_what_is_not_on_this_machine_is_refused_before_a_run_folder_is_made(
