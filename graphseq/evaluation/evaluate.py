@@ -1,6 +1,7 @@
 """Full ranking of the catalogue for held-out users."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -22,6 +23,7 @@ from graphseq.constants import (
 from graphseq.data import HeldOut
 from graphseq.errors import GraphSeqError
 from graphseq.evaluation.extra_metrics import (
+    ALWAYS,
     METRICS,
     Lists,
     Metric,
@@ -103,6 +105,7 @@ def evaluate(
         earlier = Report.find(folder, part, noise, noise_seed)
         lists, saved = _include_saved(earlier, lists, saved)
         extra = _saved_metrics(earlier, graph) | extra
+        _report_lost(earlier, extra, folder)
     rows = by_length(held_out)
     read = held_out
     if noise:
@@ -157,6 +160,21 @@ def _include_saved(
         sorted({*ks, *earlier.facts["ks"]}),
         tuple(name for name in order if name in protocols or name in earlier),
     )
+
+
+def _report_lost(
+    earlier: Report | None, metrics: Mapping[str, Metric], folder: str | Path
+) -> None:
+    """Warn of metrics of an earlier report that nothing computes now."""
+    known = {*METRICS, *ALWAYS, *metrics}
+    means = earlier.means.values() if earlier is not None else ()
+    names = dict.fromkeys(name.partition("@")[0] for each in means for name in each)
+    if lost := [name for name in names if name not in known]:
+        warnings.warn(
+            f"the report in {folder} had the metrics {', '.join(lost)}, which are not "
+            "computed now. To keep them, pass their functions in metrics=",
+            stacklevel=3,
+        )
 
 
 def _saved_metrics(earlier: Report | None, graph: HeteroData) -> dict[str, Metric]:

@@ -18,6 +18,7 @@ from graphseq.constants import HAS_ATTRIBUTE
 from graphseq.data.ragged import Ragged
 from graphseq.errors import ConfigError, GraphError, suggest
 from graphseq.evaluation.metrics import best_gains, gains
+from graphseq.schema import plain
 
 
 class Lists(NamedTuple):
@@ -217,7 +218,12 @@ def compute(
     overall: dict[str, float] = {}
     for name, metric in metrics.items():
         for k in ks:
-            value = metric(lists._replace(items=lists.items[:, :k], k=k))
+            items = lists.items[:, :k]
+            if metric is not METRICS.get(name):  # a function may change what it gets
+                items = items.clone()
+            value = plain(metric(lists._replace(items=items, k=k)))
+            if isinstance(value, Tensor) and not value.dim():
+                value = value.item()
             if isinstance(value, Tensor) and value.shape == (len(lists.items),):
                 users[f"{name}@{k}"] = value.double()
             elif isinstance(value, float | int):

@@ -4,6 +4,7 @@ import math
 from itertools import combinations, permutations
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -191,9 +192,24 @@ def test_a_report_holds_the_metrics_requested(small, tmp_path) -> None:
     assert {"Precision@2", "newest@5"} <= set(report.per_user.columns)
     assert "Gini@2" not in report.per_user.columns
     assert Report.load(tmp_path).means == report.means
-    again = evaluate(*small, ks=(5,), folder=tmp_path)
+    with pytest.warns(UserWarning, match=r"had the metrics newest, longest, which"):
+        again = evaluate(*small, ks=(5,), folder=tmp_path)
     assert again["kept"]["Precision@5"] == report["kept"]["Precision@5"]
     assert "Precision@2" in Report.load(tmp_path)["kept"]
+
+
+def test_metrics_get_lists_of_their_own_and_return_any_number(small) -> None:
+    def spoil(lists: Lists) -> np.float32:
+        lists.items.fill_(0)
+        return np.float32(0.5)
+
+    def one(lists: Lists) -> Tensor:
+        return torch.tensor(1.0)
+
+    found = evaluate(*small, metrics=[spoil, one, "Gini"])["kept"]
+    alone = evaluate(*small, metrics=["Gini"])["kept"]
+    assert (found["spoil@10"], found["one@10"]) == (0.5, 1.0)
+    assert {name: found[name] for name in alone} == alone
 
 
 def test_unknown_metrics_are_refused_all_at_once(small) -> None:
