@@ -5,13 +5,17 @@ the seconds that the import of PyG takes.
 """
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from graphseq.errors import GraphError, RunError
 
 GRAPH, GRAPH_FORMAT, GRAPH_VERSION = "graph.json", "graphseq graph", 1
-GRAPH_FILES = (".parquet", ".safetensors")  # of a saved graph, next to its JSON
+GRAPH_FILES = {GRAPH, "tensors.safetensors"} | {
+    f"log{part}.parquet" for part in ("", "-users", "-items")
+}
+"""Files of a saved graph, besides a table of the raw ids of each kind of node."""
 RUN = "run.json"
 EXPERIMENT = "experiment.yaml"  # of a run: all options, resolved
 
@@ -33,18 +37,33 @@ def refuse_other_files(path: Path) -> None:
     """
     if not is_graph(path):
         return
+    kinds = json.loads((path / GRAPH).read_text("utf-8")).get("vocabularies")
+    tables = kinds if isinstance(kinds, list) else []
+    others = other_files(path, GRAPH_FILES | {f"{kind}.parquet" for kind in tables})
+    if others:
+        raise GraphError(
+            f"{path} holds a graph, and also {others}, which would be lost with the "
+            "older graph. Move that elsewhere first"
+        )
+
+
+def other_files(path: Path, known: Collection[str]) -> str:
+    """Files and folders in a folder that is to be replaced, which are someone else's.
+
+    Args:
+        path: The folder.
+        known: Names of the files that are replaced. Hidden files do not count.
+
+    Returns:
+        Their names as words; empty if there are none.
+    """
     names = sorted(
         each.name
         for each in path.iterdir()
         if each.name[0] != "."  # such as .DS_Store
-        and (each.is_dir() or not (each.name == GRAPH or each.suffix in GRAPH_FILES))
+        and (each.is_dir() or each.name not in known)
     )
-    if names:
-        shown = ", ".join(names[:3]) + ", …" * (len(names) > 3)
-        raise GraphError(
-            f"{path} holds a graph, and also {shown}, which would be lost with the "
-            "older graph. Move that elsewhere first"
-        )
+    return ", ".join(names[:3]) + ", …" * (len(names) > 3)
 
 
 def graph_metadata(path: str | Path) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from graphseq.exported.folder import (
     USERS,
     checksum,
 )
+from graphseq.folders import other_files
 from graphseq.models import DirectModel, Model, SequenceModel
 from graphseq.recommend.histories import have_events, known_sequences
 from graphseq.schema import Count, checked, describe
@@ -100,11 +101,12 @@ def export_model(
             "reads histories, such as SASRec"
         )
     _check_graph(model, graph)
-    if (folder / CARD).is_file() and not overwrite:
+    if _is_export(folder) and not overwrite:
         raise RunError(
             f"{folder} contains an exported model already. Choose another folder, or "
             "replace it: overwrite=True (--overwrite)"
         )
+    _refuse_other_files(folder)
     with atomic_folder(folder, _is_export, "an exported model") as draft:
         with torch.no_grad():
             vectors = model.catalogue(graph).detach().float().cpu()
@@ -171,7 +173,31 @@ def _check_graph(model: Model, graph: HeteroData) -> None:
 
 
 def _is_export(folder: Path) -> bool:
-    return (folder / CARD).is_file()
+    """Whether a folder has the card of an exported model."""
+    return _card(folder) is not None
+
+
+def _card(folder: Path) -> dict[str, Any] | None:
+    try:
+        card = json.loads((folder / CARD).read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    known = isinstance(card, dict) and {"graphseq", "model_name", "files"} <= {*card}
+    return card if known else None
+
+
+def _refuse_other_files(folder: Path) -> None:
+    """Refuse to replace an export whose folder also holds files of someone else.
+
+    Raises:
+        RunError: With their names.
+    """
+    card = _card(folder)
+    if card is not None and (others := other_files(folder, {CARD, *card["files"]})):
+        raise RunError(
+            f"{folder} contains an exported model, and also {others}, which would be "
+            "lost with it. Move that elsewhere first"
+        )
 
 
 def _users(model: Model, graph: HeteroData) -> Float[Tensor, "U D"]:

@@ -367,6 +367,11 @@ def test_files_of_ones_own_in_the_folder_are_not_lost(
     notes = shop / "old" / "notes.txt"
     (shop / "old" / ".DS_Store").write_text("of the system")
     assert update(shop, "new.csv") == 0
+    titles = shop / "old" / "titles.parquet"
+    titles.write_text("mine")
+    assert update(shop, "new.csv") == 2
+    assert "and also titles.parquet, which" in capsys.readouterr().err
+    titles.unlink()
     notes.write_text("mine")
     for command in (
         ["update", str(shop / "old"), str(shop / "new.csv")],

@@ -1,6 +1,7 @@
 """An exported folder gives the lists of the model, and describes itself."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Literal
 
@@ -114,6 +115,21 @@ def test_another_folder_is_never_replaced(
     with pytest.raises(GraphError, match="will not be overwritten"):
         export_model(model, graph, tmp_path, overwrite=True)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_files_of_ones_own_in_an_export_are_not_lost(
+    model: SASRec, graph: HeteroData, folder: Path, tmp_path: Path
+) -> None:
+    copied = tmp_path / "copied"
+    shutil.copytree(folder, copied)
+    (copied / "data").mkdir()
+    with pytest.raises(RunError, match=r"and also data, which would be lost"):
+        export_model(model, graph, copied, overwrite=True)
+    (copied / "data").rmdir()
+    export_model(model, graph, copied, overwrite=True)
+    (copied / "card.json").write_text('{"name": "of a business"}')
+    with pytest.raises(GraphError, match="will not be overwritten"):
+        export_model(model, graph, copied, overwrite=True)
 
 
 def test_models_that_cannot_be_exported_are_refused_in_words(
