@@ -30,6 +30,7 @@ NAMES: dict[str, tuple[str, ...]] = {
     "time": ("time", "timestamp", "unixreviewtime", "date", "datetime", "ts"),
 }
 """Usual column names of each role, in lower case and without punctuation."""
+COARSE = ("h", "m", "s")  # units of numpy's datetimes that polars does not have
 
 
 def normalized(name: str) -> str:
@@ -134,6 +135,9 @@ def _series(name: str, column: Any) -> pl.Series:
             pairs = zip(values, missing, strict=True)
             values = [None if gap else value for value, gap in pairs]
         column = values
+    is_moment = isinstance(column, np.ndarray) and column.dtype.kind == "M"
+    if is_moment and np.datetime_data(column.dtype)[0] in COARSE:
+        column = column.astype("datetime64[us]")
     try:
         return pl.Series(name, column)
     except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError) as error:

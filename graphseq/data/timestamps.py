@@ -69,6 +69,8 @@ def split_times(times: pl.Series) -> Split:
     fraction: Int64s | None = None
     for form in ("number", *DATES):  # each on the rows that are still null
         left = (whole.is_null() & text.is_not_null()).arg_true()
+        if form != "number":  # polars reads years of two digits, too
+            left = left.filter(text.gather(left).str.contains(r"^\d{4}-"))
         if not len(left):
             break
         found, part = _parse(text.gather(left), form)
@@ -196,7 +198,9 @@ def units_of(times: pl.Series) -> npt.NDArray[np.int8]:
 def in_other_unit(
     raw: pl.Series, times: pl.Series, units: npt.NDArray[np.int8], usual: int | None
 ) -> Mask:
-    """Numbers that are in another unit than most times, or negative, (E,).
+    """Times that are in another unit than most, or negative numbers, (E,).
+
+    Dates are seconds: they pass where most times are.
 
     Args:
         raw: Times as the source writes them, (E,).
@@ -208,6 +212,8 @@ def in_other_unit(
     if usual is not None:
         negative = (times < 0).fill_null(False).to_numpy()
         faulty = ((units >= 0) & (units != usual)) | negative
+    if usual:  # dates are seconds, and most times are finer
+        return faulty
     if faulty.any() and raw.dtype == pl.String:
         rows = np.flatnonzero(faulty)
         faulty[rows] = raw.gather(rows).cast(pl.Float64, strict=False).is_not_null()

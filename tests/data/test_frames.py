@@ -126,6 +126,10 @@ def test_what_is_not_a_log_is_refused(frame: object, match: str) -> None:
             "found .*, seconds; most ar",
         ),
         ([SECONDS, SECONDS, -1], "found -1, a negative number; most are seconds"),
+        (
+            [f"{SECONDS}000", f"{SECONDS}000", "2024-01-02"],
+            "found 2024-01-02, seconds; most are milliseconds",
+        ),
     ],
 )
 def test_times_in_another_unit_than_most_are_refused(
@@ -141,10 +145,17 @@ def test_dates_and_small_numbers_are_in_no_other_unit() -> None:
     for times in (
         [-5, 0, 7],
         [SECONDS, 0, SECONDS],
-        [f"{SECONDS}000", f"{SECONDS}000", "1960-01-01"],
+        [f"{SECONDS}", f"{SECONDS}", "1960-01-01"],
         [datetime(1960, 1, 1), *MOMENTS],
     ):
         assert len(Interactions.from_frame({**columns, "time": times})) == 3
+
+
+@pytest.mark.parametrize("unit", ["h", "m", "s", "ms", "us", "ns"])
+def test_datetimes_of_numpy_are_read_in_any_unit(unit: str) -> None:
+    hours = np.array(["2024-01-02T03", "2024-01-02T04"], f"datetime64[{unit}]")
+    log = Interactions.from_frame({"user": [1, 1], "item": [1, 2], "time": hours})
+    assert log.time.tolist() == [1704164400, 1704168000]
 
 
 @pytest.mark.parametrize("kind", [pl.String, pl.Categorical])

@@ -34,6 +34,8 @@ from graphseq.data.timestamps import split_times, to_whole_numbers
         ("1970-01-02T02:01+02:00", 86_460),
         ("1970-01-01 18:31-0530", 86_460),
         ("1970-01-02 02:01+02", 86_460),
+        ("28-12-23", None),  # not the year 28
+        ("3-12-23 00:00:01", None),
         ("soon", None),
         ("nan", None),
         ("", None),
