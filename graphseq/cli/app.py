@@ -241,13 +241,18 @@ def parse_pairs(
     """``NAME=VALUE`` words as a mapping.
 
     Raises:
-        ConfigError: A word has another form or name; the message shows the example.
+        ConfigError: A word has another form or name, or a name occurs twice; the
+            message shows the example.
     """
-    found = {}
+    found: dict[str, str] = {}
     for word in words or ():
         name, _, value = word.partition("=")
         if not (value and is_known(name)):
             raise ConfigError(f"{option} takes pairs such as {example}; got {word!r}")
+        if name in found:
+            raise ConfigError(
+                f"{option} names {name} twice, {found[name]} and {value}; choose one"
+            )
         found[name] = value
     return found
 

@@ -52,7 +52,7 @@ class BuildOptions:
         min_length: Keep only users with at least N events.
         deduplicate: Of repeated events of a user and an item, keep the first or last.
         split: Held-out events: each user's last two events, a tenth of the users each
-            for validation and test, or the last fifth of the time.
+            for validation and test, or the last fifth of the events.
         seed: Random seed of the split by_user.
         user_user: Edges between users with common items, as WEIGHT:K:SYMMETRIZE, or
             none.

@@ -5,8 +5,8 @@ from typing import Literal
 
 from graphseq.cli.app import check_folder
 from graphseq.cli.evaluate import graph_of
+from graphseq.cli.id_files import read_titles
 from graphseq.cli.new_items import check_files, with_new_items
-from graphseq.errors import ConfigError
 from graphseq.schema import Count
 
 
@@ -62,7 +62,7 @@ def export_model(
 
     encoder.check_installed()
     loaded = load_run(run)
-    words = None if titles is None else read_titles(titles)
+    words = None if titles is None else dict(read_titles(titles).iter_rows())
     built, _ = graph_of(run, graph, data)
     model = loaded.model(built)
     export_model(
@@ -81,30 +81,3 @@ def export_model(
 
 
 export_model.__name__ = "export-model"
-
-
-def read_titles(path: Path) -> dict[str | int, str]:
-    """Title by raw item id, from a CSV or Parquet file.
-
-    Raises:
-        ConfigError: It cannot be read, or lacks a column.
-    """
-    import polars as pl
-
-    try:
-        if path.suffix == ".parquet":
-            table = pl.read_parquet(path)
-        else:
-            table = pl.read_csv(path, infer_schema=False)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise ConfigError(
-            f"--titles {path} cannot be read: {error}. Pass a CSV or Parquet file with "
-            "the columns item and title"
-        ) from error
-    if lacking := {"item", "title"} - set(table.columns):
-        raise ConfigError(
-            f"--titles {path} has the columns {table.columns} and lacks "
-            f"{sorted(lacking)}. Its columns are item and title"
-        )
-    columns = table.select("item", pl.col("title").cast(pl.String)).drop_nulls()
-    return dict(columns.iter_rows())

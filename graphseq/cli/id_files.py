@@ -1,9 +1,10 @@
 """Files of ids: users or items in lines, and tables of pairs and of titles."""
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from graphseq.errors import ConfigError, DataError
+from graphseq.errors import ConfigError, DataError, quantity
 
 if TYPE_CHECKING:
     import polars as pl
@@ -49,7 +50,10 @@ def read_pairs(option: str, path: Path) -> "pl.DataFrame":
 
 
 def lists_by_user(
-    option: str, path: Path | None, names: "pl.Series | None"
+    option: str,
+    path: Path | None,
+    names: "pl.Series | None",
+    known: "pl.Series | None" = None,
 ) -> "list[str] | pl.Series | None":
     """The items in a text file; of a table, those of each user.
 
@@ -57,19 +61,34 @@ def lists_by_user(
         option: The option, for messages.
         path: The file; ``None``: no restriction.
         names: The users, in the order of their lists.
+        known: All users that a table may name; ``None``: any.
 
     Raises:
         ConfigError: The file does not exist, or it has no ids.
-        DataError: A table lacks a column.
+        DataError: A table lacks a column, or names no user that is known; of a few who
+            are not, it warns.
     """
     import polars as pl
 
     if path is None or path.suffix.lower() not in TABLES:
         return None if path is None else read_ids(option, path)
     if names is None:
-        raise DataError(f"{option} {path} has users, and the run has none")
+        raise DataError(
+            f"{option} {path} has a list for each user, and these lists have no "
+            "users. Write the items into a text file, one a line"
+        )
     pairs = read_pairs(option, path).cast(pl.String)
     lists = pairs.group_by("user", maintain_order=True).agg("item")
+    if known is not None:
+        others = pairs["user"].unique(maintain_order=True)
+        others = others.filter(~others.is_in(known.cast(pl.String).implode()))
+        if len(others):
+            shown = ", ".join(map(repr, others.head(3))) + ", …" * (len(others) > 3)
+            message = f"{option} {path} names {quantity(len(others), 'user')} not in"
+            message += f" the log: {shown}"
+            if len(others) == pairs["user"].n_unique():
+                raise DataError(f"{message}, and no others. Correct the ids")
+            warnings.warn(f"{message}. Their items are ignored", stacklevel=2)
     wanted = pl.DataFrame({"user": names.cast(pl.String)})
     found = wanted.join(lists, on="user", how="left", maintain_order="left")
     return found["item"]

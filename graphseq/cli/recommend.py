@@ -130,15 +130,19 @@ def recommend(
         frames = [recommender.score(table["item"], table["user"], unknown=unknown)]
     else:
         requested, names = _requested(recommender, given, chosen[0])
+        users_of_log = names
+        if chosen != ["histories"] and recommender.users is not None:
+            users_of_log = recommender.users.ids
         options: dict[str, Any] = {
             "k": k,
             "history_items": history_items,
             "unknown": unknown,
             "empty_history": empty_history,
-            "only": lists_by_user("--only", only, names),
-            "exclude": lists_by_user("--exclude", exclude, names),
+            "only": lists_by_user("--only", only, names, users_of_log),
+            "exclude": lists_by_user("--exclude", exclude, names, users_of_log),
         }
-        total = recommender.model.num_users if names is None else len(names)
+        rows = 1 if chosen == ["history"] else recommender.model.num_users
+        total = rows if names is None else len(names)
         frames = _watched(recommender.batches(**requested, **options), total)
     if of_items is not None:
         frames = (_with_titles(frame, of_items) for frame in frames)
@@ -169,7 +173,7 @@ def _requested(
 
     if kind == "history":
         items = parse_ids(recommender.items, given["history"])
-        return {"histories": [items]}, pl.Series([0])
+        return {"histories": [items]}, None
     if kind == "histories":
         from graphseq.data import read_log
 

@@ -123,13 +123,14 @@ class ExportedModel:
             )
         _check_choice("history_items", history_items, ("keep", "exclude"))
         _check_choice("empty_history", empty_history, ("error", "popularity"))
-        if not isinstance(k, int | np.integer) or k < 1:
+        if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
             raise ConfigError(f"k, the length of the lists, is 1 or more; found {k}")
         size = len(self.items)
         only, exclude = _rows("only", only, size), _rows("exclude", exclude, size)
         if users is None:
             rows = None
-            known = [_rows("histories", row, size) for row in histories or []]
+            assert histories is not None
+            known = [_rows("histories", row, size) for row in histories]
             if self._session is None:
                 raise ConfigError(
                     f"{self.card['model_name']} has a vector for each user, and none "

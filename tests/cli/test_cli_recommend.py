@@ -1,6 +1,7 @@
 """``graphseq recommend`` on one small run."""
 
 import json
+import warnings
 from pathlib import Path
 
 import polars as pl
@@ -72,8 +73,12 @@ def test_lists_for_everyone_in_a_file(
     lists = tmp_path / "lists.parquet"
     limits = ["--only", str(stock), "--exclude", str(sold), "--k", "2"]
     command = ["recommend", str(run), "--all", *limits, "--output", str(lists)]
-    assert main(command) == 0
-    assert f"rows in {lists}" in capsys.readouterr().out
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        assert main(command) == 0
+    shown = capsys.readouterr()
+    assert f"rows in {lists}" in shown.out
+    assert "sold.csv names 1 user not in the log: 'zoe'" in shown.err
     users = shop.users.ids.to_list()
     by_user = [{"ana": ["jam"], "ben": ["tea"]}.get(user, []) for user in users]
     only = ["bread", "milk", "jam", "tea"]

@@ -7,7 +7,6 @@ import pytest
 import graphseq as gs
 from graphseq.cli import main
 from graphseq.data.synthetic import communities
-from graphseq.errors import ConfigError
 from graphseq.exported import ExportedModel
 
 
@@ -57,14 +56,3 @@ def test_a_model_without_vectors_is_refused(
     assert main([*words, "--graph", str(runs / "graph")]) == 2
     assert "ItemKNN cannot be exported" in capsys.readouterr().err
     assert not (tmp_path / "model").exists()
-
-
-def test_titles_have_two_columns(tmp_path: Path) -> None:
-    from graphseq.cli.export_model import read_titles
-
-    path = tmp_path / "titles.csv"
-    path.write_text("item,name\na,b\n")
-    with pytest.raises(ConfigError, match=r"lacks \['title'\]"):
-        read_titles(path)
-    with pytest.raises(ConfigError, match="cannot be read"):
-        read_titles(tmp_path / "nowhere.csv")

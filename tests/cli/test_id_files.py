@@ -37,8 +37,12 @@ def test_tables_have_a_list_for_each_user(tmp_path: Path, suffix: str) -> None:
     frame.drop("user").write_csv(tmp_path / "items.csv")
     with pytest.raises(DataError, match="has no column 'user'"):
         lists_by_user("--only", tmp_path / "items.csv", pl.Series([3]))
-    with pytest.raises(DataError, match="the run has none"):
+    with pytest.raises(DataError, match="these lists have no users"):
         lists_by_user("--only", path, None)
+    with pytest.warns(UserWarning, match=r"names 1 user not in the log: '3'\. Their"):
+        lists_by_user("--only", path, pl.Series([2]), pl.Series([1, 2]))
+    with pytest.raises(DataError, match=r"names 2 users not .*: '1', '3', and no oth"):
+        lists_by_user("--only", path, pl.Series([2]), pl.Series([2, 4]))
 
 
 def test_titles_keep_their_signs(tmp_path: Path) -> None:

@@ -217,12 +217,17 @@ def check_columns(columns: Columns) -> None:
     """Check the roles, and that all columns are names or all are indices.
 
     Raises:
-        DataError: A role is unknown or missing, or names and indices are mixed.
+        DataError: A role is unknown or missing, two have one column, or names and
+            indices are mixed.
     """
     if set(columns) - set(NAMES) or {"user", "item"} - set(columns):
         raise DataError(
             "columns= must name the user, the item and optionally the time; found "
             f"{dict(columns)}. Write columns={{'user': …, 'item': …, 'time': …}}"
+        )
+    if len({*columns.values()}) < len(columns):
+        raise DataError(
+            f"columns= must name another column for each role; found {dict(columns)}"
         )
     if len({isinstance(name, int) for name in columns.values()}) > 1:
         raise DataError(
