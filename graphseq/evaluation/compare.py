@@ -190,7 +190,7 @@ def _listed(source: object) -> list[object]:
     places = [_place(source) for source in listed]
     if twice := [place for place in places if places.count(place) > 1]:
         named = twice[0] if isinstance(twice[0], Path) else "a report"
-        raise ConfigError(f"{named} is given twice; a list has runs with other seeds")
+        raise ConfigError(f"{named} is given twice; list runs with different seeds")
     return listed
 
 

@@ -182,8 +182,9 @@ def _card(folder: Path) -> dict[str, Any] | None:
         card = json.loads((folder / CARD).read_text("utf-8"))
     except (OSError, ValueError, RecursionError):
         return None
-    known = isinstance(card, dict) and {"graphseq", "model_name", "files"} <= {*card}
-    return card if known else None
+    if not isinstance(card, dict) or not {"graphseq", "model_name"} <= {*card}:
+        return None
+    return card if isinstance(card.get("files"), dict) else None
 
 
 def _refuse_other_files(folder: Path) -> None:

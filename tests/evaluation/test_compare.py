@@ -208,7 +208,7 @@ def test_a_high_confidence_is_not_rounded_up() -> None:
 def test_a_list_has_runs_of_one_model_with_different_seeds() -> None:
     one, two = report([0.1, 0.9, 0.3], model="A"), report([0.2, 0.8, 0.1], model="A")
     other = report([0.5, 0.5, 0.2], model="B")
-    with pytest.raises(ConfigError, match=r"runs.a is given twice; a list has runs"):
+    with pytest.raises(ConfigError, match=r"runs.a is given twice; list runs with"):
         compare(["runs/a", "runs/../runs/a"], one)
     with pytest.raises(ConfigError, match=r"of one model with .* found A, B"):
         compare([one, other], one)

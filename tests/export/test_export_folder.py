@@ -127,9 +127,11 @@ def test_files_of_ones_own_in_an_export_are_not_lost(
         export_model(model, graph, copied, overwrite=True)
     (copied / "data").rmdir()
     export_model(model, graph, copied, overwrite=True)
-    (copied / "card.json").write_text('{"name": "of a business"}')
-    with pytest.raises(GraphError, match="will not be overwritten"):
-        export_model(model, graph, copied, overwrite=True)
+    own = '{"graphseq": "0.2", "model_name": "SASRec", "files": 5}'
+    for card in ('{"name": "of a business"}', own):
+        (copied / "card.json").write_text(card)
+        with pytest.raises(GraphError, match="will not be overwritten"):
+            export_model(model, graph, copied, overwrite=True)
 
 
 def test_models_that_cannot_be_exported_are_refused_in_words(
