@@ -9,6 +9,8 @@ from graphseq.errors import ConfigError, DataError, quantity
 if TYPE_CHECKING:
     import polars as pl
 
+    from graphseq.data.attributes import Blank
+
 TABLES = (".csv", ".tsv", ".parquet", ".jsonl", ".ndjson")
 TITLES = ("item", "title")  # columns of a table of titles
 NONE = "\0"  # a separator that occurs in no field
@@ -33,18 +35,29 @@ def read_ids(option: str, path: Path) -> list[str]:
     return ids
 
 
-def read_pairs(option: str, path: Path) -> "pl.DataFrame":
+def read_pairs(option: str, path: Path, blank: "Blank" = "omit") -> "pl.DataFrame":
     """A table of pairs: columns user and item.
+
+    Args:
+        option: The option, for messages.
+        path: The file.
+        blank: Whether rows without a user or an item are omitted, or an error.
 
     Raises:
         ConfigError: The file does not exist.
-        DataError: It is not a table, or lacks a column.
+        DataError: It is not a table, or lacks a column; or it has blank fields, and
+            ``blank`` is ``error``.
     """
     from graphseq.data.attributes import read_attributes
 
     _check_exists(option, path)
     pairs = read_attributes(
-        path.absolute(), item="user", attribute="item", separator=NONE, root="."
+        path.absolute(),
+        item="user",
+        attribute="item",
+        separator=NONE,
+        root=".",
+        blank=blank,
     )
     return pairs.rename({"item": "user", "attribute": "item"})
 

@@ -110,8 +110,18 @@ def recommend(
         known = ", ".join("--" + name.replace("_", "-") for name in SOURCES)
         found = " and ".join("--" + name.replace("_", "-") for name in chosen)
         raise ConfigError(f"recommend takes one of {known}; found {found or 'none'}")
-    if pairs is not None and (only is not None or exclude is not None):
-        raise ConfigError("--pairs are scored as they are: leave --only, --exclude out")
+    if pairs is not None:
+        of_lists = {
+            "--k": k != 10,
+            "--history-items": history_items != "exclude",
+            "--empty-history": empty_history != "error",
+            "--only": only is not None,
+            "--exclude": exclude is not None,
+        }
+        if unused := [option for option, is_given in of_lists.items() if is_given]:
+            raise ConfigError(
+                f"--pairs are scored as they are: leave {', '.join(unused)} out"
+            )
     check_folders(run, graph)
     check_files(new_vectors, new_attributes)
     if output is not None:
@@ -126,7 +136,7 @@ def recommend(
     recommender = _recommender(run, graph, data, new_vectors, new_attributes)
     frames: Iterable[pl.DataFrame]
     if pairs is not None:
-        table = read_pairs("--pairs", pairs)
+        table = read_pairs("--pairs", pairs, blank="error")
         frames = [recommender.score(table["item"], table["user"], unknown=unknown)]
     else:
         requested, names = _requested(recommender, given, chosen[0])

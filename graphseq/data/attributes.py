@@ -6,7 +6,7 @@ import json
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 
@@ -16,10 +16,12 @@ from graphseq.data.readers.blocks import NOT_UTF8, decode
 from graphseq.data.readers.delimited import unquoted
 from graphseq.data.readers.errors import parser_errors
 from graphseq.data.readers.source import Source, open_source
-from graphseq.errors import DataError, suggest
+from graphseq.errors import DataError, quantity, suggest
 
 Table = Mapping[str | int, Sequence[str | int | None]]
 """Raw item id -> raw ids of its attributes."""
+
+Blank = Literal["omit", "error"]
 
 MOVIES = ["movie", "title", "genres"]  # columns of MovieLens movies.dat
 FEW = 10  # a hint is given if more than one field in this many seems to hold several
@@ -32,11 +34,12 @@ def read_attributes(
     attribute: str | int = "attribute",
     separator: str | None = None,
     root: str | Path | None = None,
+    blank: Blank = "omit",
 ) -> pl.DataFrame:
     """Read pairs of item and attribute from a file.
 
     Spaces around the fields of delimited text, and quotation marks that enclose them,
-    are removed, as in a log. Blank ids and attributes are omitted.
+    are removed, as in a log.
 
     Args:
         path: JSON (one object, item to list of attributes); or JSON lines, CSV, TSV or
@@ -50,12 +53,14 @@ def read_attributes(
             token_seq of RecBole (spaces).
         root: Folder of a relative path; ``None`` searches GRAPHSEQ_DATA, the cache of
             ``graphseq get`` and the current folder, in this order.
+        blank: Whether pairs with a blank id or attribute are omitted, or an error.
 
     Returns:
         Columns item and attribute, strings or integers, in the order of the file.
 
     Raises:
-        DataError: The file does not exist, or is not a table of attributes.
+        DataError: The file does not exist, or is not a table of attributes; or it has
+            blank fields, and ``blank`` is ``error``.
     """
     source = open_source(find_file(path, root))
     cure = "Save it as JSON, JSON lines, CSV, TSV or Parquet, with the usual extension"
@@ -75,8 +80,14 @@ def read_attributes(
     frame = pl.DataFrame({role: table.to_series(n) for role, n in columns.items()})
     while isinstance(frame.schema["attribute"], pl.List | pl.Array):
         frame = frame.explode("attribute")
-    frame = frame.drop_nulls()
+    size, frame = len(frame), frame.drop_nulls()
     frame = _without_blanks(pl.DataFrame({c.name: as_series(c) for c in frame}))
+    if blank == "error" and len(frame) < size:
+        names = " or ".join(repr(header[index]) for index in columns.values())
+        raise DataError(
+            f"{source.name}: {size - len(frame):,} of {quantity(size, 'pair')} have no "
+            f"{names}. Complete or remove them"
+        )
     frame = _split_fields(source.name, frame, separator)
     for role, index in columns.items():
         if frame.schema[role] == pl.String and frame[role].str.contains(NOT_UTF8).any():
@@ -183,7 +194,7 @@ def _read(
         frame = pl.read_parquet(io.BytesIO(source.read()))
         return frame.columns, frame
     suffixes = source.path.suffixes
-    suffix = next((s for s in reversed(suffixes) if s != ".gz"), "")
+    suffix = next((s.lower() for s in reversed(suffixes) if s.lower() != ".gz"), "")
     first = source.head(1)[0]
     if suffix == ".dat" and first.count("::") == 2:
         rows = pl.Series([decode(source.read())]).str.split("\n").explode()

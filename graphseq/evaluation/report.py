@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -252,8 +253,11 @@ def _check(content: dict[str, Any], rows: pl.DataFrame) -> None:
     for protocol, values in content["means"].items():
         if protocol not in PROTOCOLS:
             raise ValueError(f"unknown protocol {protocol!r}")
-        if not all(isinstance(value, float | int) for value in values.values()):
-            raise ValueError(f"the means of {protocol} are not numbers")
+        if not all(
+            isinstance(value, float | int) and isfinite(value)
+            for value in values.values()
+        ):
+            raise ValueError(f"the means of {protocol} are not all numbers")
         of_protocol = rows.filter(pl.col("protocol") == protocol)["user_index"]
         if of_protocol.n_unique() != len(of_protocol) or len(of_protocol) < 1:
             raise ValueError(f"the users of {protocol} are not listed once each")

@@ -1,7 +1,7 @@
 """Requests for lists: users of the graph, or histories of users outside of it."""
 
 import warnings
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Sequence, Set
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -173,7 +173,7 @@ def of_histories(items: Vocabulary, histories: Histories, unknown: Unknown) -> R
     """Users outside the graph with their sequences.
 
     Raises:
-        ConfigError: A history is not a list.
+        ConfigError: A history is not a list, or has no order.
         DataError: An item is unknown.
     """
     if isinstance(histories, Interactions):
@@ -182,6 +182,12 @@ def of_histories(items: Vocabulary, histories: Histories, unknown: Unknown) -> R
         sequences = _known(of_events, torch.tensor(histories.pointers))
         names = histories.users.ids.alias("user")
     else:
+        for each in histories:
+            if isinstance(each, Set):
+                raise ConfigError(
+                    "each history is a list of raw item ids, oldest first; found a "
+                    f"set, which has no order: {each!r}"
+                )
         sequences = encode_lists(items, histories, unknown, "history")
         names = pl.Series("history", np.arange(len(histories)))
     number = len(names)

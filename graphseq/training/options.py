@@ -1,5 +1,6 @@
 """Options of a training run."""
 
+import math
 import os
 import platform
 import shutil
@@ -97,6 +98,11 @@ class FitOptions:
         progress = min(1.0, (epoch + fraction) / max(1, epochs))
         schedule = self.lr_schedule
         decay = 1.0 if schedule is None else schedule.factor(epoch, progress)
+        if not 0.0 <= decay < math.inf:
+            raise ConfigError(
+                f"{type(schedule).__name__}.factor({epoch}, {progress:g}) returned "
+                f"{decay!r}; expected a finite number of at least 0"
+            )
         warmup_factor = min(1.0, (step + 1) / max(1, self.lr_warmup))
         return float(self.lr * decay * warmup_factor)
 

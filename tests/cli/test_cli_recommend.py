@@ -125,8 +125,11 @@ def test_users_histories_and_pairs_in_files_with_titles(
     ]
     assert [r["score"] for r in found] == pytest.approx(wanted["score"].to_list())
     refused = ["--pairs", f"{tmp_path}/pairs.csv", "--only", f"{tmp_path}/users.txt"]
-    assert main(["recommend", str(run), *refused]) == 2
-    assert "leave --only, --exclude out" in capsys.readouterr().err
+    assert main(["recommend", str(run), *refused, "--k", "3"]) == 2
+    assert "leave --k, --only out" in capsys.readouterr().err
+    (tmp_path / "pairs.csv").write_text("user,item\nana,tea\ncleo,\n")
+    assert main(["recommend", str(run), *refused[:2]]) == 2
+    assert "1 of 2 pairs have no 'user' or 'item'" in capsys.readouterr().err
 
 
 def test_a_run_without_its_users_says_so(

@@ -118,6 +118,13 @@ PIPED = "movieId,title,genres\n1,x,Adventure|Comedy\n2,y,Comedy\n3,z,\n"
 GENRES = [("1", "Adventure"), ("1", "Comedy"), ("2", "Comedy")]
 
 
+def test_blank_fields_are_an_error_on_request(tmp_path: Path) -> None:
+    (tmp_path / "a.CSV").write_text("item,attribute\n1,red\n2,\n ,blue\n")
+    assert len(read_attributes("a.CSV", root=tmp_path)) == 1
+    with pytest.raises(DataError, match="2 of 3 pairs have no 'item' or 'attribute'"):
+        read_attributes("a.CSV", root=tmp_path, blank="error")
+
+
 def test_several_attributes_in_a_field_are_split_on_request(tmp_path: Path) -> None:
     path = tmp_path / "movies.csv"
     path.write_text(PIPED)

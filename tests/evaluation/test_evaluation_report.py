@@ -47,6 +47,7 @@ def test_a_missing_or_damaged_report_is_explained(small, tmp_path) -> None:
         (["means"], []),
         (["means", "kept"], 3),
         (["means", "kept", "HR@5"], "high"),
+        (["means", "kept", "HR@5"], float("nan")),
         (["means", "of me"], {"HR@5": 0.5}),
         (["facts"], None),
         (["facts", "ks"], 5),

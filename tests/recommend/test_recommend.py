@@ -455,6 +455,8 @@ def test_arguments_that_are_not_lists_are_refused_by_name(
         shop.recommend(5)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="each history is a list of raw item ids"):
         shop.recommend(histories=[None])  # type: ignore[list-item]
+    with pytest.raises(ConfigError, match="found a set, which has no order"):
+        shop.recommend(histories=[["tea"], {"ale"}])  # type: ignore[list-item]
     with pytest.raises(ConfigError, match="only is a list of raw item ids; found 5"):
         shop.recommend(["ann"], only=5)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="each list of only is a list of raw item"):
