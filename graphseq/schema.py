@@ -185,11 +185,31 @@ def bind(
     if len(args) > len(order):
         message = f"expected at most {len(order)} without a name, found {len(args)}"
         invalid.append(InvalidOption("arguments", message))
+    is_part = inspect.isclass(target) and issubclass(target, Configurable)
+    if is_part:
+        invalid += find_untyped(target, given)
     refuse(target.__name__, [*invalid, *find_missing(target, given)])
     options = fill_defaults(target, given)
-    if inspect.isclass(target) and issubclass(target, Configurable):
-        refuse(target.__name__, target.conflicts(options))
+    if is_part:
+        refuse(target.__name__, target.conflicts(options))  # type: ignore[attr-defined]
     return options
+
+
+def find_untyped(
+    target: Callable[..., Any], given: Mapping[str, Any]
+) -> Iterator[InvalidOption]:
+    """Options that are parts, and have no annotation that a file could be read by."""
+    known = parameters(target)
+    for name in given.keys() & known.keys():
+        value, hint = given[name], known[name].annotation
+        values = value if isinstance(value, list | tuple) else [value]
+        if hint is Any and any(isinstance(each, Configurable) for each in values):
+            yield InvalidOption(
+                name,
+                f"found {format_value(value)} for an option without a type, so that no "
+                "run folder could be read. Write the type in the signature, such as "
+                f"{name}: Encoder",
+            )
 
 
 def find_missing(

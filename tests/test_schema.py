@@ -186,6 +186,19 @@ def test_what_fits_the_signature_is_accepted() -> None:
     assert Typed(None, 7).options["times"] == 7
 
 
+def test_a_part_needs_a_type_in_the_signature() -> None:
+    """Otherwise the run of a model with it could not be loaded."""
+
+    class Untyped(Configurable):
+        def __init__(self, part, size: int = 1) -> None:  # type: ignore[no-untyped-def]
+            pass
+
+    assert Untyped("plain").options == {"part": "plain", "size": 1}
+    for value in (Part(1), [Part(1)]):
+        with pytest.raises(OptionError, match=r"part: found .* option without a type"):
+            Untyped(value)
+
+
 def test_conflicts_are_checked_only_for_options_that_fit_alone() -> None:
     with pytest.raises(OptionError, match="dim: expected a whole number of 1"):
         Blocks(0, heads=2)
