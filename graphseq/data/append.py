@@ -1,5 +1,6 @@
 """Concatenate two logs, whose ids and times may be of different kinds."""
 
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +12,8 @@ from graphseq.data.interactions import Interactions
 from graphseq.data.timestamps import UNITS, count_units
 from graphseq.data.vocabulary import Vocabulary
 from graphseq.errors import DataError
+
+MANY = 10  # users of whom one at least is usually known
 
 
 def append(earlier: Interactions, later: Interactions) -> Interactions:
@@ -62,6 +65,18 @@ def append(earlier: Interactions, later: Interactions) -> Interactions:
         weight = np.concatenate([earlier.weight, later.weight])
     users, user = _extend(earlier.users, later.users, later.user)
     items, item = _extend(earlier.items, later.items, later.item)
+    known = np.count_nonzero(user < earlier.num_users)
+    known += np.count_nonzero(item < earlier.num_items)
+    if not known and min(earlier.num_users, later.num_users) >= MANY:
+        warnings.warn(
+            "no user and no item of the new log is known, such as the user "
+            f"{later.users.ids[int(later.user[0])]!r} and the item "
+            f"{later.items.ids[int(later.item[0])]!r}; known are "
+            f"{earlier.users.ids[0]!r} and {earlier.items.ids[0]!r}. Check that both "
+            "logs write their ids in the same way",
+            UserWarning,
+            stacklevel=2,
+        )
     times = np.concatenate([earlier.time, later.time]) if earlier.has_time else None
     return Interactions.from_arrays(
         np.concatenate([earlier.user, user]),

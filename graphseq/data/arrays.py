@@ -80,6 +80,8 @@ def weights(values: Arrayed | Sequence[float], size: int) -> Float32s:
     Raises:
         DataError: They are not E finite numbers of 0 or more.
     """
+    if hasattr(values, "detach"):  # a tensor
+        values = values.detach().cpu().float()
     try:
         found = np.ascontiguousarray(values, dtype=np.float32).view()
     except (TypeError, ValueError) as error:

@@ -13,7 +13,9 @@ from graphseq.data.timestamps import (
     fitting,
     found_unit,
     in_other_unit,
+    no_unix_times,
     rescale,
+    small_times,
     split_times,
     thousands,
     units_of,
@@ -83,6 +85,8 @@ def frame_columns(frame: Frame, weight: str | None = None) -> dict[str, pl.Serie
             stacklevel=3,
         )
     table: Any = frame
+    if hasattr(frame, "__arrow_c_array__"):  # a batch of Arrow
+        table = pl.from_arrow(frame)
     if isinstance(frame, pl.LazyFrame):
         table = frame.select(list(found.values())).collect()
     columns = {role: _series(name, table[name]) for role, name in found.items()}
@@ -99,6 +103,8 @@ def _header(frame: Any) -> list[str]:
         return frame.collect_schema().names()
     if isinstance(frame, Mapping):
         return list(frame)
+    if hasattr(frame, "__arrow_c_array__"):
+        return list(frame.schema.names)
     names = getattr(frame, "column_names", getattr(frame, "columns", None))
     if names is None or isinstance(frame, np.ndarray) or not hasattr(frame, "shape"):
         raise DataError(
@@ -125,6 +131,13 @@ def _series(name: str, column: Any) -> pl.Series:
     """A column of any library as a series."""
     if isinstance(column, pl.Series):
         return column
+    if type(column).__module__.startswith("pyarrow"):
+        return pl.Series(name, pl.from_arrow(column))
+    if isinstance(column, np.ma.MaskedArray):
+        column = column.tolist()  # None where it is masked
+    if hasattr(column, "detach"):  # a tensor
+        column = column.detach().cpu()
+        column = column.float() if column.dtype.itemsize < 4 else column
     if hasattr(column, "dt") and getattr(column.dtype, "tz", None) is not None:
         column = column.dt.tz_convert("UTC").dt.tz_localize(None)  # pandas
     if hasattr(column, "to_numpy") or hasattr(column, "__array__"):
@@ -184,6 +197,15 @@ def parse_time_column(column: pl.Series) -> tuple[Int64s, int]:
             f"{quantity(int(other.sum()), 'row')} of {len(column):,}; row {row} is the "
             f"first: {found_unit(column[row], int(units[row]), usual or 0)}. Convert "
             f"the column {column.name} to one unit"
+        )
+    small = no_unix_times(column, times, units)
+    if usual is not None and len(small):
+        row = int(small[0])
+        example = f"{column[row]} in row {row}"
+        warnings.warn(
+            small_times(len(small), len(column), usual, example),
+            UserWarning,
+            stacklevel=3,
         )
     whole = times.to_numpy()
     if fraction is None:

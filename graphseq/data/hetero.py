@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import polars as pl
 
 from graphseq.constants import INTERACTS
 from graphseq.data.arrays import Int64s
+from graphseq.data.frames import parse_time_column
 from graphseq.data.interactions import Interactions
 from graphseq.data.vocabulary import Vocabulary
 from graphseq.errors import DataError, GraphError
@@ -47,15 +49,31 @@ def from_hetero(
 
     Raises:
         DataError: The relation is missing or ambiguous; an attribute is missing or does
-            not fit; held-out edges are neither included nor left out.
+            not fit; times are in different units; held-out edges are neither included
+            nor left out.
     """
-    graph: Any = data if hasattr(data, "edge_types") else data[0]
+    from torch.utils.data import Dataset
+
+    graph: Any = data[0] if isinstance(data, Sequence | Dataset) else data
+    if not hasattr(graph, "edge_types"):
+        raise DataError(
+            "from_hetero takes a HeteroData or a data set of one; found "
+            f"{type(graph).__name__}. Pass the columns to Interactions.from_arrays"
+        )
     relation = _relation(graph, relation)
     edges = graph[relation]
+    if "edge_index" not in edges:
+        raise DataError(
+            f"the edges {relation} have no edge_index; they have "
+            f"{', '.join(edges.keys())}. Load the graph without ToSparseTensor"
+        )
     user, item = edges.edge_index.cpu().numpy()
     if time is None and "time" in edges:
         time = "time"
-    times = _column(edges, time, len(user)) if time is not None else None
+    times, steps = None, 0
+    if time is not None:
+        values = pl.Series(time, _column(edges, time, len(user)))
+        times, steps = parse_time_column(values)
     weights = _column(edges, weight, len(user)) if weight is not None else None
     if LABELS in edges:
         user, item = _with_held_out(
@@ -75,6 +93,7 @@ def from_hetero(
         users=Vocabulary.numbered(users),
         items=Vocabulary.numbered(items),
         weight=weights,
+        time_steps=steps,
     )
 
 
@@ -146,7 +165,7 @@ def _column(edges: Any, name: str | None, size: int) -> Any:
     if name not in edges:
         listed = ", ".join(edges.keys())
         raise DataError(f"the edges have no attribute {name!r}; they have {listed}")
-    values = edges[name].cpu().numpy()
+    values = edges[name].detach().cpu().numpy()
     if values.shape != (size,):
         raise DataError(
             f"the attribute {name!r} of {size:,} edges must have a value for each; "

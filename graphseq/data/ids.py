@@ -33,6 +33,8 @@ def as_series(ids: RawIds, mixed: bool = False) -> pl.Series:
             ids = [None if raw is None else str(raw) for raw in ids]
     try:
         series = pl.Series("id", ids)
+        if series.dtype == pl.UInt64 and (series >= 2**63).any():
+            return series.cast(pl.String)  # as such numbers in text are read
         if series.dtype.is_integer():
             return series.cast(pl.Int64)
     except (TypeError, pl.exceptions.PolarsError) as error:

@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 
 from graphseq.data.arrays import Integral
+from graphseq.errors import quantity
 
 MISSING = frozenset({"NA", "N/A", "na", "null", "NULL", "Null", "None", "nan", "NaN"})
 MISSING |= {"NAN", "<NA>", "#N/A", "\\N", "undefined"}
@@ -19,7 +20,9 @@ def warn_of_missing(
     *,
     stacklevel: int = 2,
 ) -> None:
-    """Warn of ids that look like missing values: all events with one are of one node.
+    """Warn of ids that look like missing values, or like integers written as floats.
+
+    All events with such a value are of one node.
 
     Args:
         role: What the ids are of.
@@ -29,6 +32,17 @@ def warn_of_missing(
     """
     if ids.dtype != pl.String:
         return
+    floats = ids.str.contains(r"^-?[0-9]+[.]0+$")
+    if floats.any() and ids.filter(~floats).str.contains("^-?[0-9]+$").all():
+        example = ids.filter(floats)[0]
+        warnings.warn(
+            f"{int(floats.sum()):,} of {quantity(len(ids), f'{role} id')} have a point, "
+            f"such as {example!r}, which is another {role} than "
+            f"{example.split('.')[0]!r}. If the ids are integers, write the column as "
+            "integers",
+            UserWarning,
+            stacklevel=stacklevel,
+        )
     found = ids.is_in([*MISSING]).arg_true().to_list()
     if not found:
         return

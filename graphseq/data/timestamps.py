@@ -5,11 +5,13 @@ import numpy.typing as npt
 import polars as pl
 
 from graphseq.data.arrays import LARGEST, Int64s, Mask
+from graphseq.errors import DataError, quantity
 
 UNITS = ("seconds", "milliseconds", "microseconds", "nanoseconds")
 FIRST, LAST = 10**8, 10**10  # unix seconds of 1973 and of 2286
 PARTS = 10**9  # a fraction counts the billionths of the source's unit
 LONG = 27  # bytes of the shortest date with more than six decimals
+EXACT_FLOAT32 = 2**24  # float32 skips whole numbers beyond it
 DECIMAL = r"^(-?)(\d+)\.(\d*)$"
 
 DATES = (
@@ -48,9 +50,18 @@ def split_times(times: pl.Series) -> Split:
     Returns:
         As :func:`to_whole_numbers`, (E,); and the fractions, 0 … 10^9 - 1, (E,), or
         ``None`` if all are 0.
+
+    Raises:
+        DataError: They are float32, and too large to be exact.
     """
     if times.dtype.is_integer():
         return times.cast(pl.Int64, strict=False), None
+    if times.dtype == pl.Float32 and (times.abs() >= EXACT_FLOAT32).any():
+        raise DataError(
+            f"the column {times.name} is float32, which rounds numbers from 2^24 on, "
+            "and unix seconds to 128 s. Convert the times to int64 or float64 where "
+            "they are still exact"
+        )
     if times.dtype.is_float():
         return _split_floats(times)
     if times.dtype == pl.Date or isinstance(times.dtype, pl.Datetime):
@@ -220,6 +231,40 @@ def in_other_unit(
     elif not raw.dtype.is_numeric():
         faulty[:] = False
     return faulty
+
+
+def no_unix_times(
+    raw: pl.Series, times: pl.Series, units: npt.NDArray[np.int8]
+) -> Int64s:
+    """Rows whose number is too small for a unix time since 1973, (n,).
+
+    Args:
+        raw: Times as the source writes them, (E,).
+        times: The same as whole numbers; null where they cannot be parsed.
+        units: From :func:`units_of`, (E,).
+    """
+    small = (times >= 0) & (times < FIRST)
+    rows = np.flatnonzero(small.fill_null(False).to_numpy() & (units < 0))
+    if len(rows) and raw.dtype == pl.String:  # dates before 1973 are none of them
+        numbers = raw.gather(rows).cast(pl.Float64, strict=False)
+        rows = rows[numbers.is_not_null().to_numpy()]
+    return rows if raw.dtype.is_numeric() or raw.dtype == pl.String else rows[:0]
+
+
+def small_times(count: int, events: int, usual: int, example: str) -> str:
+    """A warning of the times of :func:`no_unix_times`.
+
+    Args:
+        count: Number of such times.
+        events: Number of all events.
+        usual: Index in ``UNITS`` of the usual unit.
+        example: One of them, and its place.
+    """
+    return (
+        f"{count:,} of {quantity(events, 'time')} {'is' if count == 1 else 'are'} too "
+        f"small for unix times in {UNITS[usual]} since 1973, which most are, such as "
+        f"{example}: these events come first. If a time is missing there, remove them"
+    )
 
 
 def found_unit(raw: object, unit: int, usual: int) -> str:

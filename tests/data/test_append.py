@@ -44,6 +44,13 @@ def pairs_log(users: list[object], items: list[object]) -> Interactions:
     return Interactions.from_frame(pl.DataFrame({"user": users, "item": items}))
 
 
+def test_a_log_that_shares_no_id_is_told_with_a_warning() -> None:
+    known = pairs_log([*range(10)], [*range(10)])
+    with pytest.warns(UserWarning, match=r"no user and no item .* known are 0 and 0"):
+        append(known, pairs_log([f"u{n}" for n in range(10)], ["i"] * 10))
+    append(known, pairs_log([*range(90, 100)], [5] * 10))
+
+
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [

@@ -3,6 +3,7 @@ from datetime import UTC, date, datetime
 import numpy as np
 import polars as pl
 import pytest
+import torch
 
 from graphseq.data import Interactions
 from graphseq.errors import DataError
@@ -144,11 +145,47 @@ def test_dates_and_small_numbers_are_in_no_other_unit() -> None:
     columns = {"user": ["u"] * 3, "item": ["A", "B", "C"]}
     for times in (
         [-5, 0, 7],
-        [SECONDS, 0, SECONDS],
         [f"{SECONDS}", f"{SECONDS}", "1960-01-01"],
         [datetime(1960, 1, 1), *MOMENTS],
     ):
         assert len(Interactions.from_frame({**columns, "time": times})) == 3
+
+
+def test_numbers_too_small_for_unix_times_are_read_with_a_warning() -> None:
+    columns = {"user": ["u"] * 3, "item": ["A", "B", "C"]}
+    with pytest.warns(UserWarning, match=r"1 of 3 times is too small .* 0 in row 1"):
+        log = Interactions.from_frame({**columns, "time": [SECONDS, 0, SECONDS]})
+    assert log.item.tolist() == [1, 0, 2]
+
+
+def test_float32_times_are_refused_where_they_are_rounded() -> None:
+    columns = {"user": [1, 1], "item": [1, 2]}
+    late = np.array([SECONDS + 30, SECONDS], np.float32)
+    with pytest.raises(DataError, match="the column time is float32, which rounds"):
+        Interactions.from_frame({**columns, "time": late})
+    small = Interactions.from_frame({**columns, "time": np.float32([9.5, 2])})
+    assert small.time.tolist() == [2000, 9500]
+
+
+def test_masked_arrays_tensors_and_batches_of_arrow_are_columns() -> None:
+    items = np.ma.array([1, 2, 3], mask=[0, 1, 0])
+    with pytest.raises(DataError, match="missing id; found one at row 1"):
+        Interactions.from_frame({"user": [1, 2, 3], "item": items})
+    stars = torch.tensor([1.5, 3.0], dtype=torch.bfloat16, requires_grad=True)
+    columns = {"user": torch.tensor([4, 5]), "item": [1, 2], "stars": stars}
+    log = Interactions.from_frame(columns, weight="stars")
+    assert log.weight is not None and log.weight.tolist() == [1.5, 3.0]
+    arrow = pytest.importorskip("pyarrow")
+    batch = arrow.RecordBatch.from_pydict({"user": [1, None], "item": [3, 4]})
+    with pytest.raises(DataError, match="missing id; found one at row 1"):
+        Interactions.from_frame(batch)
+    assert len(Interactions.from_frame(batch.slice(0, 1))) == 1
+
+
+def test_unsigned_ids_beyond_64_bits_are_text_as_in_files() -> None:
+    ids = pl.Series([2**63 + 1, 5], dtype=pl.UInt64)
+    log = Interactions.from_frame({"user": ids, "item": [1, 2]})
+    assert log.users.ids.to_list() == [f"{2**63 + 1}", "5"]
 
 
 @pytest.mark.parametrize("unit", ["h", "m", "s", "ms", "us", "ns"])

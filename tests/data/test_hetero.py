@@ -78,6 +78,25 @@ def test_relations_and_attributes_must_be_there(movies: HeteroData) -> None:
         from_hetero(movies, RATES)
 
 
+def test_times_have_one_unit_and_may_have_fractions(movies: HeteroData) -> None:
+    movies[RATES].time = torch.tensor([1.5, 2.0, 4.25, 3.0], dtype=torch.float64)
+    log = from_hetero(movies, include_held_out=False)
+    assert sorted(log.time.tolist()) == [1500, 2000, 3000, 4250]
+    assert log.time_steps == 1
+    moment = 1_600_000_000
+    movies[RATES].time = torch.tensor([moment, moment, moment * 1000, moment])
+    with pytest.raises(DataError, match="found 1600000000000, milliseconds; most are"):
+        from_hetero(movies, include_held_out=False)
+
+
+def test_other_objects_of_pyg_are_refused_by_name(movies: HeteroData) -> None:
+    with pytest.raises(DataError, match="data set of one; found Data"):
+        from_hetero(movies.to_homogeneous())
+    del movies[RATES].edge_index
+    with pytest.raises(DataError, match="have no edge_index; they have"):
+        from_hetero(movies, RATES)
+
+
 def test_a_graph_of_pyg_becomes_one_of_graphseq(movies: HeteroData) -> None:
     graph = gs.build_graph(gs.leave_one_out(from_hetero(movies)))
     assert graph["item"].num_nodes == 5

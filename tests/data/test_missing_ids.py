@@ -12,6 +12,16 @@ from graphseq.data import Interactions, read_log
 from graphseq.data.missing_ids import MISSING, warn_of_missing
 
 
+def test_integers_written_as_floats_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    path.write_text("user,item,time\n1.0,a,1\n2,1.0,2\n1.0,b,3\n")
+    with pytest.warns(
+        UserWarning, match=r"1 of 2 user ids have a point.* than '1'"
+    ) as seen:
+        read_log(path)
+    assert len(seen) == 1, "an item id such as 1.0 among words is a name"
+
+
 def test_a_log_with_such_ids_warns_of_each_and_counts_its_events(
     tmp_path: Path,
 ) -> None:

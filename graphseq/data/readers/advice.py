@@ -9,6 +9,7 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import polars as pl
 
 from graphseq.data.frames import normalized
@@ -19,8 +20,12 @@ Rows = Sequence[Sequence[str]]
 
 NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?")
 DATE = re.compile(r"\d{4}-\d\d-\d\d|\d{1,2}/(\d{1,2}|[A-Z][a-z]{2})/\d{2,4}")
+DAY = re.compile(r"\d{1,4}[/.-]\d{1,2}[/.-]\d{1,4}")
+TIME_OF_DAY = re.compile(r"\d{1,2}:\d\d(:\d\d([.]\d+)?)?")
 ABSENT = {"", "-", *MISSING}
 OPEN = "…"  # for a role without a clear column
+RECENT = 631_152_000  # the unix time at which 1990 begins
+LONGEST_NAME = 80  # characters of a column's name in an option
 
 LIKELY: dict[str, tuple[str, ...]] = {
     "user": (
@@ -61,7 +66,8 @@ NOT_IDS = re.compile(
 def split_rows(lines: Sequence[str], separator: str) -> list[list[str]]:
     """Lines split at a separator; spaces around fields are removed."""
     try:
-        found = list(csv.reader(lines, delimiter=separator))
+        spaced = separator != " "
+        found = list(csv.reader(lines, delimiter=separator, skipinitialspace=spaced))
     except csv.Error:
         found = [line.split(separator) for line in lines]
     return [[field.strip() for field in row] for row in found]
@@ -90,7 +96,7 @@ def likely_columns(names: Sequence[str], rows: Rows) -> dict[str, str]:
     if not times:
         times = [n for n, values in columns.items() if are_times(values)]
         times = times if len(times) == 1 else []
-    if times:
+    if times and not _lacks_time_of_day(times[0], columns):
         found["time"] = times[0]
     return found if len({*found.values()}) == len(found) else {}
 
@@ -119,18 +125,31 @@ def _parses(values: Sequence[str]) -> bool:
 
 
 def are_times(values: Sequence[str]) -> bool:
-    """Whether values are dates, or numbers of the size of unix times since 1973."""
+    """Whether values are dates, or numbers of the size of unix times since 1990.
+
+    Ids of nine digits are as large as earlier times.
+    """
     present = pl.Series([v for v in values if v not in ABSENT], dtype=pl.String)
     times = split_times(present)[0]
     if not len(present) or times.null_count():
         return False
     dated = present.str.contains(DATE.pattern).to_numpy()
-    return bool((dated | (units_of(times) >= 0)).all())
+    unit = units_of(times).astype(np.int64)
+    recent = (unit >= 0) & (times.to_numpy() // 1000 ** unit.clip(0) >= RECENT)
+    return bool((dated | (recent & ~present.str.starts_with("0").to_numpy())).all())
+
+
+def _lacks_time_of_day(name: str, columns: Mapping[str, Sequence[str]]) -> bool:
+    """Whether a column holds days only, and another one the times of the day."""
+    days = all(DAY.fullmatch(value) for value in columns[name] if value not in ABSENT)
+    others = (values for other, values in columns.items() if other != name)
+    return days and any(v and all(map(TIME_OF_DAY.fullmatch, v)) for v in others)
 
 
 def columns_option(found: Mapping[str, str | int]) -> str:
     """The option of the command line that assigns the columns."""
-    pairs = (f"{role}={found.get(role, OPEN)}" for role in LIKELY)
+    short = {r: name for r, name in found.items() if len(str(name)) <= LONGEST_NAME}
+    pairs = (f"{role}={short.get(role, OPEN)}" for role in LIKELY)
     words = (word if word.endswith(OPEN) else shlex.quote(word) for word in pairs)
     return "--columns " + " ".join(words)
 

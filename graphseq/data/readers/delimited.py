@@ -3,6 +3,7 @@
 import csv
 import re
 import shlex
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,7 +13,7 @@ import polars as pl
 
 from graphseq.data.arrays import Int64s, Mask
 from graphseq.data.frames import NAMES, normalized
-from graphseq.data.readers.advice import split_rows
+from graphseq.data.readers.advice import LIKELY, split_rows
 from graphseq.data.readers.blocks import NOT_UTF8, Block, decode, is_utf8
 from graphseq.data.readers.errors import Check
 from graphseq.data.readers.formats import Columns, Layout, find_roles, find_weight
@@ -86,11 +87,12 @@ def read_delimited(
         width = layout.width or width
         roles = _check_indices(source, wanted, width)
         _refuse_header(source.name, header, roles)
+        _warn_of_numbers(source.name, header)
     else:
         rows = split_rows(source.head()[1:], separator)
         roles = find_roles(source.name, header, wanted, rows)
-    if layout.offset in header and columns is None:
-        roles["offset"] = header.index(layout.offset)
+    if "eventdate" in map(normalized, header) and not by_index:
+        roles |= _time_of_day(header, roles, rows)
     if layout.weight is not None:
         if by_index and isinstance(layout.weight, str):
             raise DataError(
@@ -109,9 +111,24 @@ def read_delimited(
             skip_header = False
         if len(fields.lines):
             empty = False
-            yield _table(block, fields, roles, separator)
+            yield _table(block, fields, roles, separator, [] if by_index else header)
     if empty:
         raise DataError(f"{source.name} has a header and no line below it")
+
+
+def _time_of_day(
+    header: list[str], roles: dict[str, int], rows: list[list[str]]
+) -> dict[str, int]:
+    """The column of the milliseconds since midnight, in logs of Diginetica.
+
+    Their column ``eventdate`` holds the day alone, and ``timeframe`` the rest.
+    """
+    names = [normalized(name) for name in header]
+    if names.count("timeframe") != 1 or roles.get("time") != names.index("eventdate"):
+        return {}
+    index = names.index("timeframe")
+    values = [row[index] for row in rows if len(row) == len(header)]
+    return {"offset": index} if all(value.isdecimal() for value in values) else {}
 
 
 def _names(first: str, separator: str) -> list[str]:
@@ -119,7 +136,9 @@ def _names(first: str, separator: str) -> list[str]:
     if separator == "\t":
         return unquoted(pl.Series(first.split(separator))).to_list()
     try:
-        return next(csv.reader([first], delimiter=separator))
+        spaced = separator != " "
+        rows = csv.reader([first], delimiter=separator, skipinitialspace=spaced)
+        return next(rows)
     except csv.Error:
         return first.split(separator)
 
@@ -150,7 +169,10 @@ def _refuse_header(name: str, first: list[str], roles: dict[str, int]) -> None:
     named = {role: first[index] for role, index in roles.items() if index < len(first)}
     if "time" in roles or len(named) < len(roles):
         return
-    if all(normalized(column) in NAMES[role] for role, column in named.items()):
+    if all(
+        normalized(column) in (*NAMES[role], *LIKELY[role])
+        for role, column in named.items()
+    ):
         option = " ".join(f"{r}={shlex.quote(column)}" for r, column in named.items())
         raise DataError(
             f"{name} is read by the indices {roles}, which are for a file without a "
@@ -160,9 +182,34 @@ def _refuse_header(name: str, first: list[str], roles: dict[str, int]) -> None:
         )
 
 
+def _warn_of_numbers(name: str, first: list[str]) -> None:
+    """Warn of a first line that numbers the columns, as pandas writes one."""
+    numbers = [str(index) for index in range(len(first))]
+    if len(first) > 2 and first in (numbers, ["", *numbers[:-1]]):
+        warnings.warn(
+            f"the first line of {name}, {','.join(first):.60}, is read as an event and "
+            "looks like the numbers of the columns. If it is a header, remove it",
+            UserWarning,
+            stacklevel=2,
+        )
+
+
 def _table(
-    block: Block, fields: Fields, roles: dict[str, int], separator: str
+    block: Block,
+    fields: Fields,
+    roles: dict[str, int],
+    separator: str,
+    header: list[str],
 ) -> Table:
+    """The columns of a block.
+
+    Args:
+        block: The lines, as they are written.
+        fields: The same, split.
+        roles: Index of the column of each role.
+        separator: Separator of one byte.
+        header: Names of the columns; empty for a file without them.
+    """
     found = {role: fields.frame.to_series(index) for role, index in roles.items()}
     if b"\r" in block.data:  # of a line end \r\r\n the parser removes one
         last = [role for role, index in roles.items() if index == fields.width - 1]
@@ -175,7 +222,26 @@ def _table(
         milliseconds = to_whole_numbers(found.pop("offset"))
         found["time"] = to_whole_numbers(found["time"]) * 1000 + milliseconds
     checks = shape_checks(block, fields, separator, sorted({*roles.values()}))
+    checks.append(_repeats_header(block, found, fields, header, roles))
     return make_table(found, fields.lines, checks)
+
+
+def _repeats_header(
+    block: Block,
+    found: dict[str, pl.Series],
+    fields: Fields,
+    header: list[str],
+    roles: dict[str, int],
+) -> Check:
+    """A check for lines that name the columns again, as in files put together."""
+    repeats = np.zeros(fields.frame.height, np.bool_)
+    ids = [role for role in ("user", "item") if header]
+    if ids and all(header[roles[role]].encode() in block.data for role in ids):
+        named = [found[role] == header[roles[role]] for role in ids]
+        repeats = (named[0] & named[1]).fill_null(False).to_numpy()
+    return Check(
+        "the header again", repeats, lambda row: f"found {','.join(header)!r:.60}"
+    )
 
 
 def split_fields(block: Block, separator: str, width: int) -> Fields:
@@ -208,8 +274,11 @@ def split_fields(block: Block, separator: str, width: int) -> Fields:
 
 
 def _with_header(data: bytes, separator: str, width: int) -> bytes:
-    """The text below a header of our own, which fixes the number of columns."""
-    return separator.join(["x"] * width).encode() + b"\n" + data
+    """The text below a header of our own, which fixes the number of columns.
+
+    It does not begin with x, since polars takes ``x^`` for compressed data.
+    """
+    return separator.join(["c"] * width).encode() + b"\n" + data
 
 
 def shape_checks(

@@ -184,7 +184,6 @@ def _table_hint(lines: list[str]) -> str:
     sign_hint = f"The separator seems to be {sign!r}: --separator {sign!r}\n"
     return (
         f"{hint}{sign_hint if sign in ';|' else ''}"
-        "A table without a header needs its columns by index, such as --format csv "
-        "--columns user=0 item=1 time=3\n(in Python, format='csv', columns={'user': 0, "
-        "'item': 1, 'time': 3}). "
+        f"A table without a header needs its columns by index from 0: {option} "
+        f"{columns_option({})}\n"
     )

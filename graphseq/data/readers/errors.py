@@ -18,6 +18,7 @@ PARSER_ERRORS = (
     *(pl.exceptions.PolarsError, pl.exceptions.PanicException),
     *(csv.Error, ValueError, OverflowError, RecursionError, OSError),
 )
+NO_TIME = "time is neither a number nor a date (ISO 8601)"
 SHOWN = 10  # malformed lines that a report lists
 
 
@@ -51,7 +52,7 @@ class MalformedLines:
     """
 
     def __init__(self, name: str, unit: str = "line") -> None:
-        self._name, self._unit = name, unit
+        self._name, self.unit = name, unit
         self._shown: list[str] = []
         self._counts: dict[str, int] = {}  # all reasons, in the order of the checks
         self._lines = 0
@@ -82,7 +83,7 @@ class MalformedLines:
         for row in rows[: SHOWN - len(self._shown)].tolist():
             check = checks[reason[row]]
             problem = f"{check.reason}; {check.found(row)}"
-            self._shown.append(f"  {self._unit} {lines[row]}: {problem}")
+            self._shown.append(f"  {self.unit} {lines[row]}: {problem}")
 
     def finish(self, on_error: OnError) -> dict[str, int]:
         """Raise or warn once all blocks are read; returns the lines by reason.
@@ -98,7 +99,7 @@ class MalformedLines:
             raise DataError(self._report(faulty))
         reasons = ", ".join(f"{count:,} {why}" for why, count in counts.items())
         warnings.warn(
-            f"{self._name}: skipped {faulty:,} of {self._lines:,} {self._unit}s "
+            f"{self._name}: skipped {faulty:,} of {self._lines:,} {self.unit}s "
             f"({reasons})",
             SkippedLines,
             stacklevel=3,
@@ -106,13 +107,17 @@ class MalformedLines:
         return counts
 
     def _report(self, faulty: int) -> str:
-        shown, unit = self._shown, self._unit
+        shown, unit = self._shown, self.unit
         title = f"{self._name}: {faulty:,} malformed {unit}{'s' * (faulty > 1)} of "
         title += f"{self._lines:,}"
         if faulty > len(shown):
             title += f"; the first {len(shown)} are"
+        untimed = faulty == self._counts.get(NO_TIME, 0)
         cure = (
-            f"No {unit} is valid: check the format and the columns"
+            f"No {unit} has a time that is read. Convert the column first, such as "
+            'pl.col("time").str.to_datetime("%d/%m/%Y %H:%M"), or name another one'
+            if faulty == self._lines and untimed
+            else f"No {unit} is valid: check the format and the columns"
             if faulty == self._lines
             else f"Correct the file, or skip these {unit}s: --on-error skip (in "
             'Python, on_error="skip")'

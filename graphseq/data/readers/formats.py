@@ -33,7 +33,6 @@ class Layout:
         columns: Column of each role; an index means that the file has no header. Empty
             if each file names its own columns.
         width: Number of columns, where the format fixes it.
-        offset: Column of milliseconds to add to a time of whole days.
         text_ids: Keep ids as strings, even if all of them are decimal integers.
         weight: Column of a weight of each event, if one is requested.
         description: One line for users.
@@ -43,7 +42,6 @@ class Layout:
     separator: str = ","
     columns: Columns = field(default_factory=dict)
     width: int | None = None
-    offset: str | None = None
     text_ids: bool = False
     weight: str | int | None = None
     description: str = ""
@@ -120,7 +118,6 @@ LAYOUTS: dict[str, Layout] = {
         "delimited",
         ";",
         {"user": "sessionId", "item": "itemId", "time": "eventdate"},
-        offset="timeframe",
         description="Diginetica train-item-views.csv: sessions as users; milliseconds",
     ),
     "recbole": Layout(

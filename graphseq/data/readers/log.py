@@ -130,6 +130,13 @@ def choose_layout(
             f"unknown format {name!r}{hint}. The formats are {', '.join(LAYOUTS)}"
         )
     layout = LAYOUTS[name]
+    if source.is_parquet != (layout.kind == "parquet"):
+        kind = "is Parquet" if source.is_parquet else "is not Parquet"
+        option = "--format parquet" if source.is_parquet else "--format csv, jsonl, …"
+        raise DataError(
+            f"{source.name} {kind}, and would be read as {name}. Name its format: "
+            f"{option} (without one, an update uses that of the build)"
+        )
     if layout.kind == "sequences" and columns is not None:
         raise DataError("the format sequences has no columns to name: omit columns=")
     if separator is None:

@@ -37,10 +37,10 @@ def lines_as_rows(block: Block) -> Rows:
 def find_rows(block: Block, separator: str) -> Rows:
     """Group lines into rows, whose quoted fields may contain line breaks.
 
-    Marks enclose a whole field, and a mark inside it is doubled; in a field that begins
-    otherwise a mark is a character. Any other mark, such as one that is never closed,
-    is misplaced. A line with a misplaced mark is a row of its own, so that no other
-    line is lost with it.
+    Marks enclose a whole field, apart from spaces around it, and a mark inside it is
+    doubled; in a field that begins otherwise a mark is a character. Any other mark,
+    such as one that is never closed, is misplaced. A line with a misplaced mark is a
+    row of its own, so that no other line is lost with it.
 
     Args:
         block: Whole lines.
@@ -68,7 +68,8 @@ def find_rows(block: Block, separator: str) -> Rows:
 def _repaired(block: Block, separator: str) -> Rows:
     """The rows of a block some of whose marks are misplaced or characters; slow."""
     sign = re.escape(separator)
-    quoted, plain = r'"(?:[^"]++|"")*+"', rf'[^"{sign}\n][^{sign}\n]*+'
+    quoted = rf'[ \t]*"(?:[^"]++|"")*+"[ \t]*(?={sign}|\r?\Z)'
+    plain = rf'[^"{sign}\n][^{sign}\n]*+'
     field = rf"(?:{quoted}|{plain}|)"
     row = re.compile(rf"{field}(?:{sign}{field})*+\r?".encode())
     fields = re.compile(rf"{quoted}|({plain})".encode())
@@ -94,11 +95,13 @@ def _repaired(block: Block, separator: str) -> Rows:
 
 
 def _quoted(row: bytes, fields: re.Pattern[bytes]) -> bytes:
-    """A row in which fields that contain marks are quoted."""
+    """A row in which fields that contain marks are quoted, without spaces around."""
 
     def quote(field: re.Match[bytes]) -> bytes:
         text = field[0]
-        if field[1] is None or b'"' not in text:
+        if field[1] is None:
+            return text.strip(b" \t")
+        if b'"' not in text:
             return text
         at_end = field.end() == len(row) and text.endswith(b"\r")
         body = text.removesuffix(b"\r") if at_end else text

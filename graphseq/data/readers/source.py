@@ -2,6 +2,8 @@
 
 import difflib
 import glob
+import re
+import shlex
 import shutil
 from codecs import BOM_UTF8
 from collections.abc import Iterator
@@ -15,6 +17,7 @@ from graphseq.errors import DataError
 
 BLANK = " \t\r\v\f"  # characters of a blank line
 PARQUET = b"PAR1"
+LONGEST_HEAD = 1 << 24  # bytes that are read to find the end of the first line
 UNSUPPORTED = {
     b"PK\x03\x04": "a zip archive",
     b"BZh": "compressed with bzip2",
@@ -60,7 +63,7 @@ class Source:
     def head(self, lines: int = 50) -> list[str]:
         """Up to ``lines`` whole lines from the start that are not blank."""
         head = self.start
-        if len(head) == HEAD:
+        if len(head) >= HEAD:
             head = head[: head.rfind(b"\n") + 1] or head
         text = head.removeprefix(BOM_UTF8).decode("utf-8", errors="replace")
         found = (line.rstrip("\r") for line in text.split("\n"))
@@ -131,8 +134,19 @@ def _started(source: Source) -> Source:
     start = next((p for p in pieces if p.removeprefix(BOM_UTF8).strip()), None)
     if start is None:
         raise DataError(f"{source.name} is empty: it has no lines. Check the path")
+    while b"\n" not in start.lstrip() and len(start) < LONGEST_HEAD:
+        more = next(pieces, b"")  # a first line longer than HEAD
+        if not more or start.startswith(PARQUET):
+            break
+        start += more
     check_text(Path(source.name), start)
     source = replace(source, start=start)
+    first = "" if source.is_parquet else next(iter(source.head(1)), "")
+    if re.fullmatch(r'"?sep=.?"?', first.strip()):
+        raise DataError(
+            f"the first line of {source.name} is {first.strip()!r}, which Excel adds. "
+            f"Remove it: tail -n +2 {shlex.quote(source.name)} > log.csv"
+        )
     if not (source.is_parquet or source.head(1)):
         raise DataError(f"{source.name} does not begin with a line of text")
     return source
@@ -153,14 +167,28 @@ def _copied(pipe: Path) -> IO[bytes]:
 
 
 def _parquet_parts(path: Path) -> tuple[Path, ...]:
-    """The Parquet files of a folder, or those that match a pattern, by name."""
+    """The Parquet files of a folder, or those that match a pattern, by name.
+
+    Hidden folders, and those that begin with ``_``, are left out, as in Spark. Numbers
+    in names are compared as numbers: part-2 comes before part-10.
+    """
     if path.is_dir():
-        found = list(path.rglob("*.parquet"))
+        if (path / "_delta_log").is_dir():
+            raise DataError(
+                f"{path} is a Delta table, whose folder also holds rows that were "
+                "deleted. Export its present rows as Parquet"
+            )
+        found = [
+            file
+            for file in path.rglob("*.parquet")
+            if not any(part[0] in "._" for part in file.relative_to(path).parts)
+        ]
     elif set(path.name) & set("*?["):
         found = [Path(name) for name in glob.glob(str(path), recursive=True)]
     else:
         return ()
-    files = sorted(f for f in found if f.is_file() and f.name[0] not in "._")
+    seen = (file for file in found if file.is_file() and file.name[0] not in "._")
+    files = sorted(seen, key=_natural)
     for file in files:
         with file.open("rb") as stream:
             if stream.read(len(PARQUET)) != PARQUET:
@@ -169,6 +197,14 @@ def _parquet_parts(path: Path) -> tuple[Path, ...]:
                     "files can be read together: name one file"
                 )
     return tuple(files)
+
+
+def _natural(path: Path) -> list[tuple[int, str]]:
+    """A key that sorts paths by name, and numbers in them by value."""
+    pieces = re.split(r"([0-9]+)", str(path))
+    return [
+        (int(piece), piece) if piece.isdecimal() else (-1, piece) for piece in pieces
+    ]
 
 
 def check_text(file: Path, start: bytes) -> None:

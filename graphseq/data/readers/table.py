@@ -11,13 +11,15 @@ from graphseq.data.arrays import Float32s, GrowingColumn, Int64s, Integral
 from graphseq.data.ids import BlockNumbering
 from graphseq.data.interactions import Interactions
 from graphseq.data.missing_ids import warn_of_missing
-from graphseq.data.readers.errors import Check, MalformedLines
+from graphseq.data.readers.errors import NO_TIME, Check, MalformedLines
 from graphseq.data.timestamps import (
     count_units,
     fitting,
     found_unit,
     in_other_unit,
+    no_unix_times,
     rescale,
+    small_times,
     split_times,
     thousands,
     units_of,
@@ -59,7 +61,7 @@ def make_table(
             frame = frame.with_columns(pl.Series("fraction", fraction))
         checks.append(
             Check(
-                "time is neither a number nor a date (ISO 8601)",
+                NO_TIME,
                 time.is_null().to_numpy(),
                 lambda row: f"found {raw[row]!r}" if raw[row] else "found nothing",
             )
@@ -153,6 +155,7 @@ class Combined:
         self, malformed: MalformedLines, usual: int | None, text_ids: bool
     ) -> None:
         self.malformed, self._usual = malformed, usual
+        self._small, self._example = 0, ""
         self.units: Int64s = np.zeros(5, dtype=np.int64)
         self._users, self._items = BlockNumbering(text_ids), BlockNumbering(text_ids)
         self._times: GrowingColumn | None = None
@@ -176,6 +179,7 @@ class Combined:
             if self._usual == UNKNOWN:
                 self._usual = usual_unit(self.units)
             checks.append(other_units(frame["raw_time"], frame["time"], self._usual))
+            self._count_small(table)
         valid = self.malformed.collect(checks, table.lines)
         if not valid.all():
             frame = frame.filter(valid)
@@ -186,6 +190,17 @@ class Combined:
         self._add_fractions(frame)
         if "weight" in frame.columns:
             self._weights.append(frame["weight"].to_numpy())
+
+    def _count_small(self, table: Table) -> None:
+        """Count numbers that are no unix times, where most are."""
+        if self._usual is None or not self.units[-1]:
+            return
+        raw, times = table.frame["raw_time"], table.frame["time"]
+        rows = no_unix_times(raw, times, units_of(times))
+        if len(rows) and not self._small:
+            place = f"{self.malformed.unit} {table.lines[rows[0]]:,}"
+            self._example = f"{raw[int(rows[0])]} in {place}"
+        self._small += len(rows)
 
     def _add_fractions(self, frame: pl.DataFrame) -> None:
         """Keep the fractions of times, from the first block that has any."""
@@ -217,6 +232,12 @@ class Combined:
         times, steps = self._take_times()
         if times is not None and len(times):
             _warn_of_years(int(times.min()), int(times.max()))
+        if self._small and self._usual is not None:
+            warnings.warn(
+                small_times(self._small, self._events, self._usual, self._example),
+                UserWarning,
+                stacklevel=4,
+            )
         user, item = self._users.take_column(), self._items.take_column()
         users, items = self._users.ids(), self._items.ids()
         warn_of_missing("user", users, user, stacklevel=5)

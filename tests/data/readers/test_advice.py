@@ -97,6 +97,23 @@ def test_columns_are_advised_by_name_and_content(
     assert f"--columns {option}" in str(caught.value)
 
 
+def test_nine_digit_ids_are_no_times(tmp_path: Path) -> None:
+    text = (
+        "1,2014-04-07T10:51:09.277Z,214536502\n1,2014-04-07T10:54:09.868Z,214536500\n"
+    )
+    path = tmp_path / "log.csv"
+    path.write_text(text)
+    with pytest.raises(DataError, match="Column 1 holds times"):
+        read_log(path)
+
+
+def test_a_day_without_its_time_is_not_advised(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    path.write_text("user,item,date,time\na,b,2024-01-02,10:00:00\n")
+    with pytest.raises(DataError, match="--columns user=user item=item time=… "):
+        read_log(path)
+
+
 def test_missing_roles_are_advised_too(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="--columns user=user item=item time=sold"):
         read_log(write(tmp_path, "user,item,sold\na,x,2019-01-01\n"))

@@ -1,6 +1,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from graphseq.data import SkippedLines, read_log
@@ -31,6 +32,49 @@ def test_columns_by_position_are_for_files_without_a_header(tmp_path: Path) -> N
     log = read_log(path, columns={"user": 0, "item": 1, "time": 3})
     assert log.items.ids.to_list() == ["0205616461", "0205616462"]
     assert log.item.tolist() == [1, 0]
+
+
+@pytest.mark.parametrize("separator", ["^", "\x01", "~", "x"])
+def test_any_sign_separates_fields(tmp_path: Path, separator: str) -> None:
+    """polars takes text that begins with ``x^`` for compressed data."""
+    path = write(tmp_path, separator.join("123") + "\n")
+    options: dict[str, Any] = {"columns": {"user": 0, "item": 1, "time": 2}}
+    if separator == "x":
+        with pytest.raises(DataError, match="must be one character"):
+            read_log(path, separator=separator, **options)
+        return
+    log = read_log(path, separator=separator, **options)
+    assert log.frame().rows() == [(1, 2, 3)]
+
+
+def test_a_header_is_no_event(tmp_path: Path) -> None:
+    path = write(tmp_path, "customer,product\n1,2\n")
+    with pytest.raises(DataError, match="names the columns customer, product"):
+        read_log(path, format="csv", columns={"user": 0, "item": 1})
+    path = write(tmp_path, "user,item\na,b\nuser,item\nuser,c\n")
+    names = {"user": "user", "item": "item"}
+    with pytest.raises(DataError, match="line 3: the header again; found 'user,item'"):
+        read_log(path, columns=names)
+    with pytest.warns(SkippedLines):
+        log = read_log(path, columns=names, on_error="skip")
+    assert log.frame()["item"].to_list() == ["b", "c"]
+    path = write(tmp_path, "0,1,2\n5,6,7\n")
+    with pytest.warns(UserWarning, match="looks like the numbers of the columns"):
+        assert len(read_log(path, columns={"user": 0, "item": 1, "time": 2})) == 2
+
+
+@pytest.mark.parametrize(
+    "names", ["sessionId;userId;itemId", "session_id;user;item_id"]
+)
+def test_the_time_of_the_day_in_logs_of_diginetica(tmp_path: Path, names: str) -> None:
+    day = "2016-05-09"
+    rows = f"1;NA;31;900;{day}\n1;NA;32;100;{day}\n"
+    path = write(tmp_path, f"{names};timeframe;eventdate\n{rows}")
+    user, _, item = names.split(";")
+    columns = {"user": user, "item": item, "time": "eventdate"}
+    log = read_log(path, separator=";", columns=columns)
+    assert log.frame()["item"].to_list() == [32, 31]
+    assert np.diff(log.time).tolist() == [800]
 
 
 def write(folder: Path, data: str | bytes, name: str = "log.csv") -> Path:

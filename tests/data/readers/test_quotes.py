@@ -26,7 +26,7 @@ MISPLACED = {
     "opened": 'b,"x,1,n',
     "closed": 'b,x",1,n"n',
     "inside": 'b,"Blue" Mondays,2,n',
-    "after a space": '"b" ,x,1,n',
+    "before a word": '"b" c,x,1,n',
     "at the end": 'b,x,1,"n',
     "alone": '"',
 }
@@ -47,6 +47,13 @@ def test_a_misplaced_mark_costs_its_line_only(line: str, tmp_path: Path) -> None
     rows = [("a", "x", 1), *[("c", "y\ny", 2)] * 2, *[("d", "z", 3)] * 2]
     assert log.frame().rows() == rows
     assert log.skipped == {"a quotation mark is misplaced or never closed": 1}
+
+
+def test_spaces_around_marks_are_no_part_of_a_field(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    path.write_text('"user", "item" , time\n"a", "x, ""y""" , 1\n b, z "z", 2\n')
+    log = read_log(path, columns={"user": "user", "item": "item", "time": "time"})
+    assert log.frame().rows() == [("a", 'x, "y"', 1), ("b", 'z "z"', 2)]
 
 
 def test_marks_inside_other_fields_are_characters(tmp_path: Path) -> None:

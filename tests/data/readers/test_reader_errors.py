@@ -82,7 +82,10 @@ def test_a_file_without_valid_lines_is_refused_even_when_skipping(
     with pytest.raises(
         DataError, match="No line is valid: check the format and the columns"
     ):
-        read_log(write(tmp_path, "user,item,time\na,x,t\n"), on_error="skip")
+        read_log(write(tmp_path, "user,item,time\n,x,1\n"), on_error="skip")
+    day = "Tue Apr 03 18:00:09 +0000 2012"
+    with pytest.raises(DataError, match=r"No line has a time that"):
+        read_log(write(tmp_path, f"user,item,time\na,x,{day}\n"))
 
 
 def test_users_left_without_targets_are_counted(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import threading
 import zipfile
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from graphseq.data import read_log
@@ -26,9 +27,42 @@ def zipped() -> bytes:
     return buffer.getvalue()
 
 
+def test_the_parts_of_a_folder_are_in_natural_order_without_hidden_ones(
+    tmp_path: Path,
+) -> None:
+    columns = {"user": "user", "item": "item"}
+    (tmp_path / "_temporary" / "0").mkdir(parents=True)
+    for name in ("2", "10", "0", "_temporary/0/99"):
+        frame = pl.DataFrame({"user": [1], "item": [name]})
+        frame.write_parquet(tmp_path / f"{name}.parquet")
+    log = read_log(tmp_path, columns=columns)
+    assert log.frame()["item"].to_list() == ["0", "2", "10"]
+    (tmp_path / "_delta_log").mkdir()
+    with pytest.raises(DataError, match="is a Delta table"):
+        read_log(tmp_path, columns=columns)
+
+
+def test_parquet_and_text_are_told_apart_from_the_format(tmp_path: Path) -> None:
+    pl.DataFrame({"user": [1], "item": [2]}).write_parquet(tmp_path / "a.parquet")
+    with pytest.raises(DataError, match=r"is Parquet, .* read as csv.*--format parq"):
+        read_log(tmp_path / "a.parquet", format="csv")
+    with pytest.raises(DataError, match="is not Parquet, and would be read as parquet"):
+        read_log(write(tmp_path, "user,item\n1,2\n"), format="parquet")
+
+
+def test_a_first_line_longer_than_the_start_is_read(tmp_path: Path) -> None:
+    lines = (f'{{"note":"{"x" * n}","user":"a","item":{n}}}\n' for n in (99_999, 2))
+    log = read_log(
+        write(tmp_path, "".join(lines), "log.jsonl"),
+        columns={"user": "user", "item": "item"},
+    )
+    assert log.frame()["item"].to_list() == [99_999, 2]
+
+
 @pytest.mark.parametrize(
     ("data", "match"),
     [
+        (b"sep=;\nuser;item\n", "the first line of log.csv is 'sep=;', which Excel"),
         (b"", "log.csv is empty"),
         (b"\n \n", "log.csv is empty"),
         (gzip.compress(b"", mtime=0), "log.csv is empty"),
