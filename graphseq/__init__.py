@@ -105,6 +105,8 @@ runtime.sleep_while_waiting()  # before anything imports torch
 def __getattr__(name: str) -> Any:
     if name == "__version__":
         return _version()
+    if name in ("config", "data", "evaluation", "graphs", "recommend", "training"):
+        return import_module(f"graphseq.{name}")
     if name not in __all__:
         raise AttributeError(f"module 'graphseq' has no attribute {name!r}")
     if name == "augment":

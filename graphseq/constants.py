@@ -19,5 +19,7 @@ Protocol = Literal["kept", "excluded"]
 NodeKind = Literal["user", "item"]
 EdgeWeight = Literal["count", "binary", "cosine", "jaccard", "adamic_adar", "iuf"]
 Symmetrize = Literal["max", "min", "none"]
+NOT_A_VARIANT = ("seed", "threads", "progress", "loggers")
+"""Options of a training that may differ between the seeds of one variant."""
 EventWeight = Literal["binary", "count", "weight"]
 """The weight of a user-item edge: 1, the number of its events, or their weights."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from graphseq.atomic import created_parents, system_errors, write_text
-from graphseq.errors import DataError
+from graphseq.errors import ConfigError, DataError
 from graphseq.locks import lock_file
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def table(reports: Mapping[str, "Report"], ks: Sequence[int] | None = None) -> "
     from rich.table import Table
 
     first = next(iter(reports.values()))
+    _check_comparable(reports, ks)
     [means, *_], k = first.means.values(), first.facts["ks"][0]
     extra = first.facts.get("metrics", ())
     names = [name for name in (*HEADLINE, *extra) if f"{name}@{k}" in means]
@@ -53,6 +54,39 @@ def table(reports: Mapping[str, "Report"], ks: Sequence[int] | None = None) -> "
                 ]
                 shown.add_row(protocol, model, str(k), *cells)
     return shown
+
+
+def _check_comparable(
+    reports: Mapping[str, "Report"], ks: Sequence[int] | None
+) -> None:
+    """Refuse reports that do not belong into one table.
+
+    Raises:
+        ConfigError: They are of different users, or lack a protocol, length or metric.
+    """
+    (base, first), *others = reports.items()
+    wanted = set(ks or first.facts["ks"])
+    for name, report in ((base, first), *others):
+        for fact in ("part", "held_out_hash"):
+            if report.facts[fact] != first.facts[fact]:
+                raise ConfigError(
+                    "a table compares models on the same users; the reports "
+                    f"{base} and {name} have another {fact} "
+                    f"({first.facts[fact]:.12} and {report.facts[fact]:.12})"
+                )
+        if lacks := wanted - {*report.facts["ks"]}:
+            raise ConfigError(
+                f"the report {name} has ks {report.facts['ks']}, and not "
+                f"{sorted(lacks)}. Evaluate it again, or pass other ks"
+            )
+        if protocols := [p for p in first.means if p not in report]:
+            raise ConfigError(f"the report {name} lacks the history {protocols[0]!r}")
+        missing = {*first.facts.get("metrics", ())} - {*report.facts.get("metrics", ())}
+        if missing:
+            raise ConfigError(
+                f"the report {name} lacks the metrics {', '.join(sorted(missing))}, "
+                f"which {base} has. Evaluate it again with metrics="
+            )
 
 
 def _cell(value: float, best: bool) -> str:

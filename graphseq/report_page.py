@@ -60,7 +60,10 @@ def write_page(runs: Mapping[str, Run], path: Path, metric: str = "NDCG@10") -> 
         parts.append(f"<h2>Test metrics, history {protocol}</h2>")
         parts.append(_metrics(runs, protocol))
     parts += ["<h2>Validation by epoch</h2>", _curves(runs, metric)]
+    same_events = len({report.facts["training_hash"] for report in reports}) == 1
     for column in SEGMENTS:
+        if column == "target_events" and not same_events:
+            continue  # its segments are other users in each run
         parts += _segments(runs, column, protocols[-1], metric)
     parts += _tests(runs, protocols, metric)
     parts += ["<h2>Protocol</h2>", _pre(reports[0].protocol_text())]

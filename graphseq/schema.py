@@ -233,6 +233,8 @@ def fill_defaults(
 def checked(function: Callable[P, R]) -> Callable[P, R]:
     """A function or method whose calls are checked against its annotations.
 
+    Numbers of numpy reach it as numbers of Python.
+
     Raises:
         OptionError: When called with arguments that do not fit.
     """
@@ -242,7 +244,9 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         bind(function, args[start:], kwargs)
-        return function(*args, **kwargs)
+        own: Any = args[:start]
+        values: Any = {name: plain(value) for name, value in kwargs.items()}
+        return function(*own, *map(plain, args[start:]), **values)
 
     return call
 

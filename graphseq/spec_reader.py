@@ -177,7 +177,7 @@ def choices(hint: Any, parts: Mapping[str, type]) -> dict[str, type]:
     """The parts that an option may name, given its type or union of types."""
     members = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else [hint]
     kinds = tuple(member for member in members if isinstance(member, type))
-    return {name: part for name, part in parts.items() if issubclass(part, kinds)}
+    return {name: part for name, part in parts.items() if issubclass_of(part, kinds)}
 
 
 def find_option(
@@ -236,6 +236,6 @@ class _Parts(list[Any]):
 _BROKEN = Spec(lambda: None)
 
 
-def issubclass_of(target: Any, kind: type) -> bool:
-    """Whether the target is a class, and a subclass of ``kind``."""
+def issubclass_of(target: Any, kind: type | tuple[type, ...]) -> bool:
+    """Whether the target is a class, and a subclass of ``kind``, or of one of them."""
     return isinstance(target, type) and issubclass(target, kind)

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 from rich.console import Console
 
-from graphseq.errors import DataError
+from graphseq.errors import ConfigError, DataError
 from graphseq.evaluation import Report
 from graphseq.report import append, check_table, row, table
 
@@ -21,7 +21,8 @@ KEYS = {"model": "POP", "data": "tiny", "seed": 0, "fingerprint": "f"}
 def report(shift: float = 0.0) -> Report:
     names = ["HR@5", "Recall@5", "NDCG@5", "MRR@5", "coverage@5"]
     means = {p: {n: 0.25 + shift for n in names} for p in ("kept", "excluded")}
-    return Report(means, pl.DataFrame(), {"ks": [5], "users": 3, "part": "test"})
+    facts = {"ks": [5], "users": 3, "part": "test", "held_out_hash": "h" * 64}
+    return Report(means, pl.DataFrame(), facts)
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -127,6 +128,19 @@ def test_a_row_says_what_the_run_was_and_what_it_reached() -> None:
     assert (found["model"], found["seed"], found["cpu_seconds"]) == ("POP", 4, 1.3)
     assert found["HR@5 excluded"] == "0.25"
     assert found["graph"] == "f" * 12
+
+
+def test_a_table_has_reports_on_the_same_users_with_the_same_lists() -> None:
+    one, other = report(), report()
+    other.facts["held_out_hash"] = "f" * 64
+    with pytest.raises(ConfigError, match="POP and SASRec have another held_out_hash"):
+        table({"POP": one, "SASRec": other})
+    with pytest.raises(ConfigError, match=r"report POP has ks .* and not \[7\]"):
+        table({"POP": one}, ks=[7])
+    more = report()
+    more.facts["metrics"] = ["Gini"]
+    with pytest.raises(ConfigError, match="the report POP lacks the metrics Gini"):
+        table({"SASRec": more, "POP": one})
 
 
 def test_the_table_shows_both_protocols_and_marks_the_best() -> None:

@@ -14,8 +14,10 @@ from graphseq.config.registry import (
     part_table,
 )
 from graphseq.data.recipes import find_dataset
-from graphseq.errors import DataError, suggest
+from graphseq.errors import ConfigError, DataError, suggest
 from graphseq.evaluation import evaluate
+from graphseq.evaluation.extra_metrics import named_metrics
+from graphseq.graphs import Attributes
 from graphseq.models.registry import SUPPLIED
 from graphseq.models.sequence_model import SequenceModel
 from graphseq.schema import InvalidOption, format_value, refuse
@@ -77,6 +79,11 @@ def check_sections(options: Any, source: str) -> None:
     }
     problems = _explain_old_options(options.get("model"), problems)
     model, steps = read.get("model"), read.get("graph", [])
+    named = read["evaluate"].options["metrics"] if read.get("evaluate") else ()
+    has_attributes = any(step.target is Attributes for step in steps if step)
+    if "diversity" in named and not has_attributes and not on_graph:
+        message = "diversity needs the step Attributes in the section graph"
+        problems.append(InvalidOption("evaluate.metrics", message))
     if model is not None and None not in steps and not on_graph:
         problems += missing_relations(model, steps)
     refuse(source, problems)
@@ -111,7 +118,13 @@ def read_section(name: str, section: Any, problems: list[InvalidOption]) -> Any:
         section = replace_former_options(section)
     if name in ("train", "evaluate"):
         target: Callable[..., Any] = fit if name == "train" else evaluate
-        return reader.read(target, section, name)
+        spec = reader.read(target, section, name)
+        if name == "evaluate" and spec is not None:
+            try:
+                named_metrics(spec.options["metrics"])
+            except ConfigError as error:
+                problems.append(InvalidOption("evaluate.metrics", str(error)))
+        return spec
     if name in ("split", "model"):
         return reader.pick(SPLITS if name == "split" else model_table(), section, name)
     if not isinstance(section, list | None):

@@ -36,8 +36,8 @@ def warn_of_missing(
     if floats.any() and ids.filter(~floats).str.contains("^-?[0-9]+$").all():
         example = ids.filter(floats)[0]
         warnings.warn(
-            f"{int(floats.sum()):,} of {quantity(len(ids), f'{role} id')} have a point, "
-            f"such as {example!r}, which is another {role} than "
+            f"{int(floats.sum()):,} of {quantity(len(ids), f'{role} id')} have a point,"
+            f" such as {example!r}, which is another {role} than "
             f"{example.split('.')[0]!r}. If the ids are integers, write the column as "
             "integers",
             UserWarning,

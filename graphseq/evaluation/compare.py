@@ -9,11 +9,13 @@ from typing import Annotated, Any, get_args
 import numpy as np
 from annotated_types import Gt, Lt
 
-from graphseq.constants import Part, Protocol
+from graphseq.constants import NOT_A_VARIANT, Part, Protocol
 from graphseq.errors import ConfigError, RunError
 from graphseq.evaluation.intervals import Floats, over_seeds, over_users
 from graphseq.evaluation.report import Report
 from graphseq.evaluation.segments import FEATURES, KEYS
+from graphseq.folders import EXPERIMENT
+from graphseq.plain_yaml import parse, read_text
 from graphseq.schema import Size, checked
 
 Confidence = Annotated[float, Gt(0), Lt(1)]
@@ -64,7 +66,7 @@ class Comparison:
         return min(self.seeds) >= FEWEST_SEEDS
 
     def __str__(self) -> str:
-        relative = f" ({self.difference / self.b:+.1%})" if self.b else ""
+        relative = f" ({self.difference / abs(self.b):+.1%})" if self.b else ""
         one, other = self.seeds
         runs = f", {one} and {other} runs" if one + other > 2 else ""
         return (
@@ -73,7 +75,7 @@ class Comparison:
             f"a - b = {self.difference:+.4f}{relative}, {self._verdict()}\n"
             f"a is better for {_count(self.better)}, b for {self.worse:,}, equal for "
             f"{self.users - self.better - self.worse:,}\n{self._scope()}"
-        )
+        ).rstrip()
 
     def _verdict(self) -> str:
         if self.interval is None:
@@ -86,6 +88,8 @@ class Comparison:
         )
 
     def _scope(self) -> str:
+        if self.interval is None:
+            return ""
         if self.covers_seeds:
             return "the interval covers the choice of users and of training seeds"
         return (
@@ -144,7 +148,7 @@ def compare(
     Raises:
         RunError: A report is missing, or the reports are of different data.
         ConfigError: A report lacks the metric or the protocol; or a list has runs of
-            several models, a run twice, or reports with different noise.
+            several models or training options, a run twice, or different noise.
     """
     left, right = [_listed(source) for source in (a, b)]
     reports = [_report(source, part) for source in (*left, *right)]
@@ -152,8 +156,13 @@ def compare(
         _check_same(reports[0], report)
         _check_history(source, report, history)
     columns = np.stack([_column(report, metric, history) for report in reports])
-    _check_one_model(reports[: len(left)])
-    _check_one_model(reports[len(left) :])
+    for runs, of_runs in (
+        (left, reports[: len(left)]),
+        (right, reports[len(left) :]),
+    ):
+        _check_one_model(of_runs)
+        _check_same_options(runs)
+        _check_no_copies(runs, of_runs)
     weights = [1 / len(left)] * len(left) + [-1 / len(right)] * len(right)
     each = np.array(weights) @ columns
     each[np.abs(each) < 1e-12 * np.abs(columns).max(axis=0)] = 0  # rounding
@@ -246,6 +255,55 @@ def _check_one_model(reports: Sequence[Report]) -> None:
             "a list has runs with different training seeds, evaluated alike; found the "
             f"noise (fraction, seed) {sorted(noises)}"
         )
+
+
+def _check_same_options(runs: Sequence[object]) -> None:
+    """Refuse a list of runs that were trained with different options."""
+    known = [trained for trained in map(_training, runs) if trained is not None]
+    for trained in known[1:]:
+        names = sorted({*trained, *known[0]})
+        differ = [n for n in names if trained.get(n) != known[0].get(n)]
+        if differ:
+            found = ", ".join(
+                f"{n}: {known[0].get(n)} and {trained.get(n)}" for n in differ
+            )
+            raise ConfigError(
+                "the runs of a list may differ in their seeds only; these differ in "
+                f"options of the training ({found}). Compare them as a and b"
+            )
+
+
+def _training(run: object) -> dict[str, Any] | None:
+    """The options of a run's training that are those of all its seeds, if known."""
+    folder = getattr(run, "folder", run)
+    if not isinstance(folder, str | Path):
+        return None
+    path = Path(folder)
+    file = (path.parent if path.suffix == ".json" else path) / EXPERIMENT
+    if not file.is_file():
+        return None
+    sections = parse(read_text(file), str(file))
+    train = sections.get("train") if isinstance(sections, dict) else None
+    options = train if isinstance(train, dict) else {}
+    return {n: value for n, value in options.items() if n not in NOT_A_VARIANT}
+
+
+def _check_no_copies(runs: Sequence[object], reports: Sequence[Report]) -> None:
+    """Refuse a run and its copy, or one seed twice, as different seeds."""
+    for number, report in enumerate(reports):
+        for earlier in range(number):
+            if report.per_user.equals(reports[earlier].per_user):
+                places = [
+                    getattr(runs[place], "folder", runs[place])
+                    for place in (earlier, number)
+                ]
+                named = "two reports"
+                if all(isinstance(place, str | Path) for place in places):
+                    named = f"{places[0]} and {places[1]}"
+                raise ConfigError(
+                    f"{named} of a list have the same values for every user, as copies "
+                    "and runs with one seed have; list runs with different seeds"
+                )
 
 
 def _check_same(a: Report, b: Report) -> None:

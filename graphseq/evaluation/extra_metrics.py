@@ -218,10 +218,10 @@ def compute(
     overall: dict[str, float] = {}
     for name, metric in metrics.items():
         for k in ks:
-            items = lists.items[:, :k]
+            given = lists._replace(items=lists.items[:, :k], k=k)
             if metric is not METRICS.get(name):  # a function may change what it gets
-                items = items.clone()
-            value = plain(metric(lists._replace(items=items, k=k)))
+                given = _copied(given)
+            value = plain(metric(given))
             if isinstance(value, Tensor) and not value.dim():
                 value = value.item()
             if isinstance(value, Tensor) and value.shape == (len(lists.items),):
@@ -243,6 +243,16 @@ def compute(
                     "such as 0"
                 )
     return users, overall
+
+
+def _copied(lists: Lists) -> Lists:
+    """The same lists in other memory; the graph is shared."""
+    return lists._replace(
+        items=lists.items.clone(),
+        ranks=lists.ranks.clone(),
+        targets=Ragged(*(column.clone() for column in lists.targets)),
+        counts=lists.counts.clone(),
+    )
 
 
 def _per_user(lists: Lists, values: Float[Tensor, "P"]) -> Float[Tensor, "N"]:

@@ -131,6 +131,8 @@ def best_unseen(
     """
     scores.scatter_(1, seen, -torch.inf)
     best = top_keys(scores, min(k, num_items))
+    # other items of score -inf are no candidates either: ids would decide between them
+    best = best.masked_fill(decode(best)[1] == -torch.inf, NOTHING)
     candidates = num_items - (seen < num_items).sum(dim=1, keepdim=True)
     ranks = torch.arange(best.shape[1], device=scores.device)
     return best.masked_fill(ranks >= candidates, NOTHING)

@@ -264,7 +264,7 @@ def _check(content: dict[str, Any], rows: pl.DataFrame) -> None:
 
 
 def _paths(folder: Path, part: str, noise: float, seed: int) -> tuple[Path, Path]:
-    name = f"{part}-noise-{noise!r}-{seed}" if noise else part
+    name = f"{part}-noise-{float(noise)!r}-{int(seed)}" if noise else part
     return folder / f"report-{name}.json", folder / f"per-user-{name}.parquet"
 
 

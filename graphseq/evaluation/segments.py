@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
+from math import isfinite
 from typing import Any
 
 import polars as pl
@@ -54,6 +55,11 @@ def _check_name(column: str, metrics: Sequence[str]) -> None:
 
 def _joined(rows: pl.DataFrame, column: str, frame: pl.DataFrame) -> pl.DataFrame:
     """The rows with a column of a frame; users that the frame lacks have null."""
+    if not isinstance(frame, pl.DataFrame):
+        raise ConfigError(
+            f"frame is a frame of polars; found {type(frame).__name__}. Convert it, as "
+            "with polars.from_pandas"
+        )
     if missing := [name for name in ("user", column) if name not in frame.columns]:
         raise ConfigError(
             f"the frame has no column {' and no column '.join(missing)}; it has "
@@ -90,6 +96,11 @@ def _bins(
             f"{rows[column].drop_nulls().first()!r}. Leave bins out: each value is a "
             "segment"
         )
+    numbers = isinstance(bins, Sequence) and all(
+        isinstance(b, int | float) and isfinite(b) and type(b) is not bool for b in bins
+    )
+    if not numbers:
+        raise ConfigError(f"bins is a list of finite numbers; found {bins!r}")
     bounds = sorted(set(bins))
     if not bounds or bounds != list(bins):
         raise ConfigError(f"bins must be ascending and not empty; found {list(bins)}")

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from scipy.sparse import csr_matrix
 from torch_geometric.data import HeteroData
-from torch_geometric.transforms import BaseTransform
+from torch_geometric.transforms import BaseTransform, Compose
 
 from graphseq.constants import INTERACTS, ITEM, USER, EdgeType
 from graphseq.data import Split, Vocabulary
@@ -93,9 +93,16 @@ def build_graph(split: Split, transforms: Sequence[BaseTransform] = ()) -> Heter
 
 def describe_steps(transforms: Sequence[BaseTransform]) -> list[Any]:
     """Transforms as JSON data, the same in every process."""
-    return [
-        describe(t) if isinstance(t, Configurable) else _name(t) for t in transforms
-    ]
+    return [_described(transform) for transform in transforms]
+
+
+def _described(transform: Any) -> Any:
+    """A transform as JSON data, with those that PyG's ``Compose`` holds."""
+    if isinstance(transform, Configurable):
+        return describe(transform)
+    if isinstance(transform, Compose):
+        return {"Compose": describe_steps(transform.transforms)}
+    return _name(transform)
 
 
 def _name(transform: Any) -> str:

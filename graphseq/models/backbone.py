@@ -88,6 +88,7 @@ class Backbone(Configurable, nn.Module):
         parts = [part.dim for part in (encoder, features, users) if part is not None]
         width = dim or next(iter(parts), 64)
         self.features = features or Embedding(num_items, dim=width)
+        self.names_encoder = encoder is not None
         self.encoder = encoder or Transformer(width, max_length + has_token(users))
         self.users = users
         self.options |= {"features": self.features, "encoder": self.encoder}
@@ -117,9 +118,9 @@ class Backbone(Configurable, nn.Module):
         )
         sizes = {
             "dim": options["dim"],
-            "encoder": encoder and encoder.dim,
-            "features": features and features.dim,
-            "users": users and users.dim,
+            "encoder": getattr(encoder, "dim", None),
+            "features": getattr(features, "dim", None),
+            "users": getattr(users, "dim", None),
         }
         widths = {name: size for name, size in sizes.items() if size is not None}
         if len(set(widths.values())) > 1:

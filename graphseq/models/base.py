@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 import torch
 from jaxtyping import Float
@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
 from graphseq.constants import INTERACTS, EdgeType
-from graphseq.errors import ConfigError, GraphError
+from graphseq.data.split import check_held_out
+from graphseq.errors import ConfigError, DataError, GraphError
 from graphseq.models.computed_features import with_computed_features
 from graphseq.models.scoring import InnerProduct, Scorer
-from graphseq.nn.features import Features
 from graphseq.schema import Configurable
 from graphseq.sequences.batch import Batch
 from graphseq.sequences.samplers import Sampler
@@ -202,7 +202,8 @@ class Model(Configurable, nn.Module, ABC):
                     f"it was built for {size} {kind}s, and the graph has {found}: pass "
                     f"the graph that it was trained on, or use num_{kind}s={found}"
                 )
-        parts = [part for part in self.modules() if isinstance(part, Features)]
+        yield from _cut_off(graph)
+        parts: list[Any] = [p for p in self.modules() if hasattr(p, "misfits")]
         yield from dict.fromkeys(line for p in parts for line in p.misfits(graph))
         if self.has_user_embeddings and INTERACTS in graph.edge_types:
             yield from _users_without_events(graph)
@@ -272,6 +273,27 @@ class Model(Configurable, nn.Module, ABC):
         items = self.catalogue(graph) if items is None else items
         scores = self.represent(batch, graph) @ items.T
         return scores.amax(dim=1) if scores.dim() == 3 else scores
+
+
+def _cut_off(graph: HeteroData) -> Iterator[str]:
+    """Raw ids and held-out rows of nodes that the graph does not have."""
+    again = "remove events from the log, and build the graph again"
+    for kind in ("user", "item"):
+        size = graph[kind].num_nodes
+        if "vocabulary" in graph[kind] and len(graph[kind].vocabulary) != size:
+            yield (
+                f"the graph has {size} {kind} nodes and raw ids of "
+                f"{len(graph[kind].vocabulary)}, as after graph.subgraph: {again}"
+            )
+            return
+    for part in ("validation", "test"):
+        if part not in graph:
+            continue
+        sizes = graph["user"].num_nodes, graph["item"].num_nodes
+        try:
+            check_held_out(graph[part], part, *sizes)
+        except DataError as error:
+            yield f"{error}: {again}"
 
 
 def _users_without_events(graph: HeteroData) -> Iterator[str]:

@@ -14,6 +14,7 @@ from torch_geometric.data import HeteroData
 from graphseq.constants import INTERACTS
 from graphseq.models.direct import DirectModel
 from graphseq.models.scoring import Blocks, Scorer, rows_of_block, width
+from graphseq.nn.adjacency import version_of
 from graphseq.schema import Size, describe
 from graphseq.sequences.batch import Batch
 
@@ -72,14 +73,15 @@ class LinearModel(DirectModel):
         name, options = type(self).__name__, json.dumps(describe(self), sort_keys=True)
         cached = graph[INTERACTS].get("item_matrices", {})
         # entries are tuples, and lists in the clone of a graph
-        known_edges, known_options, *_ = cached.get(name, (None, None))
-        if known_edges is not edges or known_options != options:
+        version = version_of(edges)
+        known_edges, *known, _ = cached.get(name, (None, None))
+        if known_edges is not edges or known != [options, version]:
             user, item = edges.cpu().numpy()
             events = binary(user, item, self.num_users, self.num_items)
             product = self.item_matrix(events)
-            cached = {**cached, name: (edges, options, product)}
+            cached = {**cached, name: (edges, options, version, product)}
             graph[INTERACTS].item_matrices = cached
-        found: Product = cached[name][2]
+        found: Product = cached[name][-1]
         return found
 
 

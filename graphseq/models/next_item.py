@@ -9,6 +9,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 from torch_geometric.data import HeteroData
 
 from graphseq.constants import INTERACTS
+from graphseq.nn.adjacency import version_of
 from graphseq.objectives import (
     cross_entropy,
     in_batch_softmax,
@@ -41,12 +42,13 @@ _known = WeakTensorKeyDictionary()  # of the edges of a graph, as long as these 
 @torch.compiler.disable  # type: ignore[untyped-decorator]
 def popularity(graph: HeteroData) -> Popularity:
     """The popularity of the items of a graph, counted once."""
-    edges = graph[INTERACTS].edge_index
-    if edges not in _known:
-        counts = torch.bincount(edges[1], minlength=graph["item"].num_nodes)
+    edges, size = graph[INTERACTS].edge_index, graph["item"].num_nodes
+    state = version_of(edges), size
+    if edges not in _known or _known[edges][0] != state:
+        counts = torch.bincount(edges[1], minlength=size)
         by_rank = counts.argsort(descending=True, stable=True)
-        _known[edges] = Popularity(counts.float(), by_rank, by_rank.argsort())
-    found: Popularity = _known[edges]
+        _known[edges] = state, Popularity(counts.float(), by_rank, by_rank.argsort())
+    found: Popularity = _known[edges][1]
     return found
 
 

@@ -200,6 +200,7 @@ class SequenceModel(Model):
         """The encoder learns from the rows of the sampler; objectives can use it."""
         encoder = getattr(options["backbone"], "encoder", None) or Spec(Transformer)
         sampler = getattr(options["backbone"], "sampler", "")
+        yield from cls._other_encoder(options["backbone"])
         for message in Encoder.check_sampler(encoder, sampler):
             yield InvalidOption("backbone.sampler", message)
         empty = getattr(options["backbone"], "empty_history", False)
@@ -211,6 +212,21 @@ class SequenceModel(Model):
                         yield InvalidOption(name, f"{what} empty_history=False")
                     for message in class_of(part).check_encoder(part.options, encoder):
                         yield InvalidOption(name, message)
+
+    @classmethod
+    def _other_encoder(cls, backbone: Any) -> Iterator[InvalidOption]:
+        """A backbone without a named encoder, where the paper's is no Transformer."""
+        own = cls.part_defaults.get("backbone", {}).get("encoder", {})
+        if not isinstance(backbone, Backbone) or backbone.names_encoder:
+            return
+        name = next(iter(own), "Transformer")
+        if not isinstance(backbone.encoder, PARTS[name]):
+            yield InvalidOption(
+                "backbone",
+                f"its encoder is not named and so is a Transformer; that of "
+                f"{cls.__name__} is a {name}. Write {cls.__name__}.default_backbone("
+                f"num_items, …), or Backbone(num_items, encoder={name}(…), …)",
+            )
 
     def add(self, auxiliary: Auxiliary) -> None:
         """Add an auxiliary objective; it becomes one of the model's options.
@@ -292,7 +308,13 @@ class SequenceModel(Model):
         encoding = self.backbone.encode(items, batch, graph, every_position=every)
         terms = {"next_item": self.next_item(encoding)}
         for objective in self.objectives:
-            for name, term in objective.terms(encoding, graph).items():
+            found = objective.terms(encoding, graph)
+            if not isinstance(found, Mapping):
+                raise ConfigError(
+                    f"{type(objective).__name__}.terms must return its terms by name, "
+                    f"such as {{'contrast': …}}; found {type(found).__name__}"
+                )
+            for name, term in found.items():
                 unique, number = name, 1
                 while unique in terms:
                     number += 1

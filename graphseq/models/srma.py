@@ -54,7 +54,8 @@ class ModelAugmentation(Auxiliary):
         neuron_masking: Whether views are encoded with dropout.
         appended: N, the number of appended layers; 0 appends none.
         skipped: M, the number of appended layers left out.
-        skips: Whether the two views leave out ``distinct`` layers or the ``same``.
+        skips: Whether each view draws the layers that it leaves out (``distinct``; they
+            can coincide), or both leave out the ``same``.
         appended_dropout: Dropout of the appended layers; the code uses the encoder's.
         complement_weight: μ; 0 has no second encoder.
         pretrain_epochs: Epochs that train the second encoder, before the others.

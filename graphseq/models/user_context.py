@@ -10,7 +10,7 @@ from torch_geometric.data import HeteroData
 
 from graphseq.constants import INTERACTS, USER_CO_OCCURS, EdgeType
 from graphseq.nn.adjacency import operator
-from graphseq.nn.features import TargetEdges, embed_items
+from graphseq.nn.features import TargetEdges, embed_items, other_users
 from graphseq.nn.propagation import Readout, propagate
 from graphseq.schema import Configurable, Count, InvalidOption, Size, Weight
 from graphseq.sequences.batch import Batch
@@ -104,6 +104,11 @@ class UserContext(Configurable, nn.Module):
             self.table = nn.Parameter(torch.empty(num_users, dim))
             nn.init.normal_(self.table, std=std)
         self.map = nn.Linear(2 * dim if join == "gate" else dim, dim, bias=False)
+
+    def misfits(self, graph: HeteroData) -> Iterator[str]:
+        """Why the users' vectors are not those of a graph; nothing if they are."""
+        if self.table is not None and INTERACTS in graph.edge_types:
+            yield from other_users(self, len(self.table), graph)
 
     @classmethod
     def required_relations(cls, options: Mapping[str, Any]) -> tuple[EdgeType, ...]:

@@ -121,7 +121,7 @@ def _cached(
         else:
             built = _normalised(matrix, relation, variant)
         cache = {**cache, variant: built.to(store.edge_index.device)}
-    cache["edges"] = sources, [_version(source) for source in sources]
+    cache["edges"] = sources, [version_of(source) for source in sources]
     store.operator = cache
     found: SymmetricOperator | TwoHops = cache[variant]
     return found
@@ -133,7 +133,7 @@ def _are_same(known: Any, sources: list[Tensor]) -> bool:
         return False
     for source, former, version in zip(sources, *known, strict=True):
         if former is source:
-            if _version(source) != version:
+            if version_of(source) != version:
                 return False
         elif former.shape != source.shape or (
             not source.is_meta and (former.to(source.device) != source).any()
@@ -142,7 +142,7 @@ def _are_same(known: Any, sources: list[Tensor]) -> bool:
     return True
 
 
-def _version(tensor: Tensor) -> int:
+def version_of(tensor: Tensor) -> int:
     """How often a tensor was changed in place."""
     return 0 if tensor.is_inference() else tensor._version
 

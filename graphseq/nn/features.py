@@ -33,8 +33,9 @@ class Features(Configurable, nn.Module, ABC):
 
     @property
     def num_items(self) -> int | None:
-        """V, if the features were created for a number of items."""
-        return None if self.weight is None else len(self.weight)
+        """V, if the features were created for a number of items: rows of ``weight``."""
+        weight = getattr(self, "weight", None)
+        return None if weight is None else len(weight)
 
     def misfits(self, graph: HeteroData) -> Iterator[str]:
         """Why a graph that has the relations cannot be read; nothing if it can."""
@@ -103,6 +104,23 @@ class Embedding(Features):
         """The table; the graph is not used."""
         assert self.weight is not None
         return self.weight
+
+
+def other_users(part: Any, number: int, graph: HeteroData) -> Iterator[str]:
+    """Why a part with a vector for each user cannot be used on a graph.
+
+    Args:
+        part: The part.
+        number: Its number of users.
+        graph: The graph.
+    """
+    found = graph["user"].num_nodes
+    if found != number:
+        name = type(part).__name__
+        yield (
+            f"its {name} was created for {number} users, and the graph has {found}: "
+            f"use num_users={found}"
+        )
 
 
 def embed_items(

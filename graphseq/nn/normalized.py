@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, final
 
-import torch.nn.functional as F
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch_geometric.data import HeteroData
@@ -64,8 +64,9 @@ class Normalized(Features):
     def conflicts(cls, options: Mapping[str, Any]) -> Iterator[InvalidOption]:
         """Features of another width, or of other items."""
         features, number = options["features"], options.get("num_items")
-        if options["dim"] not in (None, features.dim):
-            message = f"expected width {features.dim}, found dim={options['dim']}"
+        width = getattr(features, "dim", None)
+        if None not in (width, options["dim"]) and width != options["dim"]:
+            message = f"expected width {width}, found dim={options['dim']}"
             yield InvalidOption("dim", message)
         rows = features.num_items if isinstance(features, Features) else None
         if number is not None and rows not in (None, number):
@@ -82,4 +83,10 @@ class Normalized(Features):
     ) -> Float[Tensor, "V D"]:
         """The vectors; arguments as for the features."""
         given = () if excluded is None else (excluded,)
-        return F.normalize(self.features(graph, *given), dim=1) * self.length
+        return unit(self.features(graph, *given)) * self.length
+
+
+def unit(x: Float[Tensor, "N D"]) -> Float[Tensor, "N D"]:
+    """Rows divided by their length; a row of zeros stays, with a finite gradient."""
+    length = torch.linalg.vector_norm(x, dim=1, keepdim=True)
+    return x / torch.where(length > 0, length, 1.0)

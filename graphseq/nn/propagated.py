@@ -17,7 +17,7 @@ from graphseq.constants import (
     EventWeight,
 )
 from graphseq.nn.adjacency import operator, two_hops
-from graphseq.nn.features import Features, TargetEdges
+from graphseq.nn.features import Features, TargetEdges, other_users
 from graphseq.nn.pretrained import Pretrained
 from graphseq.nn.propagation import Readout, propagate
 from graphseq.nn.sparse import SymmetricOperator
@@ -77,7 +77,9 @@ class Propagated(Features):
         max_fraction: Attributes of more than this fraction of the items are ignored,
             for ``has``.
         edge_dropout: Probability of dropping an entry of the adjacency in each training
-            step; the others are divided by 1 - p.
+            step; the others are divided by 1 - p. For ``has``, of a pair of an item and
+            an attribute; the links that are left are normalised again, by the sizes
+            of all attributes.
         target_edges: Whether a training step reads the edges that it predicts
             (``kept``), or not (``left_out``, for ``interacts`` with
             ``sampler="prefix"``; each step then normalises all edges again). Item
@@ -201,8 +203,10 @@ class Propagated(Features):
         return super().num_items if self.table is None else self.table.num_items
 
     def misfits(self, graph: HeteroData) -> Iterator[str]:
-        """Why the table cannot be read."""
+        """Why the table cannot be read, or the users' vectors are not the graph's."""
         yield from () if self.table is None else self.table.misfits(graph)
+        if self.users is not None and INTERACTS in graph.edge_types:
+            yield from other_users(self, len(self.users), graph)
 
     def smooth(
         self,

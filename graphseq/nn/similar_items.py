@@ -34,7 +34,7 @@ class Similar(NamedTuple):
 
 
 def similar_by_vectors(x: Float[Tensor, "N F"], known: int, k: int = 10) -> Similar:
-    """By the cosine of their vectors.
+    """By the cosine of their vectors; items with one of 0 or less have weight 0.
 
     Args:
         x: A vector for each item; those of the known items come first.
@@ -42,11 +42,13 @@ def similar_by_vectors(x: Float[Tensor, "N F"], known: int, k: int = 10) -> Simi
         k: Known items for each new one.
     """
     unit = torch.nn.functional.normalize(x.float(), dim=1)
-    found = [torch.empty(0, min(k, known), dtype=torch.int64, device=x.device)]
+    none = unit.new_empty(0, min(k, known))
+    found = [(none, none.long())]
     for rows in unit[known:].split(max(1, BLOCK // known)):
-        found.append((rows @ unit[:known].T).topk(min(k, known)).indices)
-    items = torch.cat(found)
-    return Similar(items, torch.full(items.shape, 1 / items.shape[1]).to(x))
+        found.append(tuple((rows @ unit[:known].T).topk(min(k, known))))
+    cosines, items = (torch.cat(each) for each in zip(*found, strict=True))
+    equal = (cosines > 0).to(x)
+    return Similar(items, equal / equal.sum(dim=1, keepdim=True).clamp(min=1))
 
 
 def similar_by_attributes(

@@ -51,6 +51,8 @@ class _LinearCrossEntropy(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, states: Tensor, items: Tensor, targets: Tensor) -> Tensor:
+        if not len(targets):
+            raise ValueError("cross_entropy needs a target; found none")
         wide = torch.promote_types(items.dtype, torch.float32)
         low, states = _product_type(states), states.to(wide)
         want_gradient = any(ctx.needs_input_grad)
@@ -126,7 +128,9 @@ def products_in(dtype: torch.dtype | None) -> Iterator[None]:
 def _product_type(states: Tensor) -> torch.dtype:
     """The type of the products of states and items."""
     if torch.is_autocast_enabled(states.device.type):
-        return torch.get_autocast_dtype(states.device.type)
+        kind = torch.get_autocast_dtype(states.device.type)
+        # Gradients of one item are near 1 / (N V), below the numbers of float16.
+        return torch.float32 if kind == torch.float16 else kind
     return _products.get() or states.dtype
 
 

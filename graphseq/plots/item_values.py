@@ -10,6 +10,7 @@ from torch_geometric.data import HeteroData
 
 from graphseq.constants import ATTRIBUTE, HAS_ATTRIBUTE, INTERACTS, ITEM, ITEM_CO_OCCURS
 from graphseq.errors import ConfigError, GraphError
+from graphseq.schema import plain
 
 Colour: TypeAlias = Literal["events", "communities", "attribute"]
 
@@ -83,6 +84,7 @@ def raw_ids(graph: HeteroData) -> list[Any]:
 def _of_mapping(graph: HeteroData, values: Mapping[Any, Any]) -> ItemValues:
     """Numbers if all values are numbers, else categories."""
     found = [values.get(name) for name in raw_ids(graph)]
+    found = [None if value != value else plain(value) for value in found]  # NaN
     known = [value for value in found if value is not None]
     if not known:
         example = next(iter(values), None)

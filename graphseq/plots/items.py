@@ -177,8 +177,10 @@ def _draw_numbers(
     from matplotlib.colors import LogNorm
 
     known = ~np.isnan(numbers)
-    low, high = numbers[known].min(), numbers[known].max()
-    wide = low >= 0 and high > 100 * max(low, 1)
+    positive = numbers[known & (numbers > 0)]
+    low, high = numbers[known].min(initial=np.inf), numbers[known].max(initial=0)
+    least = positive.min(initial=np.inf)
+    wide = low >= 0 and high > 100 * max(low, least)
     if not known.all():
         axes.scatter(*points[~known].T, color=OTHER, alpha=0.4, **look)
     order = np.argsort(numbers[known], kind="stable")  # the largest on top
@@ -187,7 +189,7 @@ def _draw_numbers(
     return axes.scatter(
         x,
         y,
-        c=np.maximum(values, 1) if wide else values,
+        c=np.maximum(values, least) if wide else values,
         norm=LogNorm() if wide else None,
         cmap="viridis_r",
         **look,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from graphseq.constants import NOT_A_VARIANT
 from graphseq.drawing import (
     DASHES,
     PALETTE,
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Runs = Mapping[str, Run | Sequence[Run]]
-NOT_A_VARIANT = ("seed", "threads", "progress", "loggers")
 """Options of training in which runs of one variant may differ."""
 
 
@@ -132,10 +132,13 @@ def by_variant(runs: Mapping[str, Run]) -> dict[str, Run | list[Run]]:
         key = repr((options, run.record["graph"]["hash"]))
         groups.setdefault(key, {})[name] = run
     found: dict[str, Run | list[Run]] = {}
+    stems = {name: _without_seed(name, run) for name, run in runs.items()}
     for group in groups.values():
-        stems = {_without_seed(name, run) for name, run in group.items()}
-        names = [*group]
-        name = stems.pop() if len(stems) == 1 else f"{names[0]} … {names[-1]}"
+        names, common = [*group], {stems[name] for name in group}
+        others = {stems[name] for name in runs.keys() - group.keys()}
+        name = f"{names[0]} … {names[-1]}"
+        if len(common) == 1 and not common & (others | runs.keys() - group.keys()):
+            name = common.pop()
         found |= group if len(group) == 1 else {name: [*group.values()]}
     return found
 

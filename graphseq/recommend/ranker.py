@@ -122,6 +122,10 @@ class Ranker:
                     pairs = by_position[low:high]
                     rows = position[pairs] - start - first
                     found[pairs] = scores.cpu()[rows, item[pairs]]
+            if found.isnan().any():
+                pair = int(found.isnan().nonzero()[0])
+                place = int(row[pair]), int(item[pair])
+                raise FloatingPointError("a score is NaN", *place)
         return found
 
     def _rows_at_once(self, limits: Candidates) -> int:

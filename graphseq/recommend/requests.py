@@ -203,6 +203,7 @@ def encode(
     Raises:
         DataError: An id is unknown.
     """
+    ids = ids if isinstance(ids, pl.Series | np.ndarray) else list(ids)
     if unknown == "error":
         return torch.tensor(vocabulary.encode(ids))
     dense = torch.tensor(vocabulary.encode(ids, missing=-1))

@@ -147,6 +147,11 @@ def fit(
         RunError: The folder contains a run already, or with ``resume`` another one; the
             loss or the number of ``monitor`` is not finite.
     """
+    if model.sampler not in BATCH_SIZE:
+        raise ConfigError(
+            f"{type(model).__name__}.sampler must be one of {', '.join(BATCH_SIZE)}; "
+            f"found {model.sampler!r}"
+        )
     options = FitOptions(
         max_epochs=max_epochs,
         batch_size=batch_size or BATCH_SIZE[model.sampler],

@@ -98,7 +98,7 @@ class FitOptions:
         progress = min(1.0, (epoch + fraction) / max(1, epochs))
         schedule = self.lr_schedule
         decay = 1.0 if schedule is None else schedule.factor(epoch, progress)
-        if not 0.0 <= decay < math.inf:
+        if not isinstance(decay, float | int) or not 0.0 <= decay < math.inf:
             raise ConfigError(
                 f"{type(schedule).__name__}.factor({epoch}, {progress:g}) returned "
                 f"{decay!r}; expected a finite number of at least 0"

@@ -19,7 +19,8 @@ from graphseq.errors import REFUSED, ConfigError, GraphError, RunError
 from graphseq.folders import EXPERIMENT, RUN
 from graphseq.graphs import part_of, save_graph
 from graphseq.locks import hold_lock
-from graphseq.models import PARTS, Model
+from graphseq.models import Model
+from graphseq.models.registry import part_table
 from graphseq.plain_yaml import dump
 from graphseq.schema import Configurable, describe
 from graphseq.training.options import FitOptions
@@ -189,16 +190,26 @@ def check_stored(model: Model, options: FitOptions) -> None:
     """Refuse a model that could not be created again from its run folder.
 
     Raises:
-        ConfigError: An option is a function that no file can name; or users are left
-            out, and it ranks with a vector of each user, or with their events.
+        ConfigError: An option is a function, or a class has the name of another one
+            that files know; or users are left out, and the model ranks with a vector of
+            each user, or with their events.
     """
-    if found := [*_functions(model)]:
+    if found := [*_functions(model), *_functions(options.lr_schedule)]:
         raise ConfigError(
-            f"the model has a function as an option, {found[0]}, which its run folder "
-            "could not create again. Register it, as in "
-            f"graphseq.models.PARTS[{found[0]!r}] = {found[0]}, or make the option a "
+            f"a function is an option, {found[0]}, which the run folder could not "
+            "create again. Write a class, such as a subclass of Augmentation, and "
+            "register it (graphseq.models.PARTS[name] = class), or make the option a "
             "name, such as activation='gelu'"
         )
+    for part in _parts(model):
+        name = type(part).__name__
+        known = part_table().get(name)
+        if known is not None and known is not type(part):
+            raise ConfigError(
+                f"the model has a {name} of {type(part).__module__}, and its run "
+                f"folder would create the {name} of {known.__module__} again. Rename "
+                f"your class, or register it: graphseq.models.PARTS[{name!r}] = {name}"
+            )
     if options.keep_histories:
         return
     reason = "has a vector of each user" if model.has_user_embeddings else ""
@@ -265,15 +276,26 @@ def _without_sizes(options: Any) -> Any:
 
 
 def _functions(value: Any) -> Iterator[str]:
-    """Names of the functions in the options of parts that no file can name."""
+    """Names of the functions in the options of parts, which no file can name."""
     if isinstance(value, Configurable):
         yield from _functions(value.options)
     elif isinstance(value, Mapping):
         yield from (name for inner in value.values() for name in _functions(inner))
     elif isinstance(value, list | tuple):
         yield from (name for inner in value for name in _functions(inner))
-    elif inspect.isfunction(value) and PARTS.get(value.__qualname__) is not value:
+    elif inspect.isfunction(value):
         yield value.__qualname__
+
+
+def _parts(value: Any) -> Iterator[Configurable]:
+    """A part, and those in its options."""
+    if isinstance(value, Configurable):
+        yield value
+        yield from _parts(value.options)
+    elif isinstance(value, Mapping):
+        yield from (part for inner in value.values() for part in _parts(inner))
+    elif isinstance(value, list | tuple):
+        yield from (part for inner in value for part in _parts(inner))
 
 
 def _write_experiment(folder: Path, experiment: dict[str, Any]) -> None:

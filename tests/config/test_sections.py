@@ -85,6 +85,15 @@ def test_the_problems_of_all_sections_are_reported_at_once() -> None:
             "train.folder: comes from the data or the command; leave it out",
         ),
         (
+            {"evaluate": {"metrics": ["Ginni"]}},
+            "evaluate.metrics: unknown metric 'Ginni'; did you mean 'Gini'?",
+        ),
+        (
+            {"evaluate": {"metrics": ["diversity"]}},
+            "evaluate.metrics: diversity needs the step Attributes in the section "
+            "graph",
+        ),
+        (
             {"evaluate": {"part": "test"}},
             "evaluate.part: comes from the data or the command; leave it out",
         ),

@@ -1,3 +1,4 @@
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -7,8 +8,16 @@ from scipy import stats
 
 from graphseq.errors import ConfigError, RunError
 from graphseq.evaluation import Report, compare
+from graphseq.plain_yaml import dump
 
 FACTS = {"part": "test", "training_hash": "a" * 64, "held_out_hash": "b" * 64}
+
+
+def full_report(values) -> Report:
+    """A report that can be saved and loaded."""
+    facts = dict.fromkeys(("cold_targets", "known_targets"), 0.0)
+    facts |= dict.fromkeys(("targets", "items"), 9) | {"ks": [10], "graph_hash": "c"}
+    return report(values, **facts)
 
 
 def report(values, protocol="excluded", **facts) -> Report:
@@ -123,7 +132,7 @@ def test_one_run_a_side_supports_no_claim_about_seeds() -> None:
     assert found.seeds == (2, 1) and "40 users, 2 and 1 runs" in str(found)
     assert not found.covers_seeds and found.resamples == 10_000
     assert "fewer than 2 runs of each model support no claim about other" in str(found)
-    zeros = [zero, report(np.zeros(40))]
+    zeros = [zero, report(np.full(40, 1e-15))]  # copies would be refused
     both = compare([report([0.1] * 40), report([-0.1] * 40)], zeros)
     assert both.covers_seeds and both.resamples == 0
     assert "covers the choice of users and of training seeds" in str(both)
@@ -143,14 +152,17 @@ def test_where_one_variance_is_all_the_interval_is_that_of_students_t() -> None:
     """Users agree and the runs of b are equal, so that the runs of a are a sample."""
     shift = np.array([0.02, 0.05, 0.03])
     runs = [report(np.full(40, value)) for value in shift]
-    found = compare(runs, [report(np.zeros(40)) for _ in range(2)])
+    found = compare(runs, [report(np.full(40, tiny)) for tiny in (0, 1e-15)])
     test = stats.ttest_1samp(shift, 0)
     low, high = test.confidence_interval(0.95)
     assert found.interval == pytest.approx((low, high))
     assert found.p_value == pytest.approx(test.pvalue)
     draw = np.random.default_rng(0)
     each = draw.normal(0.02, 0.5, 4000)
-    sides = [[report(values) for _ in range(2)] for values in (each, np.zeros(4000))]
+    sides = [
+        [report(values + tiny) for tiny in (0, 1e-15)]
+        for values in (each, np.zeros(4000))
+    ]
     found = compare(*sides)
     assert found.p_value == pytest.approx(stats.ttest_1samp(each, 0).pvalue)
 
@@ -203,6 +215,32 @@ def test_a_high_confidence_is_not_rounded_up() -> None:
     one, other = (report(chance.random(60)) for _ in range(2))
     for confidence, words in ((0.999, "99.9% interval"), (0.95, "95% interval")):
         assert words in str(compare(one, other, "NDCG@10", confidence=confidence))
+
+
+def test_a_list_has_runs_of_one_training_and_no_copies(tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("a-0", "a-1", "copy", "other")]
+    rates = {"a-0": 0.1, "a-1": 0.1, "copy": 0.1, "other": 0.5}
+    for folder, values in zip(folders, ([1, 0], [0, 1], [1, 0], [0, 0]), strict=True):
+        folder.mkdir()
+        train = {"lr": rates[folder.name], "seed": values[0], "threads": 2}
+        (folder / "experiment.yaml").write_text(dump({"train": train}))
+        full_report(values).save(folder)
+    first, second, copy, other = folders
+    assert compare([first, second], other).seeds == (2, 1)
+    with pytest.raises(ConfigError, match=r"differ in .* \(lr: 0.1 and 0.5\)"):
+        compare(second, [first, other])
+    with pytest.raises(ConfigError, match="copy of a list have the same values for"):
+        compare([first, copy], other)
+
+
+def test_the_sign_of_a_relative_difference_is_that_of_the_difference() -> None:
+    found = str(compare(report([-1.0, -1.0]), report([-2.0, -2.0])))
+    assert "a - b = +1.0000 (+50.0%)" in found
+
+
+def test_one_user_has_no_interval_to_speak_of() -> None:
+    found = str(compare([report([0.1]), report([0.2])], [report([0.3]), report([0])]))
+    assert "without an interval" in found and "covers" not in found
 
 
 def test_a_list_has_runs_of_one_model_with_different_seeds() -> None:

@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 import torch
@@ -81,6 +82,15 @@ def test_cold_and_known_targets_are_counted(written) -> None:
     model, graph = written(torch.rand(2, 5), [[0], [1]], [[1], [0]], [(0, 0), (1, 1)])
     facts = evaluate(model, graph).facts
     assert facts["known_targets"] == 0, "the histories of other users do not count"
+
+
+def test_numbers_of_numpy_are_those_of_python(small, tmp_path) -> None:
+    given = {"noise": np.float64(0.5), "noise_seed": np.int64(1)}
+    found = evaluate(*small, ks=[*np.arange(5, 15, 5)], folder=tmp_path, **given)
+    assert found.facts["ks"] == [5, 10]
+    again = Report.load(tmp_path, noise=0.5, noise_seed=1)
+    assert again.means == found.means
+    assert "noise: 0.5" in again.protocol_text()
 
 
 def test_progress_can_be_shown(small, capsys) -> None:

@@ -200,16 +200,20 @@ def test_a_report_holds_the_metrics_requested(small, tmp_path) -> None:
 
 def test_metrics_get_lists_of_their_own_and_return_any_number(small) -> None:
     def spoil(lists: Lists) -> np.float32:
-        lists.items.fill_(0)
+        for column in (lists.items, lists.ranks, lists.counts, *lists.targets):
+            column.fill_(0)
         return np.float32(0.5)
 
     def one(lists: Lists) -> Tensor:
         return torch.tensor(1.0)
 
-    found = evaluate(*small, metrics=[spoil, one, "Gini"])["kept"]
-    alone = evaluate(*small, metrics=["Gini"])["kept"]
+    spoilt = evaluate(*small, metrics=[spoil, one, "Gini", "Precision"])
+    alone = evaluate(*small, metrics=["Gini", "Precision"])
+    found = spoilt["kept"]
     assert (found["spoil@10"], found["one@10"]) == (0.5, 1.0)
-    assert {name: found[name] for name in alone} == alone
+    for protocol, means in alone.means.items():
+        assert {name: spoilt[protocol][name] for name in means} == means
+    assert spoilt.per_user.select(alone.per_user.columns).equals(alone.per_user)
 
 
 def test_unknown_metrics_are_refused_all_at_once(small) -> None:

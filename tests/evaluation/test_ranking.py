@@ -7,7 +7,10 @@ from hypothesis import strategies as st
 
 from graphseq.errors import GraphSeqError
 from graphseq.evaluation import evaluate
+from graphseq.evaluation.ranking import best_unseen
+from graphseq.evaluation.topk import NOTHING, decode
 from graphseq.models import scoring
+from graphseq.models.scoring import width
 
 
 def naive(scores, histories, targets, k, excluded):
@@ -112,6 +115,15 @@ def test_equal_scores_rank_by_id(written) -> None:
     model, graph = written([[1] * 200] * 3, [[5]] * 3, [[0], [7], [199]])
     kept, excluded = [1, 8, 200], [1, 7, 199]
     assert evaluate(model, graph).per_user["best_rank"].to_list() == kept + excluded
+
+
+def test_items_of_score_minus_infinity_are_not_listed() -> None:
+    """They would tie with the history, which is excluded."""
+    scores = torch.full((1, width(70)), -torch.inf)
+    scores[0, [3, 9]] = torch.tensor([1.0, 2.0])
+    found = best_unseen(scores, 70, torch.tensor([[0, 3]]), 4)
+    assert decode(found[:, :1])[0].tolist() == [[9]]
+    assert (found[:, 1:] == NOTHING).all()
 
 
 @pytest.mark.parametrize("num_items", [3, 63, 64, 65, 127, 128, 129])

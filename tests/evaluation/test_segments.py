@@ -12,6 +12,7 @@ from graphseq.constants import INTERACTS
 from graphseq.data.synthetic import communities
 from graphseq.errors import ConfigError
 from graphseq.evaluation import Report
+from graphseq.evaluation.segments import segments
 
 
 @pytest.fixture(scope="module")
@@ -167,6 +168,16 @@ def test_wrong_segments_are_refused(report: Report) -> None:
     named = pl.DataFrame({"user": ["1", "2"], "kind": ["new", "old"]})
     with pytest.raises(ConfigError, match="bins divide numbers, and kind has values"):
         report.by("kind", [1], frame=named)
+
+
+def test_other_types_are_refused_by_name(
+    report: Report, unchecked_shapes: None
+) -> None:
+    for bins in (5, [math.nan], ["5"], [True]):
+        with pytest.raises(ConfigError, match="bins is a list of finite numbers"):
+            segments(report.per_user, "history_length", bins)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="frame is a frame of polars; found dict"):
+        segments(report.per_user, "age", frame={"user": []})  # type: ignore[arg-type]
 
 
 def test_bounds_keep_all_their_digits() -> None:

@@ -93,6 +93,13 @@ def test_steps_compose_as_in_pyg_and_leave_their_input_alone() -> None:
         assert torch.equal(composed[relation].edge_index, built[relation].edge_index)
 
 
+def test_steps_within_compose_are_described() -> None:
+    split = by_user(private_items(), seed=3)
+    graph = build_graph(split, [Compose([CoOccurrence("item", top_k=7)])])
+    [found] = graph.provenance["transforms"]
+    assert found["Compose"][0]["CoOccurrence"]["top_k"] == 7
+
+
 def test_provenance_says_how_the_graph_was_made() -> None:
     found = build_graph(by_user(private_items(), seed=3), STEPS[2:]).provenance
     assert found["split"] == {

@@ -16,6 +16,8 @@ from graphseq.data import by_user, synthetic
 from graphseq.errors import ConfigError, GraphError
 from graphseq.graphs import build_graph
 from graphseq.models import BPRMF, MODELS, Backbone, Model, SASRec, Stage, Step
+from graphseq.models.user_context import UserContext
+from graphseq.nn import Propagated
 from graphseq.sequences import Batch
 from graphseq.training.module import stage_of
 
@@ -103,6 +105,27 @@ def test_missing_relations_and_wrong_sizes_are_reported_together(
     assert str(ITEM_CO_OCCURS) in str(error.value)
     assert "built for 99 items, and the graph has 12" in str(error.value)
     SASRec(48, 12).check(cycle)
+
+
+def test_a_graph_that_was_cut_is_refused(cycle: HeteroData) -> None:
+    """Its raw ids, or its held-out rows, are those of other nodes."""
+    less = cycle.subgraph({"user": torch.arange(10)})
+    with pytest.raises(GraphError, match="has 10 user nodes and raw ids of 48, as aft"):
+        SASRec(10, 12).check(less)
+    del less["user"].vocabulary
+    with pytest.raises(GraphError, match="test part of this split cannot be evaluated"):
+        SASRec(10, 12).check(less)
+
+
+def test_parts_with_vectors_of_other_users_are_named(cycle: HeteroData) -> None:
+    features = Propagated(12, 50, dim=8, relation="interacts")
+    users = UserContext(49, dim=8, source="graph")
+    for backbone, name in (
+        (Backbone(12, features=features), "Propagated was created for 50"),
+        (Backbone(12, dim=8, users=users), "UserContext was created for 49"),
+    ):
+        with pytest.raises(GraphError, match=f"its {name} users, and the graph has 48"):
+            SASRec(48, backbone).check(cycle)
 
 
 def test_users_without_events_need_a_model_that_reads_the_history() -> None:

@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from torch_geometric.data import HeteroData
 
 from graphseq.models import Backbone, GRU4Rec
-from graphseq.nn import GRU
+from graphseq.nn import GRU, Transformer
+from graphseq.schema import OptionError
 from graphseq.sequences import SequenceLoader
 
 
@@ -81,6 +82,13 @@ def test_item_rows_start_xavier_normal() -> None:
     model = GRU4Rec(10, 4000)
     found = model.backbone.features.weight.std().item()
     assert found == pytest.approx((2 / 4064) ** 0.5, rel=0.02)
+
+
+def test_a_backbone_without_an_encoder_is_no_transformer_by_mistake() -> None:
+    with pytest.raises(OptionError, match="so is a Transformer; that of GRU4Rec is a "):
+        GRU4Rec(48, Backbone(12, dim=4))
+    for encoder in (GRU(4), Transformer(4)):  # what is named is meant
+        assert GRU4Rec(48, Backbone(12, encoder=encoder)).backbone.encoder is encoder
 
 
 def test_by_default_it_has_a_gru_of_its_width() -> None:

@@ -73,6 +73,9 @@ def test_the_matrix_is_computed_once_for_a_graph(lab, small_log: HeteroData) -> 
     assert Together(3, 4, times=2.0).score(batch, small_log).eq(0).all()
     assert Together.computed == 3
     assert graph_hash(small_log) != before
+    small_log[INTERACTS].edge_index[1] = 0  # in place
+    Together(3, 4, times=2.0).score(batch, small_log)
+    assert Together.computed == 4
 
 
 def test_a_graph_with_a_cached_matrix_can_be_pickled_and_hashed(

@@ -7,7 +7,7 @@ import torch
 from torch_geometric.data import HeteroData
 
 from graphseq.constants import INTERACTS
-from graphseq.models.next_item import next_item
+from graphseq.models.next_item import next_item, popularity
 from graphseq.objectives import (
     cross_entropy,
     in_batch_softmax,
@@ -72,6 +72,16 @@ def test_in_batch_is_corrected_by_popularity_and_masks_out_the_user(
     counts = torch.tensor(COUNTS).float()
     expected = in_batch_softmax(STATES, ITEMS, TARGETS, counts=counts, user=USERS)
     assert found(batch, graph, "in_batch") == pytest.approx(expected.item())
+
+
+def test_popularity_is_counted_again_when_edges_change_in_place(
+    graph: HeteroData,
+) -> None:
+    assert popularity(graph).counts.tolist() == COUNTS
+    graph[INTERACTS].edge_index = graph[INTERACTS].edge_index.clone()
+    assert popularity(graph).counts.tolist() == COUNTS
+    graph[INTERACTS].edge_index[1] = 0
+    assert popularity(graph).counts[0] == sum(COUNTS)
 
 
 @pytest.mark.parametrize("drawn", [1, 3, 100])

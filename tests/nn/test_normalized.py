@@ -24,6 +24,15 @@ def test_each_vector_is_divided_by_its_length() -> None:
         assert row == pytest.approx(expected, abs=1e-15)
 
 
+def test_a_vector_of_zeros_has_a_gradient_of_usual_size() -> None:
+    table = Embedding(3, dim=2).double()
+    with torch.no_grad():
+        table.weight[1] = 0
+    Normalized(3, features=table, length=2.0)(HeteroData()).sum().backward()
+    assert table.weight.grad is not None
+    assert table.weight.grad[1].tolist() == [2, 2]
+
+
 def test_the_gradient_is_that_of_finite_differences() -> None:
     table = Embedding(4, dim=3, std=1.0).double()
     features = Normalized(4, features=table, length=0.7)

@@ -30,6 +30,8 @@ def test_vectors_are_compared_by_their_cosine() -> None:
         assert found.items[new].tolist() == best
     assert torch.equal(found.weights, torch.full((NEW, 3), 1 / 3))
     assert similar_by_vectors(x, KNOWN, 50).items.shape == (NEW, KNOWN)
+    x[-1] = 0
+    assert similar_by_vectors(x, KNOWN, 3).weights[-1].tolist() == [0, 0, 0]
 
 
 def test_a_rare_attribute_counts_more_and_one_of_no_known_item_does_not() -> None:

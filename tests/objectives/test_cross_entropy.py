@@ -44,6 +44,22 @@ def test_cross_entropy_equals_loops(n: int, d: int, v: int) -> None:
     assert cross_entropy(states, items, targets).item() == pytest.approx(total / n)
 
 
+def test_gradients_are_not_lost_to_float16() -> None:
+    """Those of an item are near 1 / (N V), and float16 begins at 6e-8."""
+    states, items, targets = problem(2048, 4, 12_101, torch.float32)
+    with torch.autocast("cpu", dtype=torch.float16):
+        loss = cross_entropy(states, items * 0.02, targets)
+    (found,) = torch.autograd.grad(loss, items)
+    exact = F.cross_entropy(states @ items.T * 0.02, targets)
+    (expected,) = torch.autograd.grad(exact, items)
+    assert (found - expected).norm() < 1e-3 * expected.norm()
+
+
+def test_no_target_is_refused() -> None:
+    with pytest.raises(ValueError, match="needs a target; found none"):
+        cross_entropy(torch.zeros(0, 4), torch.ones(5, 4), torch.zeros(0).long())
+
+
 @pytest.mark.parametrize("n, d, v", SHAPES)
 @pytest.mark.parametrize("scale", [1.0, 1000.0], ids=["plain", "huge"])
 @pytest.mark.parametrize("upstream", [1.0, -2.5])

@@ -1,5 +1,7 @@
 """The values behind the colours of items, against loops."""
 
+import math
+
 import numpy as np
 import pytest
 from torch_geometric.data import HeteroData
@@ -50,6 +52,10 @@ def test_a_mapping_of_numbers_is_a_scale_and_one_of_texts_are_categories(
     numbers = item_values(graph, {first: 3, second: 0.5}).numbers
     assert numbers is not None and numbers[:2].tolist() == [3, 0.5]
     assert np.isnan(numbers[2:]).all()
+    numbers = item_values(graph, {first: np.int64(3), second: math.nan}).numbers
+    assert numbers is not None and numbers[0] == 3 and np.isnan(numbers[1:]).all()
+    with pytest.raises(ConfigError, match="none is an item of this graph"):
+        item_values(graph, {first: math.nan})
     texts = item_values(graph, {first: 3, second: "a"}).categories
     assert texts is not None and texts[:3] == ["3", "a", None]
     with pytest.raises(ConfigError, match="none is an item of this graph"):

@@ -88,6 +88,14 @@ def test_runs_that_differ_in_the_seed_only_are_one_variant() -> None:
     }
 
 
+def test_two_variants_of_one_common_name_have_two_names() -> None:
+    runs = {f"sas-{n}": run([0.1], seed=n, lr=0.1 + n // 2) for n in range(4)}
+    found = by_variant(runs)
+    assert [*found] == ["sas-0 … sas-1", "sas-2 … sas-3"]
+    runs = {"sas": run([0.1], lr=0.5), **{f"sas-{n}": run([0.2], n) for n in (0, 1)}}
+    assert [*by_variant(runs)] == ["sas", "sas-0 … sas-1"]
+
+
 def test_a_dollar_in_a_name_is_no_formula(tmp_path: Path) -> None:
     path = plot_learning({r"p$\frac$q": run([0.1, 0.2])}, tmp_path / "one.svg")
     assert r"p$\frac$q" in path.read_text("utf-8")

@@ -14,12 +14,10 @@ import yaml
 from torch_geometric.data import HeteroData
 
 from graphseq.data import leave_one_out, synthetic
-from graphseq.errors import RunError
+from graphseq.errors import ConfigError, RunError
 from graphseq.graphs import build_graph
-from graphseq.models import (
-    POP,
-    Model,
-)
+from graphseq.models import PARTS, POP, Backbone, Model, SASRec
+from graphseq.nn import Encoder
 from graphseq.training import Run, load_run
 from graphseq.training import options as training_options
 from graphseq.training.checkpoint import read_tensors
@@ -263,3 +261,42 @@ def test_a_processor_without_bfloat16_trains_in_float32_and_says_so(
     monkeypatch.setattr(training_options, "has_bfloat16", lambda: True)
     run = short(tiny(loss="ce"), graph, **low)
     assert run.record["environment"]["precision"] == "bf16-softmax"
+
+
+class GRU(Encoder):
+    """A class with the name of one of the package."""
+
+    def __init__(self, dim: int = 8) -> None:
+        super().__init__()
+        self.dim = dim
+        self.map = torch.nn.Linear(dim, dim)
+
+    def forward(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """No recurrence."""
+        found: torch.Tensor = self.map(x) * mask[..., None]
+        return found
+
+
+class Width(GRU):
+    """An encoder whose width is not an option named dim."""
+
+    def __init__(self, size: int = 8) -> None:
+        super().__init__(size)
+
+
+def test_a_class_with_the_name_of_another_is_refused(
+    short: Short, graph: HeteroData, tmp_path: Path
+) -> None:
+    model = SASRec(30, Backbone(12, encoder=GRU()))
+    with pytest.raises(ConfigError, match=r"would create the GRU of graphseq\.nn"):
+        short(model, graph, folder=tmp_path)
+
+
+def test_an_encoder_of_any_options_is_loaded(
+    short: Short, graph: HeteroData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(PARTS, "Width", Width)
+    monkeypatch.setitem(PARTS, "function", same)  # type: ignore[arg-type]
+    model = SASRec(30, Backbone(12, encoder=Width()))
+    run = short(model, graph, folder=tmp_path)
+    assert same(run.model(graph), model)

@@ -91,13 +91,13 @@ def test_every_step_has_its_rate(
         assert rate == pytest.approx(0.02 * schedule.factor(0, step / total))
 
 
-@pytest.mark.parametrize("factor", [-0.5, float("nan"), float("inf")])
+@pytest.mark.parametrize("factor", [-0.5, float("nan"), float("inf"), None])
 def test_a_factor_is_no_rate_below_zero_or_unbounded(
-    tiny: Make, short: Short, graph: HeteroData, factor: float
+    tiny: Make, short: Short, graph: HeteroData, factor: Any
 ) -> None:
     class Faulty(Schedule):
         def factor(self, epoch: int, progress: float) -> float:
-            return factor
+            return factor  # type: ignore[no-any-return]
 
     with pytest.raises(ConfigError, match=rf"Faulty.factor\(0, 0\) returned {factor}"):
         short(tiny(), graph, max_epochs=1, monitor=None, lr_schedule=Faulty())
