@@ -20,12 +20,12 @@ SUFFIX = ".new"
 
 def draft_prefix(name: str) -> str:
     """The beginning of the names of this process's drafts of a file or folder."""
-    return f".{name}.{os.getpid()}@{platform.node()}"
+    return f".{name}.{os.getpid()}@{_machine()}"
 
 
 def remove_abandoned(folder: Path) -> None:
     """Remove the drafts in a folder whose processes, of this machine, have ended."""
-    machine = re.escape(platform.node())
+    machine = re.escape(_machine())
     pattern = rf"\..+\.(\d+)@{machine}(\..*)?{re.escape(SUFFIX)}"
     draft = re.compile(pattern, re.DOTALL)
     with suppress(OSError), os.scandir(folder) as entries:
@@ -38,6 +38,13 @@ def remove_abandoned(folder: Path) -> None:
             else:
                 with suppress(OSError):  # another process removes it too, or owns it
                     os.unlink(entry.path)
+
+
+def _machine() -> str:
+    """The name of the machine, and of the container whose process numbers count."""
+    with suppress(OSError):
+        return f"{platform.node()}-{os.stat('/proc/self/ns/pid').st_ino}"
+    return platform.node()
 
 
 def _is_running(process: int) -> bool:

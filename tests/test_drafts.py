@@ -11,7 +11,12 @@ from pathlib import Path
 import pytest
 
 from graphseq.atomic import atomic_file, atomic_folder, write_text
-from graphseq.drafts import remove_abandoned, temporary_file, temporary_folder
+from graphseq.drafts import (
+    draft_prefix,
+    remove_abandoned,
+    temporary_file,
+    temporary_folder,
+)
 
 
 @contextmanager
@@ -56,11 +61,14 @@ def test_only_drafts_of_ended_processes_of_this_machine_are_removed(
 ) -> None:
     ended = tmp_path / "process"
     run_forked(lambda: ended.write_text(str(os.getpid())) and None)
-    process, machine = ended.read_text(), platform.node()
+    process = ended.read_text()
+    machine = draft_prefix("").partition("@")[2]
+    assert machine.startswith(platform.node())
     kept = [
         "process",
         f".a.{os.getpid()}@{machine}.new",
         f".a.{process}@another-{machine}.new",
+        f".a.{process}@{machine}1.new",  # of another container
         f".a.{process}@{machine}.txt",
         f"a.{process}@{machine}.new",
         ".a.x.new",

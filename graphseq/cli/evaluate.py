@@ -201,7 +201,7 @@ def _folders(pattern: str) -> list[str]:
     Raises:
         RunError: There is none.
     """
-    wild = any(sign in pattern for sign in "*?[")
+    wild = any(sign in pattern for sign in "*?[") and not Path(pattern).is_dir()
     found = sorted(glob(pattern)) if wild else [pattern]
     if not found:
         raise RunError(f"no folder matches {pattern!r}")

@@ -12,6 +12,7 @@ from graphseq import runtime
 from graphseq.cli.evaluate import print_reports
 from graphseq.cli.jobs import LOG, Job
 from graphseq.errors import RunError
+from graphseq.folders import check_run
 
 
 @Parameter(name="*")
@@ -58,10 +59,18 @@ def train_here(job: Job, options: RunOptions) -> None:
     experiment.check_stages()
     if options.record is not None:
         _report_uncommitted(options.record)
-    if options.overwrite:
-        _delete_run(job.folder)
+    start = options_of_fit.get("start")
+    if start is not None:
+        check_run(start)
+        if options.overwrite and Path(start).resolve() == job.folder.resolve():
+            raise RunError(
+                f"{job.folder} is to be overwritten, and its weights are to be the "
+                "start. Choose another --folder"
+            )
     graph = experiment.graph(options.data)
     model = experiment.model(graph)
+    if options.overwrite:  # nothing else stands in the way of the new run
+        _delete_run(job.folder)
     place = shlex.quote(str(job.folder))
     try:
         run = experiment.fit(model, graph, folder=job.folder, resume=options.resume)
@@ -132,6 +141,7 @@ def _delete_run(folder: Path) -> None:
             f"{folder} is not a run folder and is not deleted; choose another --folder"
         )
     with locked(folder):  # not under a run in progress
-        for path in folder.iterdir():
-            if path.name not in (LOG, LOCK):
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        paths = [p for p in folder.iterdir() if p.name not in (LOG, LOCK)]
+        for path in sorted(paths, key=lambda p: p.name == "run.json"):  # it comes last
+            is_folder = path.is_dir() and not path.is_symlink()
+            shutil.rmtree(path) if is_folder else path.unlink()

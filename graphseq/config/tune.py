@@ -171,7 +171,18 @@ def _study(experiment: Experiment, folder: Path, prune: bool) -> Any:
             "a search needs Optuna, which is not installed: pip install graphseq[tune]"
         ) from error
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    if signs := sorted({*str(folder.resolve())} & {*"?%#"}):
+        raise ConfigError(
+            f"the address of a database has no {' and no '.join(signs)}; the folder of "
+            f"a search is {folder.resolve()}. Choose another folder (--folder)"
+        )
     folder.mkdir(parents=True, exist_ok=True)
+    found = [name for name in (BEST, TRIALS) if (folder / name).exists()]
+    if found and not (folder / STUDY).exists():
+        raise ConfigError(
+            f"{folder} contains {' and '.join(found)} and no search ({STUDY}); they "
+            "would be replaced. Choose another folder (--folder)"
+        )
     pruner: Any = optuna.pruners.NopPruner()
     if prune:
         pruner = optuna.pruners.MedianPruner(STARTUP)

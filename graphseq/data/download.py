@@ -88,17 +88,30 @@ def download(
             raise DataError(
                 f"another process is downloading {part}. Wait for it, or stop it"
             )
+        if not _is_at(file, part):  # another process has just completed it
+            raise DataError(f"another process has downloaded {path}. Try again")
         transfer = _Transfer(url, file, source, checksum, size, progress, timeout)
         try:
             transfer.run(attempts)
         finally:
             if not file.tell():
                 part.unlink()
-    source.unlink(missing_ok=True)
-    if found := mismatch(part, checksum):
-        part.unlink()
-        raise Unreachable(url, f"the file has the wrong checksum: {found}", EDITION)
-    os.replace(part, path)
+        source.unlink(missing_ok=True)
+        if found := mismatch(part, checksum):
+            part.unlink()
+            raise Unreachable(url, f"the file has the wrong checksum: {found}", EDITION)
+        if os.name != "nt":  # while it is locked
+            os.replace(part, path)
+    if os.name == "nt":  # which renames no open file
+        os.replace(part, path)
+
+
+def _is_at(file: IO[bytes], path: Path) -> bool:
+    """Whether an open file is still the one at a path."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def mismatch(path: Path, checksum: str | None) -> str:

@@ -73,7 +73,7 @@ def read_vectors(
     names = None if ids is None else find_file(ids, root)
     try:
         if file.suffix == ".parquet":
-            found = _of_table(pl.read_parquet(file), item, vector)
+            found = _of_table(pl.read_parquet(file, glob=False), item, vector)
         elif file.suffix == ".npy":
             # Mapped: a damaged header cannot request more memory than the file has.
             array = np.load(file, mmap_mode="r", allow_pickle=False)

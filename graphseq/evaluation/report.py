@@ -215,7 +215,7 @@ class Report:
             )
         try:
             content = json.loads(path.read_text("utf-8"))
-            rows = pl.read_parquet(table)
+            rows = pl.read_parquet(table, glob=False)
             if content["format"] == 1:
                 rows = rows.rename({"user": "user_index"})
             _check(content, rows)

@@ -90,14 +90,14 @@ def read_tables(folder: Path) -> Tables:
     card = _read_card(folder)
     try:
         tensors = load_file(folder / ITEMS)
-        table = pl.read_parquet(folder / ITEM_TABLE)
+        table = pl.read_parquet(folder / ITEM_TABLE, glob=False)
         optional: dict[str, Any] = {}
         if "title" in table.columns:
             optional["titles"] = table["title"].to_list()
         if "events" in table.columns:
             optional["events"] = table["events"].to_numpy().astype(np.float32)
         if USER_TABLE in card["files"]:
-            users = pl.read_parquet(folder / USER_TABLE)
+            users = pl.read_parquet(folder / USER_TABLE, glob=False)
             ends = users["history"].list.len().cum_sum().to_numpy().astype(np.int64)
             flat = users["history"].explode().drop_nulls().to_numpy()
             optional["users"] = users["user"].to_list()

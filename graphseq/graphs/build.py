@@ -79,15 +79,25 @@ def build_graph(split: Split, transforms: Sequence[BaseTransform] = ()) -> Heter
     graph.validation, graph.test = split.validation, split.test
     for transform in transforms:
         report_step(transform)
-        graph = transform(graph)
-        if not isinstance(graph, HeteroData):
-            raise GraphError(
-                f"{_name(transform)} returned {type(graph).__name__}; a transform "
-                "returns the graph"
-            )
-        if not type(transform).__module__.startswith("graphseq."):
-            check_content(graph)
+        graph = apply_step(transform, graph)
     graph.provenance = provenance_of(split, transforms)
+    return graph
+
+
+def apply_step(transform: BaseTransform, graph: HeteroData) -> HeteroData:
+    """The graph after a step; what a step of another package adds is checked.
+
+    Raises:
+        GraphError: The step returns no graph, or edges and weights that cannot be.
+    """
+    graph = transform(graph)
+    if not isinstance(graph, HeteroData):
+        raise GraphError(
+            f"{_name(transform)} returned {type(graph).__name__}; a transform returns "
+            "the graph"
+        )
+    if not type(transform).__module__.startswith("graphseq."):
+        check_content(graph)
     return graph
 
 

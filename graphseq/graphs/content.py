@@ -19,9 +19,10 @@ def check_content(graph: HeteroData) -> None:
     """Refuse edges and weights that cannot be, and events in another order.
 
     Raises:
-        GraphError: An edge has no such node, a weight is NaN, infinite or negative, the
-            user-item edges are not ordered by user, then time, or the provenance is
-            not a mapping.
+        GraphError: The number of nodes of a kind is not known, a relation has no
+            ``edge_index``, an edge has no such node, a weight is NaN, infinite or
+            negative, the user-item edges are not ordered by user, then time, or the
+            provenance is not a mapping.
     """
     if not isinstance(getattr(graph, "provenance", {}), dict):
         raise GraphError("its provenance must be a mapping. Remove it from the file")

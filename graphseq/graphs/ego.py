@@ -44,8 +44,8 @@ def to_networkx(
         A directed multigraph. Nodes are (kind, dense id), with ``label`` (raw id),
         ``kind`` and ``distance``; edges have ``relation`` and ``weight`` (summed over
         repeated edges). ``.graph["centre"]`` is the centre, and ``.graph["reached"]``
-        the number of nodes shown and of those found at each distance from 1: those of
-        the next distance are neighbours of nodes that are shown.
+        the number of nodes shown and of those found at each distance from 1. The next
+        distance is searched from the shown nodes only.
 
     Raises:
         GraphError: The graph lacks the node type or a relation.

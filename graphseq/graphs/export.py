@@ -69,6 +69,7 @@ def export_graph(
     check_names(graph.node_types, graph.edge_types)
     check_content(graph)
     if chosen == "parquet":
+        _refuse_others(path)
         with atomic_folder(path, is_exchange, "exported tables") as folder:
             _write_tables(graph, folder)
         return path
@@ -76,6 +77,24 @@ def export_graph(
 
     write_markup(graph, path, chosen)
     return path
+
+
+def _refuse_others(path: Path) -> None:
+    """Refuse to replace exported tables whose folder also holds other files.
+
+    Raises:
+        GraphError: With their names.
+    """
+    known = {"nodes", "edges", "held_out", METADATA}
+    with system_errors(f"write {path}"):
+        if not (path.is_dir() and is_exchange(path)):
+            return
+    names = sorted(p.name for p in path.iterdir() if p.name[0] != ".")
+    if others := [name for name in names if name not in known]:
+        raise GraphError(
+            f"{path} holds exported tables, and also {', '.join(others[:3])}, which "
+            "would be lost with them. Move that elsewhere first"
+        )
 
 
 def import_graph(path: str | Path, format: str | None = None) -> HeteroData:
@@ -184,21 +203,23 @@ def _read_tables(folder: Path) -> HeteroData:
     check_parts(metadata["held_out"])
     graph, numbers = HeteroData(), {}
     for kind, named in metadata["nodes"].items():
-        table = pl.read_parquet(folder / "nodes" / f"{kind}.parquet")
+        table = pl.read_parquet(folder / "nodes" / f"{kind}.parquet", glob=False)
         graph[kind].num_nodes = len(table)
         numbers[kind] = Vocabulary(table["id"])
         if named:
             graph[kind].vocabulary = numbers[kind]
         _put(graph[kind], table.drop("id"))
     for source, name, target in metadata["relations"]:
-        table = pl.read_parquet(folder / "edges" / f"{source}-{name}-{target}.parquet")
+        table = pl.read_parquet(
+            folder / "edges" / f"{source}-{name}-{target}.parquet", glob=False
+        )
         store = graph[source, name, target]
         ends = zip((source, target), ENDS, strict=True)
         index = [numbers[kind].encode(table[end]) for kind, end in ends]
         store.edge_index = torch.from_numpy(np.stack(index))
         _put(store, table.drop(ENDS))
     for part in metadata["held_out"]:
-        table = pl.read_parquet(folder / "held_out" / f"{part}.parquet")
+        table = pl.read_parquet(folder / "held_out" / f"{part}.parquet", glob=False)
         setattr(graph, part, _held_out(table, numbers))
     if metadata["provenance"] is not None:
         graph.provenance = metadata["provenance"]

@@ -148,7 +148,8 @@ def update_edges(
     )
     if k is not None:
         merged = keep_strongest(merged, k)
-    # Edges between two equal lists stay. Of the others, one end may still list one.
+    # Edges whose two lists are unchanged stay. If only one list has changed, the other
+    # may still contain the edge.
     equal, facing = ~differs[row], differs[old.indices]
     half = equal & facing & listed
     rest = _matrix(

@@ -17,11 +17,12 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from graphseq.graphs.product import ONE
+
 Ints = NDArray[np.integer[Any]]
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
-ONE = 2**32  # fixed-point unit of sums of inverse logarithms
 IDS = 2**32 - 1  # 32 bits; the bits of the weight are above them in a key
 COUNT, BINARY, COSINE, JACCARD, ADAMIC_ADAR, IUF = range(6)
 SAFE = 1 - 1e-6  # a margin far above the rounding of float64 and float32

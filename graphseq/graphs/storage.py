@@ -69,10 +69,9 @@ def save_graph(
         The folder.
 
     Raises:
-        GraphError: Something other than a saved graph is there, or other files are
-            with it, a node type cannot be
-            a file name, an edge has no such node or a weight that is not a finite
-            number from 0, or the folder cannot be written.
+        GraphError: Something other than a saved graph is there, or other files are with
+            it, a node type cannot be a file name, an edge has no such node or a weight
+            that is not a finite number from 0, or the folder cannot be written.
     """
     path = Path(path)
     check_names(graph.node_types, graph.edge_types)
@@ -195,7 +194,7 @@ def _read(metadata: dict[str, Any], folder: Path) -> HeteroData:
     for kind in metadata["vocabularies"]:
         if kind not in metadata["nodes"]:
             raise GraphError(f"the number of {kind} nodes is missing")
-        ids = pl.read_parquet(folder / f"{kind}.parquet")["id"]
+        ids = pl.read_parquet(folder / f"{kind}.parquet", glob=False)["id"]
         graph[kind].vocabulary = Vocabulary(ids)
     check_parts(metadata["held_out"])
     rows: dict[str, dict[str, Tensor]] = {part: {} for part in metadata["held_out"]}
@@ -236,13 +235,14 @@ def write_log(log: Interactions, folder: Path) -> dict[str, Any]:
 
 def read_log(stored: dict[str, Any], folder: Path) -> Interactions:
     """The log that an entry of the metadata describes; its hash is not verified."""
-    table = pl.read_parquet(folder / LOG)
+    table = pl.read_parquet(folder / LOG, glob=False)
     user, item, time = (
         table[name].to_numpy().astype(np.int64, copy=False)
         for name in ("user", "item", "time")
     )
     users, items = (
-        Vocabulary(pl.read_parquet(folder / name)["id"]) for name in (USERS, ITEMS)
+        Vocabulary(pl.read_parquet(folder / name, glob=False)["id"])
+        for name in (USERS, ITEMS)
     )
     weight = table["weight"].to_numpy() if "weight" in table.columns else None
     timed, steps = stored["has_time"], stored.get("time_steps", 0)

@@ -13,6 +13,7 @@ from graphseq.constants import INTERACTS, ITEM, PRECEDES, USER
 from graphseq.data import Split
 from graphseq.graphs.attributes import Attributes
 from graphseq.graphs.build import (
+    apply_step,
     build_graph,
     describe_steps,
     interaction_matrix,
@@ -91,7 +92,7 @@ def update_graph(
         elif change is not None and isinstance(step, Transitions):
             updates.append(_update_transitions(step, change, graph))
         else:
-            graph = step(graph)
+            graph = apply_step(step, graph)
             updates.append(_all_rows(step, graph))
     graph.provenance = provenance_of(split, transforms)
     return Updated(graph, updates)

@@ -52,7 +52,7 @@ class Backbone(Configurable, nn.Module):
             or ``gbce`` (negatives sampled for each target).
         num_negatives: Items sampled for each target (``bce``, ``gbce``) or for each
             batch (``sampled``, where some hundreds are usual).
-        leaky_negatives: Whether negatives also spare the user's held-out items, as in
+        leaky_negatives: Whether negatives exclude the user's held-out items too, as in
             the codes of SASRec and its descendants. This leaks the test set: only to
             repeat published numbers.
         mask_token: Whether masked items have a learned vector.

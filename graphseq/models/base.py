@@ -96,7 +96,8 @@ class Model(Configurable, nn.Module, ABC):
         num_negatives: Negatives that the loader samples for each target.
         empty_history: Whether the sampler ``prefix`` also has a row without items for
             each user's first event.
-        leaky_negatives: Whether negatives also spare the user's held-out items.
+        leaky_negatives: Whether the user's held-out items are excluded from the
+            negatives, too.
         warmup: Epochs before which a run never stops early.
         has_user_embeddings: Whether the model has a vector for each user, so that
             users without training events cannot be ranked.

@@ -27,7 +27,7 @@ from graphseq.objectives.contrastive import Directions
 from graphseq.schema import Count, InvalidOption, Positive, Size, Weight
 from graphseq.sequences.augment import Augmentation, CropMaskReorder, draw_views
 from graphseq.sequences.batch import Batch
-from graphseq.sequences.rows import last_targets, newest
+from graphseq.sequences.rows import last_targets
 from graphseq.sequences.samplers import examples, gather
 
 FalseNegatives = Literal["none", "intents", "both"]
@@ -152,7 +152,6 @@ class IntentContrast(Auxiliary):
         if not (self.weight or self.sequence_weight):
             return terms
         views = draw_views(self.augmentation, batch, backbone.max_length)
-        views = newest(views, backbone.max_length)
         states = backbone.states(items, views)
         if self.sequence_weight:
             vectors = pool(states, views.mask, self.sequence_pooling)

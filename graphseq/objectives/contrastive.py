@@ -154,8 +154,9 @@ def negative_contrast(
         The mean over the anchors, or each, (B,); 0 for one row.
 
     Raises:
-        ValueError: ``reduction`` is unknown.
+        ValueError: An option is unknown.
     """
+    _check_choice("denominator", denominator, Denominator)
     _check_choice("reduction", reduction, Reduction)
     own = torch.eye(len(negative), dtype=torch.bool, device=negative.device)
     away = negative @ torch.cat([first, second]).T / temperature

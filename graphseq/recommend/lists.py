@@ -69,5 +69,6 @@ def _write_parquet(batches: Iterable[pl.DataFrame], path: Path) -> int:
         for number, frame in enumerate(batches):
             frame.write_parquet(folder / f"{number:09}.parquet", compression="lz4")
             rows += frame.height
-        pl.scan_parquet(folder / "*.parquet").sink_parquet(path)
+        parts = sorted(folder.glob("*.parquet"))
+        pl.scan_parquet(parts, glob=False).sink_parquet(path)
     return rows

@@ -158,7 +158,7 @@ class Batch:
         return self.targets
 
     def _complete(self) -> "Batch":
-        """Find now what is otherwise found on first use."""
+        """Compute now what is otherwise computed on first use."""
         for name in FOUND if self.targets is not None else FOUND[:2]:
             getattr(self, name)
         return self

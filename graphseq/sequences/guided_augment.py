@@ -144,7 +144,7 @@ class GuidedAugmentation(Configurable):
                 yield InvalidOption(name, "expected one operation or more, found []")
 
     def counts(self, n: Int[Tensor, "B"]) -> tuple[Tensor, Tensor, Tensor]:
-        """How many of n items a positive crop keeps, are unimportant, are important."""
+        """Of n items: those that a positive crop keeps, unimportant, important ones."""
         if self.mu is None:
             most = fraction_of(n, self.important, at_least=1)
             return most, fraction_of(n, self.unimportant, at_least=1), most

@@ -39,7 +39,8 @@ class SequenceLoader(Dataset[Batch]):
         num_negatives: Negatives sampled for each target.
         empty_history: Whether ``prefix`` also has a row without items for each user's
             first event.
-        leaky_negatives: Whether negatives also spare the user's held-out items.
+        leaky_negatives: Whether the user's held-out items are excluded from the
+            negatives, too.
         rank: Index of this process among ``world``; each gets its own batches.
         world: Number of processes that train together.
 

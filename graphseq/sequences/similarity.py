@@ -17,7 +17,7 @@ class Neighbours(NamedTuple):
 
     Attributes:
         item: Its id; V where there is none, (V,).
-        score: SimilaritySource, from 0 to 1; -inf where there is none, (V,).
+        score: Similarity, from 0 to 1; -inf where there is none, (V,).
     """
 
     item: Int[Tensor, "V"]

@@ -142,6 +142,15 @@ def edges_have_the_types_of_the_package(case: GraphStepCase) -> None:
 
 
 @GRAPH_STEP.add
+def added_weights_are_above_zero(case: GraphStepCase) -> None:
+    """An edge of a relation that it adds has a weight above 0."""
+    for relation in case.new_relations:
+        weight = case.result[relation].get("edge_weight", torch.ones(0))
+        found = f"{relation}: {int((weight == 0).sum())} weights are 0"
+        expect(bool((weight != 0).all()), found, "leave out such edges")
+
+
+@GRAPH_STEP.add
 def added_relations_have_each_pair_once(case: GraphStepCase) -> None:
     """A relation that it adds has each pair of nodes at most once."""
     for relation in case.new_relations:

@@ -1,4 +1,4 @@
-"""Training: a model, a graph, and the folder that says what came of them."""
+"""Train a model on a graph, and record the run in a folder."""
 
 from graphseq.training.checkpoint import load_state, save_state
 from graphseq.training.fit import fit

@@ -87,7 +87,7 @@ def fit(
         lr_warmup: Steps of linear warmup of the learning rate.
         lr_schedule: How the learning rate changes after the warmup:
             :class:`.StepDecay`, :class:`.LinearDecay`, :class:`.CosineDecay` or a class
-            of your own; ``None``: it stays. The last two end with ``max_epochs``: use
+            of your own; ``None``: constant. The last two end with ``max_epochs``: use
             them with ``patience=None``.
         weight_decay: L2 penalty of Adam.
         seed: Seed of batches, negatives and dropout; not of the initial weights.

@@ -62,9 +62,9 @@ class FitOptions:
 
     @property
     def is_first_process(self) -> bool:
-        """Whether this process writes the files: the first of those training together.
+        """Whether this process writes the files: that of rank 0.
 
-        With one device it trains alone, whatever started it.
+        Always true with one device, also under a launcher such as SLURM.
         """
         return self.devices in (1, "1") or all(
             os.environ.get(name, "0") == "0"

@@ -12,10 +12,9 @@ CHANGEABLE = (
     "workers",
     "threads",
     "loggers",
-    "keep_histories",
-    "new_items",
 )
 """Training options that a resumed run may change."""
+SAME_START = ("neighbours", "fitted")  # values of new_items with the same first rows
 
 
 def check_same(
@@ -46,6 +45,7 @@ def check_same(
         f"{name}: the run has {former!r}, requested is {requested!r}"
         for name, former, requested in found
         if name not in changeable
+        and not (name == "train.new_items" and {former, requested} <= {*SAME_START})
     ]
     if lines:
         raise RunError(

@@ -241,7 +241,7 @@ def load_weights(model: Model, path: Path) -> None:
 def _read_history(path: Path) -> list[dict[str, Any]]:
     if not path.is_file():
         return []
-    frame = pl.read_csv(path, infer_schema=False)
+    frame = pl.read_csv(path, infer_schema=False, glob=False)
     types = {name: pl.Float64 for name in frame.columns} | {"epoch": pl.Int64}
     return frame.cast(types).to_dicts()  # type: ignore[arg-type]
 

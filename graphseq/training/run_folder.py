@@ -21,7 +21,7 @@ from graphseq.graphs import part_of, save_graph
 from graphseq.locks import hold_lock
 from graphseq.models import Model
 from graphseq.models.registry import part_table
-from graphseq.plain_yaml import dump
+from graphseq.plain_yaml import dump, parse, read_text
 from graphseq.schema import Configurable, describe
 from graphseq.training.options import FitOptions
 from graphseq.training.provenance import environment, identity
@@ -88,7 +88,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def refused_writes(folder: Path) -> Iterator[None]:
-    """Name what the system refused to write; earlier epochs stay as they are.
+    """Turn a refused write into an error of the run; earlier epochs stay as they are.
 
     Raises:
         RunError: The disk is full, for example.
@@ -128,6 +128,7 @@ def find(
                 f"{folder} contains {', '.join(left)} of a run, but no {RUN}. "
                 "Restore that file from a copy, or train in another folder"
             )
+        _refuse_others(folder, _experiment(model, graph, options))
         return None
     if not resume:
         raise RunError(
@@ -139,6 +140,33 @@ def find(
     described = _experiment(model, graph, options)
     check_same(run, described, identity(graph), schedule_ends=ends)
     return run
+
+
+def _refuse_others(folder: Path, experiment: Mapping[str, Any]) -> None:
+    """Refuse a folder without a run whose files a run would replace.
+
+    An equal part of an experiment file is that of a run that was killed at once.
+
+    Raises:
+        RunError: With their names.
+    """
+    reports = (*folder.glob("report-*.json"), *folder.glob("per-user-*.parquet"))
+    found = [name for name in (GRAPH, HISTORY) if (folder / name).exists()]
+    found += sorted(path.name for path in reports)
+    file = folder / EXPERIMENT
+    if file.is_file():
+        try:
+            written = parse(read_text(file), str(file))
+            own = parse(dump({"train": experiment["train"]}), EXPERIMENT)
+            if written["train"] != own["train"]:
+                found.append(EXPERIMENT)
+        except (ConfigError, KeyError, TypeError):
+            found.append(EXPERIMENT)
+    if found:
+        raise RunError(
+            f"{folder} contains {', '.join(found)} and no run ({RUN}); they would be "
+            "replaced. Choose another folder (--folder)"
+        )
 
 
 def is_done(run: Run, options: FitOptions) -> bool:

@@ -3,6 +3,7 @@
 import fcntl
 import hashlib
 import io
+import os
 import resource
 import socket
 from pathlib import Path
@@ -210,6 +211,39 @@ def test_two_processes_do_not_write_the_same_file(web, tmp_path) -> None:
         with pytest.raises(DataError, match="another process is downloading"):
             download(web.url("log"), tmp_path / "log")
     assert (tmp_path / "log.part").read_bytes() == b"x"
+
+
+def test_a_part_that_another_process_completed_is_not_written(
+    web, tmp_path, monkeypatch
+) -> None:
+    """It was opened before the other process renamed it, and locked afterwards."""
+    web.files["log"] = DATA
+
+    def lock(file) -> bool:
+        os.replace(tmp_path / "log.part", tmp_path / "log")
+        (tmp_path / "log").write_bytes(DATA)
+        return True
+
+    monkeypatch.setattr("graphseq.data.download.lock_file", lock)
+    with pytest.raises(DataError, match="another process has downloaded"):
+        download(web.url("log"), tmp_path / "log")
+    assert (tmp_path / "log").read_bytes() == DATA
+
+
+def test_the_lock_is_held_until_the_file_has_its_name(
+    web, tmp_path, monkeypatch
+) -> None:
+    web.files["log"] = DATA
+    replace = os.replace
+
+    def refused(part: Path, path: Path) -> None:
+        with part.open("ab") as file, pytest.raises(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        replace(part, path)
+
+    monkeypatch.setattr("graphseq.data.download.os.replace", refused)
+    download(web.url("log"), tmp_path / "log")
+    assert (tmp_path / "log").read_bytes() == DATA
 
 
 EMPTY = {"Content-Length": "0"}

@@ -19,7 +19,13 @@ from graphseq.data import (
     synthetic,
 )
 from graphseq.errors import DataError, GraphError
-from graphseq.graphs import CoOccurrence, Transitions, build_graph, graph_hash
+from graphseq.graphs import (
+    CoOccurrence,
+    Transitions,
+    build_graph,
+    graph_hash,
+    update_graph,
+)
 
 STEPS = [CoOccurrence("user"), CoOccurrence("item"), Transitions(window=3)]
 
@@ -152,8 +158,12 @@ def test_a_step_of_others_cannot_break_the_sequences() -> None:
         (Append(99), "name user nodes 0 … 99"),
         (lambda graph: None, "returned NoneType; a transform returns the graph"),
     ):
-        with pytest.raises(GraphError, match=found):
-            build_graph(split, [step])
+        for make in (
+            lambda s: build_graph(split, [s]),
+            lambda s: update_graph(build_graph(split), split, [s]),
+        ):
+            with pytest.raises(GraphError, match=found):
+                make(step)
 
 
 def test_steps_of_others_are_named_the_same_in_every_process() -> None:

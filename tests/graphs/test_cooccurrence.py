@@ -14,7 +14,7 @@ from torch_geometric.transforms import AddMetaPaths, Compose, RemoveSelfLoops
 
 from graphseq.constants import INTERACTS, USER_CO_OCCURS
 from graphseq.errors import ConfigError, GraphError
-from graphseq.graphs import CoOccurrence
+from graphseq.graphs import CoOccurrence, build
 from graphseq.graphs.build import interaction_matrix, write_relation
 from graphseq.nn.adjacency import operator
 from graphseq.schema import describe
@@ -275,6 +275,19 @@ def test_ids_beyond_float32_survive() -> None:
     wide = csr_matrix(([1.0, 2.0], ([0, 1], [2**24 + 1, 2**24 - 1])), (2, 2**24 + 2))
     found = write_relation(graph, USER_CO_OCCURS, wide)[USER_CO_OCCURS].edge_index
     assert found.tolist() == [[0, 1], [2**24 + 1, 2**24 - 1]]
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 5])
+def test_edges_are_written_in_parts_of_any_size(
+    rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build, "ROWS_AT_A_TIME", rows)
+    graph = HeteroData()
+    graph[INTERACTS].edge_index = torch.zeros(2, 0, dtype=torch.long)
+    dense = np.float32([[0, 1, 2], [0, 0, 0], [3, 0, 0], [0, 4, 0]])
+    store = write_relation(graph, USER_CO_OCCURS, csr_matrix(dense))[USER_CO_OCCURS]
+    assert store.edge_index.tolist() == [[0, 0, 2, 3], [1, 2, 0, 1]]
+    assert store.edge_weight.tolist() == [1, 2, 3, 4]
 
 
 def test_a_log_without_shared_neighbours_gives_no_edges(bipartite: Build) -> None:

@@ -9,7 +9,7 @@ import torch
 from torch_geometric.data import HeteroData
 
 from graphseq.constants import HAS_ATTRIBUTE, INTERACTS, ITEM_CO_OCCURS
-from graphseq.data import Interactions, Vocabulary, by_user, synthetic
+from graphseq.data import Interactions, Vocabulary, by_user, leave_one_out, synthetic
 from graphseq.errors import ConfigError, GraphError
 from graphseq.graphs import (
     Attributes,
@@ -274,3 +274,13 @@ def test_a_graph_without_its_number_of_nodes_is_refused(tmp_path: Path) -> None:
     bare["user"].num_nodes = bare["item"].num_nodes = None
     with pytest.raises(GraphError, match="the number of user nodes is not known"):
         save_graph(bare, tmp_path / "graph")
+
+
+def test_files_of_someone_else_are_not_replaced(tmp_path: Path) -> None:
+    graph = build_graph(leave_one_out(synthetic.cycle(12, 6)))
+    export_graph(graph, tmp_path / "tables")
+    export_graph(graph, tmp_path / "tables")
+    (tmp_path / "tables" / "notes.txt").write_text("mine")
+    with pytest.raises(GraphError, match=r"also notes\.txt, which would be lost"):
+        export_graph(graph, tmp_path / "tables")
+    assert (tmp_path / "tables" / "notes.txt").is_file()

@@ -47,6 +47,8 @@ def dense(graph: HeteroData, kind: str) -> Tensor:
     relation = USER_CO_OCCURS if kind == "user" else ITEM_CO_OCCURS
     store, size = graph[relation], graph[kind].num_nodes
     assert torch.equal(store.edge_index, store.edge_index.T.unique(dim=0).T)
+    assert (store.edge_weight > 0).all(), "also edges that a matrix does not show"
+    assert (store.edge_index[0] != store.edge_index[1]).all()
     matrix = torch.zeros(size, size, dtype=torch.float64)
     matrix[tuple(store.edge_index)] = store.edge_weight.double()
     return matrix

@@ -94,3 +94,9 @@ def test_gradients_are_exact_and_pull_negative_views_together(form: str) -> None
 def test_large_similarities_do_not_overflow() -> None:
     given = [view.detach().float() * 1e3 for view in views(5)]
     assert negative_contrast(*given, temperature=0.01).isfinite()
+
+
+def test_an_unknown_denominator_is_refused(unchecked_shapes: None) -> None:
+    views = [torch.ones(2, 4)] * 3
+    with pytest.raises(ValueError, match="denominator"):
+        negative_contrast(*views, denominator="Code")  # type: ignore[arg-type]

@@ -110,6 +110,10 @@ def repeated(graph: HeteroData) -> None:
     graph[CHAIN].edge_weight = graph[CHAIN].edge_weight.repeat(2)
 
 
+def weightless(graph: HeteroData) -> None:
+    graph[CHAIN].edge_weight = torch.ones(11).index_fill(0, torch.tensor([2]), 0)
+
+
 def disordered(graph: HeteroData) -> None:
     graph[INTERACTS].edge_index = graph[INTERACTS].edge_index.flip(1)
 
@@ -170,6 +174,7 @@ BROKEN: dict[str, Any] = {
     "it_does_something": broken(nothing),
     "edges_are_within_their_nodes": broken(outside),
     "edges_have_the_types_of_the_package": broken(doubles),
+    "added_weights_are_above_zero": broken(weightless),
     "added_relations_have_each_pair_once": broken(repeated),
     "events_of_a_user_stay_together": broken(disordered),
     "held_out_events_are_not_read": broken(peeking),

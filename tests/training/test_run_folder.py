@@ -15,6 +15,7 @@ from torch_geometric.data import HeteroData
 
 from graphseq.data import leave_one_out, synthetic
 from graphseq.errors import ConfigError, RunError
+from graphseq.evaluation import Report, evaluate
 from graphseq.graphs import build_graph
 from graphseq.models import PARTS, POP, Backbone, Model, SASRec
 from graphseq.nn import Encoder
@@ -300,3 +301,42 @@ def test_an_encoder_of_any_options_is_loaded(
     model = SASRec(30, Backbone(12, encoder=Width()))
     run = short(model, graph, folder=tmp_path)
     assert same(run.model(graph), model)
+
+
+@pytest.mark.parametrize(
+    "name", ["graph", "history.csv", "report-test.json", "experiment.yaml"]
+)
+def test_a_folder_with_files_of_someone_else_is_refused(
+    short: Short, tiny: Make, graph: HeteroData, tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / name
+    path.mkdir() if name == "graph" else path.write_text("train: {lr: 0.5}  # mine")
+    with pytest.raises(RunError, match=f"contains {name} and no run"):
+        short(tiny(), graph, folder=tmp_path)
+    assert sorted(p.name for p in tmp_path.iterdir() if p.name[0] != ".") == [name]
+    assert path.is_dir() or "mine" in path.read_text()
+
+
+def test_a_run_that_was_killed_at_once_can_be_started_again(
+    short: Short, tiny: Make, graph: HeteroData, tmp_path: Path
+) -> None:
+    """Its experiment was written, and its record was not."""
+    short(tiny(), graph, folder=tmp_path / "whole")
+    (tmp_path / "killed").mkdir()
+    text = (tmp_path / "whole" / "experiment.yaml").read_text()
+    (tmp_path / "killed" / "experiment.yaml").write_text(text)
+    assert short(tiny(), graph, folder=tmp_path / "killed").finished
+
+
+def test_brackets_in_the_name_of_a_folder_are_no_pattern(
+    short: Short, tiny: Make, graph: HeteroData, tmp_path: Path
+) -> None:
+    for name, epochs in (("run1", 3), ("run[1]", 1)):
+        model = tiny()
+        run = short(model, graph, folder=tmp_path / name, max_epochs=epochs)
+        evaluate(run.model(graph), graph, folder=tmp_path / name)
+    run = load_run(tmp_path / "run[1]")
+    assert run.epochs == 1
+    found, other = (Report.load(tmp_path / name) for name in ("run[1]", "run1"))
+    assert not found.per_user.equals(other.per_user)
+    assert run.report.per_user.equals(found.per_user)

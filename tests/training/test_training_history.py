@@ -23,6 +23,17 @@ def same(a: torch.nn.Module, b: torch.nn.Module) -> bool:
     return all(torch.equal(x, y) for x, y in pairs)
 
 
+def test_patience_counts_the_epochs_after_the_warmup(tmp_path: Path) -> None:
+    """The first epoch is the best; those up to the warm-up do not count."""
+    history = TrainingHistory(tmp_path, {}, monitor="NDCG@10", patience=2, warmup=3)
+    stopped = []
+    for epoch in range(1, 6):
+        history.add({"epoch": epoch, "NDCG@10": 1.0 / epoch})
+        stopped.append(history.stopped)
+    assert stopped == [False, False, False, False, True]
+    assert history.best_epoch == 1
+
+
 def test_it_stops_when_patience_is_over(
     short: Short, tiny: Make, graph: HeteroData
 ) -> None:

@@ -196,7 +196,8 @@ def estimate_events(path: str | Path, format: str | None = None) -> int | None:
         source = open_source(path)
         if source.is_parquet:
             files = list(source.parts) or [source.file]
-            return int(pl.scan_parquet(files).select(pl.len()).collect().item())
+            rows = pl.scan_parquet(files, glob=False).select(pl.len())
+            return int(rows.collect().item())
     except (DataError, *PARSER_ERRORS):
         return None
     start = source.start[: source.start.rfind(b"\n") + 1] or source.start

@@ -35,8 +35,9 @@ def read_parquet(
         name = source.name if not source.parts else path.name
         with parser_errors(name, cure, problem):
             file = io.BytesIO(source.read()) if is_gzip(path) else path
-            names = _column_names(name, pl.read_parquet_schema(file), columns, weight)
-            wanted = pl.scan_parquet(file).select(list(dict.fromkeys(names.values())))
+            table = pl.scan_parquet(file, glob=False)
+            names = _column_names(name, table.collect_schema(), columns, weight)
+            wanted = table.select(list(dict.fromkeys(names.values())))
             first = begin
             while (frame := wanted.slice(begin - first, ROWS).collect()).height:
                 rows = np.arange(begin + 1, begin + 1 + frame.height)
