@@ -1,7 +1,7 @@
 """Compare runs user by user: a paired bootstrap, or an interval that covers seeds."""
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, get_args
@@ -240,12 +240,16 @@ def _report(source: Any, part: Part) -> Report:
 
 def _check_one_model(reports: Sequence[Report]) -> None:
     """Refuse a list of runs of several models, or with different noise."""
-    models = sorted({str(report.facts.get("model")) for report in reports})
-    if len(models) > 1:
-        raise ConfigError(
-            "a list has runs of one model with different seeds; found "
-            f"{', '.join(models)}. Compare two models as a and b"
-        )
+    first, *others = (dict(_leaves(r.facts.get("model"), "model")) for r in reports)
+    for other in others:  # of another version, one may have more options
+        differ = [n for n in first.keys() & other.keys() if first[n] != other[n]]
+        if differ:
+            name = min(differ, key=len)
+            raise ConfigError(
+                "a list has runs of one model with different seeds; found "
+                f"{name}: {first[name]} and {other[name]}. Compare two models as a and "
+                "b"
+            )
     noises = {
         (report.facts.get("noise", 0.0), report.facts.get("noise_seed", 0))
         for report in reports
@@ -255,6 +259,19 @@ def _check_one_model(reports: Sequence[Report]) -> None:
             "a list has runs with different training seeds, evaluated alike; found the "
             f"noise (fraction, seed) {sorted(noises)}"
         )
+
+
+def _leaves(value: Any, place: str) -> Iterator[tuple[str, Any]]:
+    """The names of parts, and their options, by their places."""
+    if not isinstance(value, dict):
+        yield place, value
+        return
+    if len(value) == 1:
+        [(name, inner)] = value.items()
+        yield place, name
+        value = inner if isinstance(inner, dict) else {name: inner}
+    for name, inner in value.items():
+        yield from _leaves(inner, f"{place}.{name}")
 
 
 def _check_same_options(runs: Sequence[object]) -> None:

@@ -248,8 +248,18 @@ def test_a_list_has_runs_of_one_model_with_different_seeds() -> None:
     other = report([0.5, 0.5, 0.2], model="B")
     with pytest.raises(ConfigError, match=r"runs.a is given twice; list runs with"):
         compare(["runs/a", "runs/../runs/a"], one)
-    with pytest.raises(ConfigError, match=r"of one model with .* found A, B"):
+    with pytest.raises(ConfigError, match=r"of one model with .* model: A and B"):
         compare([one, other], one)
+    two.facts["model"] = {"A": {"encoder": {"GRU": {"dim": 4}}, "loss": "ce"}}
+    one.facts["model"] = {"A": {"new": 1, "loss": "ce", "encoder": {"GRU": {"dim": 4}}}}
+    assert compare([one, two], other).seeds == (2, 1), "in any order, of any version"
+    for encoder, found in (
+        ({"GRU": {"dim": 8}}, r"encoder\.dim: 4 and 8"),
+        ({"Caser": {}}, "encoder: GRU and"),
+    ):
+        other.facts["model"] = {"A": {"encoder": encoder}}
+        with pytest.raises(ConfigError, match=found):
+            compare([one, other], one)
     assert compare([one, two], other).seeds == (2, 1)
     with pytest.raises(ConfigError, match="a report is given twice"):
         compare([one, one], other)
