@@ -5,6 +5,7 @@ import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cyclopts import Parameter
 
@@ -13,6 +14,9 @@ from graphseq.cli.evaluate import print_reports
 from graphseq.cli.jobs import LOG, Job
 from graphseq.errors import RunError
 from graphseq.folders import check_run
+
+if TYPE_CHECKING:
+    from graphseq.training import Run
 
 
 @Parameter(name="*")
@@ -59,6 +63,8 @@ def train_here(job: Job, options: RunOptions) -> None:
     experiment.check_stages()
     if options.record is not None:
         _report_uncommitted(options.record)
+    if options.overwrite:
+        _is_run(job.folder)
     start = options_of_fit.get("start")
     if start is not None:
         check_run(start)
@@ -81,8 +87,8 @@ def train_here(job: Job, options: RunOptions) -> None:
         ) from error
     report = experiment.evaluate(model, graph, part="test", folder=job.folder)
     record = options.record
-    if options.resume and record and (job.fingerprint, job.seed) in recorded(record):
-        record = None  # the run was complete, and has its row
+    if options.resume and record and _has_row(record, job, run):
+        record = None  # the run was complete
     if record is not None:  # before anything is printed, which can fail
         about = {"data": experiment.data_name, "experiment": job.experiment}
         about |= {"settings": " ".join(settings), "fingerprint": job.fingerprint}
@@ -112,6 +118,19 @@ def recorded(results: Path) -> set[tuple[str, int]]:
     }
 
 
+def _has_row(results: Path, job: Job, run: "Run") -> bool:
+    """Whether a table of results has a run, on the graph that it was trained on."""
+    from graphseq.report import read_table
+
+    graph = run.record["graph"]["hash"][:12]
+    return any(
+        row["fingerprint"] == job.fingerprint
+        and int(float(row["seed"])) == job.seed
+        and row.get("graph", graph) == graph
+        for row in read_table(results)
+    )
+
+
 def _report_uncommitted(record: Path) -> None:
     import graphseq
     from graphseq.report import UNCOMMITTED
@@ -126,6 +145,21 @@ def _report_uncommitted(record: Path) -> None:
         )
 
 
+def _is_run(folder: Path) -> bool:
+    """Whether there is a run to delete.
+
+    Raises:
+        RunError: The folder holds something else.
+    """
+    if not folder.exists() or not any(p.name != LOG for p in folder.iterdir()):
+        return False
+    if not (folder / "run.json").is_file():
+        raise RunError(
+            f"{folder} is not a run folder and is not deleted; choose another --folder"
+        )
+    return True
+
+
 def _delete_run(folder: Path) -> None:
     """Delete a run, except the log, to which this process may be writing.
 
@@ -134,12 +168,8 @@ def _delete_run(folder: Path) -> None:
     """
     from graphseq.training.run_folder import LOCK, locked
 
-    if not folder.exists() or not any(p.name != LOG for p in folder.iterdir()):
+    if not _is_run(folder):
         return
-    if not (folder / "run.json").is_file():
-        raise RunError(
-            f"{folder} is not a run folder and is not deleted; choose another --folder"
-        )
     with locked(folder):  # not under a run in progress
         paths = [p for p in folder.iterdir() if p.name not in (LOG, LOCK)]
         for path in sorted(paths, key=lambda p: p.name == "run.json"):  # it comes last

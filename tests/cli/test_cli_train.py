@@ -151,6 +151,45 @@ def test_overwrite_deletes_only_runs(
     assert (tmp_path / "thesis" / "chapter.tex").exists()
 
 
+def test_a_run_is_deleted_only_when_the_new_one_can_start(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "pop.yaml", POP)
+    command = ["train", "pop.yaml", "--folder", "run"]
+    assert main(command) == 0
+    Path("elsewhere").mkdir()
+    Path("run/link").symlink_to("../elsewhere")
+    for more, message in (
+        (["--start", "run"], "its weights are to be the start"),
+        (["--start", "nowhere"], "the folder does not exist"),
+        (["--graph", "nowhere"], "is not a saved graph"),
+    ):
+        assert main([*command, "--overwrite", *more]) == 2
+        assert message in capsys.readouterr().err
+        assert load_run("run").finished
+    assert main([*command, "--overwrite"]) == 0
+    assert not Path("run/link").exists() and Path("elsewhere").is_dir()
+
+
+def test_a_run_on_an_updated_graph_has_a_row_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    header, *lines = (ROOT / "datasets" / "tiny.csv").read_text().splitlines()
+    for name, part in (("old.csv", lines[:45]), ("new.csv", lines[45:])):
+        Path(name).write_text("\n".join([header, *part]) + "\n")
+    assert main(["build", "old.csv", "--output", "graph"]) == 0
+    model = {"data": {"graph": "graph"}, "model": POP["model"]}
+    write(tmp_path / "pop.yaml", model)
+    command = ["train", "pop.yaml", "--record", "results.csv", "--resume", "--folder"]
+    assert main([*command, "one"]) == main([*command, "one"]) == 0
+    assert main(["update", "graph", "new.csv"]) == 0
+    assert main([*command, "two"]) == 0
+    assert len({row["graph"] for row in rows(tmp_path / "results.csv")}) == 2
+    assert len(rows(tmp_path / "results.csv")) == 2
+
+
 def test_epochs_that_end_too_early_lose_no_earlier_run(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
