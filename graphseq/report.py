@@ -116,13 +116,16 @@ def row(
         Column to value; a metric's column is named ``HR@5 excluded``.
     """
     environment = run.record["environment"]
-    commit = environment["commit"] or {"id": "", "changed": False}
+    used = [environment, *run.record.get("resumed_in", ())]
+    commits = [each["commit"] for each in used if each["commit"]]
+    ids = dict.fromkeys(commit["id"][:12] for commit in commits)
+    changed = any(commit["changed"] for commit in commits)
     (model,) = run.experiment["model"]
     facts = {
         "model": model,
         "data": data,
         "seed": run.experiment["train"]["seed"],
-        "commit": commit["id"][:12] + (UNCOMMITTED if commit["changed"] else ""),
+        "commit": "+".join(ids) + (UNCOMMITTED if changed else ""),
         "device": environment["device"],
         "cpu_seconds": round(run.cpu_seconds, 1),
         "epochs": run.epochs,

@@ -3,6 +3,7 @@
 import inspect
 import json
 import shutil
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
@@ -200,9 +201,18 @@ def begin(
         "times": [],
     }
     if former is not None:
+        now, earlier = record["environment"], former.record.get("resumed_in", [])
         record = former.record | {
             "resumed_after": [*former.record["resumed_after"], former.epochs]
         }
+        if changed := _changed([former.record["environment"], *earlier][-1], now):
+            record["resumed_in"] = [*earlier, now]
+            if options.is_first_process:
+                warnings.warn(
+                    f"the run in {folder} is resumed with other {', '.join(changed)}; "
+                    "it can end otherwise than an uninterrupted one",
+                    stacklevel=3,
+                )
     record["finished"] = False
     if options.is_first_process:
         own = _experiment(model, graph, options)
@@ -212,6 +222,16 @@ def begin(
         for old in (*folder.glob("report-*.json"), *folder.glob("per-user-*.parquet")):
             old.unlink()  # they describe weights that training may replace
     return record
+
+
+def _changed(former: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What of an environment is another than before: versions, and the commit."""
+    before, after = (each.get("versions") or {} for each in (former, now))
+    names = [n for n in after if n in before and before[n] != after[n]]
+    found = [f"versions of {', '.join(names)}"] if names else []
+    if former.get("commit") != now.get("commit"):
+        found.append("code (its commit, or changes of it)")
+    return found
 
 
 def check_stored(model: Model, options: FitOptions) -> None:

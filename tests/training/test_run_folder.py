@@ -19,6 +19,7 @@ from graphseq.evaluation import Report, evaluate
 from graphseq.graphs import build_graph
 from graphseq.models import PARTS, POP, Backbone, Model, SASRec
 from graphseq.nn import Encoder
+from graphseq.report import row
 from graphseq.training import Run, load_run
 from graphseq.training import options as training_options
 from graphseq.training.checkpoint import read_tensors
@@ -340,3 +341,25 @@ def test_brackets_in_the_name_of_a_folder_are_no_pattern(
     found, other = (Report.load(tmp_path / name) for name in ("run[1]", "run1"))
     assert not found.per_user.equals(other.per_user)
     assert run.report.per_user.equals(found.per_user)
+
+
+def test_a_run_resumed_with_other_code_records_both(
+    short: Short, tiny: Make, graph: HeteroData, tmp_path: Path
+) -> None:
+    run = short(tiny(), graph, folder=tmp_path)
+    record = json.loads((tmp_path / "run.json").read_text())
+    environment = record["environment"]
+    former = {"id": "f" * 40, "changed": True}
+    environment |= {
+        "commit": former,
+        "versions": environment["versions"] | {"torch": "1"},
+    }
+    (tmp_path / "run.json").write_text(json.dumps(record))
+    with pytest.warns(UserWarning, match="with other versions of torch, code"):
+        run = short(tiny(), graph, folder=tmp_path, resume=True, max_epochs=3)
+    assert run.record["environment"]["commit"] == former
+    [now] = run.record["resumed_in"]
+    assert now["versions"]["torch"] == torch.__version__
+    report = evaluate(run.model(graph), graph)
+    found = row(run, report, data="", experiment="")["commit"]
+    assert found.startswith("f" * 12) and found.endswith("+uncommitted")
