@@ -1,6 +1,7 @@
 """Search for the options of an experiment with the best validation metric."""
 
 import copy
+import hashlib
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -14,7 +15,9 @@ from graphseq.config.experiment import Experiment, check
 from graphseq.config.fingerprint import fingerprint
 from graphseq.config.space import check_space, settings
 from graphseq.config.yaml import override
+from graphseq.constants import INTERACTS
 from graphseq.errors import ConfigError, GraphSeqError
+from graphseq.graphs import held_out_hash
 from graphseq.locks import hold_lock
 from graphseq.plain_yaml import dump
 from graphseq.training.requirements import epochs_before_last_stage
@@ -95,6 +98,7 @@ def tune(
     graph = _graph(experiment, root) if same_graph else None
     failures = 0
     with hold_lock(folder / ".lock", folder):
+        _check_events(study, graph or _graph(experiment, root), folder)
         _end_interrupted(study)
         while len(_finished(study)) < trials:
             trial = study.ask()
@@ -112,6 +116,23 @@ def tune(
             if report is not None and not failures:
                 report(found[-1], best_of(found))
     return _trials(study)
+
+
+def _check_events(study: Any, graph: HeteroData, folder: Path) -> None:
+    """Refuse to continue a search on other events, whose trials cannot be compared.
+
+    Raises:
+        ConfigError: The log, or the graph, is another than before.
+    """
+    edges = graph[INTERACTS].edge_index.cpu().numpy()
+    found = [hashlib.sha256(edges.tobytes()).hexdigest(), held_out_hash(graph)]
+    if study.user_attrs.get("events", found) != found:
+        raise ConfigError(
+            f"{folder} contains a search on other events: the log or the graph has "
+            "changed since, so that trials cannot be compared. Choose another folder "
+            "(--folder)"
+        )
+    study.set_user_attr("events", found)
 
 
 def _fail(study: Any, trial: Any, error: GraphSeqError, failures: int) -> None:

@@ -12,6 +12,7 @@ from graphseq.cli import main
 from graphseq.config import Experiment, load
 from graphseq.config.space import Range
 from graphseq.config.tune import Trial, best_of, tune
+from graphseq.data import synthetic
 from graphseq.errors import ConfigError, GraphError
 
 pytest.importorskip("optuna")
@@ -219,6 +220,36 @@ def test_a_search_ends_after_many_failures_in_a_row(
         pytest.raises(ConfigError, match="10 trials failed one after the other; the"),
     ):
         tune(hopeless, trials=3, folder=tmp_path / "s")
+
+
+def test_a_search_does_not_go_on_with_other_events(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    frame = synthetic.cycle(30, 12, length=6).frame()
+    frame.write_csv("log.csv")
+    data = "data: {path: log.csv}"
+    text = FILE.replace(
+        "data: {cycle: {num_users: 30, num_items: 12, length: 6}}", data
+    )
+    Path("small.yaml").write_text(text)
+    searched = load("small.yaml")
+    tune(searched, trials=1, folder="s")
+    assert len(tune(searched, trials=2, folder="s")) == 2
+    frame.head(-6).write_csv("log.csv")
+    with pytest.raises(ConfigError, match="contains a search on other events"):
+        tune(searched, trials=3, folder="s")
+
+
+def test_results_of_someone_else_are_not_replaced(
+    experiment: Experiment, tmp_path: Path
+) -> None:
+    (tmp_path / "best.yaml").write_text("mine")
+    with pytest.raises(ConfigError, match=r"contains best\.yaml and no search"):
+        tune(experiment, trials=1, folder=tmp_path)
+    with pytest.raises(ConfigError, match=r"has no \?"):
+        tune(experiment, trials=1, folder=tmp_path / "s?x=1")
+    assert (tmp_path / "best.yaml").read_text() == "mine"
 
 
 def test_a_second_search_in_the_same_folder_is_refused(
