@@ -164,3 +164,12 @@ def test_diversity_is_the_fraction_of_pairs_that_differ() -> None:
     lists = torch.tensor([[0, 1, 2], [0, 1, -1], [0, 2, 3], [3, -1, -1], [-1, -1, -1]])
     expected = [2 / 3, 0, 1, 0, 0]
     assert diversity(lists, category).tolist() == pytest.approx(expected)
+
+
+def test_a_user_without_candidates_has_popularity_zero() -> None:
+    top = torch.tensor([[-1, -1], [2, -1]])
+    found = popularity(top, torch.tensor([5, 6, 7]), [1, 2])
+    assert {name: column.tolist() for name, column in found.items()} == {
+        "popularity@1": [0, 7],
+        "popularity@2": [0, 7],
+    }

@@ -274,3 +274,22 @@ def test_order_of_the_rows_does_not_matter() -> None:
         torch.testing.assert_close(
             loss(states[order], items, targets[order]), loss(states, items, targets)
         )
+
+
+def test_the_correction_holds_for_the_rarest_items() -> None:
+    """In a real catalogue most items have less than a thousandth of the events."""
+    generator = torch.Generator().manual_seed(0)
+    states = torch.randn(4, 3, generator=generator, dtype=torch.float64)
+    items = torch.randn(5, 3, generator=generator, dtype=torch.float64)
+    counts = torch.tensor([1, 2, 7, 1_000_000, 300]).double()
+    targets = torch.tensor([0, 1, 2, 3])
+    total = 0.0
+    for row in range(4):
+        logits = [float(states[row] @ items[other]) for other in targets.tolist()]
+        own = logits[row]
+        for place, other in enumerate(targets.tolist()):
+            if place != row:
+                logits[place] -= math.log(float(counts[other] / counts.sum()))
+        total += math.log(sum(math.exp(logit) for logit in logits)) - own
+    found = in_batch_softmax(states, items, targets, counts=counts)
+    assert found.item() == pytest.approx(total / 4)

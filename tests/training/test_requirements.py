@@ -30,6 +30,10 @@ def test_epochs_that_end_before_the_views_begin_are_reported(
     model = small("EC4SRec", objective={"ExplainedViews": {"updates": [5]}})
     with pytest.warns(UserWarning, match="trains 5 epochs before all"):
         short(model, graph, max_epochs=2)
+    for epochs in (1, 5):
+        with pytest.warns(UserWarning, match=f"and max_epochs is {epochs}"):
+            check_epochs(model, epochs)
+    check_epochs(model, 6)
 
 
 def test_epochs_that_end_before_the_last_stage_are_refused(small: Make) -> None:
