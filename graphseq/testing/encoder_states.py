@@ -1,7 +1,6 @@
 """Checks of the states of encoders: padding, batches, later items."""
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from graphseq.nn import Encoder
@@ -118,10 +117,11 @@ def later_items_are_read_only_if_declared(case: EncoderCase) -> None:
         )
 
 
-def _states_before(
-    encoder: Encoder, x: Float[Tensor, "1 L D"], cut: int
-) -> tuple[Float[Tensor, "1 C D"], Float[Tensor, "1 C D"]]:
-    """The states before a cut of the whole row, and of one with other later items."""
+def _states_before(encoder: Encoder, x: Tensor, cut: int) -> tuple[Tensor, Tensor]:
+    """The states before a cut of a row (1, L, D), and of one with other later items.
+
+    Both are (1, cut, D).
+    """
     mask = torch.ones(x.shape[:2], dtype=torch.bool, device=x.device)
     every = encoder(x, mask)[:, :cut]
     if not encoder.counts_from_end:
