@@ -278,12 +278,10 @@ def _check_same_options(runs: Sequence[object]) -> None:
     """Refuse a list of runs that were trained with different options."""
     known = [trained for trained in map(_training, runs) if trained is not None]
     for trained in known[1:]:
-        names = sorted({*trained, *known[0]})
-        differ = [n for n in names if trained.get(n) != known[0].get(n)]
+        names = sorted(trained.keys() & known[0].keys())  # versions have others
+        differ = [n for n in names if trained[n] != known[0][n]]
         if differ:
-            found = ", ".join(
-                f"{n}: {known[0].get(n)} and {trained.get(n)}" for n in differ
-            )
+            found = ", ".join(f"{n}: {known[0][n]} and {trained[n]}" for n in differ)
             raise ConfigError(
                 "the runs of a list may differ in their seeds only; these differ in "
                 f"options of the training ({found}). Compare them as a and b"

@@ -223,6 +223,7 @@ def test_a_list_has_runs_of_one_training_and_no_copies(tmp_path: Path) -> None:
     for folder, values in zip(folders, ([1, 0], [0, 1], [1, 0], [0, 0]), strict=True):
         folder.mkdir()
         train = {"lr": rates[folder.name], "seed": values[0], "threads": 2}
+        train |= {"new": 1} if folder.name == "a-1" else {}  # of a later version
         (folder / "experiment.yaml").write_text(dump({"train": train}))
         full_report(values).save(folder)
     first, second, copy, other = folders
