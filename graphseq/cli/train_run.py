@@ -64,7 +64,7 @@ def train_here(job: Job, options: RunOptions) -> None:
     if options.record is not None:
         _report_uncommitted(options.record)
     if options.overwrite:
-        _is_run(job.folder)
+        _is_run(job.folder)  # refuses any other folder before data are read
     start = options_of_fit.get("start")
     if start is not None:
         check_run(start)

@@ -73,6 +73,13 @@ def test_a_run_leaves_its_report_and_a_row(place: Path) -> None:
             )
 
 
+def write_old_and_new() -> None:
+    """Two parts of the small log, in the current folder."""
+    header, *lines = (ROOT / "datasets" / "tiny.csv").read_text().splitlines()
+    for name, part in (("old.csv", lines[:45]), ("new.csv", lines[45:])):
+        Path(name).write_text("\n".join([header, *part]) + "\n")
+
+
 def test_from_a_log_to_lists_in_the_shell(
     place: Path,
     tmp_path: Path,
@@ -80,9 +87,7 @@ def test_from_a_log_to_lists_in_the_shell(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    header, *lines = (ROOT / "datasets" / "tiny.csv").read_text().splitlines()
-    for name, part in (("old.csv", lines[:45]), ("new.csv", lines[45:])):
-        Path(name).write_text("\n".join([header, *part]) + "\n")
+    write_old_and_new()
     assert main(["build", "old.csv", "--output", "graph"]) == 0
     file = str(place / "small.yaml")
     command = ["train", file, "--graph", "graph", "--runs", "runs"]
@@ -176,9 +181,7 @@ def test_a_run_on_an_updated_graph_has_a_row_of_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    header, *lines = (ROOT / "datasets" / "tiny.csv").read_text().splitlines()
-    for name, part in (("old.csv", lines[:45]), ("new.csv", lines[45:])):
-        Path(name).write_text("\n".join([header, *part]) + "\n")
+    write_old_and_new()
     assert main(["build", "old.csv", "--output", "graph"]) == 0
     model = {"data": {"graph": "graph"}, "model": POP["model"]}
     write(tmp_path / "pop.yaml", model)
