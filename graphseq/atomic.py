@@ -87,7 +87,8 @@ def write_safetensors(
 ) -> None:
     """Replace a safetensors file atomically; its mode follows the umask.
 
-    ``safetensors`` itself creates files that only their owner can read.
+    ``safetensors`` itself creates files that only their owner can read, and writes them
+    under random names first: it does so in a folder whose name says whose it is.
 
     Args:
         path: The file to write.
@@ -96,11 +97,16 @@ def write_safetensors(
     """
     from safetensors.torch import save_file
 
-    with atomic_file(path) as draft:
+    path = real_path(path)
+    remove_abandoned(path.parent)
+    prefix = f"{draft_prefix(path.name)}."
+    with tempfile.TemporaryDirectory(SUFFIX, prefix, path.parent) as folder:
+        draft = Path(folder) / path.name
         draft.touch()
         mode = draft.stat().st_mode
         save_file(_without_shared_memory(tensors), draft, header)
         draft.chmod(mode)
+        os.replace(draft, path)
 
 
 def _without_shared_memory(tensors: "Mapping[str, Tensor]") -> "dict[str, Tensor]":

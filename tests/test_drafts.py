@@ -9,8 +9,10 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
+import safetensors.torch
+import torch
 
-from graphseq.atomic import atomic_file, atomic_folder, write_text
+from graphseq.atomic import atomic_file, atomic_folder, write_safetensors, write_text
 from graphseq.drafts import (
     draft_prefix,
     remove_abandoned,
@@ -54,6 +56,27 @@ def test_what_killed_processes_left_is_removed(
         assert [p.name for p in tmp_path.iterdir()] == [draft.name]
     write_text(tmp_path / "other", "all")
     assert not [*tmp_path.glob(".*")]
+
+
+def test_what_safetensors_was_writing_when_it_was_killed_is_removed(
+    tmp_path: Path,
+    run_forked: Callable[[Callable[[], None]], int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def die_while_writing(tensors: object, path: Path, header: object) -> None:
+        (path.parent / ".tmpV8a6b0").write_text("half")  # versions from 0.6 on do this
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    path, tensors = tmp_path / "weights.safetensors", {"a": torch.ones(2)}
+    path.write_text("old")
+    with monkeypatch.context() as patch:
+        patch.setattr(safetensors.torch, "save_file", die_while_writing)
+        status = run_forked(lambda: write_safetensors(path, tensors))
+    assert os.WTERMSIG(status) == signal.SIGKILL
+    assert path.read_text() == "old"
+    assert len([*tmp_path.rglob("*")]) > 1
+    write_safetensors(path, tensors)
+    assert [*tmp_path.rglob("*")] == [path]
 
 
 def test_only_drafts_of_ended_processes_of_this_machine_are_removed(
