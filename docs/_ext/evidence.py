@@ -29,6 +29,7 @@ NAMED_OTHERWISE = {
     "ComiRec-SA": "ComiRec",
 }
 PROTOCOLS = ("kept", "excluded")
+SAME_EVENTS = {"ml-1m-cbit-5core": "ml-1m-5core"}  # those of one second in another order
 RELATIONS = {
     "item": "item graph",
     "precedes": "transitions",
@@ -45,7 +46,7 @@ class Experiment:
         path: Relative to the root of the repository, with the variant.
         model: Name of the model's class.
         options: Options of the model, with defaults.
-        data: Name of the data set.
+        data: Name of the data set, or of the one with the same events.
         split: Name of the split.
         train: Options of the training, with defaults.
         fingerprint: Identifies the options of the experiment.
@@ -195,6 +196,7 @@ def read(loaded: config.Experiment) -> Experiment:
     resolved = loaded.resolved()
     [(model, options)] = resolved["model"].items()
     [split] = resolved["split"]
+    data = loaded.data_name
     file, variant = split_name(loaded.name)
     path = Path(os.path.relpath(file, ROOT)).as_posix()
     name = f"{path}:{variant}" if variant else path
@@ -204,7 +206,7 @@ def read(loaded: config.Experiment) -> Experiment:
         path=name,
         model=model,
         options=options,
-        data=loaded.data_name,
+        data=SAME_EVENTS.get(data, data),
         split=split,
         train=resolved["train"],
         fingerprint=identity,
