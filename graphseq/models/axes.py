@@ -5,6 +5,7 @@ from typing import Any
 import torch
 
 from graphseq.constants import ITEM, USER
+from graphseq.errors import ConfigError
 from graphseq.models.base import Model
 from graphseq.models.registry import create
 from graphseq.schema import describe
@@ -23,6 +24,9 @@ def growing_axes(model: Model) -> dict[str, dict[int, str]]:
 
     Returns:
         For each tensor of its state: dimension -> ``user`` or ``item``.
+
+    Raises:
+        ConfigError: A dimension grows with both, so that its rows cannot be told apart.
     """
     shapes = _shapes(model, PROBE)
     found: dict[str, dict[int, str]] = {name: {} for name in shapes}
@@ -30,6 +34,12 @@ def growing_axes(model: Model) -> dict[str, dict[int, str]]:
         larger = _shapes(model, {**PROBE, kind: PROBE[kind] + 1})
         for name, shape in shapes.items():
             for dim, (size, more) in enumerate(zip(shape, larger[name], strict=True)):
+                if size != more and dim in found[name]:
+                    raise ConfigError(
+                        f"{type(model).__name__}.{name} has rows of users and items, "
+                        "which cannot be told apart. Keep them in two tensors, and "
+                        "join these where they are read: torch.cat([users, items])"
+                    )
                 if size != more:
                     found[name][dim] = kind
     return found

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
 from graphseq.constants import INTERACTS
-from graphseq.models.base import Model
+from graphseq.models.joint_tables import JointTables
 from graphseq.nn.adjacency import operator
 from graphseq.nn.propagation import propagate
 from graphseq.objectives import bpr
@@ -18,7 +18,7 @@ from graphseq.sequences.samplers import Sampler
 
 
 @final
-class LightGCN(Model):
+class LightGCN(JointTables):
     r"""He et al., "LightGCN: Simplifying and Powering GCN …", SIGIR 2020.
 
     .. math:: E^{(l)} = D^{-1/2} A D^{-1/2} E^{(l-1)}, \qquad
@@ -63,8 +63,9 @@ class LightGCN(Model):
         self.readout: Literal["mean", "last"] = readout
         self.decay = decay
         self.num_negatives = num_negatives
-        self.nodes = nn.Parameter(torch.empty(num_users + num_items, dim))
-        nn.init.normal_(self.nodes, std=0.1)
+        both = nn.init.normal_(torch.empty(num_users + num_items, dim), std=0.1)
+        self.users = nn.Parameter(both[:num_users].clone())
+        self.items = nn.Parameter(both[num_users:].clone())
 
     def represent(self, batch: Batch, graph: HeteroData) -> Float[Tensor, "B D"]:
         """The user's vector."""
@@ -72,7 +73,7 @@ class LightGCN(Model):
 
     def item_vectors(self, graph: HeteroData) -> Float[Tensor, "V D"]:
         """The items' vectors."""
-        items = torch.arange(self.num_items, device=self.nodes.device)
+        items = torch.arange(self.num_items, device=self.items.device)
         return self.propagated(graph, self.num_users + items)
 
     def propagated(
@@ -87,9 +88,10 @@ class LightGCN(Model):
         target, sampled = batch.pairs()
         items = torch.cat([target, sampled.flatten()])
         rows = torch.cat([batch.user, items + self.num_users])
-        vectors = self.propagated(graph, rows)
+        nodes, step = self.nodes, operator(graph, INTERACTS)
+        vectors = propagate(nodes, step, self.layers, self.readout, rows)
         user, item, other = vectors.split([len(batch), len(batch), sampled.numel()])
         positive = (user * item).sum(dim=1)
         negative = torch.einsum("bd,bkd->bk", user, other.view(*sampled.shape, -1))
-        penalty = self.nodes[rows].square().sum() / (2 * len(batch))
+        penalty = nodes[rows].square().sum() / (2 * len(batch))
         return {"pairs": bpr(positive, negative), "decay": self.decay * penalty}

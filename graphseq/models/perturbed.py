@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
 from graphseq.constants import INTERACTS
-from graphseq.models.base import Model
+from graphseq.models.joint_tables import JointTables
 from graphseq.models.scoring import InnerProduct, Scorer
 from graphseq.nn.adjacency import operator
 from graphseq.objectives import bpr, nt_xent
@@ -18,7 +18,7 @@ from graphseq.sequences.batch import Batch
 from graphseq.sequences.samplers import Sampler
 
 
-class PerturbedGraphModel(Model):
+class PerturbedGraphModel(JointTables):
     """User and item vectors propagated over their graph, in training with noise.
 
     The equation, the options and their defaults are those of :class:`SimGCL`. A
@@ -46,15 +46,15 @@ class PerturbedGraphModel(Model):
         self.num_users, self.num_items = num_users, num_items
         self.layers, self.noise = layers, noise
         self.weight, self.temperature, self.decay = weight, temperature, decay
-        self.nodes = nn.Parameter(torch.empty(num_users + num_items, dim))
-        for table in self.nodes.detach().split([num_users, num_items]):
-            nn.init.xavier_uniform_(table)
+        users, items = torch.empty(num_users, dim), torch.empty(num_items, dim)
+        self.users = nn.Parameter(nn.init.xavier_uniform_(users))
+        self.items = nn.Parameter(nn.init.xavier_uniform_(items))
 
     def layer_vectors(
         self, graph: HeteroData, *, noisy: bool = False
     ) -> Float[Tensor, "l N D"]:
         """The vectors of all nodes after each step, users first."""
-        x: Tensor = self.nodes
+        x = self.nodes
         step, found = operator(graph, INTERACTS), list[Tensor]()
         for _ in range(self.layers):
             x = step.multiply(x)

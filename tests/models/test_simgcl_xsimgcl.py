@@ -36,7 +36,9 @@ def given(monkeypatch: pytest.MonkeyPatch) -> None:
 def written(kind: Callable, **options):
     model = kind(3, 4, dim=2, layers=2, noise=0.2, **options).double()
     with torch.no_grad():
-        model.nodes[:] = torch.tensor(NODES)
+        number = len(model.users)
+        model.users[:] = torch.tensor(NODES[:number])
+        model.items[:] = torch.tensor(NODES[number:])
     return model
 
 
@@ -179,7 +181,8 @@ def test_zero_vectors_and_weights_of_zero(small_log: HeteroData) -> None:
     model = written(SimGCL, weight=0.0)
     assert "contrast" not in model.losses(batch([0], [1], [3]), small_log)
     with torch.no_grad():
-        model.nodes.zero_()
+        model.users.zero_()
+        model.items.zero_()
     assert not model.layer_vectors(small_log, noisy=True).any()
 
 

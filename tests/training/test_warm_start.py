@@ -59,7 +59,8 @@ def new() -> HeteroData:
 def runs(old: HeteroData, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
     folder = tmp_path_factory.mktemp("runs")
     made = {}
-    for name, options in (("SASRec", {"backbone": {"dim": 8}}), ("BPRMF", {"dim": 4})):
+    for name in ("SASRec", "BPRMF", "LightGCN", "XSimGCL"):
+        options = {"backbone": {"dim": 8}} if name == "SASRec" else {"dim": 4}
         model = model_of(name, old, 1, **options)
         made[name] = fit(model, old, folder=folder / name, **QUIET)
     return made
@@ -99,17 +100,18 @@ def test_rows_follow_their_ids_and_new_items_are_the_mean_of_their_neighbours(
         assert torch.equal(model.backbone.encoder.state_dict()[name], tensor)
 
 
+@pytest.mark.parametrize("kind", ["BPRMF", "LightGCN", "XSimGCL"])
 def test_users_follow_their_ids_and_new_items_may_be_fresh(
-    runs: dict[str, Run], old: HeteroData, new: HeteroData
+    runs: dict[str, Run], old: HeteroData, new: HeteroData, kind: str
 ) -> None:
-    model = model_of("BPRMF", new, 2, dim=4)
+    model = model_of(kind, new, 2, dim=4)
     own = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    fit(model, new, start=runs["BPRMF"].folder, new_items="fresh", **QUIET)
-    before = runs["BPRMF"].model().state_dict()
+    fit(model, new, start=runs[kind].folder, new_items="fresh", **QUIET)
+    before = runs[kind].model().state_dict()
     for name, tensor in model.state_dict().items():
-        [kind] = [k for k in ("user", "item") if len(tensor) == new[k].num_nodes]
-        known = old[kind].vocabulary.ids.to_list()
-        for row, raw in enumerate(new[kind].vocabulary.ids):
+        [nodes] = [k for k in ("user", "item") if len(tensor) == new[k].num_nodes]
+        known = old[nodes].vocabulary.ids.to_list()
+        for row, raw in enumerate(new[nodes].vocabulary.ids):
             source = before[name][known.index(raw)] if raw in known else own[name][row]
             assert torch.equal(tensor[row], source), (name, raw)
 
