@@ -46,6 +46,14 @@ def log(last: int = 0, first: int = 0, before: int = 0) -> Interactions:
     return Interactions.from_arrays(user, item.ravel(), users=ids, items=ids)
 
 
+def test_the_type_of_numbers_changes_the_hash() -> None:
+    """Zeros of two types with the same bytes."""
+    graphs = [build_graph(leave_one_out(log())) for _ in range(2)]
+    graphs[0]["item"].x = torch.zeros(graphs[0]["item"].num_nodes)
+    graphs[1]["item"].x = graphs[0]["item"].x.int()
+    assert graph_hash(graphs[0]) != graph_hash(graphs[1])
+
+
 def test_changed_test_data_leave_the_hash_and_change_the_other() -> None:
     one = build_graph(leave_one_out(log()), [CoOccurrence("item")])
     other = build_graph(leave_one_out(log(last=1)), [CoOccurrence("item")])

@@ -34,6 +34,14 @@ def test_relations_of_both_are_those_of_a_graph_built_with_both() -> None:
     )
 
 
+def test_steps_of_several_are_recorded_once() -> None:
+    items, order = gs.CoOccurrence("item"), gs.Transitions()
+    merged = merge_graphs([graph(items), graph(items, order)])
+    expected = graph(items, order).provenance["transforms"]
+    assert len(expected) == 2
+    assert merged.provenance["transforms"] == expected
+
+
 def test_parts_of_one_graph_are_merged_to_a_part_of_it() -> None:
     whole = graph(gs.CoOccurrence("item"), gs.Transitions(), gs.CoOccurrence("user"))
     parts = [part_of(whole, [relation]) for relation in (PRECEDES, ITEM_CO_OCCURS)]

@@ -106,6 +106,7 @@ def test_importances_change_at_updates_only(cycle: HeteroData) -> None:
     assert all(torch.equal(kept[5], kept[e]) for e in (6, 7))
     assert not torch.equal(kept[2], kept[5])
     assert len(kept[2]) == int(index.examples.length.sum()), "without padding"
+    assert not [n for n in model.state_dict() if "score" in n], "not saved with weights"
     refreshed(cycle, 0, model)
     assert not model.epoch_state, "another run starts without importances"
 

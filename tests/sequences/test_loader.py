@@ -258,6 +258,15 @@ def test_every_batch_of_every_epoch_draws_its_own_negatives(written: Written) ->
     assert len(drawn) > 12 and len(set(drawn)) == len(drawn)
 
 
+def test_every_process_draws_its_own_negatives(written: Written) -> None:
+    """All batches are the same users, and only the process differs."""
+    graph = written([[0, 1, 2, 3]] * 4, num_items=10**6)
+    parts = [load(graph, num_negatives=4, rank=rank, world=2) for rank in range(2)]
+    one, other = (part[0].target_negatives() for part in parts)
+    assert one.shape == other.shape
+    assert not torch.equal(one, other)
+
+
 def test_without_negatives_none_are_drawn(random_graph: HeteroData) -> None:
     assert load(random_graph, num_negatives=0)[0].negatives is None
 
