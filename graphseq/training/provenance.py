@@ -1,5 +1,6 @@
 """Provenance of a run: versions, commit and device, and the identity of the graph."""
 
+import hashlib
 import platform
 import subprocess
 from functools import cache
@@ -11,6 +12,7 @@ import torch
 from torch_geometric.data import HeteroData
 
 from graphseq.graphs import held_out_hash, whole_hash
+from graphseq.training.run import Run
 
 LIBRARIES = (
     "graphseq",
@@ -50,6 +52,18 @@ def identity(graph: HeteroData) -> dict[str, Any]:
         "num_items": int(graph["item"].num_nodes),
         "hash": whole_hash(graph),
         "held_out_hash": held_out_hash(graph),
+    }
+
+
+def origin(run: Run) -> dict[str, Any]:
+    """What identifies the run whose weights another one starts from."""
+    with run.weights_file.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return {
+        "folder": str(run.folder),
+        "weights_sha256": digest,
+        "graph": run.record["graph"]["hash"],
+        "commit": run.record["environment"]["commit"],
     }
 
 

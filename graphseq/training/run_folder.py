@@ -25,7 +25,7 @@ from graphseq.models.registry import part_table
 from graphseq.plain_yaml import dump, parse, read_text
 from graphseq.schema import Configurable, describe
 from graphseq.training.options import FitOptions
-from graphseq.training.provenance import environment, identity
+from graphseq.training.provenance import environment, identity, origin
 from graphseq.training.resume import check_same
 from graphseq.training.run import (
     CHECKPOINT,
@@ -200,6 +200,8 @@ def begin(
         "stopped_early": False,
         "times": [],
     }
+    if options.start is not None and former is None:
+        record["started_from"] = origin(load_run(options.start))
     if former is not None:
         now, earlier = record["environment"], former.record.get("resumed_in", [])
         record = former.record | {

@@ -1,5 +1,6 @@
 """Training that starts from a run on an earlier graph."""
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -123,7 +124,11 @@ def test_a_run_that_is_resumed_does_not_start_again(
     whole, parts, again = (
         model_of("SASRec", new, seed, backbone={"dim": 8}) for seed in (2, 2, 3)
     )
-    fit(whole, new, max_epochs=2, folder=tmp_path / "a", **options)
+    run = fit(whole, new, max_epochs=2, folder=tmp_path / "a", **options)
+    weights = (runs["SASRec"].folder / "weights.safetensors").read_bytes()
+    origin = run.record["started_from"]
+    assert origin["weights_sha256"] == hashlib.sha256(weights).hexdigest()
+    assert origin["graph"] == runs["SASRec"].record["graph"]["hash"]
     fit(parts, new, max_epochs=1, folder=tmp_path / "b", **options)
     fit(again, new, max_epochs=2, folder=tmp_path / "b", resume=True, **options)
     pairs = zip(whole.parameters(), again.parameters(), strict=True)
