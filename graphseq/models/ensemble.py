@@ -150,7 +150,7 @@ class Ensemble(DirectModel):
             [(model.scorer(graph), model.max_length) for model in self.models],
             self.weights,
             comparable(self.combine, self.rank_constant),
-            depends_on_candidates=self.combine == "reciprocal_rank",
+            of_ranks=self.combine == "reciprocal_rank",
         )
 
     def reweighted(self, weights: Sequence[float]) -> "Ensemble":
@@ -177,7 +177,7 @@ class EnsembleScorer(Scorer):
         members: Scorers, and the longest history that each reads.
         weights: Of the members; their sum is 1.
         f: Makes scores comparable.
-        depends_on_candidates: Whether its values depend on the excluded items.
+        of_ranks: Whether its values are of ranks, and so depend on the excluded items.
     """
 
     def __init__(
@@ -186,13 +186,14 @@ class EnsembleScorer(Scorer):
         weights: Sequence[float],
         f: Comparable,
         *,
-        depends_on_candidates: bool,
+        of_ranks: bool,
     ) -> None:
         self.members, self.f = members, f
-        self.depends_on_candidates = depends_on_candidates
+        depend = [scorer.depends_on_candidates for scorer, _ in members]
+        self.depends_on_candidates = of_ranks or any(depend)
         self.num_items = members[0][0].num_items
         self.device = members[0][0].device
-        scale = len(weights) if depends_on_candidates else 1
+        scale = len(weights) if of_ranks else 1
         self.weights = scale * torch.tensor(weights, device=self.device)
 
     def blocks(self, batch: Batch) -> Blocks:

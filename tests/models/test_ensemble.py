@@ -1,8 +1,10 @@
 """Ensembles: scores by loops, members of other graphs refused, the history excluded."""
 
 import copy
+import itertools
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 from torch_geometric.data import HeteroData
@@ -185,3 +187,27 @@ def test_a_member_with_nan_scores_is_refused(members, noise) -> None:
     for combine in COMBINE:
         with pytest.raises(GraphSeqError, match="NaN"):
             gs.evaluate(Ensemble([members[1], broken], combine=combine), noise)
+
+
+def test_ranks_of_a_member_that_is_an_ensemble_are_among_the_candidates(
+    members, noise
+) -> None:
+    """Evaluation, and lists of all items for the same histories."""
+    inner = Ensemble(members[:2], combine="reciprocal_rank", rank_constant=1)
+    outer = Ensemble([inner, members[2]], combine="z_score").eval()
+    scorer = outer.scorer(noise)
+    assert scorer.depends_on_candidates
+    assert scorer.weights.tolist() == [0.5, 0.5]
+    found = gs.evaluate(outer, noise, ks=[5], history="excluded").per_user
+    names = noise["item"].vocabulary.ids
+    pointer = noise.test.history_ptr.tolist()
+    events = [
+        names[noise.test.history[a:b].tolist()].to_list()
+        for a, b in itertools.pairwise(pointer)
+    ]
+    lists = gs.Recommender(outer, noise).recommend(histories=events, k=len(names))
+    targets = names[noise.test.target.tolist()].to_list()
+    for row, target in enumerate(targets):
+        own = lists.filter(pl.col("history") == row, pl.col("item") == target)
+        if own.height:  # the target is not in the history
+            assert found["best_rank"][row] == own["rank"].item()
