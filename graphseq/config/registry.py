@@ -40,6 +40,7 @@ from graphseq.graphs import (
     WeightedCoOccurrence,
     load_graph,
 )
+from graphseq.graphs.build import twice
 from graphseq.models import MODELS, PARTS
 from graphseq.models.registry import model_table, part_table
 from graphseq.nn import Pretrained
@@ -107,6 +108,20 @@ def added_relations(steps: Sequence[Spec]) -> set[EdgeType]:
         elif step.target is Attributes:
             found.add(HAS_ATTRIBUTE)
     return found
+
+
+def repeated_steps(steps: Sequence[Spec]) -> Iterator[InvalidOption]:
+    """Steps that add what an earlier one adds, and would replace it."""
+    first: dict[Any, str] = {}
+    for step in steps:
+        added: set[Any] = added_relations([step]) - {INTERACTS}
+        if step.target is ItemVectors:
+            added = {"vectors of items"}
+        name = getattr(step.target, "__name__", "a step")
+        for each in added:
+            if each in first:
+                yield InvalidOption(step.place, twice(each, first[each], name))
+            first[each] = name
 
 
 def required_relations(spec: Spec) -> tuple[EdgeType, ...]:

@@ -12,6 +12,7 @@ from graphseq.config.registry import (
     missing_relations,
     model_table,
     part_table,
+    repeated_steps,
 )
 from graphseq.data.recipes import find_dataset
 from graphseq.errors import ConfigError, DataError, suggest
@@ -84,6 +85,8 @@ def check_sections(options: Any, source: str) -> None:
     if "diversity" in named and not has_attributes and not on_graph:
         message = "diversity needs the step Attributes in the section graph"
         problems.append(InvalidOption("evaluate.metrics", message))
+    if None not in steps:
+        problems += repeated_steps(steps)
     if model is not None and None not in steps and not on_graph:
         problems += missing_relations(model, steps)
     refuse(source, problems)

@@ -7,7 +7,7 @@ import torch
 from torch_geometric.data import HeteroData
 from torch_geometric.transforms import BaseTransform
 
-from graphseq.constants import ATTRIBUTE, HAS_ATTRIBUTE, INTERACTS
+from graphseq.constants import ATTRIBUTE, HAS_ATTRIBUTE, INTERACTS, EdgeType
 from graphseq.data import Vocabulary
 from graphseq.data.attributes import Table, pairs_of, read_attributes
 from graphseq.errors import GraphError
@@ -62,6 +62,11 @@ class Attributes(Configurable, BaseTransform):
         self.options = {"source": name, "item": item, "attribute": attribute}
         if separator is not None:
             self.options["separator"] = separator
+
+    @property
+    def adds(self) -> EdgeType:
+        """The relation that the step adds."""
+        return HAS_ATTRIBUTE
 
     def forward(self, graph: HeteroData) -> HeteroData:
         """Add the nodes and the edges to the graph."""

@@ -46,7 +46,8 @@ def build_graph(split: Split, transforms: Sequence[BaseTransform] = ()) -> Heter
         * ``graph.provenance``: JSON data that describe how the graph was made.
 
     Raises:
-        GraphError: The first argument is not a split, or the second not a list; a
+        GraphError: The first argument is not a split, or the second not a list; two
+            steps add the same relation; a
             transform of another package returns no graph, or one with edges, weights
             or an order of events that cannot be.
         DataError: The held-out rows of the split break the rules of :class:`.HeldOut`.
@@ -63,6 +64,7 @@ def build_graph(split: Split, transforms: Sequence[BaseTransform] = ()) -> Heter
                 f"a transform is an object, such as CoOccurrence('item'); found "
                 f"{transform!r:.80}"
             )
+    check_steps(transforms)
     train = split.train
     for part in ("validation", "test"):
         rows = getattr(split, part)
@@ -82,6 +84,30 @@ def build_graph(split: Split, transforms: Sequence[BaseTransform] = ()) -> Heter
         graph = apply_step(transform, graph)
     graph.provenance = provenance_of(split, transforms)
     return graph
+
+
+def check_steps(transforms: Sequence[BaseTransform]) -> None:
+    """Refuse two steps that add the same relation, of which the first would be lost.
+
+    Raises:
+        GraphError: Steps of the package add one relation, or vectors of items, twice.
+    """
+    first: dict[Any, Any] = {}
+    for transform in transforms:
+        if (added := getattr(transform, "adds", None)) is None:
+            continue
+        if added in first:
+            raise GraphError(twice(added, _name(first[added]), _name(transform)))
+        first[added] = transform
+
+
+def twice(added: EdgeType | str, first: str, second: str) -> str:
+    """The message for two steps that add the same."""
+    what = added if isinstance(added, str) else f"the relation {'–'.join(added)}"
+    return (
+        f"{first} and {second} both add {what}, and the second would replace what the "
+        "first adds. Leave one of them out, or join what they read"
+    )
 
 
 def apply_step(transform: BaseTransform, graph: HeteroData) -> HeteroData:

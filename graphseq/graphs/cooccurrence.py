@@ -6,7 +6,7 @@ from scipy.sparse import csr_matrix
 from torch_geometric.data import HeteroData
 from torch_geometric.transforms import BaseTransform
 
-from graphseq.constants import EdgeWeight, NodeKind, Symmetrize
+from graphseq.constants import EdgeType, EdgeWeight, NodeKind, Symmetrize
 from graphseq.graphs.build import interaction_matrix, write_relation
 from graphseq.graphs.product import Factors, Rows, stack_rows
 from graphseq.schema import Configurable, Size
@@ -92,12 +92,16 @@ class CoOccurrence(Configurable, BaseTransform):
         if hub_cap is None:
             del self.options["hub_cap"]
 
+    @property
+    def adds(self) -> EdgeType:
+        """The relation that the step adds."""
+        return (self.kind, "co_occurs", self.kind)
+
     def forward(self, graph: HeteroData) -> HeteroData:
         """Add the edges to the graph."""
-        relation = (self.kind, "co_occurs", self.kind)
         # No name here keeps a matrix: each is freed when the next has been computed.
         return write_relation(
-            graph, relation, self.symmetric(self.pruned(self._nodes(graph)))
+            graph, self.adds, self.symmetric(self.pruned(self._nodes(graph)))
         )
 
     def _nodes(self, graph: HeteroData) -> csr_matrix:

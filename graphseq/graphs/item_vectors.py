@@ -78,6 +78,11 @@ class ItemVectors(Configurable, BaseTransform):
             root=self.root,
         )
 
+    @property
+    def adds(self) -> str:
+        """What the step adds: the vectors of the items."""
+        return "vectors of items"
+
     def forward(self, graph: HeteroData) -> HeteroData:
         """Add the vectors to the graph."""
         vectors = self._rows(raw_items(graph, "ItemVectors"))

@@ -9,7 +9,7 @@ from scipy.sparse import csr_matrix
 from torch_geometric.data import HeteroData
 from torch_geometric.transforms import BaseTransform
 
-from graphseq.constants import INTERACTS, ITEM, PRECEDES
+from graphseq.constants import INTERACTS, ITEM, PRECEDES, EdgeType
 from graphseq.graphs.build import require, write_relation
 from graphseq.graphs.product import keep_strongest
 from graphseq.graphs.progress import track
@@ -59,12 +59,17 @@ class Transitions(Configurable, BaseTransform):
         self.top_k = top_k
         self.self_loops = self_loops
 
+    @property
+    def adds(self) -> EdgeType:
+        """The relation that the step adds."""
+        return PRECEDES
+
     def forward(self, graph: HeteroData) -> HeteroData:
         """Add the edges to the graph."""
         require(graph, INTERACTS, "Transitions")
         user, item = graph[INTERACTS].edge_index.cpu().numpy()
         links = self.pruned(user, item, graph[ITEM].num_nodes)
-        return write_relation(graph, PRECEDES, links)
+        return write_relation(graph, self.adds, links)
 
     def pruned(
         self,

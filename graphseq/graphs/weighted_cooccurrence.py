@@ -9,7 +9,7 @@ from scipy.sparse import csr_matrix, diags
 from torch_geometric.data import HeteroData
 from torch_geometric.transforms import BaseTransform
 
-from graphseq.constants import INTERACTS, EventWeight, NodeKind, Symmetrize
+from graphseq.constants import INTERACTS, EdgeType, EventWeight, NodeKind, Symmetrize
 from graphseq.graphs.build import require, write_relation
 from graphseq.graphs.product import blocks, keep_strongest
 from graphseq.graphs.progress import track
@@ -63,6 +63,11 @@ class WeightedCoOccurrence(Configurable, BaseTransform):
         self.weight: Similarity = weight
         self.symmetrize: Symmetrize = symmetrize
 
+    @property
+    def adds(self) -> EdgeType:
+        """The relation that the step adds."""
+        return (self.kind, "co_occurs", self.kind)
+
     def forward(self, graph: HeteroData) -> HeteroData:
         """Add the edges to the graph."""
         from graphseq.nn.adjacency import event_matrix
@@ -78,7 +83,7 @@ class WeightedCoOccurrence(Configurable, BaseTransform):
         elif self.symmetrize == "min":
             links = links.minimum(flipped)
         links.sort_indices()
-        return write_relation(graph, (self.kind, "co_occurs", self.kind), links)
+        return write_relation(graph, self.adds, links)
 
     def pruned(self, nodes: csr_matrix) -> csr_matrix:
         """The heaviest edges of each node, in blocks of rows of bounded memory."""

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from torch_geometric.data import HeteroData
-from torch_geometric.transforms import Compose
+from torch_geometric.transforms import BaseTransform, Compose
 
 from graphseq.constants import INTERACTS, ITEM_CO_OCCURS, PRECEDES, USER_CO_OCCURS
 from graphseq.data import (
@@ -20,6 +20,7 @@ from graphseq.data import (
 )
 from graphseq.errors import DataError, GraphError
 from graphseq.graphs import (
+    Attributes,
     CoOccurrence,
     Transitions,
     build_graph,
@@ -206,3 +207,19 @@ def test_held_out_rows_of_ones_own_follow_the_rules(
     build_graph(replace(split, test=rows))
     with pytest.raises(DataError, match=f"the test part of this split .*{found}"):
         build_graph(replace(split, test=rows._replace(**changed)))
+
+
+@pytest.mark.parametrize(
+    ("steps", "message"),
+    [
+        ([CoOccurrence("item"), CoOccurrence("item", top_k=2)], "item–co_occurs–item"),
+        ([Transitions(), Transitions()], "item–precedes–item"),
+        ([Attributes({0: ["a"]}), Attributes({0: ["b"]})], "item–has–attribute"),
+    ],
+)
+def test_steps_that_would_replace_each_other_are_refused(
+    steps: list[BaseTransform], message: str
+) -> None:
+    split = leave_one_out(synthetic.cycle(5, 4, length=5))
+    with pytest.raises(GraphError, match=f"both add the relation {message}"):
+        build_graph(split, steps)
