@@ -28,7 +28,6 @@ from graphseq.config.sections import (
 )
 from graphseq.config.space import Space
 from graphseq.data import Interactions
-from graphseq.data.readers.source import missing_file
 from graphseq.errors import ConfigError, DataError
 from graphseq.evaluation import Report
 from graphseq.graphs import build_graph, load_log
@@ -36,6 +35,7 @@ from graphseq.models import Ensemble, Model, RepeatBias
 from graphseq.models.registry import build_model
 from graphseq.schema import InvalidOption, refuse
 from graphseq.signatures import parameters
+from graphseq.specs import Spec
 from graphseq.training import Run
 from graphseq.training.requirements import check_last_stage
 
@@ -130,18 +130,29 @@ class Experiment:
         spec = self.section("data")
         supplied: dict[str, Any] = {}
         if spec.target is DATA["path"]:
-            path = Path(root or ".") / spec.path
-            if not path.is_file():
-                raise DataError(
-                    f"{missing_file(path)}. A path in an experiment is relative to the "
-                    "current folder, or to the folder of --data"
-                )
-            supplied = {"path": str(path)}
+            return self._filtered(self._read_path(spec, Path(root or ".")))
         elif spec.target is DATA["graph"]:
             return load_log(spec.path)
         elif spec.target is DATA["dataset"] and root is not None:
             supplied = {"root": str(root)}
-        log: Interactions = spec.build(**supplied)
+        return self._filtered(spec.build(**supplied))
+
+    def _read_path(self, spec: Spec, root: Path) -> Interactions:
+        """The log at a path: a file, a folder or a pattern."""
+        path = root / spec.path
+        try:
+            log: Interactions = spec.build(path=str(path))
+        except DataError as error:
+            if path.exists():
+                raise
+            end = "" if str(error).endswith((".", "?")) else "."
+            raise DataError(
+                f"{error}{end} A path in an experiment is relative to the current "
+                "folder, or to the folder of --data"
+            ) from error
+        return log
+
+    def _filtered(self, log: Interactions) -> Interactions:
         for step in self.section("filters"):
             log = step.build(log=log)
         return log

@@ -9,6 +9,7 @@ import yaml
 
 from graphseq.config import Experiment, check
 from graphseq.constants import ITEM_CO_OCCURS, PRECEDES
+from graphseq.data import synthetic
 from graphseq.errors import ConfigError, DataError
 from graphseq.graphs import graph_hash
 from graphseq.schema import describe
@@ -135,6 +136,24 @@ def test_a_missing_log_is_reported_with_the_folder() -> None:
         DataError, match=r"nowhere\.csv.*relative to the current folder"
     ):
         experiment.read()
+
+
+def test_folders_and_patterns_are_read_as_read_log_does(tmp_path: Path) -> None:
+    (tmp_path / "parts").mkdir()
+    log = synthetic.cycle(6, 4, length=5).frame()
+    for number, part in enumerate((log[:10], log[10:])):
+        part.write_parquet(tmp_path / "parts" / f"part-{number}.parquet")
+    for path in ("parts", "parts/*.parquet"):
+        experiment = check({**OPTIONS, "data": {"path": path}})
+        assert len(experiment.read(tmp_path)) == len(log)
+
+
+def test_steps_that_add_the_same_relation_are_refused() -> None:
+    steps = [{"CoOccurrence": {"kind": "item"}}, {"Transitions": {}}]
+    check({**OPTIONS, "graph": steps})
+    again = {"WeightedCoOccurrence": {"kind": "item"}}
+    with pytest.raises(ConfigError, match=r"both add the relation item–co_occurs–item"):
+        check({**OPTIONS, "graph": [*steps, again]})
 
 
 def test_epochs_that_end_too_early_are_refused_before_the_data_are_read() -> None:
