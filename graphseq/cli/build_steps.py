@@ -27,10 +27,17 @@ if TYPE_CHECKING:
 
 def read(stages: "Stages", log: str | Path, options: "ReadOptions") -> "Interactions":
     """Read a log in this process."""
+    stages.begin("read")
+    events = read_log(log, options)
+    stages.end(quantity(len(events), "event"))
+    return events
+
+
+def read_log(log: str | Path, options: "ReadOptions") -> "Interactions":
+    """Read a log with the options of a command."""
     from graphseq import data
 
-    stages.begin("read")
-    events = data.read_log(
+    return data.read_log(
         log,
         columns=_columns(options.columns),
         format=options.format,
@@ -39,8 +46,6 @@ def read(stages: "Stages", log: str | Path, options: "ReadOptions") -> "Interact
         weight=None if options.weight is None else _column(options.weight),
         on_error=options.on_error or "raise",
     )
-    stages.end(quantity(len(events), "event"))
-    return events
 
 
 def split(stages: "Stages", log: "Interactions", options: "BuildOptions") -> "Split":

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Literal
 
-from graphseq.cli.app import check_folder
+from graphseq.cli.app import check_folder, parse_pairs
 from graphseq.cli.evaluate import graph_of
-from graphseq.cli.id_files import read_titles
+from graphseq.cli.id_files import TITLES, read_titles
 from graphseq.cli.new_items import check_files, with_new_items
 from graphseq.schema import Count
 
@@ -16,6 +16,7 @@ def export_model(
     /,
     *,
     titles: Path | None = None,
+    title_columns: list[str] | None = None,
     without_histories: bool = False,
     neighbours: Count = 20,
     index: Literal["flat", "hnsw"] = "flat",
@@ -40,7 +41,8 @@ def export_model(
     Args:
         run: Run folder.
         folder: Folder to write.
-        titles: CSV or Parquet file with the columns item and title.
+        titles: Table with a title for each item: CSV, TSV, Parquet or JSON lines.
+        title_columns: Its columns, such as item=asin title=name.
         without_histories: Leave out the users and their known items; only requests
             with histories are then answered. For models that read histories.
         neighbours: Neighbours in the item graph that are written for each item.
@@ -62,7 +64,10 @@ def export_model(
 
     encoder.check_installed()
     loaded = load_run(run)
-    words = None if titles is None else dict(read_titles(titles).iter_rows())
+    named = parse_pairs(
+        "--title-columns", title_columns, "item=asin title=name", TITLES.__contains__
+    )
+    words = None if titles is None else dict(read_titles(titles, **named).iter_rows())
     built, _ = graph_of(run, graph, data)
     model = loaded.model(built)
     export_model(

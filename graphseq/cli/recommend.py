@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from graphseq.cli.app import check_file, parse_ids, parse_pairs
+from graphseq.cli.build import ReadOptions
+from graphseq.cli.build_steps import read_log
 from graphseq.cli.evaluate import check_folders, graph_of
 from graphseq.cli.id_files import (
     TITLES,
@@ -37,6 +39,7 @@ def recommend(
     all: bool = False,
     history: list[str] | None = None,
     histories: Path | None = None,
+    reading: ReadOptions = ReadOptions(),  # noqa: B008
     pairs: Path | None = None,
     k: Size = 10,
     history_items: Literal["exclude", "keep"] = "exclude",
@@ -82,6 +85,7 @@ def recommend(
         all: All users of the log.
         history: A history to recommend for: its items, oldest first.
         histories: Log of other users, in any format that graphseq build reads.
+        reading: How the log of --histories is read.
         pairs: Table with the columns user and item: score these pairs instead.
         k: Number of items to recommend for each user.
         history_items: Whether items of the history can be recommended.
@@ -110,6 +114,12 @@ def recommend(
         known = ", ".join("--" + name.replace("_", "-") for name in SOURCES)
         found = " and ".join("--" + name.replace("_", "-") for name in chosen)
         raise ConfigError(f"recommend takes one of {known}; found {found or 'none'}")
+    if reading != ReadOptions() and histories is None:
+        given_for = [f"--{n.replace('_', '-')}" for n, v in vars(reading).items() if v]
+        raise ConfigError(
+            f"{', '.join(given_for)} say how the log of --histories is read, and there "
+            "is none: leave them out"
+        )
     if pairs is not None:
         of_lists = {
             "--k": k != 10,
@@ -139,7 +149,7 @@ def recommend(
         table = read_pairs("--pairs", pairs, blank="error")
         frames = [recommender.score(table["item"], table["user"], unknown=unknown)]
     else:
-        requested, names = _requested(recommender, given, chosen[0])
+        requested, names = _requested(recommender, given, chosen[0], reading)
         users_of_log = names
         if chosen != ["histories"] and recommender.users is not None:
             users_of_log = recommender.users.ids
@@ -176,7 +186,10 @@ def _recommender(
 
 
 def _requested(
-    recommender: "Recommender", given: dict[str, Any], kind: str
+    recommender: "Recommender",
+    given: dict[str, Any],
+    kind: str,
+    reading: ReadOptions,
 ) -> tuple[dict[str, Any], "pl.Series | None"]:
     """Arguments of the recommender, and the names of the rows, if they have any."""
     import polars as pl
@@ -185,16 +198,14 @@ def _requested(
         items = parse_ids(recommender.items, given["history"])
         return {"histories": [items]}, None
     if kind == "histories":
-        from graphseq.data import read_log
-
-        log = read_log(given["histories"])
+        log = read_log(given["histories"], reading)
         return {"histories": log}, log.users.ids
     known = recommender.users
     if kind == "all":
         return {}, None if known is None else known.ids
     words = given["users"] or read_ids("--users-file", given["users_file"])
     users = words if known is None else parse_ids(known, words)
-    return {"users": users}, pl.Series(users)
+    return {"users": users}, pl.Series([str(user) for user in users])
 
 
 def _with_titles(frame: "pl.DataFrame", titles: "pl.DataFrame") -> "pl.DataFrame":

@@ -8,7 +8,10 @@ import polars as pl
 import pytest
 import yaml
 
+import graphseq as gs
 from graphseq.cli import main
+from graphseq.data import Interactions
+from graphseq.models import POP
 from graphseq.recommend import Recommender
 from graphseq.training import load_run
 
@@ -116,6 +119,13 @@ def test_users_histories_and_pairs_in_files_with_titles(
     assert [(r["user"], r["item"]) for r in found] == [
         ("zoe", item) for item in wanted["item"]
     ]
+    (tmp_path / "named.csv").write_text("who;what;when\nzoe;bread;2\nzoe;milk;1\n")
+    reading = ["--columns", "user=who", "item=what", "time=when", "--separator", ";"]
+    assert found == rows(
+        "--histories", f"{tmp_path}/named.csv", "--k", "3", *reading, "--format", "csv"
+    )
+    assert main(["recommend", str(run), "--users", "ana", *reading]) == 2
+    assert "--columns, --separator say how the log of" in capsys.readouterr().err
     found = rows("--pairs", f"{tmp_path}/pairs.csv")
     wanted = shop.score(["tea", "jam", "jam"], ["ana", "cleo", "ana"])
     assert [(r["user"], r["item"]) for r in found] == [
@@ -143,3 +153,22 @@ def test_a_run_without_its_users_says_so(
     for words in (["--users", "ana"], ["--all"]):
         assert main(["recommend", str(folder), *words]) == 2
         assert "keep_histories=False" in capsys.readouterr().err
+
+
+def test_ids_that_are_no_numbers_are_unknown_to_a_log_of_numbers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = {"user": [5, 5, 5, 7, 7, 7], "item": [1, 2, 3, 2, 3, 1]}
+    log = Interactions.from_frame(pl.DataFrame(rows))
+    graph = gs.build_graph(gs.leave_one_out(log))
+    model = POP(2, 3)
+    gs.fit(model, graph, folder=tmp_path / "run", progress=False)
+    command = ["recommend", str(tmp_path / "run"), "--k", "1", "--users", "5", "abc"]
+    assert main(command) == 2
+    assert "'abc'" in capsys.readouterr().err
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        assert main([*command, "--unknown", "skip", "--history-items", "keep"]) == 0
+    found = capsys.readouterr()
+    assert "unknown users skipped: 'abc'" in found.err
+    assert "5" in found.out

@@ -1,5 +1,6 @@
 """The command writes the folder, and refuses in one message without a traceback."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,12 @@ def test_a_run_is_exported_with_titles(runs: Path, tmp_path: Path, capsys) -> No
     made = tmp_path / "model"
     words = ["export-model", str(runs / "BPRMF"), str(made)]
     words += ["--graph", str(runs / "graph"), "--license", "MIT"]
+    text = (tmp_path / "titles.csv").read_text().replace("title,item", "name,asin")
+    (tmp_path / "named.csv").write_text(text)
+    named = ["--titles", str(tmp_path / "named.csv"), "--title-columns"]
+    assert main([*words, *named, "item=asin", "title=name"]) == 0
+    assert ExportedModel(made).titles is not None
+    shutil.rmtree(made)
     assert main([*words, "--titles", str(tmp_path / "titles.csv")]) == 0
     assert f"exported to {made}" in capsys.readouterr().out
     exported = ExportedModel(made)
