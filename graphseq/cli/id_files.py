@@ -24,7 +24,7 @@ def read_ids(option: str, path: Path) -> list[str]:
     """
     _check_exists(option, path)
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeError) as error:
         raise ConfigError(
             f"{option} {path} cannot be read: {error}. Write one id a line, in UTF-8"

@@ -1,5 +1,6 @@
 """Choose the weights of an ensemble on the validation part."""
 
+import re
 from itertools import combinations
 from math import comb
 
@@ -90,7 +91,7 @@ def length_of(metric: str) -> int:
         ConfigError: It is unknown, or has no length.
     """
     family, _, length = metric.partition("@")
-    if family not in FAMILIES or not length.isdecimal() or int(length) < 1:
+    if family not in FAMILIES or not re.fullmatch("[1-9][0-9]*", length):
         known = family in FAMILIES
         advice = f"give a length: {family}@10" if known else suggest(family, FAMILIES)
         raise ConfigError(f"metric is such as NDCG@10, found {metric!r}; {advice}")

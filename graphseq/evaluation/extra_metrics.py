@@ -197,8 +197,10 @@ def named_metrics(requested: Sequence[Any]) -> dict[str, Metric]:
             if name in found or name in METRICS or name in ALWAYS:
                 problems.append(f"two metrics are named {name}; rename your function")
             found[name] = each
-        elif each in METRICS:
+        elif isinstance(each, str) and each in METRICS:
             found[each] = METRICS[each]
+        elif isinstance(each, str) and each.partition("@")[0] in ALWAYS:
+            problems.append(f"{each} is in every report; leave it out of metrics")
         else:
             problems.append(f"unknown metric {each!r}; {suggest(str(each), METRICS)}")
     if problems:

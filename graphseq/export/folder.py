@@ -88,7 +88,8 @@ def export_model(
 
     Raises:
         ConfigError: The model cannot be exported; or packages are not installed.
-        GraphError: The graph does not fit the model, or the folder cannot be written.
+        GraphError: The graph does not fit the model, its vectors are not finite, or the
+            folder cannot be written.
         RunError: The folder contains an export, and ``overwrite`` is not set.
     """
     folder = Path(folder)
@@ -110,8 +111,11 @@ def export_model(
     with atomic_folder(folder, _is_export, "an exported model") as draft:
         with torch.no_grad():
             vectors = model.catalogue(graph).detach().float().cpu()
+            _check_finite(model, vectors)
             if model.has_user_embeddings:
-                write_safetensors(draft / USERS, {"vectors": _users(model, graph)})
+                users = _users(model, graph)
+                _check_finite(model, users)
+                write_safetensors(draft / USERS, {"vectors": users})
             else:
                 to_onnx(HistoryEncoder(model, graph), draft / ENCODER)
         tensors = {"vectors": vectors}
@@ -198,6 +202,14 @@ def _refuse_other_files(folder: Path) -> None:
         raise RunError(
             f"{folder} contains an exported model, and also {others}, which would be "
             "lost with it. Move that elsewhere first"
+        )
+
+
+def _check_finite(model: Model, vectors: Float[Tensor, "n D"]) -> None:
+    if not vectors.isfinite().all():
+        raise GraphError(
+            f"{type(model).__name__} has vectors with NaN or infinite numbers. Its "
+            "training diverged: return to an earlier checkpoint"
         )
 
 

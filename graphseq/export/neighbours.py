@@ -38,12 +38,9 @@ def item_neighbours(graph: HeteroData, count: int) -> Neighbours | None:
     for relation in RELATIONS:
         if relation in graph.edge_types:
             edges = graph[relation]
-            return _heaviest(
-                edges.edge_index.cpu(),
-                edges.edge_weight.cpu(),
-                int(graph[ITEM].num_nodes),
-                count,
-            )
+            index = edges.edge_index.cpu()
+            weight = edges.get("edge_weight", torch.ones(index.shape[1])).cpu()
+            return _heaviest(index, weight, int(graph[ITEM].num_nodes), count)
     return None
 
 

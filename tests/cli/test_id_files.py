@@ -11,8 +11,9 @@ from graphseq.errors import ConfigError, DataError
 
 def test_ids_are_lines(tmp_path: Path) -> None:
     path = tmp_path / "ids.txt"
-    path.write_text("\ufeffann\n\n  bob \r\nann|a;b\n", encoding="utf-8")
-    assert read_ids("--only", path) == ["ann", "bob", "ann|a;b"]
+    text = "\ufeffann\n\n  bob \r\nann|a;b\ntwo\u2028parts\r\n"
+    path.write_text(text, encoding="utf-8", newline="")
+    assert read_ids("--only", path) == ["ann", "bob", "ann|a;b", "two\u2028parts"]
     for content, message in ((b" \n", "has no id"), (b"\xff", "cannot be read")):
         path.write_bytes(content)
         with pytest.raises(ConfigError, match=f"--only .*ids.txt {message}"):

@@ -68,7 +68,7 @@ def test_the_test_part_is_not_read(graph, members) -> None:
 
 def test_what_cannot_be_chosen_is_refused(graph, members) -> None:
     ensemble = Ensemble(members)
-    for metric in ("NDGC@10", "NDCG", "NDCG@0", "coverage@10"):
+    for metric in ("NDGC@10", "NDCG", "NDCG@0", "NDCG@010", "coverage@10"):
         with pytest.raises(ConfigError, match="such as NDCG@10"):
             choose_weights(ensemble, graph, metric=metric)
     with pytest.raises(ConfigError, match=r"10,001 weights.*fewer steps"):

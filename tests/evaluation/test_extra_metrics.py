@@ -218,9 +218,12 @@ def test_metrics_get_lists_of_their_own_and_return_any_number(small) -> None:
 
 def test_unknown_metrics_are_refused_all_at_once(small) -> None:
     with pytest.raises(ConfigError) as error:
-        evaluate(*small, metrics=["precision", 7])
+        evaluate(*small, metrics=["precision", 7, ["MAP"], "Recall", "NDCG@10"])
     assert "unknown metric 'precision'; did you mean 'Precision'?" in str(error.value)
     assert "unknown metric 7" in str(error.value)
+    assert "unknown metric ['MAP']" in str(error.value)
+    assert "Recall is in every report; leave it out" in str(error.value)
+    assert "NDCG@10 is in every report; leave it out" in str(error.value)
 
 
 def test_a_metric_of_another_shape_is_refused(small) -> None:

@@ -219,3 +219,15 @@ def test_the_lists_of_all_users_of_beauty_are_those_of_the_recommender(
     near = np.minimum(close[:, 1:], close[:, :-1]) < 1e-6
     assert not (moved & ~near).any()
     assert moved.any(axis=1).sum() < 20
+
+
+@pytest.mark.parametrize("table", ["users", "items"])
+def test_a_model_that_diverged_is_refused(
+    graph: HeteroData, tmp_path: Path, table: str
+) -> None:
+    model = gs.models.BPRMF(graph["user"].num_nodes, graph["item"].num_nodes)
+    with torch.no_grad():
+        getattr(model, table)[3] = float("nan")
+    with pytest.raises(GraphError, match="BPRMF has vectors with NaN"):
+        export_model(model, graph, tmp_path / "model")
+    assert not [*tmp_path.iterdir()]

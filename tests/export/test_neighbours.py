@@ -1,5 +1,7 @@
 """The table of neighbours: the heaviest edges into each item, by loops."""
 
+import copy
+
 import torch
 from torch_geometric.data import HeteroData
 
@@ -56,3 +58,12 @@ def test_a_graph_without_relations_of_items_has_no_neighbours() -> None:
     graph = gs.build_graph(gs.leave_one_out(log))
     assert graph.edge_types == [INTERACTS]
     assert item_neighbours(graph, 2) is None
+
+
+def test_edges_without_weights_have_weight_1(graph: HeteroData) -> None:
+    equal, none = copy.copy(graph), copy.copy(graph)
+    edges = graph[ITEM_CO_OCCURS]
+    equal[ITEM_CO_OCCURS].edge_weight = torch.ones(edges.edge_index.shape[1])
+    del none[ITEM_CO_OCCURS].edge_weight
+    for a, b in zip(item_neighbours(equal, 3), item_neighbours(none, 3), strict=True):
+        assert torch.equal(a, b)
