@@ -70,9 +70,11 @@ def check_key(x_api_key: Annotated[str, Header()] = "") -> None:
 
 
 def name(row: int) -> dict[str, Any]:
-    """The raw id and the title of an item."""
+    """The raw id and the title of an item; as a text if JavaScript would round it."""
     title = None if model.titles is None else model.titles[row]
-    return {"item": model.items[row], "title": title}
+    raw = model.items[row]
+    is_long = isinstance(raw, int) and abs(raw) >= 2**53
+    return {"item": str(raw) if is_long else raw, "title": title}
 
 
 model = ExportedModel(os.environ.get("MODEL", "model"))

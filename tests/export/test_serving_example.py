@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection
 from itertools import chain
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any, NamedTuple
 
 import pytest
@@ -234,6 +234,16 @@ def test_the_page_calls_paths_that_are_there_and_writes_text_only(
     assert ids > 10
     used = set(re.findall(r'find\("(\w+)"\)', page))
     assert used <= set(re.findall(r'id="(\w+)"', page))
+
+
+def test_ids_that_javascript_would_round_are_texts(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large = 2**53 + 1
+    model = SimpleNamespace(items=[large, -large, 2**53 - 1, "a"], titles=None)
+    monkeypatch.setattr(server.module, "model", model)
+    found = [server.module.name(row)["item"] for row in range(4)]
+    assert found == [str(large), str(-large), 2**53 - 1, "a"]
 
 
 def test_the_server_does_not_import_torch(folder: Path) -> None:
