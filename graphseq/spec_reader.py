@@ -24,6 +24,9 @@ from graphseq.specs import Spec, merge
 
 INHERITED = ("dim", "max_length")
 """Sizes that the parts of a part take over, where they do not set their own."""
+OF_ONES_OWN = (
+    ". A class of your own? Enter it in gs.models.PARTS or gs.models.MODELS first"
+)
 NOTHING: Mapping[str, Any] = types.MappingProxyType({})
 
 
@@ -68,7 +71,9 @@ class Reader:
             return None
         [(name, options)] = entry.items()
         if not isinstance(name, str) or name not in table:
-            message = f"unknown name; {suggest(name, table)}"
+            advice = suggest(name, table)
+            is_part = place.startswith("model") and not advice.startswith("did you")
+            message = f"unknown name; {advice}{OF_ONES_OWN * is_part}"
             self._problem(f"{place}.{name}", message)
             return None
         return self.read(table[name], options, f"{place}.{name}", inherited)

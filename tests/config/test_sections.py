@@ -58,6 +58,12 @@ def test_the_problems_of_all_sections_are_reported_at_once() -> None:
         ({"model": None}, "model: missing; an experiment needs it"),
         ({"model": "SASrec"}, "model.SASrec: unknown name; did you mean 'SASRec'?"),
         (
+            {"model": "Zyx"},
+            "model.Zyx: unknown name; there are POP, Repeat, ItemKNN, EASE, GFCF, "
+            "BPRMF, LightGCN, SimGCL, XSimGCL, GRU4Rec, …. A class of your own? Enter "
+            "it in gs.models.PARTS or gs.models.MODELS first",
+        ),
+        (
             {"data": {"dataset": "amazon-beuty"}},
             "data.dataset: no data set 'amazon-beuty': did you mean 'amazon-beauty'? "
             "(list all: graphseq get --list)",
