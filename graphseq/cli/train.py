@@ -49,7 +49,7 @@ def train(
 
       # another seed and another option, in a folder of your choice
       graphseq train experiments/beauty/sasrec.yaml:ce-targets --seeds 1 \
-          --set model.SASRec.dim=32 --folder runs/first
+          --set model.SASRec.backbone.dim=32 --folder runs/first
 
       # continue an interrupted run
       graphseq train experiments/beauty/sasrec.yaml:ce-targets --resume
@@ -58,8 +58,8 @@ def train(
       graphseq train experiments/beauty/sasrec.yaml:ce-targets --graph graphs/beauty
 
       # go on from an earlier run, after graphseq update
-      graphseq train experiments/beauty/sasrec.yaml:ce-targets --graph graphs/shop \
-          --start runs/last-week --set train.max_epochs=5
+      graphseq train shop.yaml --graph graphs/shop --start runs/last-week \
+          --set train.max_epochs=5
 
       # all experiments of a folder with three seeds, two runs at a time
       graphseq train experiments/beauty --seeds 0 1 2 --jobs 2 \

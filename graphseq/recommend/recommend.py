@@ -53,7 +53,8 @@ class Recommender:
         model: The model.
         graph: The graph that the model was trained on, on its device.
         index: ``exact`` scores every item; ``faiss`` uses an index of inner products,
-            also exact; ``hnsw`` an approximate one, for catalogues of millions.
+            also exact, except that of equal scores at the end of a list any may be
+            kept; ``hnsw`` an approximate one, for catalogues of millions.
         categories: Category of each item by raw id, or an integer for each dense id, to
             diversify lists. An item that is not in the mapping gets its own.
 

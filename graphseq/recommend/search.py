@@ -67,8 +67,9 @@ class FaissSearch:
 
     Args:
         vectors: One row an item, (V, D).
-        kind: ``flat`` (inner products with every item: exact) or ``hnsw`` (a graph of
-            near neighbours: approximate, for catalogues of millions).
+        kind: ``flat`` (inner products with every item: exact, but of equal scores at
+            the end of a list any may be kept) or ``hnsw`` (a graph of near neighbours:
+            approximate, for catalogues of millions).
     """
 
     def __init__(
