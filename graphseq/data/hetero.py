@@ -54,7 +54,9 @@ def from_hetero(
     """
     from torch.utils.data import Dataset
 
-    graph: Any = data[0] if isinstance(data, Sequence | Dataset) else data
+    given: Any = data
+    holds_graphs = isinstance(given, Sequence | Dataset) and len(given) > 0  # type: ignore[arg-type]
+    graph: Any = given[0] if holds_graphs else given
     if not hasattr(graph, "edge_types"):
         raise DataError(
             "from_hetero takes a HeteroData or a data set of one; found "
@@ -165,7 +167,10 @@ def _column(edges: Any, name: str | None, size: int) -> Any:
     if name not in edges:
         listed = ", ".join(edges.keys())
         raise DataError(f"the edges have no attribute {name!r}; they have {listed}")
-    values = edges[name].detach().cpu().numpy()
+    from torch import bfloat16
+
+    tensor = edges[name].detach().cpu()
+    values = (tensor.float() if tensor.dtype == bfloat16 else tensor).numpy()
     if values.shape != (size,):
         raise DataError(
             f"the attribute {name!r} of {size:,} edges must have a value for each; "
@@ -180,7 +185,8 @@ def _with_held_out(
     """The events with those that the data set holds out, if they are to be included.
 
     Raises:
-        DataError: ``include`` is needed and ``None``, or the events have no time.
+        DataError: ``include`` is needed and ``None``, the events have a time or a
+            weight, or some of the edges are sampled negatives.
     """
     held_user, held_item = edges[LABELS].cpu().numpy()
     if include is None:
@@ -191,6 +197,14 @@ def _with_held_out(
         )
     if not include:
         return user, item
+    labels = edges.get("edge_label")
+    if labels is not None and (labels == 0).any():
+        raise DataError(
+            f"{int((labels == 0).sum()):,} of the {len(held_user):,} edges that the "
+            "data set holds out are pairs without an event (edge_label 0), as "
+            "RandomLinkSplit adds them. Pass the graph before that split, or "
+            "include_held_out=False"
+        )
     if not untimed:
         raise DataError(
             f"the {len(held_user):,} edges that the data set holds out have no time "

@@ -233,7 +233,9 @@ def _held_out(table: pl.DataFrame, numbers: dict[str, Vocabulary]) -> HeldOut:
         pointers = torch.cat([torch.zeros(1, dtype=torch.int64), lengths.cumsum(0)])
         return torch.tensor(ids), pointers
 
-    user = torch.tensor(numbers["user"].encode(table["user"]))
+    number = pl.Series(numbers["user"].encode(table["user"]))
+    table = table[number.arg_sort()]  # another program may have reordered the rows
+    user = torch.tensor(number.sort().to_numpy())
     return HeldOut(user, *flat("history"), *flat("target"))
 
 
@@ -242,7 +244,7 @@ def _raw_ids(graph: HeteroData, kind: str) -> pl.Series:
     if "vocabulary" in graph[kind]:
         ids: pl.Series = graph[kind].vocabulary.ids
         return ids
-    return pl.int_range(graph[kind].num_nodes, eager=True)
+    return pl.int_range(int(graph[kind].num_nodes), eager=True)
 
 
 def _columns(store: Any) -> list[pl.Series]:
@@ -258,4 +260,9 @@ def _columns(store: Any) -> list[pl.Series]:
 
 def _put(store: Any, table: pl.DataFrame) -> None:
     for column in table:
+        if empty := column.null_count():
+            raise GraphError(
+                f"the column {column.name!r} of nodes or edges has {empty:,} empty "
+                "fields; every node and edge needs a value"
+            )
         store[column.name] = torch.from_numpy(column.to_numpy().copy())

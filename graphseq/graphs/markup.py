@@ -18,7 +18,7 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from graphseq.atomic import atomic_file, created_parents, system_errors
-from graphseq.constants import EdgeType
+from graphseq.constants import INTERACTS, EdgeType
 from graphseq.data import Vocabulary
 from graphseq.data.ids import to_integers
 from graphseq.errors import GraphError
@@ -107,7 +107,7 @@ def to_network(graph: HeteroData) -> Network:
     metadata: dict[str, Any] = {"nodes": {}, "relations": []}
     for kind in graph.node_types:
         named, columns = "vocabulary" in graph[kind], _columns(graph, kind)
-        ids = graph[kind].vocabulary.ids if named else range(graph[kind].num_nodes)
+        ids = graph[kind].vocabulary.ids if named else range(int(graph[kind].num_nodes))
         ids = pl.Series(ids)
         rows = _records({"label": _labels(ids)} | _lists(columns))
         for number, row in enumerate(rows):
@@ -132,7 +132,7 @@ def from_network(network: Network) -> HeteroData:
     """The graph that a networkx graph describes.
 
     Without metadata of this package, ids are integers if all labels of a kind are, and
-    of the attributes of edges only the weight is kept.
+    of the attributes of edges only the weight is kept, and the time of events.
 
     Raises:
         GraphError: A node has no kind, an edge no relation, or one of them cannot be
@@ -180,11 +180,35 @@ def from_network(network: Network) -> HeteroData:
                 f"{weighed:,} of {len(rows):,} edges {relation} have a weight; give "
                 "all of them one, or none"
             )
-        entry = {"columns": {WEIGHT: "float32"} if weighed else {}}
-        _set_columns(graph[relation], rows, relations.get(relation, entry))
+        made: dict[str, Any] = {"columns": {WEIGHT: "float32"} if weighed else {}}
+        if relation == INTERACTS and relation not in relations:
+            made["renamed"] = {}  # a weight of an event, such as a rating
+            made["columns"] |= _times(rows)
+        _set_columns(graph[relation], rows, relations.get(relation, made))
     if metadata.get("provenance") is not None:
         graph.provenance = metadata["provenance"]
     return graph
+
+
+def _times(rows: list[Any]) -> dict[str, str]:
+    """The column of the times of events, if these have any.
+
+    Raises:
+        GraphError: Only some have a time, or one is not a whole number.
+    """
+    timed = [row["time"] for row in rows if "time" in row]
+    if timed and len(timed) < len(rows):
+        raise GraphError(
+            f"{len(timed):,} of {len(rows):,} edges {INTERACTS} have a time; give all "
+            "of them one, or none"
+        )
+    for time in timed:
+        if isinstance(time, bool) or not isinstance(time, int):
+            raise GraphError(
+                f"the time of an edge {INTERACTS} is a whole number, such as unix "
+                f"seconds; found {time!r}"
+            )
+    return {"time": "int64"} if timed else {}
 
 
 def _columns(graph: HeteroData, owner: str | EdgeType) -> dict[str, Tensor]:

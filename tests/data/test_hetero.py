@@ -107,3 +107,28 @@ def test_an_unknown_number_of_nodes_is_refused() -> None:
     bare["user", "interacts", "item"].edge_index = torch.zeros(2, 1, dtype=torch.int64)
     with pytest.raises(DataError, match=r"number of user nodes is not known; set data"):
         from_hetero(bare)
+
+
+def test_sampled_negatives_are_no_events() -> None:
+    graph = HeteroData()
+    graph["user"].num_nodes, graph["item"].num_nodes = 3, 4
+    edges = graph["user", "buys", "item"]
+    edges.edge_index = torch.tensor([[0, 1], [0, 1]])
+    edges.edge_label_index = torch.tensor([[0, 2], [2, 3]])
+    edges.edge_label = torch.tensor([1.0, 0.0])
+    with pytest.raises(DataError, match=r"1 of the 2 edges .* pairs without an event"):
+        from_hetero(graph, include_held_out=True)
+    assert len(from_hetero(graph, include_held_out=False)) == 2
+    edges.edge_label = torch.tensor([1.0, 5.0])  # ratings
+    assert len(from_hetero(graph, include_held_out=True)) == 4
+
+
+def test_half_precision_is_read_and_nothing_is_refused() -> None:
+    graph = HeteroData()
+    graph["user"].num_nodes, graph["item"].num_nodes = 1, 2
+    edges = graph["user", "buys", "item"]
+    edges.edge_index = torch.tensor([[0, 0], [0, 1]])
+    edges.rating = torch.tensor([1.5, 2.0], dtype=torch.bfloat16)
+    assert from_hetero(graph, weight="rating").weight.tolist() == [1.5, 2.0]
+    with pytest.raises(DataError, match="takes a HeteroData or a data set"):
+        from_hetero([])

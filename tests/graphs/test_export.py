@@ -179,9 +179,7 @@ def test_weights_that_are_no_weights_are_refused(tmp_path: Path, weight: str) ->
     network.add_edge("a", "b", relation="interacts", weight=0.125)
     path = tmp_path / "theirs.graphml"
     nx.write_graphml(network, path)
-    assert import_graph(path)["user", "interacts", "item"].edge_weight.tolist() == [
-        0.125
-    ]
+    assert import_graph(path)["user", "interacts", "item"].weight.tolist() == [0.125]
     path.write_text(path.read_text().replace("0.125", weight))
     with pytest.raises(GraphError, match="must be a finite number from 0"):
         import_graph(path)
@@ -284,3 +282,20 @@ def test_files_of_someone_else_are_not_replaced(tmp_path: Path) -> None:
     with pytest.raises(GraphError, match=r"also notes\.txt, which would be lost"):
         export_graph(graph, tmp_path / "tables")
     assert (tmp_path / "tables" / "notes.txt").is_file()
+
+
+def test_tables_that_another_program_has_changed(tmp_path: Path) -> None:
+    """Rows in another order are sorted; an empty field is refused."""
+    graph = build_graph(leave_one_out(synthetic.markov(20, 8, length=7, seed=0)))
+    folder = tmp_path / "tables"
+    export_graph(graph, folder)
+    path = folder / "held_out" / "test.parquet"
+    pl.read_parquet(path).reverse().write_parquet(path)
+    again = import_graph(folder)
+    assert held_out_hash(again) == held_out_hash(graph)
+    path = folder / "edges" / "user-interacts-item.parquet"
+    table = pl.read_parquet(path)
+    holes = pl.when(pl.int_range(pl.len()) == 3).then(None).otherwise(pl.col("time"))
+    table.with_columns(time=holes).write_parquet(path)
+    with pytest.raises(GraphError, match="'time' of nodes or edges has 1 empty"):
+        import_graph(folder)

@@ -186,3 +186,30 @@ def test_a_failed_write_leaves_the_older_file(
         export_graph(graph, path)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("suffix", ["graphml", "gexf"])
+def test_events_of_other_programs_keep_their_times_and_ratings(
+    tmp_path: Path, suffix: str
+) -> None:
+    """Edges in any order, and without what this package writes about itself."""
+    network = nx.MultiDiGraph()
+    network.add_node("u", kind="user", label="u")
+    for item in "abc":
+        network.add_node(item, kind="item", label=item)
+    for item, time in (("b", 20), ("c", 30), ("a", 10)):
+        network.add_edge("u", item, relation="interacts", time=time, weight=time / 10)
+    path = tmp_path / f"events.{suffix}"
+    write = {"graphml": nx.write_graphml, "gexf": nx.write_gexf}[suffix]
+    write(network, path)
+    graph = import_graph(path)
+    edges = graph[INTERACTS]
+    names = graph["item"].vocabulary.ids
+    assert [names[n] for n in edges.edge_index[1].tolist()] == ["a", "b", "c"]
+    assert edges.time.tolist() == [10, 20, 30]
+    assert edges.weight.tolist() == [1.0, 2.0, 3.0]
+    assert "edge_weight" not in edges
+    del network.edges["u", "a", 0]["time"]
+    write(network, path)
+    with pytest.raises(GraphError, match=r"2 of 3 edges .* have a time"):
+        import_graph(path)
