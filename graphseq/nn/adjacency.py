@@ -111,7 +111,8 @@ def _cached(
     store = graph[relation]
     sources = [store[name] for name in SOURCES if name in store]
     cache: dict[Any, Any] = store.get("operator", {})
-    if not _are_same(cache.get("edges"), sources):
+    sizes = [int(graph[end].num_nodes) for end in (relation[0], relation[2])]
+    if not _are_same(cache.get("edges"), sources, sizes):
         cache = {}
     if variant not in cache:
         matrix = _matrix(graph, relation, variant.event_weight)
@@ -121,17 +122,22 @@ def _cached(
         else:
             built = _normalised(matrix, relation, variant)
         cache = {**cache, variant: built.to(store.edge_index.device)}
-    cache["edges"] = sources, [version_of(source) for source in sources]
+    cache["edges"] = sources, [version_of(source) for source in sources], sizes
     store.operator = cache
     found: SymmetricOperator | TwoHops = cache[variant]
     return found
 
 
-def _are_same(known: Any, sources: list[Tensor]) -> bool:
-    """Whether edges are those of the cached operators, also in a copy of the graph."""
-    if known is None or len(known[0]) != len(sources):
+def _are_same(known: Any, sources: list[Tensor], sizes: list[int]) -> bool:
+    """Whether edges are those of the cached operators, also in a copy of the graph.
+
+    Where PyG has joined several graphs, it has joined their caches, too: not the same.
+    """
+    if known is None or len(known) != 3 or known[2] != sizes:
         return False
-    for source, former, version in zip(sources, *known, strict=True):
+    if len(known[0]) != len(sources):
+        return False
+    for source, former, version in zip(sources, *known[:2], strict=True):
         if former is source:
             if version_of(source) != version:
                 return False

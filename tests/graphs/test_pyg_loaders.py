@@ -3,7 +3,7 @@
 import pytest
 import torch
 import torch_geometric.typing as optional
-from torch_geometric.data import HeteroData
+from torch_geometric.data import Batch, HeteroData
 from torch_geometric.loader import LinkNeighborLoader, NeighborLoader
 from torch_geometric.nn import SAGEConv, to_hetero
 from torch_geometric.transforms import ToUndirected
@@ -17,6 +17,7 @@ from graphseq.graphs import (
     load_graph,
     save_graph,
 )
+from graphseq.nn.adjacency import operator
 
 samples = pytest.mark.skipif(
     not (optional.WITH_PYG_LIB or optional.WITH_TORCH_SPARSE),
@@ -127,3 +128,15 @@ def test_nothing_later_than_a_link_is_sampled_by_the_time_of_edges(
     )
     for edge, batch in zip(range(100), loader, strict=False):
         assert (batch[INTERACTS].time < store.time[edge]).all()
+
+
+def test_joined_graphs_are_propagated_like_one_graph() -> None:
+    """PyG joins what is cached in each graph, too."""
+    graphs = [build_graph(leave_one_out(synthetic.cycle(6, 4, length=5)))] * 2
+    graphs = [graph.clone() for graph in graphs]
+    fresh = operator(Batch.from_data_list(graphs), INTERACTS)
+    for graph in graphs:
+        operator(graph, INTERACTS)
+    cached = operator(Batch.from_data_list(graphs), INTERACTS)
+    x = torch.rand(fresh.num_nodes, 3)
+    assert torch.equal(cached.multiply(x), fresh.multiply(x))

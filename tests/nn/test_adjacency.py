@@ -15,7 +15,9 @@ from graphseq.constants import (
     PRECEDES,
     EdgeType,
 )
+from graphseq.data import leave_one_out, synthetic
 from graphseq.errors import GraphError
+from graphseq.graphs import build_graph
 from graphseq.nn.adjacency import operator, two_hops
 
 COMMON = [(r, {}) for r in (INTERACTS, ITEM_CO_OCCURS, PRECEDES)]
@@ -165,3 +167,10 @@ def test_weights_that_cannot_be_normalised_are_refused(relations: HeteroData) ->
     relations[INTERACTS].weight = torch.tensor([1.0, 2, 0, 1, 1, 1, 1])
     with pytest.raises(GraphError, match=r"weights must be positive, .* add up to 0"):
         operator(relations, INTERACTS, event_weight="weight")
+
+
+def test_another_number_of_nodes_is_another_operator() -> None:
+    graph = build_graph(leave_one_out(synthetic.cycle(6, 4, length=5)))
+    operator(graph, INTERACTS)
+    graph["item"].num_nodes = 6
+    assert operator(graph, INTERACTS).num_nodes == 12
