@@ -5,6 +5,7 @@ import io
 import json
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from numbers import Integral
 from pathlib import Path
 from typing import Any, Literal
 
@@ -139,10 +140,11 @@ def _split_fields(
 def pairs_of(table: Table) -> pl.DataFrame:
     """Flatten a mapping from items to attributes: columns item and attribute.
 
-    Attributes that are ``None`` or blank are omitted.
+    Attributes that are ``None`` or blank are omitted, and lists in a list joined.
 
     Raises:
-        DataError: The attributes of an item are not a list.
+        DataError: The attributes of an item are not a list, or one of them is neither a
+            text nor a whole number.
     """
     for name, owned in table.items():
         if isinstance(owned, str) or not isinstance(owned, Sequence):
@@ -150,7 +152,13 @@ def pairs_of(table: Table) -> pl.DataFrame:
                 f"the attributes of an item must be a list; item {name!r} has "
                 f"{owned!r}. Put a single attribute into a list"
             )
-    pairs = [(name, a) for name, owned in table.items() for a in owned if a is not None]
+    listed = [(name, a) for name, owned in table.items() for a in _flat(list(owned))]
+    pairs = [(name, each) for name, each in listed if each is not None]
+    for name, each in pairs:
+        if isinstance(each, bool | float) or not isinstance(each, str | Integral):
+            raise DataError(
+                f"an attribute is a text or a whole number; item {name!r} has {each!r}"
+            )
     return _without_blanks(_as_frame(pairs, "item", "attribute"))
 
 

@@ -180,6 +180,8 @@ def _stacked(rows: pl.Series) -> tuple[NDArray[np.float32], str | None]:
     nothing = np.empty((0, 0), np.float32)
     if not isinstance(rows.dtype, pl.List | pl.Array):
         return nothing, f"lists of numbers in {rows.name!r}, found {rows.dtype}"
+    if not rows.dtype.inner.is_numeric():
+        return nothing, f"lists of numbers in {rows.name!r}, found {rows.dtype}"
     lists = rows.cast(pl.List(pl.Float32))
     lengths = lists.list.len()
     usual = int(lengths.drop_nulls().mode().min()) if lengths.count() else 0  # type: ignore[arg-type]

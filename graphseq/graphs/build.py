@@ -1,7 +1,7 @@
 """Build the graph of a split; read and write its relations as sparse matrices."""
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -93,12 +93,19 @@ def check_steps(transforms: Sequence[BaseTransform]) -> None:
         GraphError: Steps of the package add one relation, or vectors of items, twice.
     """
     first: dict[Any, Any] = {}
-    for transform in transforms:
+    for transform in _flat(transforms):
         if (added := getattr(transform, "adds", None)) is None:
             continue
         if added in first:
             raise GraphError(twice(added, _name(first[added]), _name(transform)))
         first[added] = transform
+
+
+def _flat(transforms: Sequence[Any]) -> Iterator[Any]:
+    """The transforms, with those that PyG's ``Compose`` holds."""
+    for transform in transforms:
+        inner = isinstance(transform, Compose)
+        yield from _flat(transform.transforms) if inner else [transform]
 
 
 def twice(added: EdgeType | str, first: str, second: str) -> str:

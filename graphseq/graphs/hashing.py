@@ -26,7 +26,7 @@ def graph_hash(graph: HeteroData) -> str:
     provenance = getattr(graph, "provenance", {})
     _text(digest, {name: provenance.get(name) for name in HASHED})
     for kind in sorted(graph.node_types):
-        _text(digest, ["nodes", kind, graph[kind].num_nodes])
+        _text(digest, ["nodes", kind, int(graph[kind].num_nodes)])
         if "vocabulary" in graph[kind]:
             _ids(digest, graph[kind].vocabulary.ids)
         _tensors(digest, graph[kind])

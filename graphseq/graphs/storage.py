@@ -172,7 +172,7 @@ def _write(graph: HeteroData, log: Interactions | None, folder: Path) -> None:
         "format": GRAPH_FORMAT,
         "version": GRAPH_VERSION,
         "hashes": {"graph_hash": graph_hash(graph), "held_out": held_out_hash(graph)},
-        "nodes": {kind: graph[kind].num_nodes for kind in graph.node_types},
+        "nodes": {kind: int(graph[kind].num_nodes) for kind in graph.node_types},
         "vocabularies": [k for k in graph.node_types if "vocabulary" in graph[k]],
         "relations": [list(relation) for relation in graph.edge_types],
         "held_out": parts,

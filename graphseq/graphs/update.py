@@ -15,6 +15,7 @@ from graphseq.graphs.attributes import Attributes
 from graphseq.graphs.build import (
     apply_step,
     build_graph,
+    check_steps,
     describe_steps,
     interaction_matrix,
     provenance_of,
@@ -82,6 +83,7 @@ def update_graph(
     Returns:
         The graph, and what was computed for each step.
     """
+    check_steps(transforms)
     graph = build_graph(split)
     change = _change(older, graph, transforms)
     updates = []

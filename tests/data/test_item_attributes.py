@@ -239,3 +239,14 @@ def test_single_values_among_lists_are_lists_of_one(
     path.write_text(path.read_text() + "\n[1]\n")
     with pytest.raises(DataError, match="cannot be read as a table of attributes"):
         read(path)
+
+
+def test_lists_of_mixed_depth_are_joined(tmp_path: Path) -> None:
+    path = tmp_path / "table.json"
+    path.write_text('{"i0": [["Beauty", "Hair"]], "i1": ["Beauty", null]}')
+    found = read_attributes(path, root=".")
+    expected = [("i0", "Beauty"), ("i0", "Hair"), ("i1", "Beauty")]
+    assert found.rows() == expected
+    path.write_text('{"i0": ["Beauty", true]}')
+    with pytest.raises(DataError, match="item 'i0' has True"):
+        read_attributes(path, root=".")

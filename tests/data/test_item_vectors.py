@@ -141,3 +141,10 @@ def test_arrays_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     save_file({"vectors": VECTORS}, tmp_path / "v.safetensors", {"ids": '{"a": 1}'})
     with pytest.raises(DataError, match="is not a list"):
         read_vectors(tmp_path / "v.safetensors")
+
+
+@pytest.mark.parametrize("vector", [[[1.0, 2.0]], ["a", "b"], [True, False]])
+def test_lists_of_anything_but_numbers_are_refused(vector: list[object]) -> None:
+    table = pl.DataFrame({"item": ["a", "b"], "vector": [vector, vector]})
+    with pytest.raises(DataError, match="lists of numbers in 'vector', found List"):
+        read_vectors(table)

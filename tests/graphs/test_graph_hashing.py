@@ -30,6 +30,8 @@ from graphseq.graphs import (
     build_graph,
     graph_hash,
     held_out_hash,
+    load_graph,
+    save_graph,
 )
 from graphseq.nn.adjacency import operator
 from graphseq.runtime import limit_threads, thread_environment
@@ -246,3 +248,12 @@ def test_test_events_of_a_real_log_number_nothing(shared: Path, tmp_path: Path) 
         log = read_log(path, format="sequences")
         found.add(graph_hash(build_graph(leave_one_out(log), steps)))
     assert len(found) == 1
+
+
+def test_numbers_of_nodes_may_be_of_numpy(tmp_path: Path) -> None:
+    graph = build_graph(leave_one_out(log()))
+    before = graph_hash(graph)
+    graph["item"].num_nodes = np.int64(graph["item"].num_nodes)
+    assert graph_hash(graph) == before
+    save_graph(graph, tmp_path / "graph")
+    assert graph_hash(load_graph(tmp_path / "graph")) == before

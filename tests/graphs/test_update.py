@@ -289,7 +289,7 @@ def test_most_of_the_work_is_done_as_a_whole(monkeypatch: pytest.MonkeyPatch) ->
         [],
         [CoOccurrence("user", top_k=3)],
         [EdgeDropout(0.5), CoOccurrence("user")],
-        [CoOccurrence("user", weight="cosine"), CoOccurrence("user")],
+        [CoOccurrence("item"), CoOccurrence("user", weight="cosine")],
     ],
 )
 def test_a_graph_of_other_steps_gives_nothing(others: list[Any]) -> None:
