@@ -29,7 +29,7 @@ NAMED_OTHERWISE = {
     "ComiRec-SA": "ComiRec",
 }
 PROTOCOLS = ("kept", "excluded")
-SAME_EVENTS = {"ml-1m-cbit-5core": "ml-1m-5core"}  # those of one second in another order
+SAME_EVENTS = {"ml-1m-cbit-5core": "ml-1m-5core"}  # in another order of ties
 RELATIONS = {
     "item": "item graph",
     "precedes": "transitions",
