@@ -37,8 +37,8 @@ def found_in(graph: HeteroData) -> Found:
     for relation in graph.edge_types:
         store, name = graph[relation], " ".join(relation)
         pairs = store.edge_index.T.tolist()
-        heavy = "edge_weight" in store
-        weights = store.edge_weight.tolist() if heavy else [None] * len(pairs)
+        names = [n for n in ("edge_weight", "weight") if n in store]  # or of events
+        weights = store[names[0]].tolist() if names else [None] * len(pairs)
         for (i, j), weight in zip(pairs, weights, strict=True):
             edges.append((name, nodes[relation[0]][i], nodes[relation[2]][j], weight))
     return made(nodes, edges)

@@ -99,7 +99,7 @@ STARTS: dict[str, tuple[Callable[[], nn.Module], Laws]] = {
     ),
     "LightGCN": (
         lambda: LightGCN(USERS, ITEMS, dim=DIM),
-        {"nodes": normal(0.1)},
+        {"users|items": normal(0.1)},
     ),
     "MCLSR": (
         lambda: MCLSR(
