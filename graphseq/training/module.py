@@ -272,7 +272,18 @@ class Training(LightningModule):
         """Restore the state that the model keeps between epochs.
 
         Lightning loads the weights before it changes the precision of the module.
+
+        Raises:
+            RunError: The tensors have other names, so that the state of Adam is not
+                theirs.
         """
+        if checkpoint["state_dict"].keys() != self.state_dict().keys():
+            raise RunError(
+                f"this run of {type(self.model).__name__} cannot be resumed: an "
+                "earlier version of graphseq began it, whose tensors have other names. "
+                "Resume it with that version, or start another run from its best "
+                "weights (start=RUN, --start RUN)"
+            )
         if self.options.precision == "64-true":
             self.double()
         self.model.epoch_state = checkpoint["epoch_state"]

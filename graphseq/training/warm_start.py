@@ -77,8 +77,9 @@ def start_from(
         )
     run = load_run(folder)
     earlier = run.graph()
-    weights, _ = read_tensors(run.weights_file)
-    objectives = _objectives(_rebuilt(run)), _objectives(model)
+    rebuilt = _rebuilt(run)
+    objectives = _objectives(rebuilt), _objectives(model)
+    weights = _loaded(rebuilt, read_tensors(run.weights_file)[0])
     weights = _match_objectives(weights, *objectives)
     rows = {kind: _common(earlier, graph, kind) for kind in (USER, ITEM)}
     axes = growing_axes(model)
@@ -155,6 +156,12 @@ def _rebuilt(run: Run) -> Model:
     size = run.record["graph"]
     with torch.device("meta"):
         return create(run.experiment["model"], size["num_users"], size["num_items"])
+
+
+def _loaded(model: Model, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Weights of a model, under the names of today where a version has renamed them."""
+    model.load_state_dict(weights, strict=False, assign=True)
+    return {n: each for n, each in model.state_dict().items() if not each.is_meta}
 
 
 def _objectives(model: Model) -> list[str]:
