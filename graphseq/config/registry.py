@@ -99,29 +99,26 @@ STEPS: dict[EdgeType, str] = {
 
 def added_relations(steps: Sequence[Spec]) -> set[EdgeType]:
     """The relations of a graph that is built with these steps."""
-    found = {INTERACTS}
-    for step in steps:
-        if step.target in (CoOccurrence, WeightedCoOccurrence):
-            found.add(USER_CO_OCCURS if step.kind == "user" else ITEM_CO_OCCURS)
-        elif step.target is Transitions:
-            found.add(PRECEDES)
-        elif step.target is Attributes:
-            found.add(HAS_ATTRIBUTE)
-    return found
+    added = {_added_by(step) for step in steps}
+    return {INTERACTS, *(each for each in added if isinstance(each, tuple))}
+
+
+def _added_by(step: Spec) -> EdgeType | str | None:
+    """What a step adds: its property ``adds``, which reads options only."""
+    adds = getattr(step.target, "adds", None)
+    return adds.fget(step) if isinstance(adds, property) and adds.fget else None
 
 
 def repeated_steps(steps: Sequence[Spec]) -> Iterator[InvalidOption]:
     """Steps that add what an earlier one adds, and would replace it."""
     first: dict[Any, str] = {}
     for step in steps:
-        added: set[Any] = added_relations([step]) - {INTERACTS}
-        if step.target is ItemVectors:
-            added = {"vectors of items"}
+        if (added := _added_by(step)) is None:
+            continue
         name = getattr(step.target, "__name__", "a step")
-        for each in added:
-            if each in first:
-                yield InvalidOption(step.place, twice(each, first[each], name))
-            first[each] = name
+        if added in first:
+            yield InvalidOption(step.place, twice(added, first[added], name))
+        first[added] = name
 
 
 def required_relations(spec: Spec) -> tuple[EdgeType, ...]:
