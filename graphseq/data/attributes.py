@@ -155,7 +155,7 @@ def pairs_of(table: Table) -> pl.DataFrame:
     listed = [(name, a) for name, owned in table.items() for a in _flat(list(owned))]
     pairs = [(name, each) for name, each in listed if each is not None]
     for name, each in pairs:
-        if isinstance(each, bool | float) or not isinstance(each, str | Integral):
+        if isinstance(each, bool) or not isinstance(each, str | Integral):
             raise DataError(
                 f"an attribute is a text or a whole number; item {name!r} has {each!r}"
             )
