@@ -14,6 +14,7 @@ from graphseq.data import Interactions, leave_one_out
 from graphseq.errors import ConfigError, GraphError, RunError
 from graphseq.graphs import Attributes, CoOccurrence, ItemVectors, build_graph
 from graphseq.models import Model, create
+from graphseq.runtime import limit_threads
 from graphseq.training import Run, fit, fit_items
 
 OLD = {
@@ -168,7 +169,8 @@ def test_new_items_are_fitted_once_after_training(
     known = runs["SASRec"].graph()["item"].vocabulary.ids.to_list()
     ids = new["item"].vocabulary.ids.to_list()
     items = [row for row, item in enumerate(ids) if item not in known]
-    fit_items(by_hand, new, torch.tensor(items))
+    with limit_threads(1):
+        fit_items(by_hand, new, torch.tensor(items))
     options |= {"new_items": "fitted", "folder": tmp_path}
     fit(fitted, new, max_epochs=1, **options)
     fit(again, new, max_epochs=1, resume=True, **options)
